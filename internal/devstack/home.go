@@ -1,0 +1,173 @@
+package devstack
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// state is what a stack must find again at its next start. It holds
+// passwords, so its file is for the owner's eyes only.
+type state struct {
+	PostgresPort int       `json:"postgresPort"`
+	RedisPort    int       `json:"redisPort"`
+	Sockets      string    `json:"sockets"`
+	Passwords    passwords `json:"passwords"`
+}
+
+type passwords struct {
+	Superuser string `json:"superuser"`
+	Owner     string `json:"owner"`
+	App       string `json:"app"`
+	Redis     string `json:"redis"`
+}
+
+// prepareHome makes the home, takes its lock and reads its state.
+func (s *Stack) prepareHome() error {
+	home := s.opts.Home
+	if home == "" {
+		if !s.opts.Ephemeral {
+			return errors.New("devstack: a stack that keeps its data needs a home")
+		}
+		dir, err := os.MkdirTemp("", "taskmed-stack-")
+		if err != nil {
+			return fmt.Errorf("make a home for the private servers: %w", err)
+		}
+		home, s.tempHome = dir, true
+	}
+	home, err := filepath.Abs(home)
+	if err != nil {
+		return fmt.Errorf("find the home: %w", err)
+	}
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return fmt.Errorf("make the home: %w", err)
+	}
+	// Links are resolved so that one folder has one name in the checks below.
+	if home, err = filepath.EvalSymlinks(home); err != nil {
+		return fmt.Errorf("find the home: %w", err)
+	}
+	s.home = home
+	if uid, err := ownerOf(home); err != nil {
+		return err
+	} else if uid != os.Geteuid() {
+		return fmt.Errorf("%s belongs to another user (uid %d): run as that user, or set TASKMED_HOME to a folder of your own", home, uid)
+	}
+	if s.lock, err = tryLock(filepath.Join(home, "lock")); err != nil {
+		return err
+	}
+	return s.loadState()
+}
+
+func (s *Stack) statePath() string { return filepath.Join(s.home, "stack.json") }
+
+func (s *Stack) loadState() error {
+	text, err := os.ReadFile(s.statePath())
+	if errors.Is(err, fs.ErrNotExist) {
+		s.state.Passwords = passwords{
+			Superuser: rand.Text(), Owner: rand.Text(), App: rand.Text(), Redis: rand.Text(),
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the stack's state: %w", err)
+	}
+	if err := json.Unmarshal(text, &s.state); err != nil {
+		return fmt.Errorf("read the stack's state in %s: %w", s.statePath(), err)
+	}
+	return nil
+}
+
+func (s *Stack) saveState() error {
+	text, err := json.MarshalIndent(s.state, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the stack's state: %w", err)
+	}
+	return WriteFile(s.statePath(), append(text, '\n'))
+}
+
+// WriteFile replaces a file as one step and with mode 600: a reader sees the
+// old content or the new, never a part.
+func WriteFile(path string, content []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }() // gone already after the rename
+	_, err = tmp.Write(content)
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// prepareData decides where the servers keep their files. That is the home,
+// unless root's children, who are not root, could not reach it there: a
+// checkout under a home folder of mode 700, say. Then it is a folder under
+// /var/lib named after the home, with a link to it in the home.
+func (s *Stack) prepareData() error {
+	s.data = s.home
+	if s.user.drops {
+		if err := os.Chmod(s.home, 0o711); err != nil { //nolint:gosec // the children pass through; every secret in it has mode 600
+			return fmt.Errorf("open the home to the servers: %w", err)
+		}
+		if !s.user.reaches(s.home) {
+			sum := sha256.Sum256([]byte(s.home))
+			s.data = filepath.Join(string(filepath.Separator), "var", "lib", "taskmed", hex.EncodeToString(sum[:6]))
+			if err := linkData(s.data, filepath.Join(s.home, "data")); err != nil {
+				return err
+			}
+		}
+	}
+	for _, dir := range []string{s.postgresData(), s.redisData()} {
+		if err := s.user.ownFolder(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linkData makes a folder elsewhere and a link to it.
+func linkData(data, link string) error {
+	if err := os.MkdirAll(data, 0o711); err != nil { //nolint:gosec // the children pass through it
+		return fmt.Errorf("make a folder for the servers' data: %w", err)
+	}
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("link the servers' data: %w", err)
+	}
+	if err := os.Symlink(data, link); err != nil {
+		return fmt.Errorf("link the servers' data: %w", err)
+	}
+	return nil
+}
+
+// prepareSockets makes a folder for the sockets: private, because a predictable
+// name in a shared folder could be taken by somebody else first, and short,
+// because a socket's path may have only about 100 bytes.
+func (s *Stack) prepareSockets() error {
+	if old := s.state.Sockets; old != "" {
+		// Left by a process that was killed. Only a folder of ours is removed.
+		if uid, err := ownerOf(old); err == nil && uid == s.user.uid {
+			if err := os.RemoveAll(old); err != nil {
+				return fmt.Errorf("remove the old sockets: %w", err)
+			}
+		}
+		s.state.Sockets = ""
+	}
+	dir, err := os.MkdirTemp("/tmp", "taskmed-")
+	if err != nil {
+		if dir, err = os.MkdirTemp("", "taskmed-"); err != nil {
+			return fmt.Errorf("make a folder for the sockets: %w", err)
+		}
+	}
+	s.state.Sockets = dir
+	return s.user.ownFolder(dir)
+}
