@@ -1,0 +1,139 @@
+// Package database is the only door to Postgres: every statement passes it with
+// a clinic put on its connection, and without one it does not pass.
+package database
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// Config says how to reach Postgres and what a request may take from it.
+type Config struct {
+	// URL connects as the application's role, which owns nothing.
+	URL string
+	// MaxConns bounds the connections; 0 takes pgx's default.
+	MaxConns int32
+	// AcquireTimeout bounds the wait for a connection; 0 is a second.
+	AcquireTimeout time.Duration
+	// StatementTimeout bounds one statement; 0 is 10 seconds.
+	StatementTimeout time.Duration
+}
+
+// DB is the pool that all clinics share.
+type DB struct {
+	pool           *pgxpool.Pool
+	orm            *gorm.DB
+	acquireTimeout time.Duration
+}
+
+// Open makes the pool. It does not connect; Ping does.
+func Open(ctx context.Context, config Config) (*DB, error) {
+	settings, err := pgxpool.ParseConfig(config.URL)
+	if err != nil {
+		// pgx's words would hold the password.
+		return nil, fmt.Errorf("the database's URL cannot be read: check its form, postgres://user:password@host:port/name")
+	}
+	if config.MaxConns > 0 {
+		settings.MaxConns = config.MaxConns
+	}
+	statement := orDefault(config.StatementTimeout, 10*time.Second)
+	for name, setting := range map[string]string{
+		"application_name":                    "taskmed",
+		"timezone":                            "UTC",
+		"statement_timeout":                   milliseconds(statement),
+		"lock_timeout":                        milliseconds(statement / 2),
+		"idle_in_transaction_session_timeout": milliseconds(2 * statement),
+	} {
+		settings.ConnConfig.RuntimeParams[name] = setting
+	}
+	settings.ConnConfig.ConnectTimeout = 5 * time.Second
+	settings.ConnConfig.Tracer = statementCounter{}
+	settings.ConnConfig.BuildContextWatcherHandler = cancelRequest
+	settings.PrepareConn = putClinic
+
+	pool, err := pgxpool.NewWithConfig(ctx, settings)
+	if err != nil {
+		return nil, fmt.Errorf("make the pool: %w", err)
+	}
+	orm, err := openGORM(pool)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &DB{pool: pool, orm: orm, acquireTimeout: orDefault(config.AcquireTimeout, time.Second)}, nil
+}
+
+func openGORM(pool *pgxpool.Pool) (*gorm.DB, error) {
+	// No SetMaxOpenConns here, ever: database/sql would hand a connection from
+	// one clinic's request to the next without asking the pool, and with it the
+	// first clinic. The pool bounds the connections, and ResetSession puts the
+	// clinic in place should database/sql keep one all the same.
+	connections := stdlib.OpenDBFromPool(pool, stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := putClinic(ctx, conn)
+		return err
+	}))
+	orm, err := gorm.Open(postgres.New(postgres.Config{Conn: connections}), &gorm.Config{
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		// Errors are returned; a logger of its own would write values.
+		Logger: logger.Discard,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open GORM: %w", err)
+	}
+	if err := orm.Use(tenantPlugin{}); err != nil {
+		return nil, fmt.Errorf("install the tenant plugin: %w", err)
+	}
+	return orm, nil
+}
+
+// cancelRequest asks Postgres to stop a statement whose request has gone; by
+// default pgx would throw the connection away.
+func cancelRequest(conn *pgconn.PgConn) ctxwatch.Handler {
+	return &pgconn.CancelRequestContextWatcherHandler{
+		Conn: conn, CancelRequestDelay: 0, DeadlineDelay: 2 * time.Second,
+	}
+}
+
+// Ping tells whether Postgres answers.
+func (db *DB) Ping(ctx context.Context) error {
+	conn, err := db.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return translate(conn.Ping(ctx))
+}
+
+// Close waits for the connections in use and closes all.
+func (db *DB) Close() { db.pool.Close() }
+
+// Stat gives the pool's figures.
+func (db *DB) Stat() *pgxpool.Stat { return db.pool.Stat() }
+
+// acquire waits a bounded time for a connection with the context's clinic on it.
+func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	waiting, done := context.WithTimeout(ctx, db.acquireTimeout)
+	defer done()
+	conn, err := db.pool.Acquire(waiting)
+	return conn, translate(err)
+}
+
+func orDefault(value, otherwise time.Duration) time.Duration {
+	if value == 0 {
+		return otherwise
+	}
+	return value
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }

@@ -1,0 +1,142 @@
+package database
+
+import (
+	"errors"
+	"iter"
+	"reflect"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+)
+
+// ErrForeignClinic is returned for a row that is to be written for another
+// clinic than the scope's.
+var ErrForeignClinic = errors.New("database: the row is another clinic's")
+
+// tenantPlugin refuses GORM statements without a scope and adds the clinic to
+// the others. Row-level security would catch what it missed; it makes the index
+// that leads with the clinic usable, and turns silence into an error.
+type tenantPlugin struct{}
+
+// Name implements gorm.Plugin.
+func (tenantPlugin) Name() string { return "taskmed:tenant" }
+
+// Initialize implements gorm.Plugin.
+func (p tenantPlugin) Initialize(db *gorm.DB) error {
+	callbacks := db.Callback()
+	return errors.Join(
+		callbacks.Query().Before("gorm:query").Register(p.Name(), whereClinic),
+		callbacks.Update().Before("gorm:update").Register(p.Name(), changeWhereClinic),
+		callbacks.Delete().Before("gorm:delete").Register(p.Name(), changeWhereClinic),
+		callbacks.Create().Before("gorm:create").Register(p.Name(), createForClinic),
+		// Raw SQL brings its own WHERE; row-level security stands behind it.
+		callbacks.Row().Before("gorm:row").Register(p.Name(), needScope),
+		callbacks.Raw().Before("gorm:raw").Register(p.Name(), needScope),
+	)
+}
+
+func needScope(db *gorm.DB) { scopeOf(db) }
+
+func scopeOf(db *gorm.DB) (*tenant.Scope, bool) {
+	scope, err := tenant.From(db.Statement.Context)
+	if err != nil {
+		_ = db.AddError(err)
+		return nil, false
+	}
+	return scope, true
+}
+
+func whereClinic(db *gorm.DB) {
+	scope, ok := scopeOf(db)
+	if !ok || db.Statement.SQL.Len() > 0 {
+		return
+	}
+	column, ok := clinicColumn(db.Statement.Schema)
+	if !ok {
+		_ = db.AddError(errors.New("database: a statement on a table that is no tenant's"))
+		return
+	}
+	db.Statement.AddClause(clause.Where{Exprs: []clause.Expression{
+		clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: column}, Value: scope.ClinicID},
+	}})
+}
+
+// changeWhereClinic refuses a change that names no row: with the clinic in its
+// WHERE, GORM would no longer see that it is about to change all of them.
+func changeWhereClinic(db *gorm.DB) {
+	if _, conditioned := db.Statement.Clauses["WHERE"]; !conditioned && !namesRow(db.Statement) {
+		_ = db.AddError(gorm.ErrMissingWhereClause)
+		return
+	}
+	whereClinic(db)
+}
+
+func namesRow(statement *gorm.Statement) bool {
+	if statement.Schema == nil || !statement.ReflectValue.IsValid() {
+		return false
+	}
+	id := statement.Schema.LookUpField("ID")
+	if id == nil || statement.ReflectValue.Type() != statement.Schema.ModelType {
+		return false
+	}
+	_, zero := id.ValueOf(statement.Context, statement.ReflectValue)
+	return !zero
+}
+
+func createForClinic(db *gorm.DB) {
+	scope, ok := scopeOf(db)
+	if !ok {
+		return
+	}
+	clinic := fieldOf(db.Statement.Schema, "ClinicID")
+	if clinic == nil {
+		_ = db.AddError(errors.New("database: a row for a table that is no tenant's"))
+		return
+	}
+	for row := range rowsOf(db.Statement.ReflectValue) {
+		if value, zero := clinic.ValueOf(db.Statement.Context, row); !zero && value != any(scope.ClinicID) {
+			_ = db.AddError(ErrForeignClinic)
+			return
+		}
+		if err := clinic.Set(db.Statement.Context, row, scope.ClinicID); err != nil {
+			_ = db.AddError(err)
+			return
+		}
+	}
+}
+
+// rowsOf gives the rows of a Create: one struct, or a slice of them.
+func rowsOf(value reflect.Value) iter.Seq[reflect.Value] {
+	return func(yield func(reflect.Value) bool) {
+		if value.Kind() == reflect.Struct {
+			yield(value)
+			return
+		}
+		for i := range value.Len() {
+			if !yield(reflect.Indirect(value.Index(i))) {
+				return
+			}
+		}
+	}
+}
+
+// clinicColumn is the column that names a table's clinic.
+func clinicColumn(table *schema.Schema) (string, bool) {
+	if fieldOf(table, "ClinicID") != nil {
+		return "clinic_id", true
+	}
+	if table != nil && table.Table == "clinics" {
+		return "id", true
+	}
+	return "", false
+}
+
+func fieldOf(table *schema.Schema, name string) *schema.Field {
+	if table == nil {
+		return nil
+	}
+	return table.LookUpField(name)
+}

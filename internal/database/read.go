@@ -1,0 +1,83 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+// Rows runs one reading statement for the context's clinic and scans each row
+// into a T by its columns' names. Columns of T that were not selected stay zero.
+func Rows[T any](ctx context.Context, db *DB, sql string, args ...any) ([]*T, error) {
+	if _, err := tenant.From(ctx); err != nil {
+		return nil, err
+	}
+	return collect(ctx, db, pgx.RowToAddrOfStructByNameLax[T], sql, args)
+}
+
+// Value runs a statement for the context's clinic that answers with one row of
+// one column, or models.ErrNotFound.
+func Value[T any](ctx context.Context, db *DB, sql string, args ...any) (T, error) {
+	var none T
+	if _, err := tenant.From(ctx); err != nil {
+		return none, err
+	}
+	values, err := collect(ctx, db, pgx.RowTo[T], sql, args)
+	if err != nil {
+		return none, err
+	}
+	if len(values) == 0 {
+		return none, models.ErrNotFound
+	}
+	return values[0], nil
+}
+
+// Lookup runs a statement before a clinic is known, on a connection that has
+// none: all it can reach are the functions made for that (app_memberships).
+func Lookup[T any](ctx context.Context, db *DB, sql string, args ...any) ([]*T, error) {
+	if _, err := tenant.From(ctx); err == nil {
+		return nil, errors.New("database: a look-up without a clinic was given a scope")
+	}
+	return collect(ctx, db, pgx.RowToAddrOfStructByNameLax[T], sql, args)
+}
+
+func collect[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql string, args []any) ([]T, error) {
+	conn, err := db.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	values, err := pgx.CollectRows(rows, scan)
+	return values, translate(err)
+}
+
+// ByID reads rows of a tenant table by their ids, in one statement; ids that
+// the clinic has not are not in the map.
+func ByID[T any](
+	ctx context.Context, db *DB, table, columns string, idOf func(*T) uuid.UUID, ids []uuid.UUID,
+) (map[uuid.UUID]*T, error) {
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := Rows[T](ctx, db,
+		fmt.Sprintf("SELECT %s FROM %s WHERE clinic_id = $1 AND id = ANY($2)", columns, table), scope.ClinicID, ids)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[uuid.UUID]*T, len(rows))
+	for _, row := range rows {
+		found[idOf(row)] = row
+	}
+	return found, nil
+}

@@ -1,0 +1,88 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+// attempts bounds how often a transaction is tried that loses against others.
+const attempts = 3
+
+type dryRunKey struct{}
+
+// errDryRun rolls a transaction back that would have been committed.
+var errDryRun = errors.New("database: dry run")
+
+// DryRun returns a context in which InTenant runs everything and commits nothing.
+func DryRun(ctx context.Context) context.Context {
+	return context.WithValue(ctx, dryRunKey{}, true)
+}
+
+// InTenant runs a use case in one transaction of the context's clinic. An error
+// rolls it back and is returned. A deadlock or a serialization failure is tried
+// again, so work must have no effects but the transaction's. Where the commit's
+// answer was lost the error has the code OUTCOME_UNKNOWN.
+func (db *DB) InTenant(ctx context.Context, work func(tx *gorm.DB) error) error {
+	if _, err := tenant.From(ctx); err != nil {
+		return err
+	}
+	var err error
+	for attempt := range attempts {
+		if attempt > 0 {
+			if waited := pause(ctx, attempt); waited != nil {
+				return translate(waited)
+			}
+		}
+		if err = db.transaction(ctx, work); !mayRetry(err) {
+			break
+		}
+	}
+	if errors.Is(err, errDryRun) {
+		return nil
+	}
+	return translate(err)
+}
+
+func (db *DB) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
+	worked := false
+	err := db.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := work(tx); err != nil {
+			return err
+		}
+		if ctx.Value(dryRunKey{}) != nil {
+			return errDryRun
+		}
+		worked = true
+		return nil
+	})
+	var refused *pgconn.PgError
+	if err != nil && worked && !errors.As(err, &refused) {
+		return &models.Error{
+			Code:    models.OutcomeUnknown,
+			Message: "the connection was lost while the change was being saved: look whether it was before you try again",
+			Cause:   err,
+		}
+	}
+	return err
+}
+
+// pause waits a little longer after each attempt, and not equally long in all
+// requests, or they would meet again.
+func pause(ctx context.Context, attempt int) error {
+	wait := time.NewTimer(time.Duration(attempt)*5*time.Millisecond + rand.N(5*time.Millisecond))
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wait.C:
+		return nil
+	}
+}

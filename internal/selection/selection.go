@@ -1,0 +1,77 @@
+// Package selection describes what a client asked for below an object, free of
+// the GraphQL library, so that the clinic's packages can fetch exactly that.
+package selection
+
+import "iter"
+
+// Set is the selection set of one object type at one place of an operation,
+// with fragments unfolded and @skip and @include applied.
+type Set struct {
+	fields []Field
+}
+
+// Field is one selected field.
+type Field struct {
+	// Name is the schema's name; Key is the response key (alias or name), which
+	// tells two selections of the same field apart.
+	Name, Key string
+	// Args are the coerced arguments, defaults included.
+	Args map[string]any
+	// Set is what is selected below; empty for leaves.
+	Set Set
+}
+
+// Of makes a Set.
+func Of(fields ...Field) Set { return Set{fields: fields} }
+
+// Has tells whether a field is selected under any key.
+func (s Set) Has(name string) bool {
+	for i := range s.fields {
+		if s.fields[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// HasAny tells whether one of the fields is selected.
+func (s Set) HasAny(names ...string) bool {
+	for _, name := range names {
+		if s.Has(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// All gives the selected fields in the order of the operation.
+func (s Set) All() iter.Seq[Field] {
+	return func(yield func(Field) bool) {
+		for _, field := range s.fields {
+			if !yield(field) {
+				return
+			}
+		}
+	}
+}
+
+// Named gives every selection of a field, one per response key.
+func (s Set) Named(name string) iter.Seq[Field] {
+	return func(yield func(Field) bool) {
+		for _, field := range s.fields {
+			if field.Name == name && !yield(field) {
+				return
+			}
+		}
+	}
+}
+
+// Under merges what is selected below all selections of a field: the columns
+// of a to-one relation are read once, whatever its aliases.
+func (s Set) Under(name string) Set {
+	var merged Set
+	for field := range s.Named(name) {
+		merged.fields = append(merged.fields, field.Set.fields...)
+	}
+	return merged
+}

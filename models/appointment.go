@@ -1,0 +1,70 @@
+package models
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Appointment is a contact's time with a practitioner.
+type Appointment struct {
+	ClinicID       uuid.UUID `gorm:"primaryKey;<-:create"`
+	ID             uuid.UUID `gorm:"primaryKey;<-:create"`
+	ContactID      uuid.UUID
+	PractitionerID uuid.UUID
+	ServiceID      *uuid.UUID
+	StartsAt       time.Time
+	EndsAt         time.Time
+	// ScheduledDate is the day of StartsAt in the clinic's zone, kept by the database.
+	ScheduledDate      Date `gorm:"->"`
+	Status             AppointmentStatus
+	CancellationReason *string
+	Notes              *string
+	Overbooked         bool
+	ExternalReference  *string
+	Version            int       `gorm:"->"`
+	CreatedAt          time.Time `gorm:"->"`
+	UpdatedAt          time.Time `gorm:"->"`
+
+	Prefetched `gorm:"-"`
+}
+
+// IsNode marks a GraphQL Node.
+func (*Appointment) IsNode() {}
+
+// GetID is the global id.
+func (a *Appointment) GetID() string { return KindAppointment.Global(a.ID) }
+
+// MayBecome tells whether one status may follow on another.
+func (s AppointmentStatus) MayBecome(next AppointmentStatus) bool {
+	return slices.Contains(s.followers(), next)
+}
+
+func (s AppointmentStatus) followers() []AppointmentStatus {
+	switch s {
+	case AppointmentStatusScheduled:
+		return []AppointmentStatus{
+			AppointmentStatusConfirmed, AppointmentStatusCheckedIn,
+			AppointmentStatusCancelled, AppointmentStatusNoShow,
+		}
+	case AppointmentStatusConfirmed:
+		return []AppointmentStatus{AppointmentStatusCheckedIn, AppointmentStatusCancelled, AppointmentStatusNoShow}
+	case AppointmentStatusCheckedIn:
+		return []AppointmentStatus{AppointmentStatusInProgress, AppointmentStatusCancelled}
+	case AppointmentStatusInProgress:
+		return []AppointmentStatus{AppointmentStatusCompleted}
+	case AppointmentStatusCompleted, AppointmentStatusCancelled, AppointmentStatusNoShow:
+		return nil
+	}
+	return nil
+}
+
+// Slot is a free time of a practitioner.
+type Slot struct {
+	PractitionerID uuid.UUID
+	StartsAt       time.Time
+	EndsAt         time.Time
+
+	Prefetched
+}

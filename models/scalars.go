@@ -1,0 +1,158 @@
+package models
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// MarshalDateTime writes an RFC 3339 instant in UTC, to the microsecond, which
+// is what Postgres keeps.
+func MarshalDateTime(instant time.Time) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		// No value of a time needs escaping in JSON.
+		var buffer [len(`"2006-01-02T15:04:05.999999999Z07:00"`)]byte
+		text := append(buffer[:0], '"')
+		text = instant.UTC().AppendFormat(text, "2006-01-02T15:04:05.999999Z07:00")
+		_, _ = w.Write(append(text, '"'))
+	})
+}
+
+// UnmarshalDateTime reads an RFC 3339 instant. The offset it was written with
+// is kept in the time's location.
+func UnmarshalDateTime(value any) (time.Time, error) {
+	text, ok := value.(string)
+	if !ok {
+		return time.Time{}, BadInput("a DateTime is a text such as 2026-11-22T09:00:00-03:00")
+	}
+	instant, err := time.Parse(time.RFC3339, text)
+	if err != nil || instant.Year() < 1 || instant.Year() > 9999 {
+		return time.Time{}, BadInput("a DateTime is an RFC 3339 instant that exists, with its offset, such as 2026-11-22T09:00:00-03:00")
+	}
+	return instant, nil
+}
+
+// Date is an ISO 8601 calendar date without a time or zone.
+type Date struct{ midnight time.Time }
+
+// NewDate makes a date; day 30 of February becomes the 2nd of March, as in time.Date.
+func NewDate(year int, month time.Month, day int) Date {
+	return Date{time.Date(year, month, day, 0, 0, 0, 0, time.UTC)}
+}
+
+// DateOf is the day of an instant in its own location.
+func DateOf(instant time.Time) Date {
+	return NewDate(instant.Date())
+}
+
+// ParseDate reads 2026-11-22; a day that does not exist is an error.
+func ParseDate(text string) (Date, error) {
+	midnight, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return Date{}, BadInput("a Date is an ISO 8601 calendar date that exists, such as 2026-11-22")
+	}
+	return Date{midnight}, nil
+}
+
+// Before tells whether the date comes before another.
+func (d Date) Before(other Date) bool { return d.midnight.Before(other.midnight) }
+
+// String is the ISO 8601 form.
+func (d Date) String() string { return d.midnight.Format(time.DateOnly) }
+
+// In is the date's first instant in a zone.
+func (d Date) In(zone *time.Location) time.Time {
+	year, month, day := d.midnight.Date()
+	return time.Date(year, month, day, 0, 0, 0, 0, zone)
+}
+
+// MarshalGQL implements graphql.Marshaler.
+func (d Date) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, `"`+d.String()+`"`) }
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (d *Date) UnmarshalGQL(value any) error {
+	text, ok := value.(string)
+	if !ok {
+		return BadInput("a Date is a text such as 2026-11-22")
+	}
+	parsed, err := ParseDate(text)
+	if err != nil {
+		return err
+	}
+	*d = parsed
+	return nil
+}
+
+// Scan implements sql.Scanner.
+func (d *Date) Scan(source any) error {
+	midnight, ok := source.(time.Time)
+	if !ok {
+		return fmt.Errorf("a date cannot be read from %T", source)
+	}
+	d.midnight = midnight
+	return nil
+}
+
+// Value implements driver.Valuer.
+func (d Date) Value() (driver.Value, error) { return d.midnight, nil }
+
+// JSON is any JSON value, kept as its text.
+type JSON json.RawMessage
+
+// longestJSON bounds what a client may store in one JSON field, in bytes.
+const longestJSON = 256 << 10
+
+// MarshalGQL implements graphql.Marshaler.
+func (j JSON) MarshalGQL(w io.Writer) {
+	if len(j) == 0 {
+		_, _ = io.WriteString(w, "null")
+		return
+	}
+	_, _ = w.Write(j)
+}
+
+// UnmarshalGQL implements graphql.Unmarshaler.
+func (j *JSON) UnmarshalGQL(value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return BadInput("that is no JSON value")
+	}
+	if len(text) > longestJSON {
+		return BadInput("a JSON value may take %d KB at most", longestJSON>>10)
+	}
+	*j = text
+	return nil
+}
+
+// Scan implements sql.Scanner.
+func (j *JSON) Scan(source any) error {
+	switch text := source.(type) {
+	case nil:
+		*j = nil
+	case []byte:
+		*j = append((*j)[:0:0], text...)
+	case string:
+		*j = JSON(text)
+	default:
+		return fmt.Errorf("a JSON value cannot be read from %T", source)
+	}
+	return nil
+}
+
+// Value implements driver.Valuer.
+func (j JSON) Value() (driver.Value, error) {
+	if len(j) == 0 {
+		return nil, nil
+	}
+	return string(j), nil
+}
+
+// GormDataType tells GORM the column's type.
+func (JSON) GormDataType() string { return "jsonb" }
+
+// GormDataType tells GORM the column's type.
+func (Date) GormDataType() string { return "date" }
