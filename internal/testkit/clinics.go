@@ -1,0 +1,92 @@
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+// Clinic is a small clinic that a test knows by heart.
+type Clinic struct {
+	ID   uuid.UUID
+	Slug string
+	// Practitioners work from Monday to Friday, 08:00 to 12:00 and 13:00 to 18:00.
+	Practitioners []uuid.UUID
+	// Services take 30 and 60 minutes.
+	Services []uuid.UUID
+	// Contacts are Ana Souza, João Silva and Maria Oliveira.
+	Contacts []uuid.UUID
+}
+
+// NewClinic makes a clinic in São Paulo's zone with a member per role.
+func (d *Database) NewClinic(t testing.TB, slug string) *Clinic {
+	t.Helper()
+	return d.NewClinicIn(t, slug, "America/Sao_Paulo")
+}
+
+// NewClinicIn makes a clinic in a time zone.
+func (d *Database) NewClinicIn(t testing.TB, slug, zone string) *Clinic {
+	t.Helper()
+	c := &Clinic{ID: models.NewID(), Slug: slug}
+	var batch pgx.Batch
+	batch.Queue("INSERT INTO clinics (id, name, slug, time_zone) VALUES ($1, $2, $3, $4)", c.ID, "Clínica "+slug, slug, zone)
+	batch.Queue("INSERT INTO clinic_slugs (slug, clinic_id) VALUES ($1, $2)", slug, c.ID)
+	for _, role := range models.AllRole {
+		batch.Queue("INSERT INTO memberships (clinic_id, id, subject, name, role) VALUES ($1, $2, $3, $4, $5)",
+			c.ID, models.NewID(), Subject(slug, role), string(role), role)
+	}
+	for _, name := range []string{"Dra. Beatriz Lima", "Dr. Carlos Prado"} {
+		id := models.NewID()
+		c.Practitioners = append(c.Practitioners, id)
+		batch.Queue("INSERT INTO practitioners (clinic_id, id, name, specialty) VALUES ($1, $2, $3, 'Clínica geral')", c.ID, id, name)
+		for weekday := range 5 {
+			for _, hours := range [][2]int{{8 * 60, 12 * 60}, {13 * 60, 18 * 60}} {
+				batch.Queue("INSERT INTO working_hours (clinic_id, id, practitioner_id, weekday, from_minute, to_minute) VALUES ($1, $2, $3, $4, $5, $6)",
+					c.ID, models.NewID(), id, weekday+1, hours[0], hours[1])
+			}
+		}
+	}
+	for _, service := range []struct {
+		name    string
+		minutes int
+	}{{"Consulta", 30}, {"Avaliação", 60}} {
+		id := models.NewID()
+		c.Services = append(c.Services, id)
+		batch.Queue("INSERT INTO services (clinic_id, id, name, duration_minutes, price_minor) VALUES ($1, $2, $3, $4, 15000)", c.ID, id, service.name, service.minutes)
+	}
+	for _, name := range []string{"Ana Souza", "João Silva", "Maria Oliveira"} {
+		id := models.NewID()
+		c.Contacts = append(c.Contacts, id)
+		batch.Queue("INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, $3)", c.ID, id, name)
+	}
+	require.NoError(t, connect(t, d.SuperuserURL).SendBatch(t.Context(), &batch).Close())
+	return c
+}
+
+// Subject is the member of a clinic who has a role.
+func Subject(slug string, role models.Role) string { return fmt.Sprintf("%s@%s.test", role, slug) }
+
+// As is a context of the clinic's member who has a role.
+func (c *Clinic) As(ctx context.Context, role models.Role, permissions ...string) context.Context {
+	return tenant.With(ctx, &tenant.Scope{
+		Subject: Subject(c.Slug, role), ClinicID: c.ID, Role: role, Permissions: permissions,
+	})
+}
+
+// Appointment books a scheduled appointment by SQL: the contact and the
+// practitioner are indices into the clinic's.
+func (d *Database) Appointment(t testing.TB, c *Clinic, contact, practitioner int, start time.Time, length time.Duration) uuid.UUID {
+	t.Helper()
+	id := models.NewID()
+	d.Exec(t, "INSERT INTO appointments (clinic_id, id, contact_id, practitioner_id, starts_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6)",
+		c.ID, id, c.Contacts[contact], c.Practitioners[practitioner], start, start.Add(length))
+	return id
+}

@@ -1,0 +1,103 @@
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/paging"
+)
+
+// Database is one test's own database.
+type Database struct {
+	// SuperuserURL, OwnerURL and AppURL reach it as each role.
+	SuperuserURL, OwnerURL, AppURL string
+	RedisURL                       string
+	// DB is the door, as the application's role.
+	DB *database.DB
+	// Cursors seal with a fixed secret.
+	Cursors *paging.Cursors
+}
+
+// NewDatabase clones the template for one test and drops the clone after it.
+func NewDatabase(t testing.TB) *Database {
+	t.Helper()
+	servers, err := process.get()
+	require.NoError(t, err, "start Postgres and Redis for the tests")
+
+	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	// Nobody may be connected to a template while it is cloned, so the cloning
+	// goes through another database.
+	maintenance := at(t, servers.SuperuserURL, "postgres")
+	run(t, maintenance, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s OWNER taskmed_owner", name, Template))
+	t.Cleanup(func() { run(t, maintenance, "DROP DATABASE "+name+" WITH (FORCE)") })
+
+	d := &Database{
+		SuperuserURL: at(t, servers.SuperuserURL, name), OwnerURL: at(t, servers.OwnerURL, name),
+		AppURL: at(t, servers.AppURL, name), RedisURL: servers.RedisURL,
+	}
+	d.DB, err = database.Open(t.Context(), database.Config{URL: d.AppURL, MaxConns: 16, AcquireTimeout: 20 * time.Second})
+	require.NoError(t, err)
+	t.Cleanup(d.DB.Close)
+	d.Cursors, err = paging.NewCursors([]byte("a secret of the tests, 32 bytes or more"))
+	require.NoError(t, err)
+	return d
+}
+
+// Exec runs SQL as the superuser, past row-level security.
+func (d *Database) Exec(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	conn := connect(t, d.SuperuserURL)
+	_, err := conn.Exec(t.Context(), sql, args...)
+	require.NoError(t, err, sql)
+}
+
+// Count gives the number that a counting statement answers with, as the superuser.
+func (d *Database) Count(t testing.TB, sql string, args ...any) int {
+	t.Helper()
+	var count int
+	require.NoError(t, connect(t, d.SuperuserURL).QueryRow(t.Context(), sql, args...).Scan(&count), sql)
+	return count
+}
+
+// Connect opens a connection that is closed with the test.
+func (d *Database) Connect(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	return connect(t, url)
+}
+
+func connect(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return conn
+}
+
+// run is one statement on a connection of its own, also after the test's context.
+func run(t testing.TB, url, sql string) {
+	t.Helper()
+	ctx, done := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer done()
+	conn, err := pgx.Connect(ctx, url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, sql)
+	require.NoError(t, err, sql)
+}
+
+func at(t testing.TB, server, name string) string {
+	t.Helper()
+	parsed, err := url.Parse(server)
+	require.NoError(t, err)
+	parsed.Path = "/" + name
+	return parsed.String()
+}
