@@ -1,0 +1,23 @@
+import '@fontsource-variable/inter/wght.css';
+import './styles.css';
+import { createRoot } from 'react-dom/client';
+import { App } from './App';
+import { loadConfig } from './config';
+import { provideWorkers } from './monaco';
+
+provideWorkers();
+
+const root = createRoot(document.getElementById('root') as HTMLElement);
+
+// The editor measures its font once, when it is made.
+Promise.all([loadConfig(), document.fonts.load('13px "Fira Code"')]).then(
+  ([config]) => {
+    document.title = `${config.title} playground`;
+    root.render(<App config={config} />);
+  },
+  (error: unknown) => {
+    root.render(
+      <p className="fatal">The playground could not start: {error instanceof Error ? error.message : String(error)}</p>,
+    );
+  },
+);

@@ -1,0 +1,122 @@
+package web
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+//go:embed context/clinic.graphql
+var clinicQuery string
+
+//go:embed context/diary.graphql
+var diaryQuery string
+
+// Run sends one operation and returns the answer's data. An answer with errors
+// is an error.
+type Run func(ctx context.Context, query string, variables map[string]any) (json.RawMessage, error)
+
+// Values asks the API for what the examples' placeholders stand for, by the same
+// two queries and rules as the page (src/values.ts):
+//
+//	today, tomorrow                             dates in the clinic's time zone
+//	todayStart, tomorrowStart, nextWeekStart    midnights there, RFC 3339
+//	practitionerId, serviceId, contactId,       ids that exist in the clinic
+//	appointmentId
+//	freeSlotStart                               a slot that can be booked, RFC 3339
+//
+// What the clinic has none of is left out, so that Resolve names it.
+func Values(ctx context.Context, run Run, now time.Time) (map[string]string, error) {
+	var clinic struct {
+		Viewer struct {
+			Clinic struct {
+				TimeZone      string
+				Practitioners nodes
+				Services      nodes
+			}
+		}
+		Contacts nodes
+	}
+	if err := fetch(ctx, run, clinicQuery, nil, &clinic); err != nil {
+		return nil, fmt.Errorf("the examples' clinic: %w", err)
+	}
+	zone, err := time.LoadLocation(clinic.Viewer.Clinic.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("the clinic's time zone: %w", err)
+	}
+	values := dates(now.In(zone))
+	put(values, "practitionerId", clinic.Viewer.Clinic.Practitioners.first().ID)
+	put(values, "serviceId", clinic.Viewer.Clinic.Services.first().ID)
+	put(values, "contactId", clinic.Contacts.first().ID)
+	if values["practitionerId"] == "" || values["serviceId"] == "" {
+		return values, nil
+	}
+
+	var diary struct {
+		Appointments nodes
+		Availability []struct{ StartsAt string }
+	}
+	err = fetch(ctx, run, diaryQuery, map[string]any{
+		"near":            map[string]string{"from": values["todayStart"], "to": values["nextWeekStart"]},
+		"coming":          map[string]string{"from": values["tomorrowStart"], "to": values["nextWeekStart"]},
+		"practitionerIds": []string{values["practitionerId"]},
+		"serviceId":       values["serviceId"],
+	}, &diary)
+	if err != nil {
+		return nil, fmt.Errorf("the examples' diary: %w", err)
+	}
+	appointment := diary.Appointments.first()
+	put(values, "appointmentId", appointment.ID)
+	put(values, "contactId", appointment.Contact.ID)
+	if len(diary.Availability) > 0 {
+		put(values, "freeSlotStart", diary.Availability[0].StartsAt)
+	}
+	return values, nil
+}
+
+func dates(now time.Time) map[string]string {
+	midnight := func(days int) time.Time {
+		return time.Date(now.Year(), now.Month(), now.Day()+days, 0, 0, 0, 0, now.Location())
+	}
+	return map[string]string{
+		"today":         midnight(0).Format(time.DateOnly),
+		"tomorrow":      midnight(1).Format(time.DateOnly),
+		"todayStart":    midnight(0).Format(time.RFC3339),
+		"tomorrowStart": midnight(1).Format(time.RFC3339),
+		"nextWeekStart": midnight(8).Format(time.RFC3339),
+	}
+}
+
+type node struct {
+	ID      string
+	Contact struct{ ID string }
+}
+
+type nodes struct{ Nodes []node }
+
+// first is the zero node where there is none.
+func (n nodes) first() node {
+	if len(n.Nodes) == 0 {
+		return node{}
+	}
+	return n.Nodes[0]
+}
+
+func put(values map[string]string, name, value string) {
+	if value != "" {
+		values[name] = value
+	}
+}
+
+func fetch(ctx context.Context, run Run, query string, variables map[string]any, into any) error {
+	data, err := run(ctx, query, variables)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return nil
+}
