@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -64,14 +65,15 @@ func collect[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql stri
 // ByID reads rows of a tenant table by their ids, in one statement; ids that
 // the clinic has not are not in the map.
 func ByID[T any](
-	ctx context.Context, db *DB, table, columns string, idOf func(*T) uuid.UUID, ids []uuid.UUID,
+	ctx context.Context, db *DB, table string, columns []string, idOf func(*T) uuid.UUID, ids []uuid.UUID,
 ) (map[uuid.UUID]*T, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := Rows[T](ctx, db,
-		fmt.Sprintf("SELECT %s FROM %s WHERE clinic_id = $1 AND id = ANY($2)", columns, table), scope.ClinicID, ids)
+		fmt.Sprintf("SELECT %s FROM %s WHERE clinic_id = $1 AND id = ANY($2)", strings.Join(columns, ", "), table),
+		scope.ClinicID, ids)
 	if err != nil {
 		return nil, err
 	}

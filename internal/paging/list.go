@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -47,6 +48,26 @@ func (l *List[T]) Where(condition string, args ...any) {
 		condition = strings.Replace(condition, "?", l.arg(arg), 1)
 	}
 	l.conditions = append(l.conditions, condition)
+}
+
+// Within adds the condition that a column's instant lies in a half-open range.
+// A range that ends before it starts is BAD_USER_INPUT.
+func (l *List[T]) Within(column string, span *models.DateTimeRange) error {
+	if span.From != nil && span.To != nil && !span.From.Before(*span.To) {
+		return models.BadInput("the range must end after it starts")
+	}
+	if span.From != nil {
+		l.Where(column+" >= ?", *span.From)
+	}
+	if span.To != nil {
+		l.Where(column+" < ?", *span.To)
+	}
+	return nil
+}
+
+// TimeKey is an instant as a sort key: to the microsecond, as Postgres keeps it.
+func TimeKey(instant time.Time) string {
+	return instant.UTC().Format("2006-01-02T15:04:05.000000Z07:00")
 }
 
 func (l *List[T]) arg(value any) string {

@@ -2,7 +2,10 @@
 // the GraphQL library, so that the clinic's packages can fetch exactly that.
 package selection
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // Set is the selection set of one object type at one place of an operation,
 // with fragments unfolded and @skip and @include applied.
@@ -74,4 +77,18 @@ func (s Set) Under(name string) Set {
 		merged.fields = append(merged.fields, field.Set.fields...)
 	}
 	return merged
+}
+
+// Columns are the columns that the selected fields need, by a table from fields
+// to columns, with the id that every entity needs; each once.
+func (s Set) Columns(of func(field string) []string) []string {
+	columns := []string{"id"}
+	for _, field := range s.fields {
+		for _, column := range of(field.Name) {
+			if !slices.Contains(columns, column) {
+				columns = append(columns, column)
+			}
+		}
+	}
+	return columns
 }

@@ -1,0 +1,207 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/validate"
+	"github.com/taskmed/taskmed/models"
+)
+
+// CreateContact adds a contact. Mistakes come back as models.Invalid.
+func (d *Directory) CreateContact(ctx context.Context, input models.CreateContactInput) (*models.Contact, error) {
+	zone, err := d.zone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var in validate.Input
+	contact := &models.Contact{ID: models.NewID(), Status: models.ContactStatusActive}
+	if input.Status != nil {
+		contact.Status = *input.Status
+	}
+	contact.Name = in.RequiredText("name", input.Name, longestName)
+	contact.PreferredName = in.OptionalText("preferredName", input.PreferredName, longestName)
+	contact.Email = email(&in, input.Email)
+	contact.Phone = phone(&in, input.Phone)
+	contact.TaxID = taxID(&in, input.TaxID)
+	contact.BirthDate = birthDate(&in, input.BirthDate, d.today(zone))
+	contact.Tags = tags(&in, input.Tags)
+	contact.Source = in.OptionalText("source", input.Source, longestSource)
+	contact.Notes = in.OptionalText("notes", input.Notes, longestNotes)
+	contact.ExternalReference = in.OptionalText("externalReference", input.ExternalReference, longestReference)
+	if err := in.Err(); err != nil {
+		return nil, err
+	}
+	err = d.db.InTenant(ctx, func(tx *gorm.DB) error {
+		return tx.Clauses(clause.Returning{}).Create(contact).Error
+	})
+	if err != nil {
+		return nil, d.taken(ctx, err, contact)
+	}
+	return contact, nil
+}
+
+// UpdateContact changes what the input names. Mistakes come back as models.Invalid.
+func (d *Directory) UpdateContact(ctx context.Context, input models.UpdateContactInput) (*models.Contact, error) {
+	zone, err := d.zone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var in validate.Input
+	id := in.ID("id", models.KindContact, input.ID)
+	changes := contactChanges(&in, input, d.today(zone))
+	if err := in.Err(); err != nil {
+		return nil, err
+	}
+	contact, err := d.change(ctx, id, input.ExpectedVersion, func(*models.Contact) map[string]any { return changes })
+	if err != nil {
+		wanted := &models.Contact{ID: id}
+		wanted.TaxID, _ = changes["tax_id"].(*string)
+		wanted.ExternalReference, _ = changes["external_reference"].(*string)
+		return nil, d.taken(ctx, err, wanted)
+	}
+	return contact, nil
+}
+
+// ArchiveContact puts a contact away; one that is away already stays as it is.
+func (d *Directory) ArchiveContact(ctx context.Context, input models.ArchiveContactInput) (*models.Contact, error) {
+	var in validate.Input
+	id := in.ID("id", models.KindContact, input.ID)
+	if err := in.Err(); err != nil {
+		return nil, err
+	}
+	return d.change(ctx, id, input.ExpectedVersion, func(now *models.Contact) map[string]any {
+		if now.Status == models.ContactStatusArchived {
+			return nil
+		}
+		return map[string]any{"status": models.ContactStatusArchived}
+	})
+}
+
+// change locks a contact, compares versions and applies the changes, if any.
+func (d *Directory) change(
+	ctx context.Context, id uuid.UUID, expectedVersion *int, decide func(now *models.Contact) map[string]any,
+) (*models.Contact, error) {
+	var contact *models.Contact
+	err := d.db.InTenant(ctx, func(tx *gorm.DB) error {
+		contact = &models.Contact{}
+		// Locked first: what is compared must still be true when it is written.
+		err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("id = ?", id).Take(contact).Error
+		if errors.Is(err, gorm.ErrRecordNotFound) {
+			return models.Refuse(models.UserErrorCodeNotFound, "id", "there is no contact with this id")
+		}
+		if err != nil {
+			return err
+		}
+		if expectedVersion != nil && *expectedVersion != contact.Version {
+			return models.Refuse(models.UserErrorCodeStale, "expectedVersion",
+				"somebody changed this contact since you read it: read it again", contact.GetID())
+		}
+		changes := decide(contact)
+		if len(changes) == 0 {
+			return nil
+		}
+		return tx.Model(contact).Clauses(clause.Returning{}).Updates(changes).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	return contact, nil
+}
+
+// contactChanges maps what the input names to columns.
+func contactChanges(in *validate.Input, input models.UpdateContactInput, today models.Date) map[string]any {
+	changes := map[string]any{}
+	if name, named := input.Name.ValueOK(); named {
+		changes["name"] = in.RequiredText("name", orEmpty(name), longestName)
+	}
+	if text, named := input.PreferredName.ValueOK(); named {
+		changes["preferred_name"] = in.OptionalText("preferredName", text, longestName)
+	}
+	if text, named := input.Email.ValueOK(); named {
+		changes["email"] = email(in, text)
+	}
+	if text, named := input.Phone.ValueOK(); named {
+		changes["phone"] = phone(in, text)
+	}
+	if text, named := input.TaxID.ValueOK(); named {
+		changes["tax_id"] = taxID(in, text)
+	}
+	if date, named := input.BirthDate.ValueOK(); named {
+		changes["birth_date"] = birthDate(in, date, today)
+	}
+	if status, named := input.Status.ValueOK(); named {
+		if status == nil {
+			in.Add(models.UserErrorCodeRequired, "status", "a contact always has a status")
+		} else {
+			changes["status"] = *status
+		}
+	}
+	if labels, named := input.Tags.ValueOK(); named {
+		changes["tags"] = pq.StringArray(tags(in, labels))
+	}
+	if text, named := input.Source.ValueOK(); named {
+		changes["source"] = in.OptionalText("source", text, longestSource)
+	}
+	if text, named := input.Notes.ValueOK(); named {
+		changes["notes"] = in.OptionalText("notes", text, longestNotes)
+	}
+	if text, named := input.ExternalReference.ValueOK(); named {
+		changes["external_reference"] = in.OptionalText("externalReference", text, longestReference)
+	}
+	return changes
+}
+
+// taken turns the database's refusal of a second CPF or reference into a
+// mistake that names the contact which has it.
+func (d *Directory) taken(ctx context.Context, err error, wanted *models.Contact) error {
+	constraint, violated := database.Violation(err)
+	if !violated {
+		return err
+	}
+	var field, column, message string
+	var value *string
+	switch constraint {
+	case "idx_contacts_tax_id":
+		field, column, value = "taxId", "tax_id", wanted.TaxID
+		message = "another contact has this CPF"
+	case "idx_contacts_external_reference":
+		field, column, value = "externalReference", "external_reference", wanted.ExternalReference
+		message = "another contact has this reference"
+	default:
+		return err
+	}
+	holders, lookup := database.Rows[models.Contact](ctx, d.db,
+		"SELECT id FROM contacts WHERE clinic_id = app_clinic() AND "+column+" = $1", value)
+	if lookup != nil {
+		return errors.Join(err, lookup)
+	}
+	var ids []string
+	for _, holder := range holders {
+		ids = append(ids, holder.GetID())
+	}
+	return models.Refuse(models.UserErrorCodeTaken, field, message, ids...)
+}
+
+// zone is the clinic's time zone, which says what day it is.
+func (d *Directory) zone(ctx context.Context) (*time.Location, error) {
+	name, err := database.Value[string](ctx, d.db, "SELECT time_zone FROM clinics WHERE id = app_clinic()")
+	if err != nil {
+		return nil, err
+	}
+	return time.LoadLocation(name)
+}
+
+func orEmpty(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
