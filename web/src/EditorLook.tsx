@@ -3,7 +3,7 @@ import { useEffect } from 'react';
 import { EDITOR_THEMES, editorTheme } from './monaco';
 import type { Theme } from './theme';
 
-/** Gives the editors our colours and a size that fits a diary's answer on a laptop. */
+/** Gives the editors our colours and a size that fits a diary on a laptop, and keeps the active tab in view. */
 export function EditorLook({ theme }: { theme: Theme }) {
   const monaco = useMonaco(state => state.monaco);
   const editors = useGraphiQL(pick('queryEditor', 'variableEditor', 'headerEditor', 'responseEditor'));
@@ -22,6 +22,14 @@ export function EditorLook({ theme }: { theme: Theme }) {
       editor?.updateOptions({ fontSize: 13, lineHeight: 20 });
     }
   }, [editors]);
+
+  // Ten tabs are more than most screens are wide.
+  const activeTabIndex = useGraphiQL(state => state.activeTabIndex);
+  useEffect(() => {
+    document
+      .querySelector(`#graphiql-session-tab-${activeTabIndex}`)
+      ?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [activeTabIndex]);
 
   return null;
 }
