@@ -3,7 +3,6 @@ package devstack
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -187,7 +186,7 @@ func lastLine(path string, from int64) string {
 }
 
 // output runs a short program as the servers' user and returns what it
-// printed. Its error ends with the program's last line.
+// printed. Its error is one line.
 func (s *Stack) output(ctx context.Context, sp spec) (string, error) {
 	cmd := exec.CommandContext(ctx, sp.path, sp.args...) //nolint:gosec // a program that find or fetch chose
 	cmd.Env, cmd.Dir = sp.env, sp.dir
@@ -196,14 +195,19 @@ func (s *Stack) output(ctx context.Context, sp spec) (string, error) {
 	return run(cmd, sp.name)
 }
 
+// run runs a program and returns what it printed. Its error is one line.
 func run(cmd *exec.Cmd, name string) (string, error) {
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
-	if err != nil {
-		if errors.Is(err, exec.ErrNotFound) || text == "" {
-			return "", fmt.Errorf("%s: %w", name, err)
-		}
-		return "", fmt.Errorf("%s: %s: %w", name, text[strings.LastIndexByte(text, '\n')+1:], err)
+	if err == nil {
+		return text, nil
 	}
-	return text, nil
+	for _, line := range slices.Backward(strings.Split(text, "\n")) {
+		// The last line is the one that counts, but for npm's, which only
+		// says where to read on.
+		if line != "" && !strings.Contains(line, "complete log of this run") {
+			return "", fmt.Errorf("%s: %s: %w", name, strings.TrimSpace(line), err)
+		}
+	}
+	return "", fmt.Errorf("%s: %w", name, err)
 }

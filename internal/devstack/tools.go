@@ -146,8 +146,13 @@ func (s *Stack) fetchPostgres(ctx context.Context) (string, error) {
 		return err
 	}
 	root, err := tools.get(ctx, "postgres-"+fetchedPostgresVersion, works, func(work string) (string, error) {
+		// A project of its own rather than --prefix, under which npm would not
+		// read the machine's settings (a proxy, its certificates).
+		if err := os.WriteFile(filepath.Join(work, "package.json"), []byte(`{"private":true}`), 0o600); err != nil {
+			return "", err
+		}
 		// Scripts stay off: the one that is needed is run by name below.
-		install := exec.CommandContext(ctx, "npm", "install", "--prefix", work, "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error", pkg+"@"+fetchedPostgresVersion) //nolint:gosec // constants
+		install := exec.CommandContext(ctx, "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error", pkg+"@"+fetchedPostgresVersion) //nolint:gosec // constants
 		install.Dir = work
 		if _, err := run(install, "npm install"); err != nil {
 			return "", err
@@ -213,7 +218,7 @@ func Chromium(ctx context.Context, opts Options) (path string, env []string, err
 
 func (t toolbox) chromium(ctx context.Context) (string, []string, error) {
 	program := func(root string) string { return filepath.Join(root, "usr", "lib", "chromium", "chromium") }
-	root, err := t.debian(ctx, "chromium", []string{"chromium", "fonts-dejavu-core", "fontconfig-config"}, func(root string) error {
+	root, err := t.debian(ctx, "chromium", []string{"chromium", "chromium-common", "fonts-dejavu-core", "fontconfig-config"}, func(root string) error {
 		cmd := exec.CommandContext(ctx, program(root), "--version") //nolint:gosec // what was just fetched
 		cmd.Env = append(os.Environ(), libraryPath(root))
 		_, err := run(cmd, "chromium --version")
