@@ -64,7 +64,7 @@ func New(schema *ast.Schema) (*Table, error) {
 func (t *Table) Roles() []models.Role { return slices.Clone(t.roles) }
 
 // Bit is the role as a set of one; the empty set for a role the schema has not,
-// which therefore may do nothing that is restricted.
+// which therefore may do nothing.
 func (t *Table) Bit(role models.Role) Roles { return t.bit[role] }
 
 // Field is the set of roles that may select a field: those that its own @allow,

@@ -1,0 +1,51 @@
+package operation_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/gqlserver/hostile"
+	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+)
+
+// Promise H2. The best of a few runs is taken: it cannot be less than the CPU
+// that one run needs, and a busy machine does not disturb it.
+func TestHostileDocuments_AreRefusedUnderTenMilliseconds(t *testing.T) {
+	checker := newChecker(t, operation.Limits{})
+	for _, document := range hostile.Documents() {
+		t.Run(document.Name, func(t *testing.T) {
+			best := time.Hour
+			for range 5 {
+				start := time.Now()
+				refused := refuse(checker, document.Text)
+				best = min(best, time.Since(start))
+				require.NotEmpty(t, refused, "it passed")
+			}
+			t.Logf("%v: %s", best.Round(time.Microsecond), refuse(checker, document.Text))
+			assert.Less(t, best, 10*time.Millisecond*slowness)
+		})
+	}
+}
+
+// refuse returns the first fault.
+func refuse(checker *operation.Checker, text string) string {
+	document, faults := checker.Document(text)
+	if len(faults) > 0 {
+		return faults[0].Message
+	}
+	op, fault := document.Operation("")
+	if fault != nil {
+		return fault.Message
+	}
+	variables, faults := checker.Variables(op, nil)
+	if len(faults) > 0 {
+		return faults[0].Message
+	}
+	if verdict := checker.Admit(op, variables, "OWNER"); len(verdict.Faults) > 0 {
+		return verdict.Faults[0].Message
+	}
+	return ""
+}
