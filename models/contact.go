@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 )
 
 // Contact is a patient or a lead.
@@ -19,7 +18,7 @@ type Contact struct {
 	TaxID             *string
 	BirthDate         *Date
 	Status            ContactStatus
-	Tags              pq.StringArray `gorm:"type:text[]"`
+	Tags              Texts
 	Source            *string
 	Notes             *string
 	ExternalReference *string

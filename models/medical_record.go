@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 )
 
 // MedicalRecord is a draft, or signed and then immutable.
@@ -17,7 +16,7 @@ type MedicalRecord struct {
 	Kind           RecordKind
 	Title          string
 	Body           string
-	Codes          pq.StringArray `gorm:"type:text[]"`
+	Codes          Texts
 	Data           JSON
 	SignedAt       *time.Time
 	SignedBy       *string

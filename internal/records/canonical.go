@@ -107,9 +107,6 @@ type number struct {
 	negative bool
 	digits   string
 	point    int
-	// fraction counts the digits after the point as they were written, zeros
-	// included: jsonb keeps those.
-	fraction int
 }
 
 // furthestExponent stands for every exponent that is further from zero: no
@@ -136,7 +133,6 @@ func parseNumber(text string) number {
 		}
 	}
 	n.digits, n.point = whole+fraction, len(whole)+exponent
-	n.fraction = max(0, len(fraction)-exponent)
 	significant := strings.TrimLeft(n.digits, "0")
 	n.point -= len(n.digits) - len(significant)
 	n.digits = strings.TrimRight(significant, "0")
