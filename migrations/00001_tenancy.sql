@@ -124,10 +124,13 @@ CREATE POLICY lookup ON memberships FOR SELECT TO taskmed_lookup USING (true);
 
 -- +goose StatementBegin
 CREATE FUNCTION app_memberships(wanted_subject text)
-RETURNS TABLE (clinic_id uuid, slug text, name text, role text, permissions text[], subject_name text)
+RETURNS TABLE (
+  clinic_id uuid, slug text, name text, role text, permissions text[], subject_name text,
+  time_zone text, currency text, created_at timestamptz, updated_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
-  SELECT m.clinic_id, c.slug, c.name, m.role, m.permissions, m.name
+  SELECT m.clinic_id, c.slug, c.name, m.role, m.permissions, m.name,
+         c.time_zone, c.currency::text, c.created_at, c.updated_at
   FROM public.memberships m
   JOIN public.clinics c ON c.id = m.clinic_id
   WHERE m.subject = wanted_subject AND m.revoked_at IS NULL

@@ -2,6 +2,7 @@ package models
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/google/uuid"
 	"go.jetify.com/typeid"
@@ -89,3 +90,6 @@ func ParseGlobal(global string) (Kind, uuid.UUID, error) {
 func NewID() uuid.UUID {
 	return uuid.Must(uuid.NewV7())
 }
+
+// Words are the kind's name for people: "medical record".
+func (k Kind) Words() string { return strings.ReplaceAll(string(k), "_", " ") }

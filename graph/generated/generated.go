@@ -114,6 +114,7 @@ type ComplexityRoot struct {
 		Email             func(childComplexity int) int
 		ExternalReference func(childComplexity int) int
 		GetID             func(childComplexity int) int
+		GetTags           func(childComplexity int) int
 		LastAppointment   func(childComplexity int) int
 		MedicalRecords    func(childComplexity int, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
 		Name              func(childComplexity int) int
@@ -123,7 +124,6 @@ type ComplexityRoot struct {
 		PreferredName     func(childComplexity int) int
 		Source            func(childComplexity int) int
 		Status            func(childComplexity int) int
-		Tags              func(childComplexity int) int
 		TaxID             func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
 		Version           func(childComplexity int) int
@@ -151,11 +151,11 @@ type ComplexityRoot struct {
 		Amends       func(childComplexity int) int
 		Appointment  func(childComplexity int) int
 		Body         func(childComplexity int) int
-		Codes        func(childComplexity int) int
 		Contact      func(childComplexity int) int
 		CreatedAt    func(childComplexity int) int
 		Data         func(childComplexity int) int
 		Digest       func(childComplexity int) int
+		GetCodes     func(childComplexity int) int
 		GetID        func(childComplexity int) int
 		Kind         func(childComplexity int) int
 		Practitioner func(childComplexity int) int
@@ -348,8 +348,6 @@ type ClinicResolver interface {
 type ContactResolver interface {
 	TaxID(ctx context.Context, obj *models.Contact) (*string, error)
 
-	Tags(ctx context.Context, obj *models.Contact) ([]string, error)
-
 	Appointments(ctx context.Context, obj *models.Contact, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
 	NextAppointment(ctx context.Context, obj *models.Contact) (*models.Appointment, error)
 	LastAppointment(ctx context.Context, obj *models.Contact) (*models.Appointment, error)
@@ -359,8 +357,6 @@ type MedicalRecordResolver interface {
 	Contact(ctx context.Context, obj *models.MedicalRecord) (*models.Contact, error)
 	Practitioner(ctx context.Context, obj *models.MedicalRecord) (*models.Practitioner, error)
 	Appointment(ctx context.Context, obj *models.MedicalRecord) (*models.Appointment, error)
-
-	Codes(ctx context.Context, obj *models.MedicalRecord) ([]string, error)
 
 	Amends(ctx context.Context, obj *models.MedicalRecord) (*models.MedicalRecord, error)
 	AmendedBy(ctx context.Context, obj *models.MedicalRecord) (*models.MedicalRecord, error)
@@ -729,6 +725,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.GetID(childComplexity), true
+	case "Contact.tags":
+		if e.ComplexityRoot.Contact.GetTags == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.GetTags(childComplexity), true
 	case "Contact.lastAppointment":
 		if e.ComplexityRoot.Contact.LastAppointment == nil {
 			break
@@ -788,12 +790,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.Status(childComplexity), true
-	case "Contact.tags":
-		if e.ComplexityRoot.Contact.Tags == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Contact.Tags(childComplexity), true
 	case "Contact.taxId":
 		if e.ComplexityRoot.Contact.TaxID == nil {
 			break
@@ -888,12 +884,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MedicalRecord.Body(childComplexity), true
-	case "MedicalRecord.codes":
-		if e.ComplexityRoot.MedicalRecord.Codes == nil {
-			break
-		}
-
-		return e.ComplexityRoot.MedicalRecord.Codes(childComplexity), true
 	case "MedicalRecord.contact":
 		if e.ComplexityRoot.MedicalRecord.Contact == nil {
 			break
@@ -918,6 +908,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MedicalRecord.Digest(childComplexity), true
+	case "MedicalRecord.codes":
+		if e.ComplexityRoot.MedicalRecord.GetCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MedicalRecord.GetCodes(childComplexity), true
 	case "MedicalRecord.id":
 		if e.ComplexityRoot.MedicalRecord.GetID == nil {
 			break
@@ -5816,7 +5812,7 @@ func (ec *executionContext) _Contact_tags(ctx context.Context, field graphql.Col
 			return ec.fieldContext_Contact_tags(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.Contact().Tags(ctx, obj)
+			return obj.GetTags(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
@@ -5827,7 +5823,7 @@ func (ec *executionContext) _Contact_tags(ctx context.Context, field graphql.Col
 	)
 }
 func (ec *executionContext) fieldContext_Contact_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Contact", field, true, true, "String")
+	return graphql.NewScalarFieldContext("Contact", field, true, false, "String")
 }
 
 func (ec *executionContext) _Contact_source(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
@@ -6555,7 +6551,7 @@ func (ec *executionContext) _MedicalRecord_codes(ctx context.Context, field grap
 			return ec.fieldContext_MedicalRecord_codes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.MedicalRecord().Codes(ctx, obj)
+			return obj.GetCodes(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
@@ -6566,7 +6562,7 @@ func (ec *executionContext) _MedicalRecord_codes(ctx context.Context, field grap
 	)
 }
 func (ec *executionContext) fieldContext_MedicalRecord_codes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("MedicalRecord", field, true, true, "String")
+	return graphql.NewScalarFieldContext("MedicalRecord", field, true, false, "String")
 }
 
 func (ec *executionContext) _MedicalRecord_data(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
@@ -12725,11 +12721,10 @@ func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, 
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "tags":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._Contact_tags(ctx, field, obj)
-				})
+			out.Values[i] = ec._Contact_tags(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "source":
 			out.Values[i] = ec._Contact_source(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -12975,11 +12970,10 @@ func (ec *executionContext) _MedicalRecord(ctx context.Context, sel ast.Selectio
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "codes":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._MedicalRecord_codes(ctx, field, obj)
-				})
+			out.Values[i] = ec._MedicalRecord_codes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "data":
 			out.Values[i] = ec._MedicalRecord_data(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {

@@ -187,7 +187,7 @@ func (l *List[T]) seek(clinic uuid.UUID, cursors *Cursors, w window) error {
 		}
 		key, err := cursors.Decode(clinic, l.Order.Name, *end.cursor, 2)
 		if err != nil {
-			return models.BadInput("%s is no cursor of this list; use one that this list, in this order, gave you", end.name)
+			return badCursor(end.name)
 		}
 		// Text, timestamps and UUIDs compare by leakproof operators, so that the
 		// index serves this under row-level security.

@@ -78,3 +78,7 @@ func assemble[T any](rows []*T, w window, cursor func(*T) string) *Page[T] {
 	}
 	return page
 }
+
+func badCursor(argument string) error {
+	return models.BadInput("%s is no cursor of this list; use one that this list, in this order, gave you", argument)
+}

@@ -51,3 +51,9 @@ func From(ctx context.Context) (*Scope, error) {
 	}
 	return scope, nil
 }
+
+// Without returns a context that carries no scope any more: for the few
+// look-ups across a subject's clinics.
+func Without(ctx context.Context) context.Context {
+	return context.WithValue(ctx, contextKey{}, (*Scope)(nil))
+}

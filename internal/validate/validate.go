@@ -42,7 +42,7 @@ func (in *Input) Err() error {
 func (in *Input) ID(field string, kind models.Kind, global string) uuid.UUID {
 	id, err := kind.Parse(global)
 	if err != nil {
-		in.Add(models.UserErrorCodeInvalid, field, fmt.Sprintf("this is no id of a %s", strings.ReplaceAll(string(kind), "_", " ")))
+		in.Add(models.UserErrorCodeInvalid, field, fmt.Sprintf("this is no id of a %s", kind.Words()))
 	}
 	return id
 }

@@ -1,0 +1,130 @@
+// Package config reads a server's configuration from the environment and
+// reports every fault in it at once.
+package config
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Config is all that `taskmed serve` can be told. The tags are its
+// documentation: `taskmed serve --help` prints them.
+type Config struct {
+	DatabaseURL      string        `env:"DATABASE_URL" help:"Postgres, as the application's role (required)"`
+	DatabaseMaxConns int32         `env:"TASKMED_DATABASE_MAX_CONNS" envDefault:"20" help:"connections to Postgres, at most"`
+	AcquireTimeout   time.Duration `env:"TASKMED_DATABASE_ACQUIRE_TIMEOUT" envDefault:"1s" help:"how long a request waits for a connection"`
+	StatementTimeout time.Duration `env:"TASKMED_DATABASE_STATEMENT_TIMEOUT" envDefault:"10s" help:"how long one statement may run"`
+
+	Addr      string `env:"TASKMED_ADDR" envDefault:"127.0.0.1:8080" help:"where the API and the playground listen"`
+	AdminAddr string `env:"TASKMED_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where metrics, health and pprof listen"`
+
+	JWKSURL     string `env:"TASKMED_JWKS_URL" help:"the identity provider's keys (RFC 7517)"`
+	JWTIssuer   string `env:"TASKMED_JWT_ISSUER" help:"the issuer that tokens must name"`
+	JWTAudience string `env:"TASKMED_JWT_AUDIENCE" help:"the audience that tokens must name"`
+
+	Secret string `env:"TASKMED_SECRET" help:"64 or more hexadecimal digits that all instances share; seals cursors (required)"`
+
+	AllowedOrigins []string `env:"TASKMED_ALLOWED_ORIGINS" help:"origins whose pages may call the API, separated by commas"`
+	Introspection  bool     `env:"TASKMED_INTROSPECTION" envDefault:"true" help:"whether clients may read the schema"`
+	Playground     bool     `env:"TASKMED_PLAYGROUND" envDefault:"true" help:"whether a browser gets the playground at /"`
+
+	BodyBytes      int64         `env:"TASKMED_BODY_BYTES" envDefault:"1048576" help:"a request's body, at most"`
+	MaxConnections int           `env:"TASKMED_MAX_CONNECTIONS" envDefault:"10000" help:"open connections of clients, at most"`
+	RequestTimeout time.Duration `env:"TASKMED_REQUEST_TIMEOUT" envDefault:"15s" help:"how long one request may take"`
+	StopTimeout    time.Duration `env:"TASKMED_STOP_TIMEOUT" envDefault:"20s" help:"how long a stop waits for requests under way"`
+	CostLimit      int           `env:"TASKMED_COST_LIMIT" envDefault:"20000" help:"an operation's cost, at most"`
+	DepthLimit     int           `env:"TASKMED_DEPTH_LIMIT" envDefault:"15" help:"an operation's depth, at most"`
+	TokenLimit     int           `env:"TASKMED_TOKEN_LIMIT" envDefault:"2000" help:"an operation's tokens, at most"`
+
+	LogLevel string `env:"TASKMED_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+}
+
+// FromEnv reads the environment. Its error names every variable that is wrong.
+func FromEnv(environ map[string]string) (Config, error) {
+	var c Config
+	if err := env.ParseWithOptions(&c, env.Options{Environment: environ}); err != nil {
+		return Config{}, errors.Join(faults(err)...)
+	}
+	return c, c.check()
+}
+
+func faults(err error) []error {
+	var all env.AggregateError
+	if errors.As(err, &all) {
+		return all.Errors
+	}
+	return []error{err}
+}
+
+func (c Config) check() error {
+	var wrong []error
+	fault := func(variable, why string) { wrong = append(wrong, fmt.Errorf("%s %s", variable, why)) }
+	if c.DatabaseURL == "" {
+		fault("DATABASE_URL", "is missing: postgres://taskmed_app:password@host:5432/taskmed")
+	}
+	if _, err := c.SecretBytes(); err != nil {
+		fault("TASKMED_SECRET", err.Error())
+	}
+	for variable, address := range map[string]string{"TASKMED_ADDR": c.Addr, "TASKMED_ADMIN_ADDR": c.AdminAddr} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			fault(variable, "is no address of the form host:port")
+		}
+	}
+	switch {
+	case c.JWKSURL == "":
+		fault("TASKMED_JWKS_URL", "is missing: nobody could sign in")
+	default:
+		if parsed, err := url.Parse(c.JWKSURL); err != nil || parsed.Host == "" {
+			fault("TASKMED_JWKS_URL", "is no URL")
+		}
+		if c.JWTIssuer == "" {
+			fault("TASKMED_JWT_ISSUER", "is missing")
+		}
+		if c.JWTAudience == "" {
+			fault("TASKMED_JWT_AUDIENCE", "is missing")
+		}
+	}
+	for variable, number := range map[string]int64{
+		"TASKMED_DATABASE_MAX_CONNS": int64(c.DatabaseMaxConns), "TASKMED_BODY_BYTES": c.BodyBytes,
+		"TASKMED_MAX_CONNECTIONS": int64(c.MaxConnections), "TASKMED_COST_LIMIT": int64(c.CostLimit),
+		"TASKMED_DEPTH_LIMIT": int64(c.DepthLimit), "TASKMED_TOKEN_LIMIT": int64(c.TokenLimit),
+		"TASKMED_REQUEST_TIMEOUT": int64(c.RequestTimeout), "TASKMED_STOP_TIMEOUT": int64(c.StopTimeout),
+	} {
+		if number < 1 {
+			fault(variable, "must be more than zero")
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// SecretBytes is the secret that Secret spells.
+func (c Config) SecretBytes() ([]byte, error) {
+	secret, err := hex.DecodeString(c.Secret)
+	if err != nil || len(secret) < 32 {
+		return nil, errors.New("must be 64 or more hexadecimal digits: make one with openssl rand -hex 32")
+	}
+	return secret, nil
+}
+
+// Help lists every variable with its default and meaning, one per line.
+func Help() string {
+	var text strings.Builder
+	fields := reflect.TypeFor[Config]()
+	for i := range fields.NumField() {
+		tag := fields.Field(i).Tag
+		fmt.Fprintf(&text, "  %-36s %s", tag.Get("env"), tag.Get("help"))
+		if value := tag.Get("envDefault"); value != "" {
+			fmt.Fprintf(&text, " [%s]", value)
+		}
+		text.WriteByte('\n')
+	}
+	return text.String()
+}
