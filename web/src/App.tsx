@@ -48,7 +48,7 @@ export function App({ config }: { config: Config }) {
         theme={themeChoice}
         onTheme={setThemeChoice}
       />
-      <main className="stage">
+      <main className="stage" data-clinic={stage?.session.clinicId} data-role={stage?.session.role}>
         {stage && (
           // A new key for a new session: no answer of one clinic or role stays on
           // the screen under the name of another.

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { cacheOutcome, createFetcher, formatBytes, formatMilliseconds, type Outcome } from './fetcher';
+import { cacheOutcome, createFetcher, formatBytes, formatMilliseconds, operationToRun, type Outcome } from './fetcher';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -65,4 +65,13 @@ test('what the footer says', () => {
   expect(formatBytes(420_000)).toBe('420 kB');
   expect(formatMilliseconds(2.34)).toBe('2.3 ms');
   expect(formatMilliseconds(43.7)).toBe('44 ms');
+});
+
+test('the operation of the tab before is not asked for', () => {
+  expect(operationToRun('query Viewer { a }', 'DayView')).toBe('Viewer');
+  expect(operationToRun('{ a }', 'DayView')).toBeUndefined();
+  expect(operationToRun('query A { a } query B { b }', 'B')).toBe('B');
+  expect(operationToRun('query A { a } query B { b }', 'C')).toBe('C');
+  expect(operationToRun('query {', 'DayView')).toBe('DayView');
+  expect(operationToRun('query Viewer { a }', null)).toBeUndefined();
 });

@@ -1,4 +1,5 @@
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
+import { Kind, parse } from 'graphql';
 import { fetchValues, hasPlaceholders, resolve, type Run, type Values } from './values';
 
 /** What the last answer's status line says about it. */
@@ -62,18 +63,35 @@ export function createFetcher(
     if (params.operationName === 'IntrospectionQuery') {
       return send(params, { ...options, headers: { ...headers, ...options?.headers } });
     }
+    const operationName = operationToRun(params.query, params.operationName);
     const mine = (options?.headers ?? headers) as Record<string, string>;
     const text = JSON.stringify(params.variables ?? {});
     if (!hasPlaceholders(text)) {
-      return send(params, { ...options, headers: mine });
+      return send({ ...params, operationName }, { ...options, headers: mine });
     }
     // The page opened without a session; now that there are headers, the
     // examples' ids can be had.
     const key = JSON.stringify(mine);
     const values = late.get(key) ?? fetchValues(runner(endpoint, mine), new Date());
     late.set(key, values);
-    return send({ ...params, variables: JSON.parse(resolve(text, await values)) }, { ...options, headers: mine });
+    const variables = JSON.parse(resolve(text, await values)) as Record<string, unknown>;
+    return send({ ...params, operationName, variables }, { ...options, headers: mine });
   };
+}
+
+/**
+ * GraphiQL reads a tab's operation name a moment after the tab has changed. Who
+ * runs it sooner would ask for the operation of the tab before.
+ */
+export function operationToRun(query: string, asked: string | null | undefined): string | undefined {
+  try {
+    const names = parse(query)
+      .definitions.filter(definition => definition.kind === Kind.OPERATION_DEFINITION)
+      .map(definition => definition.name?.value);
+    return asked && !names.includes(asked) && names.length === 1 ? names[0] : (asked ?? undefined);
+  } catch {
+    return asked ?? undefined; // The server says what is wrong with it.
+  }
 }
 
 function isSchemaRequest(init?: RequestInit): boolean {
