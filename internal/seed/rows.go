@@ -1,0 +1,144 @@
+package seed
+
+import (
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// batch is the rows of one table, ready for COPY.
+type batch struct {
+	table   string
+	columns []string
+	count   int
+	// fill writes the i-th row's values in the columns' order.
+	fill func(i int, row []any)
+}
+
+// batches are the clinic's rows, referenced tables before those that refer.
+func (c *clinic) batches() []batch {
+	return []batch{
+		{"clinic_slugs", []string{"slug", "clinic_id"}, 1, func(_ int, row []any) {
+			row[0], row[1] = c.slug, c.id
+		}},
+		{"clinics", []string{"id", "name", "slug", "time_zone", "created_at", "updated_at"}, 1, func(_ int, row []any) {
+			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, c.name, c.slug, c.zoneName, c.created, c.created
+		}},
+		{"memberships", []string{"clinic_id", "id", "subject", "name", "role", "permissions", "created_at", "updated_at"}, len(c.members), func(i int, row []any) {
+			m := &c.members[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, m.id, m.subject, m.name, m.role, m.permissions, c.created, c.created
+		}},
+		{"services", []string{"clinic_id", "id", "name", "duration_minutes", "price_minor", "active", "created_at", "updated_at"}, len(c.services), func(i int, row []any) {
+			s := &c.services[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, s.id, s.name, int32(s.minutes), s.price, s.active, c.created, c.created //nolint:gosec // minutes of a day
+		}},
+		{"practitioners", []string{"clinic_id", "id", "name", "specialty", "registration", "color", "active", "created_at", "updated_at"}, len(c.practitioners), func(i int, row []any) {
+			p := &c.practitioners[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8] = c.id, p.id, p.name, p.specialty, p.registration, p.color, p.active, c.created, c.created
+		}},
+		{"working_hours", []string{"clinic_id", "id", "practitioner_id", "weekday", "from_minute", "to_minute"}, len(c.hours), func(i int, row []any) {
+			h := &c.hours[i]
+			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, h.id, c.practitioners[h.practitioner].id, int16(h.weekday), int32(h.from), int32(h.to) //nolint:gosec // minutes of a day
+		}},
+		{"time_off", []string{"clinic_id", "id", "practitioner_id", "starts_at", "ends_at", "reason", "created_at", "updated_at"}, len(c.timeOff), func(i int, row []any) {
+			t := &c.timeOff[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, t.id, c.practitioners[t.practitioner].id, t.from, t.to, t.reason, c.created, c.created
+		}},
+		{"contacts", []string{
+			"clinic_id", "id", "name", "preferred_name", "email", "phone", "tax_id", "birth_date", "status",
+			"tags", "source", "notes", "external_reference", "version", "created_at", "updated_at",
+		}, len(c.contacts), c.contactRow},
+		{"consents", []string{"clinic_id", "id", "contact_id", "purpose", "granted", "evidence", "decided_at"}, len(c.consents), func(i int, row []any) {
+			d := &c.consents[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6] = c.id, d.id, c.contacts[d.contact].id, d.purpose, d.granted, d.evidence, d.decided
+		}},
+		{"appointments", []string{
+			"clinic_id", "id", "contact_id", "practitioner_id", "service_id", "starts_at", "ends_at", "scheduled_date",
+			"status", "cancellation_reason", "notes", "external_reference", "version", "created_at", "updated_at",
+		}, len(c.appointments), c.appointmentRow},
+		{"medical_records", []string{
+			"clinic_id", "id", "contact_id", "practitioner_id", "appointment_id", "kind", "title", "body", "codes", "data",
+			"signed_at", "signed_by", "digest", "amends_id", "amendment_reason", "version", "created_at", "updated_at",
+		}, len(c.records), c.recordRow},
+		{"conversations", []string{"clinic_id", "id", "contact_id", "channel", "status", "assignee_id", "unread_count", "version", "created_at", "updated_at"}, len(c.conversations), func(i int, row []any) {
+			t := &c.conversations[i]
+			row[0], row[1], row[2], row[3], row[4] = c.id, t.id, c.contacts[t.contact].id, t.channel, t.status
+			row[5], row[6], row[7], row[8], row[9] = nil, int32(t.unread), int32(t.version), t.created, t.updated //nolint:gosec // a handful
+			if t.assignee != none {
+				row[5] = c.practitioners[t.assignee].id
+			}
+		}},
+		{"messages", []string{"clinic_id", "id", "conversation_id", "direction", "body", "status", "author", "created_at", "updated_at"}, len(c.messages), func(i int, row []any) {
+			m := &c.messages[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8] = c.id, m.id, c.conversations[m.conversation].id, "outbound", m.body, m.status, text(m.author), m.created, m.created
+			if m.inbound {
+				row[3] = "inbound"
+			}
+		}},
+		{"invoices", []string{
+			"clinic_id", "id", "number", "contact_id", "appointment_id", "status", "due_date", "total_minor", "paid_minor",
+			"void_reason", "version", "created_at", "updated_at",
+		}, len(c.invoices), func(i int, row []any) {
+			v := &c.invoices[i]
+			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, v.id, v.number, c.contacts[v.contact].id, c.appointments[v.appointment].id, v.status
+			row[6], row[7], row[8], row[9] = day(v.due), v.total, v.paid, text(v.voidReason)
+			row[10], row[11], row[12] = int32(v.version), v.created, v.updated //nolint:gosec // a handful
+		}},
+		{"invoice_items", []string{"clinic_id", "id", "invoice_id", "position", "service_id", "description", "quantity", "unit_price_minor"}, len(c.items), func(i int, row []any) {
+			t := &c.items[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, t.id, c.invoices[t.invoice].id, int16(t.position), nil, t.description, int32(t.quantity), t.price //nolint:gosec // a handful
+			if t.service != none {
+				row[4] = c.services[t.service].id
+			}
+		}},
+		{"payments", []string{"clinic_id", "id", "invoice_id", "amount_minor", "method", "paid_at", "created_at", "updated_at"}, len(c.payments), func(i int, row []any) {
+			p := &c.payments[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, p.id, c.invoices[p.invoice].id, p.amount, p.method, p.paidAt, p.paidAt, p.paidAt
+		}},
+	}
+}
+
+func (c *clinic) contactRow(i int, row []any) {
+	r := &c.contacts[i]
+	row[0], row[1], row[2], row[3], row[4], row[5] = c.id, r.id, r.person.name, text(r.preferred), nil, text(r.phone)
+	if r.hasEmail {
+		row[4] = r.person.email
+	}
+	row[6], row[7], row[8], row[9], row[10], row[11], row[12] = text(r.taxID), day(r.born), r.status, r.tags, r.source, text(r.notes), text(r.reference)
+	row[13], row[14], row[15] = int32(r.version), r.created, r.updated //nolint:gosec // a handful
+}
+
+func (c *clinic) appointmentRow(i int, row []any) {
+	a := &c.appointments[i]
+	row[0], row[1], row[2], row[3], row[4] = c.id, a.id, c.contacts[a.contact].id, c.practitioners[a.practitioner].id, c.services[a.service].id
+	row[5], row[6], row[7], row[8] = a.start, a.end, day(a.day), a.status
+	row[9], row[10], row[11], row[12], row[13], row[14] = text(a.reason), text(a.notes), text(a.reference), int32(a.version), a.created, a.updated //nolint:gosec // a handful
+}
+
+func (c *clinic) recordRow(i int, row []any) {
+	r := &c.records[i]
+	row[0], row[1], row[2], row[3], row[4] = c.id, r.id, c.contacts[r.contact].id, c.practitioners[r.practitioner].id, nil
+	if r.appointment != none {
+		row[4] = c.appointments[r.appointment].id
+	}
+	row[5], row[6], row[7], row[8], row[9] = r.kind, r.title, r.body, r.codes, nil
+	if r.data != "" {
+		row[9] = []byte(r.data)
+	}
+	row[10], row[11], row[12], row[13], row[14] = nil, nil, nil, nil, text(r.amendment)
+	if r.digest != "" {
+		row[10], row[11], row[12] = r.signedAt, r.signedBy, r.digest
+	}
+	if r.amends != none {
+		row[13] = c.records[r.amends].id
+	}
+	row[15], row[16], row[17] = int32(r.version), r.created, r.updated //nolint:gosec // a handful
+}
+
+// text is NULL where there is none.
+func text(value string) any {
+	if value == "" {
+		return nil
+	}
+	return value
+}
+
+func day(d date) pgtype.Date { return pgtype.Date{Time: d.utc(), Valid: true} }
