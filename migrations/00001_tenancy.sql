@@ -69,10 +69,11 @@ CREATE TRIGGER clinics_touch BEFORE UPDATE ON clinics FOR EACH ROW EXECUTE FUNCT
 SELECT protect_tenant_table('clinics', 'SELECT', 'id');
 
 -- Slugs are unique over all clinics, which no key led by the clinic can say;
--- so they stand in a table of their own that the application cannot read.
+-- so they stand in a table of their own that the application cannot read. It is
+-- no tenant's table, hence the column's name: a clinic_id is always protected.
 CREATE TABLE clinic_slugs (
   slug text PRIMARY KEY,
-  clinic_id uuid NOT NULL
+  clinic uuid NOT NULL
 );
 
 CREATE TABLE memberships (

@@ -16,7 +16,7 @@ type batch struct {
 // batches are the clinic's rows, referenced tables before those that refer.
 func (c *clinic) batches() []batch {
 	return []batch{
-		{"clinic_slugs", []string{"slug", "clinic_id"}, 1, func(_ int, row []any) {
+		{"clinic_slugs", []string{"slug", "clinic"}, 1, func(_ int, row []any) {
 			row[0], row[1] = c.slug, c.id
 		}},
 		{"clinics", []string{"id", "name", "slug", "time_zone", "created_at", "updated_at"}, 1, func(_ int, row []any) {

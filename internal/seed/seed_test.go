@@ -247,7 +247,7 @@ func TestRun_AClinicOfItsOwnName(t *testing.T) {
 	result, err := seed.Run(t.Context(), d.OwnerURL, seed.Options{Clinics: 1, Today: today(), Slugs: []string{"centro-vida"}}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "centro-vida", result.Clinics[0].Slug)
-	require.Equal(t, 1, d.Count(t, "SELECT count(*) FROM clinics c JOIN clinic_slugs s ON s.clinic_id = c.id AND s.slug = c.slug WHERE c.id = $1", result.Clinics[0].ID))
+	require.Equal(t, 1, d.Count(t, "SELECT count(*) FROM clinics c JOIN clinic_slugs s ON s.clinic = c.id AND s.slug = c.slug WHERE c.id = $1", result.Clinics[0].ID))
 	require.Equal(t, 1, d.Count(t, "SELECT count(*) FROM memberships WHERE subject = $1 AND role = 'receptionist' AND permissions = '{}'", seed.Subject("centro-vida", "receptionist")))
 	require.Equal(t, 3, d.Count(t, "SELECT count(*) FROM memberships WHERE role IN ('owner', 'admin') AND permissions = '{developer}'"))
 }

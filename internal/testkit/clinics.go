@@ -38,7 +38,7 @@ func (d *Database) NewClinicIn(t testing.TB, slug, zone string) *Clinic {
 	c := &Clinic{ID: models.NewID(), Slug: slug}
 	var batch pgx.Batch
 	batch.Queue("INSERT INTO clinics (id, name, slug, time_zone) VALUES ($1, $2, $3, $4)", c.ID, "Clínica "+slug, slug, zone)
-	batch.Queue("INSERT INTO clinic_slugs (slug, clinic_id) VALUES ($1, $2)", slug, c.ID)
+	batch.Queue("INSERT INTO clinic_slugs (slug, clinic) VALUES ($1, $2)", slug, c.ID)
 	for _, role := range models.AllRole {
 		batch.Queue("INSERT INTO memberships (clinic_id, id, subject, name, role) VALUES ($1, $2, $3, $4, $5)",
 			c.ID, models.NewID(), Subject(slug, role), string(role), role)
