@@ -37,16 +37,6 @@ func (s Set) Has(name string) bool {
 	return false
 }
 
-// HasAny tells whether one of the fields is selected.
-func (s Set) HasAny(names ...string) bool {
-	for _, name := range names {
-		if s.Has(name) {
-			return true
-		}
-	}
-	return false
-}
-
 // All gives the selected fields in the order of the operation.
 func (s Set) All() iter.Seq[Field] {
 	return func(yield func(Field) bool) {
@@ -69,12 +59,14 @@ func (s Set) Named(name string) iter.Seq[Field] {
 	}
 }
 
-// Under merges what is selected below all selections of a field: the columns
-// of a to-one relation are read once, whatever its aliases.
-func (s Set) Under(name string) Set {
+// Merge puts several selections of the same entities into one.
+func Merge(sets ...Set) Set {
+	if len(sets) == 1 {
+		return sets[0]
+	}
 	var merged Set
-	for field := range s.Named(name) {
-		merged.fields = append(merged.fields, field.Set.fields...)
+	for _, set := range sets {
+		merged.fields = append(merged.fields, set.fields...)
 	}
 	return merged
 }
