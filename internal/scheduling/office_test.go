@@ -1,0 +1,116 @@
+package scheduling_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/models"
+)
+
+// office is a clinic on a Monday morning at 07:00 in São Paulo, an hour before
+// work begins, and another clinic in the same database.
+type office struct {
+	*testkit.Database
+
+	here, elsewhere *testkit.Clinic
+	diary           *scheduling.Diary
+	now             time.Time
+}
+
+func openOffice(t testing.TB) *office {
+	t.Helper()
+	d := testkit.NewDatabase(t)
+	o := &office{
+		Database: d, here: d.NewClinic(t, "here"), elsewhere: d.NewClinic(t, "elsewhere"),
+		now: parse(t, "2026-11-23T07:00:00-03:00"),
+	}
+	o.diary = scheduling.New(d.DB, d.Cursors, func() time.Time { return o.now })
+	return o
+}
+
+func (o *office) as(t testing.TB, role models.Role) context.Context {
+	t.Helper()
+	return o.here.As(t.Context(), role)
+}
+
+// at is a time of the office's Monday, or of so many days after it.
+func (o *office) at(t testing.TB, clock string, days ...int) time.Time {
+	t.Helper()
+	instant := parse(t, "2026-11-23T"+clock+":00-03:00")
+	for _, day := range days {
+		instant = instant.AddDate(0, 0, day)
+	}
+	return instant
+}
+
+// visit asks for half an hour of Ana's with Dra. Beatriz.
+func (o *office) visit(start time.Time) models.ScheduleAppointmentInput {
+	return models.ScheduleAppointmentInput{
+		ContactID:      models.KindContact.Global(o.here.Contacts[0]),
+		PractitionerID: models.KindPractitioner.Global(o.here.Practitioners[0]),
+		ServiceID:      new(models.KindService.Global(o.here.Services[0])),
+		StartsAt:       start,
+	}
+}
+
+// book puts half an hour with Dra. Beatriz into the diary.
+func (o *office) book(t testing.TB, start time.Time) *models.Appointment {
+	t.Helper()
+	booked, _, err := o.diary.Schedule(o.as(t, models.RoleOwner), o.visit(start))
+	require.NoError(t, err)
+	return booked
+}
+
+// written changes with every change of the diary.
+func (o *office) written(t testing.TB) int {
+	t.Helper()
+	return o.Count(t, "SELECT coalesce(sum(hashtext(a::text)), 0)::bigint FROM appointments a")
+}
+
+// setStatus brings an appointment to a status by SQL.
+func (o *office) setStatus(t testing.TB, id uuid.UUID, status models.AppointmentStatus) {
+	t.Helper()
+	o.Exec(t, "UPDATE appointments SET status = $2 WHERE id = $1", id, status)
+}
+
+// refused is the one mistake that an input was refused for.
+func refused(t testing.TB, err error, code models.UserErrorCode, field string) *models.UserError {
+	t.Helper()
+	mistakes := mistakesOf(t, err)
+	require.Len(t, mistakes, 1, "%s", words(mistakes))
+	require.Equal(t, code, mistakes[0].Code, mistakes[0].Message)
+	require.Equal(t, []string{field}, mistakes[0].Field)
+	require.NotEmpty(t, mistakes[0].Message)
+	require.NotNil(t, mistakes[0].EntityIds)
+	return mistakes[0]
+}
+
+func mistakesOf(t testing.TB, err error) models.Invalid {
+	t.Helper()
+	var mistakes models.Invalid
+	require.ErrorAs(t, err, &mistakes)
+	return mistakes
+}
+
+func words(mistakes models.Invalid) (all []string) {
+	for _, mistake := range mistakes {
+		all = append(all, string(mistake.Code)+" "+mistake.Message)
+	}
+	return all
+}
+
+// times are slots as their practitioner's place in the clinic and local times.
+func (o *office) times(slots []*models.Slot) (all []string) {
+	zone := time.FixedZone("", -3*60*60)
+	for _, slot := range slots {
+		who := map[uuid.UUID]string{o.here.Practitioners[0]: "Beatriz", o.here.Practitioners[1]: "Carlos"}[slot.PractitionerID]
+		all = append(all, who+" "+slot.StartsAt.In(zone).Format("Mon 15:04")+"-"+slot.EndsAt.In(zone).Format("15:04"))
+	}
+	return all
+}

@@ -1,0 +1,180 @@
+package scheduling
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/validate"
+	"github.com/taskmed/taskmed/models"
+)
+
+// errMoved tells that an appointment went to another practitioner between the
+// look at it and its lock, so that the wrong practitioner is locked.
+var errMoved = errors.New("scheduling: the appointment moved meanwhile")
+
+// Reschedule moves an appointment that has not begun to another time or
+// practitioner; a confirmed one is scheduled again, to be confirmed anew, and
+// an overbooked one stays overbooked. Refusals are those of Schedule.
+func (d *Diary) Reschedule(ctx context.Context, input models.RescheduleAppointmentInput) (*models.Appointment, []*models.Slot, error) {
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var moved *models.Appointment
+	var asked *proposal
+	const attempts = 3
+	for range attempts {
+		err = d.db.InTenant(ctx, func(tx *gorm.DB) error {
+			request := newRescheduleRequest(input)
+			moved, err = d.reschedule(tx, scope, request)
+			asked = &request.proposal
+			return err
+		})
+		if !errors.Is(err, errMoved) {
+			return d.outcome(ctx, moved, asked, d.explain(ctx, err, asked))
+		}
+	}
+	return nil, nil, models.Refuse(models.UserErrorCodeStale, fieldID,
+		"others are moving this appointment right now: read it again and decide anew", input.ID)
+}
+
+// rescheduleRequest is a RescheduleAppointmentInput that was read; in holds the
+// mistakes in it so far.
+type rescheduleRequest struct {
+	proposal
+
+	in      validate.Input
+	input   models.RescheduleAppointmentInput
+	elsewho bool
+}
+
+func newRescheduleRequest(input models.RescheduleAppointmentInput) *rescheduleRequest {
+	r := &rescheduleRequest{input: input}
+	r.appointment = r.in.ID(fieldID, models.KindAppointment, input.ID)
+	if input.PractitionerID != nil {
+		r.elsewho = true
+		r.practitioner = r.in.ID(fieldPractitionerID, models.KindPractitioner, *input.PractitionerID)
+	}
+	r.span.From = input.StartsAt
+	if input.EndsAt != nil {
+		r.span.To = *input.EndsAt
+	}
+	return r
+}
+
+func (d *Diary) reschedule(tx *gorm.DB, scope *tenant.Scope, r *rescheduleRequest) (*models.Appointment, error) {
+	if !r.elsewho && r.appointment != uuid.Nil {
+		if err := r.findPractitioner(tx); err != nil {
+			return nil, err
+		}
+	}
+	// Locked first, as in every booking; then the appointment.
+	if r.practitioner != uuid.Nil {
+		if err := d.lockPractitioner(tx, &r.in, r.practitioner); err != nil {
+			return nil, err
+		}
+	}
+	appointment, err := r.lockAppointment(tx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := factsOf(tx, scope.ClinicID, uuid.Nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.zone, err = d.zone(known.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	checkStart(&r.in, r.span.From, d.now(), r.zone)
+	if r.input.EndsAt != nil {
+		checkEnd(&r.in, r.span.From, r.span.To, r.zone)
+	} else if appointment != nil {
+		r.span.To = r.span.From.Add(appointment.EndsAt.Sub(appointment.StartsAt))
+	}
+	if r.in.Err() == nil {
+		r.overbook = appointment.Overbooked
+		if _, err := r.checkFree(tx, &r.in, scope.ClinicID); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.in.Err(); err != nil {
+		return nil, inOrderOf(err, fieldID, "expectedVersion", fieldStartsAt, fieldEndsAt, fieldPractitionerID)
+	}
+	return appointment, tx.Model(appointment).Clauses(everyColumn()).Updates(map[string]any{
+		"practitioner_id": r.practitioner,
+		"starts_at":       r.span.From,
+		"ends_at":         r.span.To,
+		"status":          models.AppointmentStatusScheduled,
+	}).Error
+}
+
+// findPractitioner looks, without a lock, whose appointment it is.
+func (r *rescheduleRequest) findPractitioner(tx *gorm.DB) error {
+	var appointment models.Appointment
+	err := tx.Select("practitioner_id").Where("id = ?", r.appointment).Take(&appointment).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		// Reported when it is to be locked.
+		return nil
+	}
+	r.practitioner = appointment.PractitionerID
+	return err
+}
+
+// lockAppointment locks the appointment and refuses it if it changed, or if it
+// has come too far to be moved. It is nil where there is none.
+func (r *rescheduleRequest) lockAppointment(tx *gorm.DB) (*models.Appointment, error) {
+	if r.appointment == uuid.Nil {
+		return nil, nil //nolint:nilnil // a malformed id is a mistake that is noted already
+	}
+	appointment, err := lockAppointment(tx, r.appointment, r.input.ExpectedVersion)
+	var mistakes models.Invalid
+	if errors.As(err, &mistakes) && mistakes[0].Code == models.UserErrorCodeNotFound {
+		r.in.Add(mistakes[0].Code, fieldID, mistakes[0].Message)
+		return nil, nil //nolint:nilnil // noted, like a malformed id
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !r.elsewho && appointment.PractitionerID != r.practitioner {
+		return nil, errMoved
+	}
+	switch appointment.Status {
+	case models.AppointmentStatusScheduled, models.AppointmentStatusConfirmed:
+		return appointment, nil
+	case models.AppointmentStatusCheckedIn, models.AppointmentStatusInProgress, models.AppointmentStatusCompleted,
+		models.AppointmentStatusCancelled, models.AppointmentStatusNoShow:
+	}
+	return nil, models.Refuse(models.UserErrorCodeConflict, fieldID,
+		"an appointment can be moved while it is SCHEDULED or CONFIRMED; this one is "+appointment.Status.String(), appointment.GetID())
+}
+
+// lockAppointment locks an appointment for a change. An unknown one is
+// NOT_FOUND, one that is no longer of the expected version STALE.
+func lockAppointment(tx *gorm.DB, id uuid.UUID, expectedVersion *int) (*models.Appointment, error) {
+	var appointment models.Appointment
+	err := tx.Select(everyColumnName()).Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).
+		Where("id = ?", id).Take(&appointment).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return nil, models.Refuse(models.UserErrorCodeNotFound, fieldID, "this clinic has no such appointment")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if expectedVersion != nil && *expectedVersion != appointment.Version {
+		return nil, models.Refuse(models.UserErrorCodeStale, "expectedVersion",
+			"somebody changed the appointment: read it again and decide anew", appointment.GetID())
+	}
+	return &appointment, nil
+}
+
+// begun tells whether an appointment's start is past.
+func begun(appointment *models.Appointment, now time.Time) bool {
+	return !appointment.StartsAt.After(now)
+}

@@ -1,0 +1,258 @@
+package scheduling
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/validate"
+	"github.com/taskmed/taskmed/models"
+)
+
+// The constraints that refuse a booking which the checks before it let through.
+const (
+	constraintDoubleBooking     = "appointments_no_double_booking"
+	constraintHolds             = "appointments_respect_holds"
+	constraintExternalReference = "idx_appointments_external_reference"
+)
+
+// Schedule books an appointment. Mistakes of the input come as models.Invalid,
+// and then nothing was written; where the time was refused, up to five free
+// slots nearest to it come with them, the same practitioner's first.
+func (d *Diary) Schedule(ctx context.Context, input models.ScheduleAppointmentInput) (*models.Appointment, []*models.Slot, error) {
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var booked *models.Appointment
+	var asked *proposal
+	err = d.db.InTenant(ctx, func(tx *gorm.DB) error {
+		request := newScheduleRequest(scope, input)
+		booked, err = d.schedule(tx, scope, request)
+		asked = &request.proposal
+		return err
+	})
+	return d.outcome(ctx, booked, asked, d.explain(ctx, err, asked))
+}
+
+// outcome is what a booking gives: the appointment, or the refusal and what is
+// free instead.
+func (d *Diary) outcome(ctx context.Context, booked *models.Appointment, asked *proposal, err error) (*models.Appointment, []*models.Slot, error) {
+	if err == nil {
+		return booked, nil, nil
+	}
+	if !refusedTime(err) {
+		return nil, nil, err
+	}
+	instead, failed := d.alternatives(ctx, asked)
+	if failed != nil {
+		return nil, nil, failed
+	}
+	return nil, instead, err
+}
+
+// scheduleRequest is a ScheduleAppointmentInput that was read; in holds the
+// mistakes in it so far.
+type scheduleRequest struct {
+	proposal
+
+	in      validate.Input
+	contact uuid.UUID
+	service uuid.UUID
+	hasEnd  bool
+	notes   *string
+}
+
+func newScheduleRequest(scope *tenant.Scope, input models.ScheduleAppointmentInput) *scheduleRequest {
+	r := &scheduleRequest{hasEnd: input.EndsAt != nil}
+	r.contact = r.in.ID(fieldContactID, models.KindContact, input.ContactID)
+	r.practitioner = r.in.ID(fieldPractitionerID, models.KindPractitioner, input.PractitionerID)
+	if input.ServiceID != nil {
+		r.service = r.in.ID(fieldServiceID, models.KindService, *input.ServiceID)
+	}
+	r.span.From = input.StartsAt
+	switch {
+	case input.EndsAt != nil:
+		r.span.To = *input.EndsAt
+	case input.ServiceID == nil:
+		r.in.Add(models.UserErrorCodeRequired, fieldEndsAt, "say when it ends, or which service it is")
+	}
+	r.notes = r.in.OptionalText("notes", input.Notes, 10_000)
+	r.anyHours = r.privilege(scope.Role, "allowOutsideHours", input.AllowOutsideHours)
+	r.overbook = r.privilege(scope.Role, "overbook", input.Overbook)
+	r.reference = r.in.OptionalText(fieldExternalReference, input.ExternalReference, 255)
+	return r
+}
+
+// privilege reads a flag that only some roles may raise.
+func (r *scheduleRequest) privilege(role models.Role, field string, flag *bool) bool {
+	if flag == nil || !*flag {
+		return false
+	}
+	switch role {
+	case models.RoleOwner, models.RoleAdmin, models.RolePractitioner:
+	case models.RoleReceptionist, models.RoleFinance, models.RolePartner:
+		r.in.Add(models.UserErrorCodeForbidden, field, "your role may not do this; an owner, an admin or a practitioner may")
+	}
+	return true
+}
+
+// schedule checks and books. All mistakes that can be seen are reported at
+// once; whether the time is free is only looked at if there are none.
+func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (*models.Appointment, error) {
+	// Locked first: two receptionists may book the same slot.
+	if r.practitioner != uuid.Nil {
+		if err := d.lockPractitioner(tx, &r.in, r.practitioner); err != nil {
+			return nil, err
+		}
+	}
+	if r.contact != uuid.Nil {
+		if err := lockContact(tx, &r.in, r.contact); err != nil {
+			return nil, err
+		}
+	}
+	facts, err := factsOf(tx, scope.ClinicID, r.service, r.reference)
+	if err != nil {
+		return nil, err
+	}
+	r.zone, err = d.zone(facts.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	r.checkFacts(facts)
+	checkStart(&r.in, r.span.From, d.now(), r.zone)
+	if r.hasEnd {
+		checkEnd(&r.in, r.span.From, r.span.To, r.zone)
+	}
+	over := false
+	if r.in.Err() == nil {
+		over, err = r.checkFree(tx, &r.in, scope.ClinicID)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := r.in.Err(); err != nil {
+		return nil, inOrderOf(err, fieldContactID, fieldPractitionerID, fieldServiceID, fieldStartsAt, fieldEndsAt,
+			"notes", "allowOutsideHours", "overbook", fieldExternalReference)
+	}
+	booked := &models.Appointment{
+		ClinicID: scope.ClinicID, ID: models.NewID(), ContactID: r.contact, PractitionerID: r.practitioner,
+		StartsAt: r.span.From, EndsAt: r.span.To, Status: models.AppointmentStatusScheduled,
+		Notes: r.notes, Overbooked: over, ExternalReference: r.reference,
+	}
+	if r.service != uuid.Nil {
+		booked.ServiceID = &r.service
+	}
+	return booked, tx.Clauses(everyColumn()).Create(booked).Error
+}
+
+// lockContact sees to it that the contact is not put away while it is booked.
+func lockContact(tx *gorm.DB, in *validate.Input, id uuid.UUID) error {
+	var contact models.Contact
+	err := tx.Select("id", "status").Clauses(clause.Locking{Strength: "SHARE"}).Where("id = ?", id).Take(&contact).Error
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		in.Add(models.UserErrorCodeNotFound, fieldContactID, "this clinic has no such contact")
+	case err != nil:
+		return err
+	case contact.Status == models.ContactStatusArchived:
+		in.Add(models.UserErrorCodeConflict, fieldContactID, "this contact was put away: make them active first", contact.GetID())
+	}
+	return nil
+}
+
+// facts are what a booking must know about the clinic.
+type facts struct {
+	TimeZone string
+	// Minutes and Active are the service's; nil where there is none.
+	Minutes *int
+	Active  *bool
+	// Referenced is the appointment that has the external reference.
+	Referenced *uuid.UUID
+}
+
+func factsOf(tx *gorm.DB, clinic, service uuid.UUID, reference *string) (*facts, error) {
+	var known facts
+	err := tx.Raw(`
+		SELECT c.time_zone, s.duration_minutes AS minutes, s.active,
+		  (SELECT a.id FROM appointments a WHERE a.clinic_id = c.id AND a.external_reference = $3) AS referenced
+		FROM clinics c LEFT JOIN services s ON s.clinic_id = c.id AND s.id = $2
+		WHERE c.id = $1`, clinic, service, reference).Scan(&known).Error
+	return &known, err
+}
+
+func (r *scheduleRequest) checkFacts(known *facts) {
+	if r.service != uuid.Nil {
+		switch {
+		case known.Minutes == nil || known.Active == nil:
+			r.in.Add(models.UserErrorCodeNotFound, fieldServiceID, "this clinic has no such service")
+		case !*known.Active:
+			r.in.Add(models.UserErrorCodeConflict, fieldServiceID, "this service is not offered at present", models.KindService.Global(r.service))
+		case !r.hasEnd:
+			r.span.To = r.span.From.Add(time.Duration(*known.Minutes) * time.Minute)
+		}
+	}
+	if known.Referenced != nil {
+		r.in.Add(models.UserErrorCodeTaken, fieldExternalReference, "another appointment has this reference",
+			models.KindAppointment.Global(*known.Referenced))
+	}
+}
+
+// everyColumn makes a write return the row as the database has it.
+func everyColumn() clause.Returning {
+	var all clause.Returning
+	for _, column := range everyColumnName() {
+		all.Columns = append(all.Columns, clause.Column{Name: column})
+	}
+	return all
+}
+
+func everyColumnName() []string {
+	return []string{
+		"clinic_id", "id", "contact_id", "practitioner_id", "service_id", "starts_at", "ends_at", "scheduled_date", "status",
+		"cancellation_reason", "notes", "overbooked", "external_reference", "version", "created_at", "updated_at",
+	}
+}
+
+// explain says in words for the user what a constraint has refused: the checks
+// saw nothing in the way, but Postgres knew better.
+func (d *Diary) explain(ctx context.Context, refused error, asked *proposal) error {
+	constraint, violated := database.Violation(refused)
+	if !violated {
+		return refused
+	}
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return err
+	}
+	switch constraint {
+	case constraintDoubleBooking, constraintHolds:
+		taken, err := database.Rows[busy](ctx, d.db, busySQL,
+			scope.ClinicID, []uuid.UUID{asked.practitioner}, asked.span.From, asked.span.To)
+		if err != nil {
+			return err
+		}
+		taken = slices.DeleteFunc(taken, func(b *busy) bool { return b.ID == asked.appointment })
+		if clash := refuseTaken(taken); clash != nil {
+			return models.Invalid{clash}
+		}
+		// What was in the way has gone meanwhile.
+		return models.Refuse(models.UserErrorCodeConflict, fieldStartsAt, "this time was taken a moment ago: try again")
+	case constraintExternalReference:
+		id, err := database.Value[uuid.UUID](ctx, d.db,
+			"SELECT id FROM appointments WHERE clinic_id = $1 AND external_reference = $2", scope.ClinicID, asked.reference)
+		if err != nil {
+			return errors.Join(refused, err)
+		}
+		return models.Refuse(models.UserErrorCodeTaken, fieldExternalReference, "another appointment has this reference",
+			models.KindAppointment.Global(id))
+	}
+	return refused
+}
