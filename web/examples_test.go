@@ -50,7 +50,7 @@ func TestExamples_FitTheSchema(t *testing.T) {
 	require.Len(t, examples, 10)
 	for _, example := range examples {
 		document, err := gqlparser.LoadQueryWithRules(api, example.Query, rules.NewDefaultRules())
-		require.Nil(t, err, "%s: %v", example.Name, err)
+		require.Empty(t, err, example.Name)
 		require.Len(t, document.Operations, 1, example.Name)
 		assert.NotEmpty(t, example.Title, example.Name)
 
@@ -63,7 +63,7 @@ func TestExamples_FitTheSchema(t *testing.T) {
 	}
 	for name, query := range map[string]string{"clinic": clinicQuery, "diary": diaryQuery} {
 		_, err := gqlparser.LoadQueryWithRules(api, query, rules.NewDefaultRules())
-		require.Nil(t, err, "%s: %v", name, err)
+		require.Empty(t, err, name)
 	}
 	assert.Equal(t, "day-view", examples[0].Name)
 	assert.Equal(t, "Day view", examples[0].Title)
@@ -84,7 +84,7 @@ func TestResolve_NamesWhatIsMissing(t *testing.T) {
 
 	_, err := Resolve(json.RawMessage(`{"a": "{{contactId}}"}`), map[string]string{"today": "2026-11-22"})
 	require.ErrorIs(t, err, ErrUnresolved)
-	assert.ErrorContains(t, err, "contactId")
+	require.ErrorContains(t, err, "contactId")
 }
 
 func TestValues_AskTheClinic(t *testing.T) {

@@ -1,4 +1,3 @@
-import '@fontsource-variable/inter/wght.css';
 import './styles.css';
 import { createRoot } from 'react-dom/client';
 import { App } from './App';
@@ -6,6 +5,9 @@ import { loadConfig } from './config';
 import { provideWorkers } from './monaco';
 
 provideWorkers();
+// The editor is the largest part by far. GraphiQL asks for it once it is on the
+// screen; by then it should be there.
+void import('monaco-graphql/esm/monaco-editor.js');
 
 const root = createRoot(document.getElementById('root') as HTMLElement);
 
