@@ -1,0 +1,188 @@
+package auth_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/auth"
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/models"
+)
+
+func makeKey(t testing.TB, w *world, clinic *testkit.Clinic, role models.Role) (*auth.PartnerKey, string) {
+	t.Helper()
+	key, text, err := w.store.CreateKey(clinic.As(t.Context(), models.RoleOwner), auth.NewKey{Name: "Agenda externa", Role: role})
+	require.NoError(t, err)
+	return key, text
+}
+
+func TestKey_ActsInItsClinicWithItsRole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, clinic := range []*testkit.Clinic{w.a, w.b} {
+		key, text := makeKey(t, w, clinic, models.RoleReceptionist)
+		require.Regexp(t, `^tm_[0-9a-hjkmnp-tv-z]{65}$`, text)
+		ctx, statements := database.WithStatementCount(t.Context())
+		grant, err := w.auth.Check(ctx, bearer(text))
+		require.NoError(t, err)
+		require.Equal(t, &tenant.Scope{
+			Subject: "key:" + models.KindAPIKey.Global(key.ID), Name: "Agenda externa",
+			ClinicID: clinic.ID, Role: models.RoleReceptionist,
+		}, grant.Scope)
+		require.Zero(t, grant.ExpiresAt)
+		require.EqualValues(t, 1, statements.Load())
+		_, err = w.auth.Check(t.Context(), inClinic(text, clinic))
+		require.NoError(t, err)
+	}
+}
+
+func TestKey_OnlyItsHashIsStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, text := makeKey(t, w, w.a, models.RolePartner)
+	require.Equal(t, 1, w.Count(t, "SELECT count(*) FROM api_keys WHERE id = $1 AND key_hash = sha256($2::text::bytea) AND last_four = right($2, 4)", key.ID, text))
+	require.Zero(t, w.Count(t, "SELECT count(*) FROM api_keys k WHERE strpos(k::text, $1) > 0", text[len("tm_")+26:]))
+}
+
+func TestKey_WorthlessOnesAreAllRefusedAlike(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	good, goodText := makeKey(t, w, w.a, models.RolePartner)
+	expiring := w.clock.Now().Add(time.Hour)
+	w.Exec(t, "UPDATE api_keys SET expires_at = $1 WHERE id = $2", expiring, good.ID)
+	revoked, revokedText := makeKey(t, w, w.a, models.RolePartner)
+	_, err := w.auth.Check(t.Context(), bearer(revokedText))
+	require.NoError(t, err)
+	_, err = w.store.RevokeKey(w.a.As(t.Context(), models.RoleAdmin), revoked.ID)
+	require.NoError(t, err)
+	deleted, deletedText := makeKey(t, w, w.b, models.RolePartner)
+	w.Exec(t, "DELETE FROM api_keys WHERE id = $1", deleted.ID)
+
+	_, err = w.auth.Check(t.Context(), bearer("tm_"))
+	words := refused(t, err, models.Unauthenticated)
+	swapped := goodText[:29] + revokedText[29:]
+	for name, text := range map[string]string{
+		"revoked": revokedText, "unknown": deletedText, "upper case": strings.ToUpper(goodText[3:]),
+		"cut off": goodText[:67], "too long": goodText + "0", "one letter off": flip(goodText, 40),
+		"of another clinic": flip(goodText, 10), "two halves": swapped,
+	} {
+		if name == "upper case" {
+			text = "tm_" + text
+		}
+		_, err := w.auth.Check(t.Context(), bearer(text))
+		require.Equal(t, words, refused(t, err, models.Unauthenticated), name)
+		require.NotContains(t, err.Error(), text, name)
+	}
+	grant, err := w.auth.Check(t.Context(), bearer(goodText))
+	require.NoError(t, err)
+	require.Equal(t, expiring, grant.ExpiresAt.UTC())
+	w.clock.Advance(time.Hour)
+	_, err = w.auth.Check(t.Context(), bearer(goodText))
+	require.Equal(t, words, refused(t, err, models.Unauthenticated), "expired")
+}
+
+// flip changes one character of a key.
+func flip(text string, at int) string {
+	other := byte('0')
+	if text[at] == other {
+		other = '1'
+	}
+	return text[:at] + string(other) + text[at+1:]
+}
+
+func TestKey_OfAnotherClinicIsNotFoundUnderThisOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, _ := makeKey(t, w, w.b, models.RolePartner)
+	_, err := w.store.RevokeKey(w.a.As(t.Context(), models.RoleOwner), key.ID)
+	require.ErrorIs(t, err, models.ErrNotFound)
+	_, err = w.store.RevokeKey(w.a.As(t.Context(), models.RoleOwner), models.NewID())
+	require.ErrorIs(t, err, models.ErrNotFound)
+	first, err := w.store.RevokeKey(w.b.As(t.Context(), models.RoleOwner), key.ID)
+	require.NoError(t, err)
+	require.NotNil(t, first.RevokedAt)
+	again, err := w.store.RevokeKey(w.b.As(t.Context(), models.RoleOwner), key.ID)
+	require.NoError(t, err)
+	require.Equal(t, first.RevokedAt, again.RevokedAt, "it was revoked once")
+}
+
+func TestCreateKey_GivesNobodyMoreThanTheyHave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, maker := range models.AllRole {
+		for _, role := range models.AllRole {
+			_, _, err := w.store.CreateKey(w.a.As(t.Context(), maker), auth.NewKey{Name: "k", Role: role})
+			if maker == models.RoleOwner || maker == models.RoleAdmin && role != models.RoleOwner {
+				require.NoError(t, err, "%s makes %s", maker, role)
+			} else {
+				refused(t, err, models.Forbidden)
+			}
+		}
+	}
+	key, _ := makeKey(t, w, w.a, models.RoleOwner)
+	asKey := tenant.With(t.Context(), &tenant.Scope{Subject: key.Subject(), ClinicID: w.a.ID, Role: models.RoleOwner})
+	_, _, err := w.store.CreateKey(asKey, auth.NewKey{Name: "k", Role: models.RolePartner})
+	refused(t, err, models.Forbidden)
+	_, err = w.store.RevokeKey(w.a.As(t.Context(), models.RoleFinance), key.ID)
+	refused(t, err, models.Forbidden)
+	_, _, err = w.store.CreateKey(t.Context(), auth.NewKey{Name: "k", Role: models.RolePartner})
+	require.ErrorIs(t, err, tenant.ErrNoScope)
+}
+
+func TestCreateKey_NamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	past, owner := time.Now().Add(-time.Second), w.a.As(t.Context(), models.RoleOwner)
+	for field, wanted := range map[string][]auth.NewKey{
+		"name": {
+			{Role: models.RolePartner},
+			{Name: " \t", Role: models.RolePartner},
+			{Name: strings.Repeat("ç", 101), Role: models.RolePartner},
+			{Name: "a\x00b", Role: models.RolePartner},
+			{Name: "a\xffb", Role: models.RolePartner},
+		},
+		"role":      {{Name: "k", Role: "ROOT"}},
+		"expiresAt": {{Name: "k", Role: models.RolePartner, ExpiresAt: &past}},
+	} {
+		for _, n := range wanted {
+			_, _, err := w.store.CreateKey(owner, n)
+			var invalid models.Invalid
+			require.ErrorAs(t, err, &invalid)
+			require.Equal(t, []string{field}, invalid[0].Field)
+		}
+	}
+	require.Zero(t, w.Count(t, "SELECT count(*) FROM api_keys"))
+	key, _, err := w.store.CreateKey(owner, auth.NewKey{Name: strings.Repeat("ç", 100), Role: models.RolePartner})
+	require.NoError(t, err)
+	require.NotEqual(t, uuid.Nil, key.ID)
+}
+
+func TestKey_LastUseIsNotedAtMostOnceAMinute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	live := w.open(t, func(c *auth.Config) { c.Now = time.Now })
+	key, text := makeKey(t, w, w.a, models.RolePartner)
+	writes := func() int { return w.Count(t, "SELECT version - 1 FROM api_keys WHERE id = $1", key.ID) }
+	for range 20 {
+		_, err := live.Check(t.Context(), bearer(text))
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return writes() == 1 }, 10*time.Second, 5*time.Millisecond)
+	found, err := live.Check(t.Context(), bearer(text))
+	require.NoError(t, err)
+	require.NotNil(t, found)
+	require.NoError(t, w.store.Used(t.Context(), key), "another instance, a moment later")
+	require.Equal(t, 1, writes())
+
+	w.Exec(t, "UPDATE api_keys SET last_used_at = now() - interval '61 seconds' WHERE id = $1", key.ID)
+	require.Equal(t, 2, writes())
+	_, err = live.Check(t.Context(), bearer(text))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return writes() == 3 }, 10*time.Second, 5*time.Millisecond)
+}

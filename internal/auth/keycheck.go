@@ -1,0 +1,134 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+// useEvery is how exact a key's last use is known.
+const useEvery = time.Minute
+
+// Keys are the partners' keys.
+type Keys interface {
+	// Find gives the key of a clinic that has a hash, one that expired or was
+	// revoked included, or models.ErrNotFound.
+	Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*PartnerKey, error)
+	// Used notes that a key was used now.
+	Used(ctx context.Context, key *PartnerKey) error
+}
+
+// PartnerKey is a partner's key without its secret, of which only the SHA-256
+// is kept.
+type PartnerKey struct {
+	ClinicID uuid.UUID `gorm:"primaryKey;<-:create"`
+	ID       uuid.UUID `gorm:"primaryKey;<-:create"`
+	Name     string
+	// Role is what the key may do; it never has permissions beyond it.
+	Role models.Role
+	// KeyHash is the SHA-256 of the whole text, prefix and checksum included.
+	KeyHash []byte `gorm:"<-:create"`
+	// LastFour are the text's last characters, to tell keys apart by.
+	LastFour string `gorm:"<-:create"`
+	// LastUsedAt may be late by a minute.
+	LastUsedAt *time.Time
+	ExpiresAt  *time.Time
+	RevokedAt  *time.Time
+	CreatedAt  time.Time `gorm:"->"`
+}
+
+// TableName implements gorm's Tabler.
+func (PartnerKey) TableName() string { return "api_keys" }
+
+// Subject is who acts when the key is used: "key:api_key_01h…".
+func (k *PartnerKey) Subject() string { return keySubject + models.KindAPIKey.Global(k.ID) }
+
+// checkKey has one answer for every key that is worth nothing, and one
+// statement to find it, whichever clinic it names.
+func (a *Authenticator) checkKey(ctx context.Context, text, wantedClinic string) (*Grant, error) {
+	clinic, hash, err := parseKeyText(text)
+	if err != nil {
+		return nil, unauthenticated(sayInvalidKey, err)
+	}
+	key, err := a.keys.Find(ctx, clinic, hash)
+	switch {
+	case errors.Is(err, models.ErrNotFound):
+		return nil, unauthenticated(sayInvalidKey, err)
+	case err != nil:
+		return nil, unavailable(err)
+	}
+	grant := &Grant{Scope: &tenant.Scope{Subject: key.Subject(), Name: key.Name, ClinicID: clinic, Role: key.Role}}
+	now := a.now()
+	if key.RevokedAt != nil {
+		return nil, unauthenticated(sayInvalidKey, errKeyRevoked)
+	}
+	if key.ExpiresAt != nil {
+		if grant.ExpiresAt = *key.ExpiresAt; !now.Before(grant.ExpiresAt) {
+			return nil, unauthenticated(sayInvalidKey, errKeyExpired)
+		}
+	}
+	if wantedClinic != "" {
+		wanted, err := parseClinic(wantedClinic)
+		if err != nil {
+			return nil, err
+		}
+		if wanted != clinic {
+			return nil, forbidden(sayNotThisClinic, errForeignClinic)
+		}
+	}
+	if key.LastUsedAt == nil || now.Sub(*key.LastUsedAt) >= useEvery {
+		a.used.note(key)
+	}
+	return grant, nil
+}
+
+// usage writes down that keys were used, behind the requests' backs: a request
+// neither waits for it nor fails with it.
+type usage struct {
+	keys    Keys
+	log     *slog.Logger
+	queue   chan *PartnerKey
+	waiting sync.Map // ids in the queue
+}
+
+// usageQueue bounds what waits to be written; beyond it, uses go unnoted.
+const usageQueue = 256
+
+func newUsage(keys Keys, log *slog.Logger) *usage {
+	return &usage{keys: keys, log: log, queue: make(chan *PartnerKey, usageQueue)}
+}
+
+func (u *usage) note(key *PartnerKey) {
+	if _, waits := u.waiting.LoadOrStore(key.ID, struct{}{}); waits {
+		return
+	}
+	select {
+	case u.queue <- key:
+	default:
+		u.waiting.Delete(key.ID)
+	}
+}
+
+func (u *usage) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case key := <-u.queue:
+			writing, done := context.WithTimeout(ctx, 5*time.Second)
+			err := u.keys.Used(writing, key)
+			done()
+			u.waiting.Delete(key.ID)
+			if err != nil && ctx.Err() == nil {
+				u.log.WarnContext(ctx, "a key's last use could not be written down", "key", key.Subject(), "error", err)
+			}
+		}
+	}
+}
