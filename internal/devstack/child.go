@@ -161,7 +161,7 @@ func openLog(path string) (*os.File, int64, error) {
 			size = 0
 		}
 	}
-	file, err := os.OpenFile(path, flags, 0o600)
+	file, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // in our own home
 	if err != nil {
 		return nil, 0, fmt.Errorf("open a log: %w", err)
 	}

@@ -19,6 +19,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Roles and the database as every part of TaskMed names them.
@@ -99,7 +101,7 @@ func Start(ctx context.Context, opts Options) (_ *Stack, err error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if err := s.prepareHome(); err != nil {
+	if err := s.prepareHome(ctx); err != nil {
 		return nil, err
 	}
 	// A start that was given up half way must not leave a half stack behind.
@@ -123,30 +125,16 @@ func Start(ctx context.Context, opts Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	s.launcher = newLauncher()
-	if err := both(ctx, s.startPostgres, s.startRedis); err != nil {
+	both, bothCtx := errgroup.WithContext(ctx)
+	both.Go(func() error { return s.startPostgres(bothCtx) })
+	both.Go(func() error { return s.startRedis(bothCtx) })
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	if err := s.bootstrap(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
-}
-
-// both runs two starts at once and waits for the two of them.
-func both(ctx context.Context, a, b func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	errs := make(chan error, 2)
-	for _, start := range []func(context.Context) error{a, b} {
-		go func() { errs <- start(ctx) }()
-	}
-	first := <-errs
-	if first != nil {
-		cancel() // the other's failure would only be a consequence
-		<-errs
-		return first
-	}
-	return <-errs
 }
 
 // Home is the folder of the stack's state.

@@ -31,28 +31,29 @@ const helperHome = "DEVSTACK_TEST_HOME"
 
 func TestMain(m *testing.M) {
 	if home := os.Getenv(helperHome); home != "" {
-		os.Exit(runHelper(home))
+		if err := runHelper(home); err != nil {
+			_, _ = fmt.Fprintln(os.Stdout, "failed", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
-func runHelper(home string) int {
+func runHelper(home string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	opts := devstack.FromEnv(os.Getenv)
 	opts.Home = home
 	s, err := devstack.Start(ctx, opts)
 	if err != nil {
-		fmt.Println("failed", err)
-		return 1
+		return err
 	}
-	fmt.Println("ready", s.OwnerURL(devstack.Database), s.RedisURL())
+	if _, err := fmt.Fprintln(os.Stdout, "ready", s.OwnerURL(devstack.Database), s.RedisURL()); err != nil {
+		return err
+	}
 	<-ctx.Done()
-	if err := s.Stop(context.WithoutCancel(ctx)); err != nil {
-		fmt.Println("failed", err)
-		return 1
-	}
-	return 0
+	return s.Stop(context.WithoutCancel(ctx))
 }
 
 func start(t *testing.T, home string) *devstack.Stack {
@@ -70,7 +71,7 @@ func newHome(t *testing.T) string {
 	t.Helper()
 	home := t.TempDir()
 	for _, dir := range []string{home, filepath.Dir(home)} {
-		require.NoError(t, os.Chmod(dir, 0o711)) //nolint:gosec // the servers' user passes through
+		require.NoError(t, os.Chmod(dir, 0o711))
 	}
 	return home
 }
@@ -111,15 +112,15 @@ func TestStart_KeepsItsDataOverARestart(t *testing.T) {
 	first := start(t, home)
 	require.NoError(t, exec1(t, first.OwnerURL(devstack.Database), "CREATE TABLE kept AS SELECT 42 AS answer"))
 	require.Equal(t, "+OK", redisSays(t, first.RedisURL(), "SET kept 42"))
-	urls := []string{first.OwnerURL("x"), first.AppURL("x"), first.SuperuserURL("x"), first.RedisURL()}
+	wanted := []string{first.OwnerURL("x"), first.AppURL("x"), first.SuperuserURL("x"), first.RedisURL()}
 	require.NoError(t, first.Stop(t.Context()))
 
 	began := time.Now()
 	second := start(t, home)
 	took := time.Since(began)
-	assert.Equal(t, urls, []string{second.OwnerURL("x"), second.AppURL("x"), second.SuperuserURL("x"), second.RedisURL()},
+	assert.Equal(t, wanted, []string{second.OwnerURL("x"), second.AppURL("x"), second.SuperuserURL("x"), second.RedisURL()},
 		"ports and passwords stay the same while the ports are free")
-	assert.NoError(t, exec1(t, second.OwnerURL(devstack.Database), "SELECT 1 / (answer - 41) FROM kept"))
+	require.NoError(t, exec1(t, second.OwnerURL(devstack.Database), "SELECT 1 / (answer - 41) FROM kept"))
 	assert.Equal(t, "42", redisSays(t, second.RedisURL(), "GET kept"))
 	assert.Less(t, took, 10*time.Second, "a second start has nothing to make")
 	t.Logf("second start: %s", took)
@@ -157,7 +158,7 @@ func TestStart_RefusesAHomeThatIsInUse(t *testing.T) {
 func TestStart_AfterItsParentWasKilled(t *testing.T) {
 	t.Parallel()
 	home := newHome(t)
-	helper := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very test binary
+	helper := exec.CommandContext(t.Context(), os.Args[0])
 	helper.Env = append(os.Environ(), helperHome+"="+home)
 	out, err := helper.StdoutPipe()
 	require.NoError(t, err)
@@ -173,11 +174,11 @@ func TestStart_AfterItsParentWasKilled(t *testing.T) {
 	require.Error(t, helper.Wait(), "it was killed")
 
 	s := start(t, home)
-	assert.NoError(t, exec1(t, s.OwnerURL(devstack.Database), "SELECT 1 / (answer - 41) FROM kept"))
+	require.NoError(t, exec1(t, s.OwnerURL(devstack.Database), "SELECT 1 / (answer - 41) FROM kept"))
 	assert.Equal(t, "+PONG", redisSays(t, s.RedisURL(), "PING"))
 	assert.NotEqual(t, oldPostmaster, firstLine(t, filepath.Join(home, "postgres", "data", "postmaster.pid")))
 	// A zombie that nobody reaps may remain; it has no command line.
-	command, _ := os.ReadFile("/proc/" + oldPostmaster + "/cmdline") //nolint:gosec // a number
+	command, _ := os.ReadFile("/proc/" + oldPostmaster + "/cmdline")
 	assert.NotContains(t, string(command), home, "the orphan is gone")
 }
 
@@ -206,7 +207,7 @@ func TestStart_IgnoresThePidFileOfSomebodyElse(t *testing.T) {
 func TestStart_UnderAFolderThatOthersCannotEnter(t *testing.T) {
 	t.Parallel()
 	private := t.TempDir()
-	require.NoError(t, os.Chmod(private, 0o700)) //nolint:gosec // a folder
+	require.NoError(t, os.Chmod(private, 0o700))
 	home := filepath.Join(private, "checkout", ".taskmed")
 	s := start(t, home)
 	require.NoError(t, exec1(t, s.OwnerURL(devstack.Database), "CREATE TABLE kept AS SELECT 42 AS answer"))
@@ -294,8 +295,8 @@ func TestFailed_TellsOfAServerThatEnded(t *testing.T) {
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	select {
 	case err := <-s.Failed():
-		assert.ErrorContains(t, err, "Redis ended")
-		assert.ErrorContains(t, err, "killed")
+		require.ErrorContains(t, err, "Redis ended")
+		require.ErrorContains(t, err, "killed")
 	case <-time.After(20 * time.Second):
 		t.Error("nothing was told")
 	}
@@ -319,7 +320,7 @@ func TestStart_SaysWhatToInstall(t *testing.T) {
 
 func firstLine(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(path) //nolint:gosec // in the test's own folder
+	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return ""
 	}

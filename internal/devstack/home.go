@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,7 +30,7 @@ type passwords struct {
 }
 
 // prepareHome makes the home, takes its lock and reads its state.
-func (s *Stack) prepareHome() error {
+func (s *Stack) prepareHome(ctx context.Context) error {
 	home := s.opts.Home
 	if home == "" {
 		if !s.opts.Ephemeral {
@@ -58,7 +59,7 @@ func (s *Stack) prepareHome() error {
 	} else if uid != os.Geteuid() {
 		return fmt.Errorf("%s belongs to another user (uid %d): run as that user, or set TASKMED_HOME to a folder of your own", home, uid)
 	}
-	if s.lock, err = tryLock(filepath.Join(home, "lock")); err != nil {
+	if s.lock, err = lockHome(ctx, filepath.Join(home, "lock")); err != nil {
 		return err
 	}
 	return s.loadState()

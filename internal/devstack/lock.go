@@ -15,19 +15,21 @@ import (
 // fileLock is a lock that dies with its process, however that ends.
 type fileLock struct{ file *os.File }
 
-// tryLock takes the lock of a home, or says who has it.
-func tryLock(path string) (*fileLock, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// lockPatience is how long a start waits for a home's lock: the process that
+// has it may be about to end.
+const lockPatience = 2 * time.Second
+
+// lockHome takes the lock of a home, or says who has it.
+func lockHome(ctx context.Context, path string) (*fileLock, error) {
+	waitCtx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	lock, err := waitLock(waitCtx, path)
 	if err != nil {
-		return nil, fmt.Errorf("lock the home: %w", err)
-	}
-	if err := flock(file, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		holder, _ := os.ReadFile(path) // unreadable is the same as unknown
-		_ = file.Close()
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock the home: %w", err)
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return nil, err
 		}
 		who := "another process"
+		holder, _ := os.ReadFile(path) //nolint:gosec // unreadable is the same as unknown
 		if pid := strings.TrimSpace(string(holder)); pid != "" {
 			who = "process " + pid
 		}
@@ -35,10 +37,10 @@ func tryLock(path string) (*fileLock, error) {
 			ErrInUse, who, filepath.Dir(path))
 	}
 	// Written for the message above alone.
-	if err := file.Truncate(0); err == nil {
-		_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	if err := lock.file.Truncate(0); err == nil {
+		_, _ = lock.file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
-	return &fileLock{file: file}, nil
+	return lock, nil
 }
 
 // ErrInUse says that another process runs a stack on the same home.
@@ -46,7 +48,7 @@ var ErrInUse = errors.New("in use")
 
 // waitLock takes a lock, waiting for whoever has it.
 func waitLock(ctx context.Context, path string) (*fileLock, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // a name of our own in a folder the developer chose
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}

@@ -81,7 +81,7 @@ func (t toolbox) get(ctx context.Context, name string, works func(root string) e
 	if works(root) == nil {
 		return root, nil // fetched while we waited
 	}
-	t.log.InfoContext(ctx, "fetching a private "+name+": the system is left as it is", "folder", root)
+	t.log.InfoContext(ctx, "fetching a private copy; the system is left as it is", "program", name, "folder", root)
 	work, err := os.MkdirTemp(t.dir, ".fetch-")
 	if err != nil {
 		return "", fmt.Errorf("fetch %s: %w", name, err)
@@ -158,7 +158,7 @@ func (s *Stack) fetchPostgres(ctx context.Context) (string, error) {
 			return "", err
 		}
 		folder := filepath.Join(work, "node_modules", filepath.FromSlash(pkg))
-		links := exec.CommandContext(ctx, "node", filepath.Join("scripts", "hydrate-symlinks.js"))
+		links := exec.CommandContext(ctx, "node", "scripts/hydrate-symlinks.js")
 		links.Dir = folder
 		if _, err := run(links, "node"); err != nil {
 			return "", err

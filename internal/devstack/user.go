@@ -33,14 +33,14 @@ func pickChildUser() (childUser, error) {
 			return childUser{uid: uid, gid: gid, drops: true}, nil
 		}
 	}
-	return childUser{}, errors.New("Postgres refuses to run as root, and there is neither a user postgres nor nobody: run as a normal user")
+	return childUser{}, errors.New("as root: Postgres refuses to run, and there is neither a user postgres nor nobody: run as a normal user")
 }
 
 // apply makes a process run as the user.
 func (u childUser) apply(attr *syscall.SysProcAttr) {
 	if u.drops {
 		// The ids come from the user database and were checked to be above 0.
-		attr.Credential = &syscall.Credential{Uid: uint32(u.uid), Gid: uint32(u.gid)} //nolint:gosec // see above
+		attr.Credential = &syscall.Credential{Uid: uint32(u.uid), Gid: uint32(u.gid)}
 	}
 }
 
@@ -99,11 +99,18 @@ func (u childUser) ownFolder(dir string) error {
 	if uid == u.uid {
 		return nil
 	}
-	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+	// Rooted: what lies in there belonged to somebody else until now, and no
+	// link of theirs may lead out of it.
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("hand a folder to the servers' user: %w", err)
+	}
+	defer func() { _ = root.Close() }() // only read
+	err = fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, u.uid, u.gid)
+		return root.Lchown(path, u.uid, u.gid)
 	})
 	if err != nil {
 		return fmt.Errorf("hand %s to the servers' user: %w", dir, err)

@@ -1,0 +1,74 @@
+# Every target that has a ## comment is listed by `make help`.
+
+GOLANGCI_VERSION := v2.15.0
+LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)
+LINTER_MODULE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# Whatever the page is built from; what is built or installed does not count.
+WEB_SOURCES := $(shell find web \( -name node_modules -o -path web/dist \) -prune -o -type f ! -name '*.go' -print 2>/dev/null)
+WEB_MODULES := web/node_modules/.installed
+WEB_PAGE := web/dist/index.html
+
+# One Postgres and one Redis for all packages' tests, gone afterwards.
+WITH_SERVERS := go run ./internal/testkit/teststack
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## Show the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Set everything up and run it: Postgres, Redis, two demo clinics, the API, the playground
+	@exec bin/taskmed dev --with-parent
+
+.PHONY: build
+build: web ## Build bin/taskmed, the playground included
+	@go build -trimpath -o bin/taskmed ./cmd/taskmed
+
+.PHONY: web
+web: $(WEB_PAGE) ## Build the playground's page if its sources changed
+
+$(WEB_PAGE): $(WEB_SOURCES) $(WEB_MODULES)
+	cd web && npm run build
+
+$(WEB_MODULES): web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: test
+test: web compiler ## Run every test with the race detector, on a private Postgres and Redis
+	cd web && npm test
+	$(WITH_SERVERS) go test -race -timeout 30m ./...
+
+# The race detector links against C.
+.PHONY: compiler
+compiler:
+	@command -v $${CC:-cc} >/dev/null 2>&1 || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev; \
+		else \
+			echo 'the race detector needs a C compiler: apt-get install gcc libc6-dev, or xcode-select --install' >&2; exit 1; \
+		fi; }
+
+.PHONY: e2e
+e2e: web ## Run the tests that use the whole server through a browser
+	$(WITH_SERVERS) go test -count 1 -v ./internal/e2e/...
+
+.PHONY: bench
+bench: web ## Run the benchmarks
+	$(WITH_SERVERS) go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: $(LINTER) ## Check the code with golangci-lint, at the version named here
+	$(LINTER) run ./...
+
+$(LINTER):
+	@mkdir -p $(@D)
+	GOBIN=$(CURDIR)/bin/.install go install $(LINTER_MODULE)@$(GOLANGCI_VERSION)
+	@mv bin/.install/golangci-lint $@ && rmdir bin/.install
+
+.PHONY: generate
+generate: ## Write the generated code anew from graph/*.graphqls
+	go generate ./...
