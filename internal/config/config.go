@@ -56,6 +56,14 @@ func FromEnv(environ map[string]string) (Config, error) {
 	return c, c.check()
 }
 
+// Development is a configuration for one machine: every default, a database and
+// a secret, and no identity provider; a development key signs the tokens.
+func Development(databaseURL, secret string) (Config, error) {
+	var c Config
+	err := env.ParseWithOptions(&c, env.Options{Environment: map[string]string{"DATABASE_URL": databaseURL, "TASKMED_SECRET": secret}})
+	return c, err
+}
+
 func faults(err error) []error {
 	var all env.AggregateError
 	if errors.As(err, &all) {

@@ -1,0 +1,154 @@
+// Package app is the one place where the parts are put together, top to
+// bottom, and closed in reverse.
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/auth"
+	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/gqlserver"
+	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/records"
+	"github.com/taskmed/taskmed/internal/rights"
+	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/resolvers"
+	"github.com/taskmed/taskmed/web"
+)
+
+// Options are what a command decides and the environment does not.
+type Options struct {
+	Log *slog.Logger
+	// DevKey, if set, signs tokens that are believed. Never in production.
+	DevKey *auth.DevKey
+	// Demo clinics are offered by the playground with their tokens. Never in production.
+	Demo []web.DemoClinic
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// App is a server that is ready to serve.
+type App struct {
+	db     *database.DB
+	auth   *auth.Authenticator
+	server *gqlserver.Server
+}
+
+// New puts the parts together. It does not wait for Postgres: /readyz tells
+// whether it answers.
+func New(ctx context.Context, settings config.Config, options Options) (_ *App, err error) {
+	now := options.Now
+	if now == nil {
+		now = time.Now
+	}
+	secret, err := settings.SecretBytes()
+	if err != nil {
+		return nil, fmt.Errorf("TASKMED_SECRET %w", err)
+	}
+	cursors, err := paging.NewCursors(secret)
+	if err != nil {
+		return nil, err
+	}
+
+	db, err := database.Open(ctx, database.Config{
+		URL: settings.DatabaseURL, MaxConns: settings.DatabaseMaxConns,
+		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := &App{db: db}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+
+	store := auth.NewStore(db)
+	a.auth, err = auth.New(auth.Config{
+		Memberships: store, Keys: store,
+		JWKSURL: settings.JWKSURL, Issuer: settings.JWTIssuer, Audience: settings.JWTAudience,
+		DevKey: options.DevKey, Log: options.Log, Now: options.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	sources := loaders.Sources{
+		People: people.New(db, cursors, now),
+		Diary:  scheduling.New(db, cursors, now),
+		Chart:  records.New(db, cursors, now),
+	}
+	schema := generated.NewExecutableSchema(generated.Config{})
+	table, err := rights.New(schema.Schema())
+	if err != nil {
+		return nil, err
+	}
+	schema = generated.NewExecutableSchema(generated.Config{Resolvers: resolvers.New(sources, table)})
+
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	a.server, err = gqlserver.New(gqlserver.Config{
+		Schema: schema, Auth: a.auth, Log: options.Log, Rights: table,
+		Limits: gqlserver.Limits{
+			BodyBytes: settings.BodyBytes, Connections: settings.MaxConnections,
+			Request: settings.RequestTimeout, Grace: settings.StopTimeout,
+			// An answer is written after its request has run.
+			Write: settings.RequestTimeout + 15*time.Second,
+		},
+		Operations: operation.Limits{
+			Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit),
+			NoIntrospection: !settings.Introspection,
+		},
+		Extensions: []graphql.HandlerExtension{loaders.PerResponse(sources)},
+		Playground: playground(settings, options), Origins: settings.AllowedOrigins,
+		CountStatements: func(ctx context.Context) (context.Context, func() int64) {
+			ctx, count := database.WithStatementCount(ctx)
+			return ctx, count.Load
+		},
+		Ready: db.Ping, Metrics: metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func playground(settings config.Config, options Options) http.Handler {
+	if !settings.Playground {
+		return nil
+	}
+	return web.Handler(web.Config{DemoClinics: options.Demo})
+}
+
+// Handler is the public listener's: the API and the playground.
+func (a *App) Handler() http.Handler { return a.server.Public() }
+
+// Serve answers on both listeners until the context ends, and then stops
+// without cutting a request.
+func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
+	return a.server.Serve(ctx, public, admin)
+}
+
+// Close lets go of what New took.
+func (a *App) Close() {
+	if a.auth != nil {
+		a.auth.Close()
+	}
+	a.db.Close()
+}

@@ -1,0 +1,62 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/testkit/api"
+)
+
+var update = flag.Bool("update", false, "write the golden answers anew") //nolint:gochecknoglobals // a test flag
+
+// TestQueries runs every testdata/*.graphql with the variables beside it as the
+// role that its first line names ("# as receptionist") and compares the whole
+// answer, and the number of SQL statements, with the golden one.
+func TestQueries(t *testing.T) {
+	t.Parallel()
+	world := newSeeded(t)
+	queries, err := filepath.Glob("testdata/*.graphql")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(queries), 10)
+	for _, file := range queries {
+		name := strings.TrimSuffix(filepath.Base(file), ".graphql")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			query, err := os.ReadFile(file)
+			require.NoError(t, err)
+			role, named := strings.CutPrefix(strings.SplitN(string(query), "\n", 2)[0], "# as ")
+			require.True(t, named, "the first line says as whom the query runs")
+			var variables json.RawMessage = []byte("{}")
+			if text, err := os.ReadFile(strings.TrimSuffix(file, ".graphql") + ".variables.json"); err == nil {
+				variables = text
+			}
+			answer := world.as(t, world.aurora, strings.TrimSpace(role)).Do(t, string(query), variables)
+			compareGolden(t, strings.TrimSuffix(file, ".graphql")+".golden.json", answer)
+		})
+	}
+}
+
+func compareGolden(t *testing.T, file string, answer *api.Response) {
+	t.Helper()
+	golden, err := json.Marshal(map[string]any{
+		"data": answer.Data, "errors": answer.Errors, "status": answer.Status,
+		"statements": answer.Extensions.TaskMed.Statements,
+	})
+	require.NoError(t, err)
+	var text bytes.Buffer
+	require.NoError(t, json.Indent(&text, golden, "", "  "))
+	text.WriteByte('\n')
+	if *update {
+		require.NoError(t, os.WriteFile(file, text.Bytes(), 0o600))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err, "no golden answer; write it with -update and read it")
+	require.Equal(t, string(want), text.String())
+}

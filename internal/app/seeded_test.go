@@ -1,0 +1,53 @@
+package app_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/seed"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/api"
+)
+
+// today is the day that the seeded clinics' data lie around, a Monday.
+func today() time.Time { return time.Date(2026, time.November, 23, 0, 0, 0, 0, time.UTC) }
+
+// noon is the server's clock in tests over seeded data: 12:00 in São Paulo.
+func noon() time.Time { return time.Date(2026, time.November, 23, 15, 0, 0, 0, time.UTC) }
+
+// seeded is a small world with the same rows, ids included, on every machine.
+type seeded struct {
+	database *testkit.Database
+	server   *api.Server
+	// Aurora and Horizonte are the two clinics.
+	aurora, horizonte *testkit.Clinic
+}
+
+var seeding sync.Mutex //nolint:gochecknoglobals // two seedings at once would only wait for each other's tables
+
+// newSeeded is a database of a test's own with the seeded clinics.
+func newSeeded(t *testing.T, options ...api.Option) *seeded {
+	t.Helper()
+	s := &seeded{database: testkit.NewDatabase(t)}
+	seeding.Lock()
+	result, err := seed.Run(t.Context(), s.database.OwnerURL, seed.Options{
+		Clinics: 2, Contacts: 150, Practitioners: 4, Appointments: 1600, Records: 400, Seed: 7, Today: today(),
+	}, nil)
+	seeding.Unlock()
+	require.NoError(t, err)
+	for i, clinic := range []**testkit.Clinic{&s.aurora, &s.horizonte} {
+		made := result.Clinics[i]
+		*clinic = &testkit.Clinic{ID: made.ID, Slug: made.Slug}
+	}
+	s.server = api.NewServer(t, s.database, append([]api.Option{api.At(noon())}, options...)...)
+	return s
+}
+
+// as is a client of a seeded clinic's member who has a role, in lower case.
+func (s *seeded) as(t *testing.T, clinic *testkit.Clinic, role string) *api.Client {
+	t.Helper()
+	return s.server.AsSubject(t, clinic, seed.Subject(clinic.Slug, role))
+}

@@ -1,0 +1,143 @@
+// Package api gives tests the whole server over HTTP, on a database of its
+// own, and a client per role.
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/auth"
+	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/models"
+)
+
+// Server is a running server and what its tokens are signed with.
+type Server struct {
+	URL string
+	App *app.App
+	key *auth.DevKey
+	now func() time.Time
+}
+
+// Option changes how a server is put together.
+type Option func(*config.Config, *app.Options)
+
+// At sets the server's clock.
+func At(now time.Time) Option {
+	return func(_ *config.Config, options *app.Options) { options.Now = func() time.Time { return now } }
+}
+
+// WithLog sets where the server writes its log.
+func WithLog(log *slog.Logger) Option {
+	return func(_ *config.Config, options *app.Options) { options.Log = log }
+}
+
+// NewServer starts a server over a test's database and stops it after the test.
+func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
+	t.Helper()
+	key, err := auth.LoadOrCreateDevKey(filepath.Join(t.TempDir(), "dev-key.pem"))
+	require.NoError(t, err)
+	settings, err := config.Development(d.AppURL, strings.Repeat("5ec2e7", 11))
+	require.NoError(t, err)
+	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	for _, change := range changes {
+		change(&settings, &options)
+	}
+	a, err := app.New(t.Context(), settings, options)
+	require.NoError(t, err)
+	t.Cleanup(a.Close)
+	listener := httptest.NewServer(a.Handler())
+	t.Cleanup(listener.Close)
+	return &Server{URL: listener.URL, App: a, key: key, now: options.Now}
+}
+
+// Client calls the API as one subject in one clinic.
+type Client struct {
+	server *Server
+	token  string
+	clinic string
+}
+
+// As is a client of a clinic's member who has a role.
+func (s *Server) As(t testing.TB, clinic *testkit.Clinic, role models.Role) *Client {
+	t.Helper()
+	return s.AsSubject(t, clinic, testkit.Subject(clinic.Slug, role))
+}
+
+// AsSubject is a client of any subject.
+func (s *Server) AsSubject(t testing.TB, clinic *testkit.Clinic, subject string) *Client {
+	t.Helper()
+	token, err := s.key.Sign(auth.DevClaims{Subject: subject, IssuedAt: s.now(), TTL: time.Hour})
+	require.NoError(t, err)
+	return &Client{server: s, token: token, clinic: models.KindClinic.Global(clinic.ID)}
+}
+
+// Error is a GraphQL error as clients see it.
+type Error struct {
+	Message    string
+	Path       []any
+	Extensions struct {
+		Code      string
+		RequestID string
+	}
+}
+
+// Response is an answer of the API.
+type Response struct {
+	Status     int
+	Body       []byte
+	Data       json.RawMessage
+	Errors     []Error
+	Extensions struct {
+		TaskMed struct {
+			Cost       int64
+			Statements int64
+		}
+	}
+}
+
+// Do posts an operation.
+func (c *Client) Do(t testing.TB, query string, variables any) *Response {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.server.URL+"/graphql", bytes.NewReader(body))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	request.Header.Set("X-Clinic-Id", c.clinic)
+	// Errors name the request; the same name each time keeps answers comparable.
+	request.Header.Set("X-Request-Id", "test")
+	answer, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	response := &Response{Status: answer.StatusCode, Body: text}
+	require.NoError(t, json.Unmarshal(text, response), "%s", text)
+	return response
+}
+
+// Must posts an operation that may not have errors, reads its data into a
+// value, unless that is nil, and gives the whole answer.
+func (c *Client) Must(t testing.TB, query string, variables, into any) *Response {
+	t.Helper()
+	response := c.Do(t, query, variables)
+	require.Empty(t, response.Errors, "%s", response.Body)
+	if into != nil {
+		require.NoError(t, json.Unmarshal(response.Data, into), "%s", response.Data)
+	}
+	return response
+}
