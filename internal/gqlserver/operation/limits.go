@@ -11,7 +11,7 @@ package operation
 
 // Limits bound an operation. The zero value of a field means its default.
 type Limits struct {
-	// TextBytes bounds the document's text.
+	// TextBytes bounds the document's text. Long values belong in variables.
 	TextBytes int
 	// Tokens bounds what the parser reads, comments included.
 	Tokens int
@@ -38,6 +38,8 @@ type Limits struct {
 	Fields int64
 	// PageSize is the largest first or last, and the longest list of ids.
 	PageSize int64
+	// NoIntrospection refuses __schema and __type.
+	NoIntrospection bool
 	// CacheBytes is what the kept documents may take, roughly.
 	CacheBytes uint64
 }
@@ -45,7 +47,7 @@ type Limits struct {
 // WithDefaults fills in what is zero.
 func (l Limits) WithDefaults() Limits {
 	for field, value := range map[*int]int{
-		&l.TextBytes: 512 << 10, &l.Tokens: 2000, &l.Depth: 15, &l.Aliases: 100, &l.Directives: 100,
+		&l.TextBytes: 256 << 10, &l.Tokens: 2000, &l.Depth: 15, &l.Aliases: 100, &l.Directives: 100,
 		&l.InlineFragments: 100, &l.Spreads: 200, &l.Fragments: 50, &l.Duplicates: 50, &l.Operations: 20,
 		&l.Variables: 100, &l.RootFields: 50, &l.RootMutations: 10, &l.Work: 10_000, &l.ValueDepth: 20,
 	} {

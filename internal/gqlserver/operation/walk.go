@@ -60,6 +60,8 @@ type walker struct {
 	variables map[string]any
 	role      models.Role
 	bit       rights.Roles
+	// introspects is the first field that asks for the schema itself.
+	introspects *ast.Field
 	// varies is set once a variable's value was looked at.
 	varies bool
 	path   []string
@@ -83,6 +85,8 @@ func (w *walker) judge(definition *ast.OperationDefinition) *Verdict {
 	}
 	limits := w.checker.limits
 	switch {
+	case w.introspects != nil && limits.NoIntrospection:
+		verdict.Faults = gqlerror.List{Fault(ValidationFailed, w.introspects.Position, "introspection is switched off")}
 	case len(w.forbidden) > 0:
 		verdict.Faults = w.forbidden
 	case len(w.bad) > 0:
@@ -188,6 +192,9 @@ func (w *walker) field(selected *ast.Field) tally {
 	if info.roles&w.bit == 0 {
 		w.forbid(selected)
 		return tally{}
+	}
+	if !info.counted && w.introspects == nil {
+		w.introspects = selected
 	}
 	size := w.size(info, selected)
 	own := info.weight

@@ -1,0 +1,113 @@
+// Package gqlserver is the edge: it takes HTTP requests, refuses what must not
+// get further (see docs/http.md), runs GraphQL operations on the generated
+// schema and writes their answers. GraphQL over HTTP is served as its
+// specification says (https://graphql.github.io/graphql-over-http/draft/).
+package gqlserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/rights"
+	"github.com/taskmed/taskmed/internal/tenant"
+)
+
+// Authenticator turns a request's credentials into a scope. Its errors are
+// *models.Error of code UNAUTHENTICATED, FORBIDDEN or UNAVAILABLE; any other is
+// answered as an internal error.
+type Authenticator interface {
+	Authenticate(ctx context.Context, r *http.Request) (*tenant.Scope, error)
+}
+
+// Config is what a Server is made of.
+type Config struct {
+	// Schema is the generated executable schema. Required, as are Auth and Log.
+	Schema graphql.ExecutableSchema
+	Auth   Authenticator
+	Log    *slog.Logger
+	// Rights is the schema's table of rights; read from the schema if nil.
+	Rights *rights.Table
+	// Limits bound sockets and requests, Operations what a request may ask for.
+	Limits     Limits
+	Operations operation.Limits
+	// Extensions hook into operations, the first outermost: gqlgen's interfaces
+	// OperationParameterMutator, OperationContextMutator, OperationInterceptor,
+	// ResponseInterceptor, RootFieldInterceptor and FieldInterceptor.
+	Extensions []graphql.HandlerExtension
+	// Playground answers everything on the public listener that is not the API; may be nil.
+	Playground http.Handler
+	// Origins are other sites whose pages may call the API, as "https://app.example.com".
+	Origins []string
+	// CountStatements begins to count the SQL statements made under the context
+	// that it returns; nil where nobody counts.
+	CountStatements func(ctx context.Context) (context.Context, func() int64)
+	// Ready tells why the server cannot answer now; nil if it always can.
+	Ready func(ctx context.Context) error
+	// Metrics is what /metrics on the admin listener shows; may be nil.
+	Metrics prometheus.Gatherer
+}
+
+// Limits bound what a client can make the server hold. Zero means the default.
+type Limits struct {
+	// BodyBytes bounds a request's body (1 MiB), HeaderBytes its headers and URL (32 KiB).
+	BodyBytes   int64
+	HeaderBytes int
+	// Connections bounds the public listener's open connections (10,000): more wait.
+	Connections int
+	// ReadHeader (5 s), Read (15 s), Write (30 s) and Idle (90 s) bound a connection's
+	// phases; Request (10 s) bounds the execution and must be less than Write.
+	ReadHeader, Read, Write, Idle, Request time.Duration
+	// Drain (1 s) is how long requests are still taken once the server is to stop,
+	// so that balancers notice; it ends early when no connection is open. Grace
+	// (20 s) is what running requests then have to end.
+	Drain, Grace time.Duration
+	// Ready bounds one readiness check (1 s).
+	Ready time.Duration
+}
+
+// WithDefaults fills in what is zero.
+func (l Limits) WithDefaults() Limits {
+	for field, value := range map[*time.Duration]time.Duration{
+		&l.ReadHeader: 5 * time.Second, &l.Read: 15 * time.Second, &l.Write: 30 * time.Second,
+		&l.Idle: 90 * time.Second, &l.Request: 10 * time.Second, &l.Drain: time.Second,
+		&l.Grace: 20 * time.Second, &l.Ready: time.Second,
+	} {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	if l.BodyBytes == 0 {
+		l.BodyBytes = 1 << 20
+	}
+	if l.HeaderBytes == 0 {
+		l.HeaderBytes = 32 << 10
+	}
+	if l.Connections == 0 {
+		l.Connections = 10_000
+	}
+	return l
+}
+
+func (c Config) validate() error {
+	var faults []error
+	if c.Schema == nil {
+		faults = append(faults, errors.New("gqlserver: no schema"))
+	}
+	if c.Auth == nil {
+		faults = append(faults, errors.New("gqlserver: no authenticator"))
+	}
+	if c.Log == nil {
+		faults = append(faults, errors.New("gqlserver: no log"))
+	}
+	if c.Limits.Request >= c.Limits.Write {
+		faults = append(faults, errors.New("gqlserver: a request may take as long as writing its answer: Limits.Request must be less than Limits.Write"))
+	}
+	return errors.Join(faults...)
+}

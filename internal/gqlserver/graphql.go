@@ -1,0 +1,165 @@
+package gqlserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+const allowedMethods = "GET, POST, OPTIONS"
+
+// serveGraphQL takes a request from its first header to its last byte. The
+// cheap refusals come first; the body is not read before it is known who asks.
+func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Vary", "Authorization, X-Clinic-Id, Accept, Origin")
+	if r.Method == http.MethodOptions {
+		s.origins.preflight(w, r)
+		return
+	}
+	s.origins.allow(w, r)
+	media, acceptable := negotiate(r.Header)
+	if r.Method == http.MethodGet && acceptsHTML(r.Header) && !r.URL.Query().Has("query") {
+		http.Redirect(w, r, "/", http.StatusSeeOther) // Someone opened the API's address in a browser.
+		return
+	}
+	if why := s.refuseEarly(w, r, acceptable); why != nil {
+		s.refuse(w, r, media, why)
+		return
+	}
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(r.Context(), s.limits.Request)
+	defer cancel()
+	scope, err := s.config.Auth.Authenticate(ctx, r)
+	if err != nil {
+		s.refuseCredentials(ctx, w, r, media, err)
+		return
+	}
+	var params *graphql.RawParams
+	var why *refusal
+	if r.Method == http.MethodPost {
+		params, why = s.readBody(w, r)
+	} else {
+		params, why = s.parseURL(r.URL.RawQuery)
+	}
+	if why != nil {
+		s.refuse(w, r, media, why)
+		return
+	}
+	params.Headers = r.Header
+	s.run(tenant.With(ctx, scope), w, r, media, scope, params, started)
+}
+
+func (s *Server) refuseEarly(w http.ResponseWriter, r *http.Request, acceptable bool) *refusal {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodPost:
+		w.Header().Set("Allow", allowedMethods)
+		return &refusal{http.StatusMethodNotAllowed, models.BadUserInput, "send GET or POST"}
+	case !acceptable:
+		return &refusal{http.StatusNotAcceptable, models.BadUserInput, "answers are application/graphql-response+json or application/json, in UTF-8"}
+	case s.origins.forged(r):
+		return &refusal{http.StatusForbidden, models.Forbidden, "this looks like another site's request: send Authorization or GraphQL-Require-Preflight, from an allowed origin"}
+	case r.Method == http.MethodPost:
+		return checkContentType(r.Header)
+	}
+	return nil
+}
+
+// refuseCredentials answers in the words of the authenticator.
+func (s *Server) refuseCredentials(ctx context.Context, w http.ResponseWriter, r *http.Request, media mediaType, err error) {
+	shown := s.presenter.present(ctx, err)
+	code, _ := shown.Extensions["code"].(models.Code)
+	status := http.StatusInternalServerError
+	switch code {
+	case models.Unauthenticated:
+		status = http.StatusUnauthorized
+		if strings.TrimSpace(r.Header.Get("Authorization")) != "" {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="taskmed", error="invalid_token"`) // RFC 6750, section 3.1
+		}
+	case models.Forbidden:
+		status = http.StatusForbidden
+	case models.BadUserInput:
+		status = http.StatusBadRequest
+	case models.RateLimited:
+		status = http.StatusTooManyRequests
+	case models.Unavailable:
+		status = http.StatusServiceUnavailable
+	case models.CostLimit, models.OutcomeUnknown, models.Internal:
+	}
+	s.fail(w, r, media, status, code, shown.Message)
+}
+
+// run executes and answers an operation.
+func (s *Server) run(ctx context.Context, w http.ResponseWriter, r *http.Request, media mediaType, scope *tenant.Scope, params *graphql.RawParams, started time.Time) {
+	count := func() int64 { return 0 }
+	developer := scope.May(tenant.PermissionDeveloper)
+	if developer && s.config.CountStatements != nil {
+		ctx, count = s.config.CountStatements(ctx)
+	}
+	op, faults := s.executor.CreateOperationContext(ctx, params)
+	if r.Method == http.MethodGet && op.Operation != nil && op.Operation.Operation != ast.Query {
+		w.Header().Set("Allow", "POST, OPTIONS")
+		s.refuse(w, r, media, &refusal{http.StatusMethodNotAllowed, models.BadUserInput, "GET runs queries only: send POST"})
+		return
+	}
+	if len(faults) == 0 && notServed(op.Operation.Operation) {
+		faults = gqlerror.List{operation.Fault(models.BadUserInput, op.Operation.Position, "a plain request cannot carry a subscription")}
+	}
+	response := s.respond(ctx, op, faults)
+	if developer {
+		if response.Extensions == nil {
+			response.Extensions = map[string]any{}
+		}
+		response.Extensions["taskmed"] = map[string]any{
+			"cost": costOf(op), "statements": count(),
+			"durationMs": float64(time.Since(started).Microseconds()) / 1000,
+		}
+	}
+	buffer := s.buffers.get()
+	defer s.buffers.put(buffer)
+	status := statusOf(response, media)
+	if err := encode(buffer, response); err != nil {
+		s.presenter.logError(ctx, slog.LevelError, "an answer cannot be encoded", err)
+		s.fail(w, r, media, http.StatusInternalServerError, models.Internal, internalMessage)
+		return
+	}
+	s.write(w, media, answer{status, buffer.Bytes()})
+	s.config.Log.LogAttrs(ctx, slog.LevelInfo, "request", append(s.presenter.where(graphql.WithOperationContext(ctx, op)),
+		slog.String("method", r.Method), slog.Int("status", status), slog.Int("errors", len(response.Errors)),
+		slog.Int("bytes", buffer.Len()), slog.Int64("cost", costOf(op)), slog.Duration("took", time.Since(started)))...)
+}
+
+// respond gives the operation's one response, whatever happens in it.
+func (s *Server) respond(ctx context.Context, op *graphql.OperationContext, faults gqlerror.List) (response *graphql.Response) {
+	opCtx := graphql.WithOperationContext(ctx, op)
+	defer func() {
+		if reason := recover(); reason != nil {
+			response = s.alone(opCtx, s.presenter.recovered(opCtx, reason))
+		}
+	}()
+	if len(faults) > 0 {
+		return s.executor.DispatchError(opCtx, faults)
+	}
+	responses, runCtx := s.executor.DispatchOperation(ctx, op)
+	response = responses(runCtx)
+	if response == nil { // The time was up before anything ran.
+		return s.alone(opCtx, errors.Join(ctx.Err(), context.DeadlineExceeded))
+	}
+	return response
+}
+
+func (s *Server) alone(ctx context.Context, err error) *graphql.Response {
+	return &graphql.Response{Errors: gqlerror.List{s.presenter.present(ctx, err)}}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package gqlserver_test
+
+const slowness = 1

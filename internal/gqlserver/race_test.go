@@ -1,0 +1,6 @@
+//go:build race
+
+package gqlserver_test
+
+// slowness is what the race detector costs.
+const slowness = 15
