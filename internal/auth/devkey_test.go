@@ -15,10 +15,10 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
-func newDevKey(t testing.TB) *auth.DevKey {
-	t.Helper()
-	key, err := auth.LoadOrCreateDevKey(filepath.Join(t.TempDir(), "home", "dev-key.pem"))
-	require.NoError(t, err)
+func newDevKey(tb testing.TB) *auth.DevKey {
+	tb.Helper()
+	key, err := auth.LoadOrCreateDevKey(filepath.Join(tb.TempDir(), "home", "dev-key.pem"))
+	require.NoError(tb, err)
 	return key
 }
 
@@ -93,7 +93,7 @@ func TestDevKey_StaysTheSameAndPrivate(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "nothing but the key is left behind")
 
-	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // that is what must be refused
+	require.NoError(t, os.Chmod(path, 0o644))
 	_, err = auth.LoadOrCreateDevKey(path)
 	require.ErrorContains(t, err, "chmod 600")
 	require.NoError(t, os.Chmod(path, 0o600))

@@ -128,7 +128,7 @@ func TestKeySet_OneOddKeyDoesNotSpoilTheOthers(t *testing.T) {
 	w := newWorld(t)
 	good, weak := newSigner(t, "good", "RS256"), newSigner(t, "weak", "RS256")
 	var err error
-	weak.private, err = rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that is what must be refused
+	weak.private, err = rsa.GenerateKey(rand.Reader, 1024)
 	require.NoError(t, err)
 	w.provider.publishKeys(t,
 		jwkset.JWKMarshal{KTY: "AKP", KID: "post-quantum", ALG: "ML-DSA-65"},

@@ -15,10 +15,10 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
-func makeKey(t testing.TB, w *world, clinic *testkit.Clinic, role models.Role) (*auth.PartnerKey, string) {
-	t.Helper()
-	key, text, err := w.store.CreateKey(clinic.As(t.Context(), models.RoleOwner), auth.NewKey{Name: "Agenda externa", Role: role})
-	require.NoError(t, err)
+func makeKey(tb testing.TB, w *world, clinic *testkit.Clinic, role models.Role) (*auth.PartnerKey, string) {
+	tb.Helper()
+	key, text, err := w.store.CreateKey(clinic.As(tb.Context(), models.RoleOwner), auth.NewKey{Name: "Agenda externa", Role: role})
+	require.NoError(tb, err)
 	return key, text
 }
 

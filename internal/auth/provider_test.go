@@ -50,8 +50,8 @@ type signer struct {
 	private crypto.Signer
 }
 
-func newSigner(t testing.TB, kid, alg string) *signer {
-	t.Helper()
+func newSigner(tb testing.TB, kid, alg string) *signer {
+	tb.Helper()
 	s := &signer{kid: kid, method: jwt.GetSigningMethod(alg)}
 	var err error
 	switch alg {
@@ -66,22 +66,22 @@ func newSigner(t testing.TB, kid, alg string) *signer {
 	default:
 		s.private, err = rsa.GenerateKey(rand.Reader, 2048)
 	}
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return s
 }
 
-func (s *signer) jwk(t testing.TB, metadata jwkset.JWKMetadataOptions) jwkset.JWKMarshal {
-	t.Helper()
+func (s *signer) jwk(tb testing.TB, metadata jwkset.JWKMetadataOptions) jwkset.JWKMarshal {
+	tb.Helper()
 	metadata.KID = s.kid
 	key, err := jwkset.NewJWKFromKey(s.private.Public(), jwkset.JWKOptions{Metadata: metadata})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return key.Marshal()
 }
 
 // token signs claims; header entries are put beside the usual ones, nil ones
 // taken out.
-func (s *signer) token(t testing.TB, claims jwt.MapClaims, header map[string]any) string {
-	t.Helper()
+func (s *signer) token(tb testing.TB, claims jwt.MapClaims, header map[string]any) string {
+	tb.Helper()
 	token := jwt.NewWithClaims(s.method, claims)
 	token.Header["kid"] = s.kid
 	for name, value := range header {
@@ -91,7 +91,7 @@ func (s *signer) token(t testing.TB, claims jwt.MapClaims, header map[string]any
 		}
 	}
 	signed, err := token.SignedString(s.private)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return signed
 }
 
@@ -105,10 +105,10 @@ type provider struct {
 	down bool
 }
 
-func newProvider(t testing.TB, signers ...*signer) *provider {
-	t.Helper()
+func newProvider(tb testing.TB, signers ...*signer) *provider {
+	tb.Helper()
 	p := &provider{}
-	p.publish(t, signers...)
+	p.publish(tb, signers...)
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		p.fetches.Add(1)
 		p.mu.Lock()
@@ -119,23 +119,23 @@ func newProvider(t testing.TB, signers ...*signer) *provider {
 		}
 		_, _ = w.Write(p.body)
 	}))
-	t.Cleanup(p.Close)
+	tb.Cleanup(p.Close)
 	return p
 }
 
-func (p *provider) publish(t testing.TB, signers ...*signer) {
-	t.Helper()
+func (p *provider) publish(tb testing.TB, signers ...*signer) {
+	tb.Helper()
 	keys := make([]jwkset.JWKMarshal, len(signers))
 	for i, s := range signers {
-		keys[i] = s.jwk(t, jwkset.JWKMetadataOptions{USE: jwkset.UseSig})
+		keys[i] = s.jwk(tb, jwkset.JWKMetadataOptions{USE: jwkset.UseSig})
 	}
-	p.publishKeys(t, keys...)
+	p.publishKeys(tb, keys...)
 }
 
-func (p *provider) publishKeys(t testing.TB, keys ...jwkset.JWKMarshal) {
-	t.Helper()
+func (p *provider) publishKeys(tb testing.TB, keys ...jwkset.JWKMarshal) {
+	tb.Helper()
 	body, err := json.Marshal(jwkset.JWKSMarshal{Keys: keys})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	p.answer(string(body))
 }
 
@@ -162,26 +162,26 @@ type world struct {
 	auth     *auth.Authenticator
 }
 
-func newWorld(t testing.TB) *world {
-	t.Helper()
-	w := &world{Database: testkit.NewDatabase(t), clock: newClock(), signer: newSigner(t, "first", "ES256")}
-	w.a, w.b = w.NewClinic(t, "aurora"), w.NewClinic(t, "horizonte")
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{Database: testkit.NewDatabase(tb), clock: newClock(), signer: newSigner(tb, "first", "ES256")}
+	w.a, w.b = w.NewClinic(tb, "aurora"), w.NewClinic(tb, "horizonte")
 	w.store = auth.NewStore(w.DB)
-	w.provider = newProvider(t, w.signer)
-	w.auth = w.open(t, func(*auth.Config) {})
+	w.provider = newProvider(tb, w.signer)
+	w.auth = w.open(tb, func(*auth.Config) {})
 	return w
 }
 
 // open makes an Authenticator over the world with another configuration.
-func (w *world) open(t testing.TB, change func(*auth.Config)) *auth.Authenticator {
-	t.Helper()
+func (w *world) open(tb testing.TB, change func(*auth.Config)) *auth.Authenticator {
+	tb.Helper()
 	config := auth.Config{
 		Memberships: w.store, Keys: w.store, JWKSURL: w.provider.URL, Issuer: issuer, Audience: audience, Now: w.clock.Now,
 	}
 	change(&config)
 	a, err := auth.New(config)
-	require.NoError(t, err)
-	t.Cleanup(a.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(a.Close)
 	return a
 }
 
@@ -194,9 +194,9 @@ func (w *world) claims(subject string) jwt.MapClaims {
 	}
 }
 
-func (w *world) tokenOf(t testing.TB, clinic *testkit.Clinic, role models.Role) string {
-	t.Helper()
-	return w.signer.token(t, w.claims(testkit.Subject(clinic.Slug, role)), nil)
+func (w *world) tokenOf(tb testing.TB, clinic *testkit.Clinic, role models.Role) string {
+	tb.Helper()
+	return w.signer.token(tb, w.claims(testkit.Subject(clinic.Slug, role)), nil)
 }
 
 func bearer(token string) auth.Credentials { return auth.Credentials{Authorization: "Bearer " + token} }
@@ -206,11 +206,11 @@ func inClinic(token string, clinic *testkit.Clinic) auth.Credentials {
 }
 
 // refused wants an error with a code and gives its words.
-func refused(t testing.TB, err error, code models.Code) string {
-	t.Helper()
+func refused(tb testing.TB, err error, code models.Code) string {
+	tb.Helper()
 	var coded *models.Error
-	require.ErrorAs(t, err, &coded)
-	require.Equal(t, code, coded.Code, "%v", err)
-	require.NotEmpty(t, coded.Message)
+	require.ErrorAs(tb, err, &coded)
+	require.Equal(tb, code, coded.Code, "%v", err)
+	require.NotEmpty(tb, coded.Message)
 	return coded.Message
 }

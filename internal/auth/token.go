@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -54,12 +55,12 @@ func newTokenVerifier(cfg Config, set *keySet) *tokenVerifier {
 	}
 	provider := common
 	if cfg.Issuer != "" {
-		provider = append(provider[:len(provider):len(provider)], jwt.WithIssuer(cfg.Issuer))
+		provider = append(slices.Clip(provider), jwt.WithIssuer(cfg.Issuer))
 	}
 	if cfg.Audience != "" {
-		provider = append(provider[:len(provider):len(provider)], jwt.WithAudience(cfg.Audience))
+		provider = append(slices.Clip(provider), jwt.WithAudience(cfg.Audience))
 	}
-	dev := append(common[:len(common):len(common)], jwt.WithIssuer(devIssuer), jwt.WithAudience(devAudience))
+	dev := append(slices.Clip(common), jwt.WithIssuer(devIssuer), jwt.WithAudience(devAudience))
 	return &tokenVerifier{
 		// Signatures by shared secrets (HS256 and its like) are left out for
 		// good: with them, whoever knows a public key could sign.

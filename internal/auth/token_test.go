@@ -139,6 +139,8 @@ func TestToken_AlgorithmConfusion(t *testing.T) {
 	publicDER, err := x509.MarshalPKIXPublicKey(rsaSigner.private.Public())
 	require.NoError(t, err)
 	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: publicDER})
+	modulus, ok := rsaSigner.private.Public().(*rsa.PublicKey)
+	require.True(t, ok)
 	nothing := func(string) []byte { return nil }
 
 	pss := *rsaSigner
@@ -146,7 +148,9 @@ func TestToken_AlgorithmConfusion(t *testing.T) {
 	// A P-256 key under the name of a P-384 one's algorithm, its numbers padded.
 	wrongCurve := func(text string) []byte {
 		sum := sha512.Sum384([]byte(text))
-		r, v, err := ecdsa.Sign(rand.Reader, w.signer.private.(*ecdsa.PrivateKey), sum[:])
+		private, ok := w.signer.private.(*ecdsa.PrivateKey)
+		require.True(t, ok)
+		r, v, err := ecdsa.Sign(rand.Reader, private, sum[:])
 		require.NoError(t, err)
 		return append(r.FillBytes(make([]byte, 48)), v.FillBytes(make([]byte, 48))...)
 	}
@@ -158,7 +162,7 @@ func TestToken_AlgorithmConfusion(t *testing.T) {
 		"no alg":                       sign(t, map[string]any{"kid": "rsa"}, claims, nothing),
 		"HS256 with the public PEM":    sign(t, map[string]any{"alg": "HS256", "kid": "rsa"}, claims, hmac(publicPEM)),
 		"HS256 with the public DER":    sign(t, map[string]any{"alg": "HS256", "kid": "rsa"}, claims, hmac(publicDER)),
-		"HS256 with the modulus":       sign(t, map[string]any{"alg": "HS256", "kid": "rsa"}, claims, hmac(rsaSigner.private.Public().(*rsa.PublicKey).N.Bytes())),
+		"HS256 with the modulus":       sign(t, map[string]any{"alg": "HS256", "kid": "rsa"}, claims, hmac(modulus.N.Bytes())),
 		"HS256 with a published key":   sign(t, map[string]any{"alg": "HS256", "kid": "oct"}, claims, hmac(secret)),
 		"HS256 with no key":            sign(t, map[string]any{"alg": "HS256"}, claims, hmac([]byte{})),
 		"RS256 without a signature":    sign(t, map[string]any{"alg": "RS256", "kid": "rsa"}, claims, nothing),
