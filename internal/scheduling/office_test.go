@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/scheduling"
@@ -21,6 +22,9 @@ type office struct {
 	here, elsewhere *testkit.Clinic
 	diary           *scheduling.Diary
 	now             time.Time
+	// sql goes past the API and row-level security; few connections serve a
+	// whole test, so that many tests can run side by side.
+	sql *pgxpool.Pool
 }
 
 func openOffice(t testing.TB) *office {
@@ -30,8 +34,28 @@ func openOffice(t testing.TB) *office {
 		Database: d, here: d.NewClinic(t, "here"), elsewhere: d.NewClinic(t, "elsewhere"),
 		now: parse(t, "2026-11-23T07:00:00-03:00"),
 	}
+	settings, err := pgxpool.ParseConfig(d.SuperuserURL)
+	require.NoError(t, err)
+	settings.MaxConns = 2
+	o.sql, err = pgxpool.NewWithConfig(t.Context(), settings)
+	require.NoError(t, err)
+	t.Cleanup(o.sql.Close)
 	o.diary = scheduling.New(d.DB, d.Cursors, func() time.Time { return o.now })
 	return o
+}
+
+// Exec runs SQL as the superuser.
+func (o *office) Exec(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	_, err := o.sql.Exec(t.Context(), sql, args...)
+	require.NoError(t, err, sql)
+}
+
+// Count gives the number that a counting statement answers with.
+func (o *office) Count(t testing.TB, sql string, args ...any) (count int) {
+	t.Helper()
+	require.NoError(t, o.sql.QueryRow(t.Context(), sql, args...).Scan(&count), sql)
+	return count
 }
 
 func (o *office) as(t testing.TB, role models.Role) context.Context {

@@ -1,0 +1,258 @@
+package scheduling_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/models"
+)
+
+// byHand asks Postgres for the free minutes, joins those that touch, and lays
+// slots over them: $1 clinic, $2 from, $3 to, $4 the slot's minutes, $5 now.
+const byHand = `
+WITH free AS (
+  SELECT p.id AS practitioner, m.at
+  FROM practitioners p
+  JOIN clinics c ON c.id = p.clinic_id
+  CROSS JOIN generate_series($2::timestamptz, $3::timestamptz - interval '1 minute', interval '1 minute') AS m(at)
+  WHERE p.clinic_id = $1 AND p.active AND m.at >= $5
+    AND EXISTS (
+      SELECT FROM working_hours w
+      WHERE w.clinic_id = p.clinic_id AND w.practitioner_id = p.id
+        AND w.weekday = extract(isodow FROM m.at AT TIME ZONE c.time_zone)
+        AND extract(epoch FROM (m.at AT TIME ZONE c.time_zone)::time) / 60 >= w.from_minute
+        AND extract(epoch FROM (m.at AT TIME ZONE c.time_zone)::time) / 60 < w.to_minute)
+    AND NOT EXISTS (
+      SELECT FROM appointments a WHERE a.clinic_id = p.clinic_id AND a.practitioner_id = p.id
+        AND a.status NOT IN ('cancelado', 'faltou') AND a.starts_at <= m.at AND a.ends_at > m.at)
+    AND NOT EXISTS (
+      SELECT FROM slot_holds h WHERE h.clinic_id = p.clinic_id AND h.practitioner_id = p.id
+        AND h.expires_at > now() AND h.starts_at <= m.at AND h.ends_at > m.at)
+    AND NOT EXISTS (
+      SELECT FROM time_off o WHERE o.clinic_id = p.clinic_id AND o.practitioner_id = p.id
+        AND o.starts_at <= m.at AND o.ends_at > m.at)
+), stretches AS (
+  SELECT practitioner, min(at) AS starts_at, count(*) AS minutes
+  FROM (SELECT *, at - row_number() OVER (PARTITION BY practitioner ORDER BY at) * interval '1 minute' AS stretch FROM free) AS numbered
+  GROUP BY practitioner, stretch
+)
+SELECT practitioner, starts_at + n * $4::int * interval '1 minute' AS slot
+FROM stretches CROSS JOIN LATERAL generate_series(0, minutes / $4::int - 1) AS n
+ORDER BY slot, practitioner`
+
+func (o *office) slotsBySQL(t testing.TB, clinic *testkit.Clinic, within scheduling.Span, minutes int) (all []string) {
+	t.Helper()
+	rows, err := o.sql.Query(t.Context(), byHand, clinic.ID, within.From, within.To, minutes, o.now)
+	require.NoError(t, err)
+	var practitioner uuid.UUID
+	var starts time.Time
+	_, err = pgx.ForEachRow(rows, []any{&practitioner, &starts}, func() error {
+		all = append(all, slotLine(practitioner, starts, starts.Add(time.Duration(minutes)*time.Minute)))
+		return nil
+	})
+	require.NoError(t, err)
+	return all
+}
+
+func slotLine(practitioner uuid.UUID, starts, ends time.Time) string {
+	return fmt.Sprint(starts.UTC().Format(time.RFC3339), " ", ends.UTC().Format(time.RFC3339), " ", practitioner)
+}
+
+func lines(slots []*models.Slot) (all []string) {
+	for _, slot := range slots {
+		all = append(all, slotLine(slot.PractitionerID, slot.StartsAt, slot.EndsAt))
+	}
+	return all
+}
+
+func TestAvailability_IsThatOfSQLByHand(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	for _, c := range []struct{ zone, from, now string }{
+		{"America/Sao_Paulo", "2026-11-23T00:00:00-03:00", "2026-11-24T10:10:00-03:00"},
+		{"America/New_York", "2026-03-06T00:00:00-05:00", "2026-03-01T00:00:00-05:00"},
+		{"America/New_York", "2026-10-30T00:00:00-04:00", "2026-10-01T00:00:00-05:00"},
+		{"Europe/Lisbon", "2026-03-27T00:00:00Z", "2026-03-01T00:00:00Z"},
+		{"Australia/Lord_Howe", "2026-10-02T00:00:00+10:30", "2026-10-03T17:01:00+10:30"},
+		{"Australia/Lord_Howe", "2026-04-03T00:00:00+11:00", "2026-01-01T00:00:00Z"},
+	} {
+		from := parse(t, c.from)
+		clinic := o.NewClinicIn(t, fmt.Sprintf("c%d", from.Unix()), c.zone)
+		o.now = parse(t, c.now)
+		// They work in the night in which clocks change, too.
+		for _, practitioner := range clinic.Practitioners {
+			o.Exec(t, `INSERT INTO working_hours (clinic_id, id, practitioner_id, weekday, from_minute, to_minute)
+				VALUES ($1, gen_random_uuid(), $2, 6, 1290, 1440), ($1, gen_random_uuid(), $2, 7, 0, 95), ($1, gen_random_uuid(), $2, 7, 105, 200)`, clinic.ID, practitioner)
+		}
+		for n := range 24 {
+			start := from.Add(time.Duration(n*317) * time.Minute)
+			o.Exec(t, `INSERT INTO appointments (clinic_id, id, contact_id, practitioner_id, starts_at, ends_at, status, overbooked)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, clinic.ID, models.NewID(), clinic.Contacts[0], clinic.Practitioners[n%2],
+				start, start.Add(time.Duration(10+n*3)*time.Minute), models.AllAppointmentStatus[n%7], n%3 == 0)
+		}
+		day := from.AddDate(0, 0, 3)
+		o.Exec(t, "INSERT INTO time_off (clinic_id, id, practitioner_id, starts_at, ends_at) VALUES ($1, $2, $3, $4, $5)",
+			clinic.ID, models.NewID(), clinic.Practitioners[1], day.Add(10*time.Hour), day.Add(40*time.Hour))
+		o.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, expires_at) VALUES ($1, $2, $3, 'x', $4, $5, clock_timestamp() + interval '9 minutes')`,
+			clinic.ID, models.NewID(), clinic.Practitioners[0], day.Add(1234*time.Minute), day.Add(1294*time.Minute))
+		for service, minutes := range []int{30, 60} {
+			// From the middle of a working night to the middle of a working day.
+			within := scheduling.Span{From: from, To: from.AddDate(0, 0, 6).Add(10*time.Hour + 17*time.Minute)}
+			wanted := o.slotsBySQL(t, clinic, within, minutes)
+			require.Greater(t, len(wanted), 40)
+			ctx, statements := database.WithStatementCount(clinic.As(t.Context(), models.RoleReceptionist))
+			got, err := o.diary.Availability(ctx, nil, clinic.Services[service], models.DateTimeRange{From: &within.From, To: &within.To})
+			require.NoError(t, err)
+			require.Equal(t, wanted, lines(got), "%s from %s, %d minutes", c.zone, c.from, minutes)
+			require.EqualValues(t, 3, statements.Load())
+		}
+	}
+}
+
+func TestAvailability_OffersNothingThatCannotBeBooked(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	o.now = o.at(t, "10:07").Add(23 * time.Second)
+	ctx := o.as(t, models.RoleReceptionist)
+	o.book(t, o.at(t, "11:00"))
+	monday := models.DateTimeRange{From: new(o.at(t, "00:00")), To: new(o.at(t, "00:00", 1))}
+	offered, err := o.diary.Availability(ctx, o.here.Practitioners[:1], o.here.Services[0], monday)
+	require.NoError(t, err)
+	require.Equal(t, "Beatriz Mon 10:08-10:38", o.times(offered)[0])
+	for _, slot := range offered {
+		_, _, err := o.diary.Schedule(ctx, o.visit(slot.StartsAt))
+		require.NoError(t, err)
+	}
+	left, err := o.diary.Availability(ctx, o.here.Practitioners[:1], o.here.Services[0], monday)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestAvailability_IsEmptyWhereNobodyIsThere(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	ctx := o.as(t, models.RoleReceptionist)
+	monday := models.DateTimeRange{From: new(o.at(t, "00:00")), To: new(o.at(t, "00:00", 1))}
+	o.Exec(t, "UPDATE practitioners SET active = false WHERE id = $1", o.here.Practitioners[1])
+	for name, who := range map[string][]uuid.UUID{
+		"none": {}, "unknown": {models.NewID()}, "foreign": {o.elsewhere.Practitioners[0]}, "inactive": {o.here.Practitioners[1]},
+	} {
+		offered, err := o.diary.Availability(ctx, who, o.here.Services[0], monday)
+		require.NoError(t, err)
+		require.Empty(t, offered, name)
+		require.NotNil(t, offered)
+	}
+	past := models.DateTimeRange{From: new(o.at(t, "00:00", -7)), To: new(o.at(t, "00:00", -1))}
+	offered, err := o.diary.Availability(ctx, nil, o.here.Services[0], past)
+	require.NoError(t, err)
+	require.Empty(t, offered)
+	offered, err = o.diary.Availability(ctx, slices.Repeat(o.here.Practitioners, 30), o.here.Services[1], monday)
+	require.NoError(t, err)
+	require.Len(t, offered, 9, "the same practitioner thirty times is one")
+	o.Exec(t, "UPDATE services SET active = false WHERE id = $1", o.here.Services[0])
+	offered, err = o.diary.Availability(ctx, nil, o.here.Services[0], monday)
+	require.NoError(t, err)
+	require.Empty(t, offered, "a service that is not offered")
+}
+
+func TestAvailability_RefusesWhatItCannotAnswer(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	ctx := o.as(t, models.RoleReceptionist)
+	from, to := o.at(t, "00:00"), o.at(t, "00:00", 1)
+	whole := models.DateTimeRange{From: &from, To: &to}
+	many := make([]uuid.UUID, 51)
+	for n := range many {
+		many[n] = models.NewID()
+	}
+	for _, c := range []struct {
+		name    string
+		who     []uuid.UUID
+		service uuid.UUID
+		within  models.DateTimeRange
+	}{
+		{"no end", nil, o.here.Services[0], models.DateTimeRange{From: &from}},
+		{"no start", nil, o.here.Services[0], models.DateTimeRange{To: &to}},
+		{"ends before it begins", nil, o.here.Services[0], models.DateTimeRange{From: &to, To: &from}},
+		{"ends as it begins", nil, o.here.Services[0], models.DateTimeRange{From: &to, To: &to}},
+		{"too long", nil, o.here.Services[0], models.DateTimeRange{From: &from, To: new(o.at(t, "00:01", 31))}},
+		{"too many practitioners", many, o.here.Services[0], whole},
+		{"unknown service", nil, models.NewID(), whole},
+		{"foreign service", nil, o.elsewhere.Services[0], whole},
+	} {
+		_, err := o.diary.Availability(ctx, c.who, c.service, c.within)
+		badInput(t, err, c.name)
+	}
+	month := models.DateTimeRange{From: &from, To: new(o.at(t, "00:00", 31))}
+	_, err := o.diary.Availability(ctx, nil, o.here.Services[0], month)
+	require.NoError(t, err)
+	o.Exec(t, "UPDATE services SET duration_minutes = 1 WHERE id = $1", o.here.Services[0])
+	_, err = o.diary.Availability(ctx, nil, o.here.Services[0], month)
+	badInput(t, err, "more slots than anyone reads")
+	o.Exec(t, "INSERT INTO practitioners (clinic_id, id, name) SELECT $1, gen_random_uuid(), 'Dr. ' || n FROM generate_series(1, 49) n", o.here.ID)
+	_, err = o.diary.Availability(ctx, nil, o.here.Services[1], whole)
+	badInput(t, err, "a clinic of 51 practitioners")
+}
+
+// A month in which the clocks are put back has an hour more.
+func TestAvailability_MeasuresTheRangeInDaysOfTheClinic(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	york := o.NewClinicIn(t, "york", "America/New_York")
+	from, to := parse(t, "2026-10-15T00:00:00-04:00"), parse(t, "2026-11-15T00:00:00-05:00")
+	_, err := o.diary.Availability(york.As(t.Context(), models.RoleOwner), nil, york.Services[1], models.DateTimeRange{From: &from, To: &to})
+	require.NoError(t, err)
+	_, err = o.diary.Availability(o.as(t, models.RoleOwner), nil, o.here.Services[1], models.DateTimeRange{From: &from, To: &to})
+	badInput(t, err, "where the clocks stay it is an hour too long")
+}
+
+func TestHours_AreReadForManyPractitionersAtOnce(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	off := func(from, to time.Time, reason string) {
+		o.Exec(t, "INSERT INTO time_off (clinic_id, id, practitioner_id, starts_at, ends_at, reason) VALUES ($1, $2, $3, $4, $5, $6)",
+			o.here.ID, models.NewID(), o.here.Practitioners[1], from, to, reason)
+	}
+	off(o.at(t, "00:00", 2), o.at(t, "00:00", 3), "congress")
+	off(o.at(t, "00:00", -9), o.at(t, "00:01"), "holidays")
+	off(o.at(t, "00:00", -9), o.at(t, "00:00"), "over")
+	off(o.at(t, "00:00", 7), o.at(t, "00:00", 8), "later")
+	ctx, statements := database.WithStatementCount(o.as(t, models.RoleReceptionist))
+	who := append([]uuid.UUID{o.elsewhere.Practitioners[0]}, o.here.Practitioners...)
+
+	hours, err := o.diary.WorkingHoursOf(ctx, who)
+	require.NoError(t, err)
+	require.Len(t, hours, 3)
+	require.Empty(t, hours[who[0]])
+	require.Len(t, hours[who[2]], 10)
+	require.Equal(t, models.WeekdayMonday, hours[who[1]][0].Weekday())
+	require.Equal(t, 480, hours[who[1]][0].FromMinute)
+	require.Equal(t, 780, hours[who[1]][1].FromMinute)
+	require.Equal(t, models.WeekdayFriday, hours[who[1]][9].Weekday())
+
+	week := models.DateTimeRange{From: new(o.at(t, "00:00")), To: new(o.at(t, "00:00", 7))}
+	absences, err := o.diary.TimeOffOf(ctx, who, week)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, statements.Load())
+	require.Empty(t, absences[who[0]])
+	require.NotNil(t, absences[who[1]])
+	require.Len(t, absences[who[2]], 2)
+	require.Equal(t, "holidays", *absences[who[2]][0].Reason)
+	require.Equal(t, "congress", *absences[who[2]][1].Reason)
+
+	for name, within := range map[string]models.DateTimeRange{
+		"no end": {From: &o.now}, "backwards": {From: week.To, To: week.From}, "too long": {From: week.From, To: new(week.From.AddDate(0, 0, 367))},
+	} {
+		_, err := o.diary.TimeOffOf(ctx, who, within)
+		badInput(t, err, name)
+	}
+}
