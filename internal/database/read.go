@@ -71,6 +71,9 @@ func ByID[T any](
 	if err != nil {
 		return nil, err
 	}
+	if len(ids) == 0 {
+		return map[uuid.UUID]*T{}, nil
+	}
 	rows, err := Rows[T](ctx, db,
 		fmt.Sprintf("SELECT %s FROM %s WHERE clinic_id = $1 AND id = ANY($2)", strings.Join(columns, ", "), table),
 		scope.ClinicID, ids)
