@@ -4,6 +4,8 @@ package database
 
 import (
 	"context"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,6 +40,16 @@ type DB struct {
 
 // Open makes the pool. It does not connect; Ping does.
 func Open(ctx context.Context, config Config) (*DB, error) {
+	return open(ctx, config, putClinic)
+}
+
+// prepare readies a connection for the context's clinic before it is handed
+// out; a connection for which it answers false is thrown away.
+type prepare func(context.Context, *pgx.Conn) (bool, error)
+
+// open is Open with its protection as a parameter: a test switches it off to
+// show that it would notice.
+func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 	settings, err := pgxpool.ParseConfig(config.URL)
 	if err != nil {
 		// pgx's words would hold the password.
@@ -59,13 +71,13 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	settings.ConnConfig.ConnectTimeout = 5 * time.Second
 	settings.ConnConfig.Tracer = statementCounter{}
 	settings.ConnConfig.BuildContextWatcherHandler = cancelRequest
-	settings.PrepareConn = putClinic
+	settings.PrepareConn = put
 
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("make the pool: %w", err)
 	}
-	orm, err := openGORM(pool)
+	orm, err := openGORM(pool, put)
 	if err != nil {
 		pool.Close()
 		return nil, err
@@ -73,14 +85,17 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	return &DB{pool: pool, orm: orm, acquireTimeout: orDefault(config.AcquireTimeout, time.Second)}, nil
 }
 
-func openGORM(pool *pgxpool.Pool) (*gorm.DB, error) {
+func openGORM(pool *pgxpool.Pool, put prepare) (*gorm.DB, error) {
 	// No SetMaxOpenConns here, ever: database/sql would hand a connection from
 	// one clinic's request to the next without asking the pool, and with it the
 	// first clinic. The pool bounds the connections, and ResetSession puts the
 	// clinic in place should database/sql keep one all the same.
 	connections := stdlib.OpenDBFromPool(pool, stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := putClinic(ctx, conn)
-		return err
+		if ready, err := put(ctx, conn); !ready {
+			// database/sql drops a connection for this error alone.
+			return errors.Join(driver.ErrBadConn, err)
+		}
+		return nil
 	}))
 	orm, err := gorm.Open(postgres.New(postgres.Config{Conn: connections}), &gorm.Config{
 		SkipDefaultTransaction: true,
