@@ -147,7 +147,7 @@ CREATE TABLE contact_search_misspellings (
 SELECT protect_tenant_table('contact_search_misspellings', 'SELECT, INSERT, DELETE');
 
 -- +goose StatementBegin
--- The first seven letters of a word with none, one and, for a word of eight or
+-- The first seven letters of a word with none, one and, for a word of seven or
 -- more, two left out (SymSpell's scheme, with its prefix). Nothing for words
 -- too short to be misspelt, numbers and domains.
 CREATE FUNCTION contact_search_remainders(word text) RETURNS text[]
@@ -165,7 +165,7 @@ BEGIN
   FOR i IN 1 .. char_length(start) LOOP
     one_less := left(start, i - 1) || substr(start, i + 1);
     remainders := remainders || one_less;
-    IF char_length(word) >= 8 THEN
+    IF char_length(word) >= 7 THEN
       FOR j IN i .. char_length(one_less) LOOP
         remainders := remainders || (left(one_less, j - 1) || substr(one_less, j + 1));
       END LOOP;

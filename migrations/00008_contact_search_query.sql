@@ -40,7 +40,7 @@ END $$;
 
 -- +goose StatementBegin
 -- The clinic's words that are nearly this one: up to ten, nearest first. One
--- edit, two in a word of eight letters or more. Where there is none, the words
+-- edit, two where either has eight letters or more. Where there is none, the words
 -- that begin with nearly this one (edits 3): it may not be typed to its end.
 CREATE FUNCTION contact_search_similar(clinic uuid, wanted text) RETURNS TABLE (word text, edits integer)
 LANGUAGE plpgsql STABLE ROWS 5
@@ -50,7 +50,7 @@ AS $$
 DECLARE
   remainders text[] := contact_search_remainders(wanted);
   beyond text[];
-  most integer := CASE WHEN char_length(wanted) >= 8 THEN 2 ELSE 1 END;
+  most integer := CASE WHEN char_length(wanted) >= 6 THEN 2 ELSE 1 END;
 BEGIN
   IF remainders = '{}' THEN
     RETURN;
@@ -59,15 +59,15 @@ BEGIN
   SELECT near.word, near.edits FROM (
     SELECT alike.word, CASE WHEN alike.replaced <= 1 THEN alike.replaced
                             -- Two neighbours swapped are two letters replaced.
-                            WHEN alike.replaced <= most + 1 THEN contact_search_edits(wanted, alike.word) END AS edits
+                            WHEN alike.replaced <= 2 * most THEN contact_search_edits(wanted, alike.word) END AS edits
     FROM (
-      SELECT DISTINCT m.word, levenshtein_less_equal(wanted, m.word, most + 1) AS replaced
+      SELECT DISTINCT m.word, levenshtein_less_equal(wanted, m.word, 2 * most) AS replaced
       FROM unnest(remainders) AS r (remainder), LATERAL (
         SELECT m.word FROM contact_search_misspellings m
         WHERE m.clinic_id = clinic AND m.remainder = r.remainder COLLATE "C"
         ORDER BY m.word LIMIT 100) m
       WHERE abs(char_length(m.word) - char_length(wanted)) <= most AND NOT starts_with(m.word, wanted)) alike) near
-  WHERE near.edits BETWEEN 1 AND most
+  WHERE near.edits = 1 OR near.edits = 2 AND greatest(char_length(near.word), char_length(wanted)) >= 8
   ORDER BY near.edits, near.word
   LIMIT 10;
   IF FOUND OR char_length(wanted) < 4 OR EXISTS (
@@ -115,6 +115,7 @@ DECLARE
 BEGIN
   FOREACH piece IN ARRAY string_to_array(normalize_text(query), ' ') LOOP
     EXIT WHEN n >= 3 * most;
+    CONTINUE WHEN piece = '@';
     IF piece LIKE '@%' THEN
       n := n + 1;
       words[n] := contact_search_domain(substr(piece, 2)); numbers[n] := ''; addresses[n] := '';
