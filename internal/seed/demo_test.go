@@ -1,7 +1,6 @@
 package seed_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -23,7 +22,7 @@ func TestRun_Demo(t *testing.T) {
 	o := seed.Demo(today())
 	result, err := seed.Run(t.Context(), d.OwnerURL, o, nil)
 	require.NoError(t, err)
-	t.Logf("%d rows in %v and %v of ANALYZE: %.0f rows/s", result.Rows, result.Took, result.Analyzed, result.RowsPerSecond())
+	t.Logf("%d rows in %v: %.0f rows/s; then ANALYZE in %v", result.Rows, result.Took, result.RowsPerSecond(), result.Analyzed)
 
 	t.Run("counts are as asked", func(t *testing.T) {
 		require.Len(t, result.Clinics, 2)
@@ -207,7 +206,7 @@ func requireSignedRecords(t *testing.T, d *testkit.Database) {
 			r.Data = models.JSON(*data)
 		}
 		require.NoError(t, r.Kind.Scan(kind))
-		require.Equal(t, *r.Digest, records.Digest(&r), fmt.Sprintf("%s %s", kind, id))
+		require.Equal(t, *r.Digest, records.Digest(&r), "%s %s", kind, id)
 		verified++
 		kinds[kind]++
 	}

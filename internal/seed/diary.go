@@ -48,8 +48,8 @@ func (c *clinic) makeDiary(count int) error {
 	s := c.source("appointments")
 	shifts, units := c.shifts()
 	if count > units {
-		return fmt.Errorf("%w: %d appointments do not fit into two years of %d practitioners, at most %d do",
-			errOptions, count, len(c.practitioners), units)
+		return fmt.Errorf("%d appointments do not fit into two years of %d practitioners, at most %d do",
+			count, len(c.practitioners), units)
 	}
 	before, so := 0, 0
 	for i := range shifts {

@@ -27,6 +27,12 @@ type Options struct {
 	SkipExisting bool
 }
 
+// Today is the calendar day in São Paulo, which has been three hours behind UTC
+// all year round since 2019.
+func Today(now time.Time) time.Time {
+	return now.In(time.FixedZone("-03", -3*60*60))
+}
+
 // Demo is what `taskmed dev` shows: two clinics with a busy diary.
 func Demo(today time.Time) Options {
 	return Options{
@@ -35,11 +41,8 @@ func Demo(today time.Time) Options {
 	}
 }
 
-var (
-	// ErrSlugTaken is returned when a clinic to be made is there already.
-	ErrSlugTaken = errors.New("clinic exists already")
-	errOptions   = errors.New("seed")
-)
+// ErrSlugTaken is returned when a clinic to be made is there already.
+var ErrSlugTaken = errors.New("clinic exists already")
 
 // maxima keep a slip of the finger from filling a disk.
 const (
@@ -61,20 +64,20 @@ func (o Options) validate() error {
 		{"records", o.Records, 0, maxPerClinic},
 	} {
 		if number.value < number.low || number.value > number.top {
-			return fmt.Errorf("%w: %s must be between %d and %d, not %d", errOptions, number.name, number.low, number.top, number.value)
+			return fmt.Errorf("%s must be between %d and %d, not %d", number.name, number.low, number.top, number.value)
 		}
 	}
 	if o.Appointments+o.Records > 0 && (o.Contacts == 0 || o.Practitioners == 0) {
-		return fmt.Errorf("%w: appointments and records need at least one contact and one practitioner", errOptions)
+		return errors.New("appointments and records need at least one contact and one practitioner")
 	}
 	if o.Today.IsZero() {
-		return fmt.Errorf("%w: the day called today is missing", errOptions)
+		return errors.New("the day called today is missing")
 	}
 	seen := map[string]bool{}
 	for i := range o.Clinics {
 		slug := o.slug(i)
 		if seen[slug] {
-			return fmt.Errorf("%w: two clinics would be called %s", errOptions, slug)
+			return fmt.Errorf("two clinics would be called %s", slug)
 		}
 		seen[slug] = true
 	}

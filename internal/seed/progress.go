@@ -37,7 +37,7 @@ func NewProgress(out io.Writer, terminal bool) Progress {
 			progressbar.OptionSetItsString("rows"),
 			progressbar.OptionSetPredictTime(true),
 			progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetDescription("seed"),
+			progressbar.OptionSetDescription(fmt.Sprintf("%-22s", "seed")),
 		), out: out}
 	}
 	return &lines{out: out, now: time.Now, every: 2 * time.Second}
@@ -55,7 +55,7 @@ func (b *bar) Stage(name string) {
 		_, _ = fmt.Fprintln(b.out)
 		return
 	}
-	b.bar.Describe(fmt.Sprintf("%-15s", name))
+	b.bar.Describe(fmt.Sprintf("%-22s", name))
 }
 
 // lines is progress for a file or a pipe.

@@ -25,7 +25,7 @@ func newSource(seed uint64, slug, stream string) source {
 // id is a UUIDv7 (RFC 9562, section 5.7) of the given time.
 func (s source) id(at time.Time) pgtype.UUID {
 	id := pgtype.UUID{Valid: true}
-	binary.BigEndian.PutUint64(id.Bytes[:8], uint64(at.UnixMilli())<<16|0x7000|s.Uint64()&0x0fff) //nolint:gosec // times after 1970
+	binary.BigEndian.PutUint64(id.Bytes[:8], uint64(at.UnixMilli())<<16|0x7000|s.Uint64()&0x0fff)
 	binary.BigEndian.PutUint64(id.Bytes[8:], 1<<63|s.Uint64()>>2)
 	return id
 }

@@ -28,7 +28,7 @@ func (c *clinic) batches() []batch {
 		}},
 		{"services", []string{"clinic_id", "id", "name", "duration_minutes", "price_minor", "active", "created_at", "updated_at"}, len(c.services), func(i int, row []any) {
 			s := &c.services[i]
-			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, s.id, s.name, int32(s.minutes), s.price, s.active, c.created, c.created //nolint:gosec // minutes of a day
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, s.id, s.name, int32(s.minutes), s.price, s.active, c.created, c.created
 		}},
 		{"practitioners", []string{"clinic_id", "id", "name", "specialty", "registration", "color", "active", "created_at", "updated_at"}, len(c.practitioners), func(i int, row []any) {
 			p := &c.practitioners[i]
@@ -36,7 +36,7 @@ func (c *clinic) batches() []batch {
 		}},
 		{"working_hours", []string{"clinic_id", "id", "practitioner_id", "weekday", "from_minute", "to_minute"}, len(c.hours), func(i int, row []any) {
 			h := &c.hours[i]
-			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, h.id, c.practitioners[h.practitioner].id, int16(h.weekday), int32(h.from), int32(h.to) //nolint:gosec // minutes of a day
+			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, h.id, c.practitioners[h.practitioner].id, int16(h.weekday), int32(h.from), int32(h.to)
 		}},
 		{"time_off", []string{"clinic_id", "id", "practitioner_id", "starts_at", "ends_at", "reason", "created_at", "updated_at"}, len(c.timeOff), func(i int, row []any) {
 			t := &c.timeOff[i]
@@ -61,7 +61,7 @@ func (c *clinic) batches() []batch {
 		{"conversations", []string{"clinic_id", "id", "contact_id", "channel", "status", "assignee_id", "unread_count", "version", "created_at", "updated_at"}, len(c.conversations), func(i int, row []any) {
 			t := &c.conversations[i]
 			row[0], row[1], row[2], row[3], row[4] = c.id, t.id, c.contacts[t.contact].id, t.channel, t.status
-			row[5], row[6], row[7], row[8], row[9] = nil, int32(t.unread), int32(t.version), t.created, t.updated //nolint:gosec // a handful
+			row[5], row[6], row[7], row[8], row[9] = nil, int32(t.unread), int32(t.version), t.created, t.updated
 			if t.assignee != none {
 				row[5] = c.practitioners[t.assignee].id
 			}
@@ -80,11 +80,11 @@ func (c *clinic) batches() []batch {
 			v := &c.invoices[i]
 			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, v.id, v.number, c.contacts[v.contact].id, c.appointments[v.appointment].id, v.status
 			row[6], row[7], row[8], row[9] = day(v.due), v.total, v.paid, text(v.voidReason)
-			row[10], row[11], row[12] = int32(v.version), v.created, v.updated //nolint:gosec // a handful
+			row[10], row[11], row[12] = int32(v.version), v.created, v.updated
 		}},
 		{"invoice_items", []string{"clinic_id", "id", "invoice_id", "position", "service_id", "description", "quantity", "unit_price_minor"}, len(c.items), func(i int, row []any) {
 			t := &c.items[i]
-			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, t.id, c.invoices[t.invoice].id, int16(t.position), nil, t.description, int32(t.quantity), t.price //nolint:gosec // a handful
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, t.id, c.invoices[t.invoice].id, int16(t.position), nil, t.description, int32(t.quantity), t.price
 			if t.service != none {
 				row[4] = c.services[t.service].id
 			}
@@ -103,14 +103,14 @@ func (c *clinic) contactRow(i int, row []any) {
 		row[4] = r.person.email
 	}
 	row[6], row[7], row[8], row[9], row[10], row[11], row[12] = text(r.taxID), day(r.born), r.status, r.tags, r.source, text(r.notes), text(r.reference)
-	row[13], row[14], row[15] = int32(r.version), r.created, r.updated //nolint:gosec // a handful
+	row[13], row[14], row[15] = int32(r.version), r.created, r.updated
 }
 
 func (c *clinic) appointmentRow(i int, row []any) {
 	a := &c.appointments[i]
 	row[0], row[1], row[2], row[3], row[4] = c.id, a.id, c.contacts[a.contact].id, c.practitioners[a.practitioner].id, c.services[a.service].id
 	row[5], row[6], row[7], row[8] = a.start, a.end, day(a.day), a.status
-	row[9], row[10], row[11], row[12], row[13], row[14] = text(a.reason), text(a.notes), text(a.reference), int32(a.version), a.created, a.updated //nolint:gosec // a handful
+	row[9], row[10], row[11], row[12], row[13], row[14] = text(a.reason), text(a.notes), text(a.reference), int32(a.version), a.created, a.updated
 }
 
 func (c *clinic) recordRow(i int, row []any) {
@@ -130,7 +130,7 @@ func (c *clinic) recordRow(i int, row []any) {
 	if r.amends != none {
 		row[13] = c.records[r.amends].id
 	}
-	row[15], row[16], row[17] = int32(r.version), r.created, r.updated //nolint:gosec // a handful
+	row[15], row[16], row[17] = int32(r.version), r.created, r.updated
 }
 
 // text is NULL where there is none.

@@ -2,8 +2,8 @@ package seed
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -67,13 +67,8 @@ func (c *clinic) makeStaff(count int) {
 
 	first, last := c.today-aYear, c.today+aYear
 	holidays := c.lists.daysOff(first.utc().Year(), last.utc().Year())
-	days := make([]date, 0, len(holidays))
-	for day := range holidays {
-		if day >= first && day <= last {
-			days = append(days, day)
-		}
-	}
-	sort.Slice(days, func(i, j int) bool { return days[i] < days[j] })
+	days := slices.Sorted(maps.Keys(holidays))
+	days = slices.DeleteFunc(days, func(day date) bool { return day < first || day > last })
 
 	s = c.source("practitioners")
 	for i := range count {

@@ -2,10 +2,12 @@ package seed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // seededTables are the tables that rows are copied into, those referred to
@@ -15,6 +17,11 @@ func seededTables() []string {
 		"clinic_slugs", "clinics", "memberships", "services", "practitioners", "working_hours", "time_off",
 		"contacts", "consents", "conversations", "messages", "invoices", "invoice_items", "payments", "medical_records", "appointments",
 	}
+}
+
+// searchTables follow the contacts.
+func searchTables() []string {
+	return []string{"contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings"}
 }
 
 // expected is about how many rows the tables that can get many will get.
@@ -46,6 +53,9 @@ type tables struct {
 	restore []step
 }
 
+// lockNotAvailable is SQLSTATE lock_not_available.
+const lockNotAvailable = "55P03"
+
 type step struct{ stage, sql string }
 
 func openTables(ctx context.Context, tx pgx.Tx, rows map[string]int) (*tables, error) {
@@ -61,7 +71,10 @@ func openTables(ctx context.Context, tx pgx.Tx, rows map[string]int) (*tables, e
 		`SET LOCAL jit = off`,
 		`LOCK TABLE ` + strings.Join(names, ", ") + ` IN ACCESS EXCLUSIVE MODE`,
 	} {
-		if _, err := tx.Exec(ctx, sql); err != nil {
+		var refused *pgconn.PgError
+		if _, err := tx.Exec(ctx, sql); errors.As(err, &refused) && refused.Code == lockNotAvailable {
+			return nil, fmt.Errorf("the tables are in use; try again when what uses them has ended: %w", err)
+		} else if err != nil {
 			return nil, fmt.Errorf("%s: %w", sql, err)
 		}
 	}
@@ -191,8 +204,8 @@ func (t *tables) makeSearchable(ctx context.Context, c *clinic, progress Progres
 
 // close puts everything back.
 func (t *tables) close(ctx context.Context, progress Progress) error {
-	for _, s := range t.restore {
-		progress.Stage(s.stage)
+	for i, s := range t.restore {
+		progress.Stage(fmt.Sprintf("%s %d/%d", s.stage, i+1, len(t.restore)))
 		if _, err := t.tx.Exec(ctx, s.sql); err != nil {
 			return fmt.Errorf("%s: %w", s.sql, err)
 		}
