@@ -87,6 +87,7 @@ function Workbench({ endpoint, stage, theme }: WorkbenchProps) {
     <GraphiQL
       fetcher={fetcher}
       storage={storage}
+      onTabChange={storage.keepTabs}
       defaultHeaders={defaultHeaders}
       shouldPersistHeaders={false}
       defaultEditorToolsVisibility="variables"

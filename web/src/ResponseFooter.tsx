@@ -34,6 +34,12 @@ export function ResponseFooter({ store }: { store: OutcomeStore }) {
       <span className={outcome.status < 400 ? 'status ok' : 'status bad'}>{outcome.status}</span>
       <span>{formatMilliseconds(outcome.milliseconds)}</span>
       <span>{formatBytes(outcome.bytes)}</span>
+      {outcome.statements !== undefined && (
+        <span>
+          {outcome.statements} SQL {outcome.statements === 1 ? 'statement' : 'statements'}
+        </span>
+      )}
+      {outcome.cost !== undefined && <span>cost {outcome.cost}</span>}
       {outcome.cache && <span>cache {outcome.cache}</span>}
       {outcome.requestId && (
         <span className="request-id" title="X-Request-Id: look for it in the server's log">

@@ -15,7 +15,7 @@ function serve(): Sent[] {
     const request = { headers: init.headers as Record<string, string>, body: JSON.parse(init.body as string) };
     sent.push(request);
     const data = request.body.query.includes('PlaygroundClinic') ? { contacts: { nodes: [{ id: 'contact_1' }] } } : {};
-    return new Response(JSON.stringify({ data }), {
+    return new Response(JSON.stringify({ data, extensions: { taskmed: { statements: 2, cost: 31 } } }), {
       headers: { 'content-type': 'application/json', 'cache-status': 'taskmed; fwd=miss; detail=new', 'x-request-id': 'r1' },
     });
   });
@@ -53,7 +53,7 @@ test('an answer is measured', async () => {
   const outcome = await new Promise<Outcome>(done => {
     void createFetcher('/graphql', mine, done)({ query: '{ a }' }, {});
   });
-  expect(outcome).toMatchObject({ status: 200, bytes: 11, cache: 'miss', requestId: 'r1' });
+  expect(outcome).toMatchObject({ status: 200, bytes: 63, cache: 'miss', requestId: 'r1', statements: 2, cost: 31 });
 });
 
 test('what the footer says', () => {

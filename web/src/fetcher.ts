@@ -11,6 +11,9 @@ export interface Outcome {
   /** What Cache-Status (RFC 9211) says: "hit", "miss", "bypass", ...; "" without that header. */
   cache: string;
   requestId: string;
+  /** What the server tells a developer in extensions.taskmed. */
+  statements?: number;
+  cost?: number;
 }
 
 const CLIENT = { 'apollographql-client-name': 'taskmed-playground' };
@@ -101,12 +104,22 @@ function isSchemaRequest(init?: RequestInit): boolean {
 async function measure(response: Response, begun: number): Promise<Outcome> {
   const body = await response.arrayBuffer();
   return {
+    ...developerFacts(new TextDecoder().decode(body)),
     status: response.status,
     milliseconds: performance.now() - begun,
     bytes: body.byteLength,
     cache: cacheOutcome(response.headers.get('cache-status')),
     requestId: response.headers.get('x-request-id') ?? '',
   };
+}
+
+function developerFacts(body: string): Pick<Outcome, 'statements' | 'cost'> {
+  try {
+    const facts = (JSON.parse(body) as { extensions?: { taskmed?: Outcome } }).extensions?.taskmed;
+    return { statements: facts?.statements, cost: facts?.cost };
+  } catch {
+    return {}; // Not JSON: some proxy's page.
+  }
 }
 
 export function cacheOutcome(header: string | null): string {

@@ -97,6 +97,12 @@ describe('what stays', () => {
   });
 });
 
+test('the tabs are kept at once when asked to', () => {
+  const storage = open(aurora);
+  storage.keepTabs({ ...tabsOf(storage), activeTabIndex: 1 });
+  expect(tabsOf(open(boaVista, aurora)).activeTabIndex).toBe(1);
+});
+
 test('in another clinic the examples and the ids the reader took from them are that clinic’s', () => {
   keep(open(aurora), tabs => {
     tabs[1]!.variables = '{"ids": ["contact_a"]}';

@@ -17,7 +17,12 @@ interface StoredTabs {
 }
 interface LiveTabs {
   activeTabIndex: number;
-  tabs: (Tab & { hash: null; variables: string | null; headers: null; response: null })[];
+  tabs: (Tab & { variables?: string | null })[];
+}
+
+export interface TabStore extends Store {
+  /** Keeps the tabs at once; GraphiQL itself writes them half a second later. */
+  keepTabs: (tabs: LiveTabs) => void;
 }
 
 const PREFIX = 'graphiql:';
@@ -45,7 +50,7 @@ export function createStorage(
   previous: Values,
   local: Store,
   session: Store,
-): Store {
+): TabStore {
   const byId = new Map(examples.map(example => [example.id, example]));
   const shipped = (example: Example) => resolve(example.variables, values);
 
@@ -81,8 +86,7 @@ export function createStorage(
     };
   }
 
-  function keepTabs(text: string): void {
-    const live = JSON.parse(text) as LiveTabs;
+  function keepTabs(live: LiveTabs): void {
     const edited: Record<string, string> = {};
     const tabs = live.tabs.map(({ id, title, operationName, query, variables }): Tab => {
       const example = byId.get(id);
@@ -98,6 +102,7 @@ export function createStorage(
   const place = (key: string) => (LAYOUT.includes(key.slice(PREFIX.length)) ? local : session);
 
   return {
+    keepTabs,
     get length() {
       return local.length + session.length;
     },
@@ -120,7 +125,7 @@ export function createStorage(
     setItem(key, value) {
       switch (key) {
         case `${PREFIX}tabState`:
-          keepTabs(value);
+          keepTabs(JSON.parse(value) as LiveTabs);
           break;
         case `${PREFIX}query`:
         case `${PREFIX}variables`:

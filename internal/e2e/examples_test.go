@@ -1,0 +1,118 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/testkit/api"
+	"github.com/taskmed/taskmed/models"
+	"github.com/taskmed/taskmed/web"
+)
+
+// resolved gives each example's variables with their placeholders filled in.
+func resolved(t *testing.T, client *api.Client) map[string]json.RawMessage {
+	t.Helper()
+	run := func(_ context.Context, query string, variables map[string]any) (json.RawMessage, error) {
+		response := client.Do(t, query, variables)
+		if len(response.Errors) > 0 {
+			return nil, errors.New(response.Errors[0].Message)
+		}
+		return response.Data, nil
+	}
+	values, err := web.Values(t.Context(), run, time.Now())
+	require.NoError(t, err)
+	filled := map[string]json.RawMessage{}
+	for _, example := range web.Examples() {
+		filled[example.Name], err = web.Resolve(example.Variables, values)
+		require.NoError(t, err, example.Name)
+	}
+	return filled
+}
+
+func TestExamples_Work(t *testing.T) {
+	t.Parallel()
+	site := startSite(t)
+	owner := site.server.As(t, site.clinic, models.RoleOwner)
+	variables := resolved(t, owner)
+
+	// What each answer must hold for its example to be worth showing.
+	want := map[string][]string{
+		"day-view":              {"Ana Souza", "Dra. Beatriz Lima", `"hasNextPage":false`},
+		"contact-page":          {"Ana Souza", `"appointments":{"nodes":[{`, `"medicalRecords"`},
+		"contact-list":          {"Ana Souza", "João Silva", "Maria Oliveira", `"nextAppointment"`},
+		"search-contacts":       {"João Silva"},
+		"create-contact":        {"Conceição Araújo", `"LEAD"`, `"userErrors":[]`},
+		"availability":          {`"startsAt"`, `"endsAt"`, `"name":"Dr`},
+		"schedule-appointment":  {`"SCHEDULED"`, "Ana Souza", `"userErrors":[]`},
+		"create-medical-record": {`"EVOLUTION"`, `"M54.5"`, `"signedAt":null`, `"userErrors":[]`},
+		"viewer":                {`"OWNER"`, `"workingHours":[{`, `"durationMinutes":30`},
+		"nodes":                 {`"__typename":"Contact"`, `"__typename":"Practitioner"`, `"__typename":"Appointment"`},
+	}
+	examples := web.Examples()
+	require.Len(t, examples, len(want))
+	for _, example := range examples {
+		response := owner.Do(t, example.Query, variables[example.Name])
+		require.Empty(t, response.Errors, example.Name)
+		for _, text := range want[example.Name] {
+			assert.Contains(t, string(response.Data), text, example.Name)
+		}
+	}
+}
+
+func TestExamples_TheSlotThatWasTakenOffersOthers(t *testing.T) {
+	t.Parallel()
+	site := startSite(t)
+	owner := site.server.As(t, site.clinic, models.RoleOwner)
+	variables := resolved(t, owner)
+	var query string
+	for _, example := range web.Examples() {
+		if example.Name == "schedule-appointment" {
+			query = example.Query
+		}
+	}
+
+	var answer struct {
+		ScheduleAppointment struct {
+			Appointment  *struct{ ID string }
+			Alternatives []struct{ StartsAt time.Time }
+			UserErrors   []struct {
+				Code      string
+				EntityIDs []string
+			}
+		}
+	}
+	owner.Must(t, query, variables["schedule-appointment"], &answer)
+	require.NotNil(t, answer.ScheduleAppointment.Appointment)
+	booked := answer.ScheduleAppointment.Appointment.ID
+
+	answer.ScheduleAppointment.Appointment = nil
+	owner.Must(t, query, variables["schedule-appointment"], &answer)
+	require.Nil(t, answer.ScheduleAppointment.Appointment)
+	require.NotEmpty(t, answer.ScheduleAppointment.UserErrors)
+	assert.Equal(t, []string{booked}, answer.ScheduleAppointment.UserErrors[0].EntityIDs)
+	assert.NotEmpty(t, answer.ScheduleAppointment.Alternatives)
+}
+
+func TestExamples_TheWrongCPFThatACommentNames(t *testing.T) {
+	t.Parallel()
+	site := startSite(t)
+	owner := site.server.As(t, site.clinic, models.RoleOwner)
+	for _, example := range web.Examples() {
+		if example.Name != "create-contact" {
+			continue
+		}
+		var variables map[string]map[string]any
+		require.NoError(t, json.Unmarshal(example.Variables, &variables))
+		require.Contains(t, example.Query, "529.982.247-00")
+		variables["input"]["taxId"] = "529.982.247-00"
+		response := owner.Must(t, example.Query, variables, nil)
+		assert.Contains(t, string(response.Data), `"contact":null`)
+		assert.Contains(t, string(response.Data), `"field":["taxId"]`)
+	}
+}

@@ -1,0 +1,59 @@
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/auth"
+	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/api"
+	"github.com/taskmed/taskmed/models"
+	"github.com/taskmed/taskmed/web"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// site is a server with two clinics that the playground may act in, as under
+// `taskmed dev`. Ana Souza comes to the first of them today and tomorrow, so
+// that a test which runs over midnight still finds her.
+type site struct {
+	server *api.Server
+	clinic *testkit.Clinic
+	// other is the second clinic as the playground's list has it.
+	other web.DemoClinic
+}
+
+func startSite(t *testing.T) site {
+	t.Helper()
+	d := testkit.NewDatabase(t)
+	aurora, boaVista := d.NewClinic(t, "aurora"), d.NewClinic(t, "boa-vista")
+	zone, err := time.LoadLocation("America/Sao_Paulo")
+	require.NoError(t, err)
+	now := time.Now().In(zone)
+	for day := range 2 {
+		start := time.Date(now.Year(), now.Month(), now.Day()+day, 9, 0, 0, 0, zone)
+		d.Appointment(t, aurora, 0, 0, start, 30*time.Minute)
+	}
+
+	var demo []web.DemoClinic
+	server := api.NewServer(t, d, func(_ *config.Config, options *app.Options) {
+		demo = []web.DemoClinic{demoClinic(t, options.DevKey, aurora), demoClinic(t, options.DevKey, boaVista)}
+		options.Demo = demo
+	})
+	return site{server: server, clinic: aurora, other: demo[1]}
+}
+
+func demoClinic(t *testing.T, key *auth.DevKey, clinic *testkit.Clinic) web.DemoClinic {
+	t.Helper()
+	tokens := map[string]string{}
+	for _, role := range models.AllRole {
+		token, err := key.Sign(auth.DevClaims{Subject: testkit.Subject(clinic.Slug, role), TTL: time.Hour})
+		require.NoError(t, err)
+		tokens[string(role)] = token
+	}
+	return web.DemoClinic{ID: models.KindClinic.Global(clinic.ID), Name: "Clínica " + clinic.Slug, Slug: clinic.Slug, Tokens: tokens}
+}
