@@ -49,7 +49,7 @@ SELECT practitioner, starts_at + n * $4::int * interval '1 minute' AS slot
 FROM stretches CROSS JOIN LATERAL generate_series(0, minutes / $4::int - 1) AS n
 ORDER BY slot, practitioner`
 
-func (o *office) slotsBySQL(t testing.TB, clinic *testkit.Clinic, within scheduling.Span, minutes int) (all []string) {
+func (o *office) slotsBySQL(t *testing.T, clinic *testkit.Clinic, within scheduling.Span, minutes int) (all []string) {
 	t.Helper()
 	rows, err := o.sql.Query(t.Context(), byHand, clinic.ID, within.From, within.To, minutes, o.now)
 	require.NoError(t, err)

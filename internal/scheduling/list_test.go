@@ -1,7 +1,6 @@
 package scheduling_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -21,7 +20,7 @@ import (
 
 // fill books two months around now in both clinics, the same numbers in every
 // run: of every status, many at the same moment, some overbooked.
-func (o *office) fill(t testing.TB) {
+func (o *office) fill(t *testing.T) {
 	t.Helper()
 	dice := rand.New(rand.NewPCG(1, 2))
 	var batch pgx.Batch
@@ -38,7 +37,7 @@ func (o *office) fill(t testing.TB) {
 }
 
 // bySQL gives the ids that a statement written by hand answers with; $1 is the clinic.
-func (o *office) bySQL(t testing.TB, sql string, args ...any) []uuid.UUID {
+func (o *office) bySQL(t *testing.T, sql string, args ...any) []uuid.UUID {
 	t.Helper()
 	rows, err := o.sql.Query(t.Context(), sql, append([]any{o.here.ID}, args...)...)
 	require.NoError(t, err)
@@ -67,8 +66,9 @@ func everything() selection.Set {
 }
 
 // walk reads a whole list by pages of a size, forwards or backwards.
-func (o *office) walk(t testing.TB, ctx context.Context, query scheduling.AppointmentQuery, size int, backwards bool) (ids []uuid.UUID) { //nolint:revive // the helper's t comes first
+func (o *office) walk(t *testing.T, query scheduling.AppointmentQuery, size int, backwards bool) (ids []uuid.UUID) {
 	t.Helper()
+	ctx := o.as(t, models.RoleReceptionist)
 	query.Count = true
 	for {
 		if backwards {
@@ -99,7 +99,6 @@ func TestAppointments_AreThoseOfSQLByHand(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)
 	o.fill(t)
-	ctx := o.as(t, models.RoleReceptionist)
 	monday := models.DateTimeRange{From: new(o.at(t, "00:00")), To: new(o.at(t, "00:00", 1))}
 	for _, c := range []struct {
 		name  string
@@ -124,7 +123,8 @@ func TestAppointments_AreThoseOfSQLByHand(t *testing.T) {
 			[]any{o.here.Contacts[1]},
 		},
 		{
-			"last booked first", scheduling.AppointmentQuery{Order: order(models.AppointmentOrderFieldCreatedAt, models.SortDirectionDesc)},
+			"last booked first",
+			scheduling.AppointmentQuery{Order: order(models.AppointmentOrderFieldCreatedAt, models.SortDirectionDesc)},
 			"TRUE ORDER BY created_at DESC, id DESC", nil,
 		},
 		{
@@ -146,8 +146,8 @@ func TestAppointments_AreThoseOfSQLByHand(t *testing.T) {
 			wanted := o.bySQL(t, "SELECT id FROM appointments WHERE clinic_id = $1 AND "+c.sql, c.args...)
 			require.NotEmpty(t, wanted)
 			for _, size := range []int{1 + len(wanted)/7, 100} {
-				require.Equal(t, wanted, o.walk(t, ctx, c.query, size, false), "forwards by %d", size)
-				require.Equal(t, wanted, o.walk(t, ctx, c.query, size, true), "backwards by %d", size)
+				require.Equal(t, wanted, o.walk(t, c.query, size, false), "forwards by %d", size)
+				require.Equal(t, wanted, o.walk(t, c.query, size, true), "backwards by %d", size)
 			}
 		})
 	}
@@ -272,6 +272,9 @@ func TestAppointments_RefuseWhatTheyCannotUnderstand(t *testing.T) {
 	}
 	_, err = o.diary.Appointments(ctx, scheduling.AppointmentQuery{Request: paging.Request{After: &cursor}}, selection.Of())
 	require.NoError(t, err)
+	from, to := parse(t, "0001-01-01T00:00:00+14:00"), parse(t, "9999-12-31T23:59:59-12:00")
+	_, err = o.diary.Appointments(ctx, scheduling.AppointmentQuery{Range: &models.DateTimeRange{From: &from, To: &to}}, selection.Of())
+	require.NoError(t, err, "all of time")
 	_, err = o.diary.Appointments(o.elsewhere.As(t.Context(), models.RoleOwner), scheduling.AppointmentQuery{Request: paging.Request{After: &cursor}}, selection.Of())
 	badInput(t, err, "another clinic's cursor")
 	page, err = o.diary.Appointments(ctx, scheduling.AppointmentQuery{ContactID: &o.elsewhere.Contacts[0]}, selection.Of())
@@ -279,7 +282,7 @@ func TestAppointments_RefuseWhatTheyCannotUnderstand(t *testing.T) {
 	require.Empty(t, page.Items)
 }
 
-func badInput(t testing.TB, err error, of string) {
+func badInput(t *testing.T, err error, of string) {
 	t.Helper()
 	var known *models.Error
 	require.ErrorAs(t, err, &known, of)

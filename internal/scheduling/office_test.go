@@ -27,7 +27,7 @@ type office struct {
 	sql *pgxpool.Pool
 }
 
-func openOffice(t testing.TB) *office {
+func openOffice(t *testing.T) *office {
 	t.Helper()
 	d := testkit.NewDatabase(t)
 	o := &office{
@@ -45,26 +45,26 @@ func openOffice(t testing.TB) *office {
 }
 
 // Exec runs SQL as the superuser.
-func (o *office) Exec(t testing.TB, sql string, args ...any) {
+func (o *office) Exec(t *testing.T, sql string, args ...any) {
 	t.Helper()
 	_, err := o.sql.Exec(t.Context(), sql, args...)
 	require.NoError(t, err, sql)
 }
 
 // Count gives the number that a counting statement answers with.
-func (o *office) Count(t testing.TB, sql string, args ...any) (count int) {
+func (o *office) Count(t *testing.T, sql string, args ...any) (count int) {
 	t.Helper()
 	require.NoError(t, o.sql.QueryRow(t.Context(), sql, args...).Scan(&count), sql)
 	return count
 }
 
-func (o *office) as(t testing.TB, role models.Role) context.Context {
+func (o *office) as(t *testing.T, role models.Role) context.Context {
 	t.Helper()
 	return o.here.As(t.Context(), role)
 }
 
 // at is a time of the office's Monday, or of so many days after it.
-func (o *office) at(t testing.TB, clock string, days ...int) time.Time {
+func (o *office) at(t *testing.T, clock string, days ...int) time.Time {
 	t.Helper()
 	instant := parse(t, "2026-11-23T"+clock+":00-03:00")
 	for _, day := range days {
@@ -84,7 +84,7 @@ func (o *office) visit(start time.Time) models.ScheduleAppointmentInput {
 }
 
 // book puts half an hour with Dra. Beatriz into the diary.
-func (o *office) book(t testing.TB, start time.Time) *models.Appointment {
+func (o *office) book(t *testing.T, start time.Time) *models.Appointment {
 	t.Helper()
 	booked, _, err := o.diary.Schedule(o.as(t, models.RoleOwner), o.visit(start))
 	require.NoError(t, err)
@@ -92,19 +92,19 @@ func (o *office) book(t testing.TB, start time.Time) *models.Appointment {
 }
 
 // written changes with every change of the diary.
-func (o *office) written(t testing.TB) int {
+func (o *office) written(t *testing.T) int {
 	t.Helper()
 	return o.Count(t, "SELECT coalesce(sum(hashtext(a::text)), 0)::bigint FROM appointments a")
 }
 
 // setStatus brings an appointment to a status by SQL.
-func (o *office) setStatus(t testing.TB, id uuid.UUID, status models.AppointmentStatus) {
+func (o *office) setStatus(t *testing.T, id uuid.UUID, status models.AppointmentStatus) {
 	t.Helper()
 	o.Exec(t, "UPDATE appointments SET status = $2 WHERE id = $1", id, status)
 }
 
 // refused is the one mistake that an input was refused for.
-func refused(t testing.TB, err error, code models.UserErrorCode, field string) *models.UserError {
+func refused(t *testing.T, err error, code models.UserErrorCode, field string) *models.UserError {
 	t.Helper()
 	mistakes := mistakesOf(t, err)
 	require.Len(t, mistakes, 1, "%s", words(mistakes))
@@ -115,7 +115,7 @@ func refused(t testing.TB, err error, code models.UserErrorCode, field string) *
 	return mistakes[0]
 }
 
-func mistakesOf(t testing.TB, err error) models.Invalid {
+func mistakesOf(t *testing.T, err error) models.Invalid {
 	t.Helper()
 	var mistakes models.Invalid
 	require.ErrorAs(t, err, &mistakes)

@@ -10,7 +10,7 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
-func (o *office) move(t testing.TB, id uuid.UUID, start time.Time) (*models.Appointment, []*models.Slot, error) {
+func (o *office) move(t *testing.T, id uuid.UUID, start time.Time) (*models.Appointment, []*models.Slot, error) {
 	t.Helper()
 	return o.diary.Reschedule(o.as(t, models.RoleReceptionist), models.RescheduleAppointmentInput{
 		ID: models.KindAppointment.Global(id), StartsAt: start,

@@ -46,10 +46,10 @@ func (d *Diary) Schedule(ctx context.Context, input models.ScheduleAppointmentIn
 // free instead.
 func (d *Diary) outcome(ctx context.Context, booked *models.Appointment, asked *proposal, err error) (*models.Appointment, []*models.Slot, error) {
 	if err == nil {
-		return booked, nil, nil
+		return booked, []*models.Slot{}, nil
 	}
 	if !refusedTime(err) {
-		return nil, nil, err
+		return nil, []*models.Slot{}, err
 	}
 	instead, failed := d.alternatives(ctx, asked)
 	if failed != nil {

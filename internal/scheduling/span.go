@@ -12,10 +12,6 @@ type Span struct{ From, To time.Time }
 
 func (s Span) empty() bool { return !s.From.Before(s.To) }
 
-func (s Span) overlaps(other Span) bool {
-	return s.From.Before(other.To) && other.From.Before(s.To)
-}
-
 // clip is what two spans share; it may be empty.
 func (s Span) clip(within Span) Span {
 	return Span{From: later(s.From, within.From), To: earlier(s.To, within.To)}

@@ -242,7 +242,7 @@ func TestSkipped_KnowsTimesThatTheClocksSkip(t *testing.T) {
 	}
 }
 
-func parse(t testing.TB, text string) time.Time {
+func parse(t *testing.T, text string) time.Time {
 	t.Helper()
 	instant, err := models.UnmarshalDateTime(text)
 	require.NoError(t, err)
