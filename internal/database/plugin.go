@@ -2,7 +2,6 @@ package database
 
 import (
 	"errors"
-	"iter"
 	"reflect"
 
 	"gorm.io/gorm"
@@ -59,9 +58,23 @@ func whereClinic(db *gorm.DB) {
 		_ = db.AddError(errors.New("database: a statement on a table that is no tenant's"))
 		return
 	}
+	bracketConditions(db.Statement)
 	db.Statement.AddClause(clause.Where{Exprs: []clause.Expression{
 		clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: column}, Value: scope.ClinicID},
 	}})
+}
+
+// bracketConditions makes one of the conditions that are there already: behind
+// "a OR b" the clinic would bind b alone.
+func bracketConditions(statement *gorm.Statement) {
+	conditions, ok := statement.Clauses["WHERE"]
+	if !ok {
+		return
+	}
+	if where, ok := conditions.Expression.(clause.Where); ok && len(where.Exprs) > 1 {
+		conditions.Expression = clause.Where{Exprs: []clause.Expression{clause.And(where.Exprs...)}}
+		statement.Clauses["WHERE"] = conditions
+	}
 }
 
 // changeWhereClinic refuses a change that names no row: with the clinic in its
@@ -96,7 +109,12 @@ func createForClinic(db *gorm.DB) {
 		_ = db.AddError(errors.New("database: a row for a table that is no tenant's"))
 		return
 	}
-	for row := range rowsOf(db.Statement.ReflectValue) {
+	rows, ok := rowsOf(db.Statement.ReflectValue)
+	if !ok {
+		_ = db.AddError(errors.New("database: rows are created from structs, whose clinic can be checked"))
+		return
+	}
+	for _, row := range rows {
 		if value, zero := clinic.ValueOf(db.Statement.Context, row); !zero && value != any(scope.ClinicID) {
 			_ = db.AddError(ErrForeignClinic)
 			return
@@ -108,19 +126,22 @@ func createForClinic(db *gorm.DB) {
 	}
 }
 
-// rowsOf gives the rows of a Create: one struct, or a slice of them.
-func rowsOf(value reflect.Value) iter.Seq[reflect.Value] {
-	return func(yield func(reflect.Value) bool) {
-		if value.Kind() == reflect.Struct {
-			yield(value)
-			return
-		}
-		for i := range value.Len() {
-			if !yield(reflect.Indirect(value.Index(i))) {
-				return
-			}
+// rowsOf gives the rows of a Create: one struct, or a slice of them. GORM would
+// take maps, too.
+func rowsOf(value reflect.Value) ([]reflect.Value, bool) {
+	rows := []reflect.Value{value}
+	if value.Kind() == reflect.Slice || value.Kind() == reflect.Array {
+		rows = make([]reflect.Value, value.Len())
+		for i := range rows {
+			rows[i] = reflect.Indirect(value.Index(i))
 		}
 	}
+	for _, row := range rows {
+		if row.Kind() != reflect.Struct {
+			return nil, false
+		}
+	}
+	return rows, true
 }
 
 // clinicColumn is the column that names a table's clinic.
