@@ -3,7 +3,9 @@ package app_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,18 +31,26 @@ func TestQueries(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(file), ".graphql")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			query, err := os.ReadFile(file)
-			require.NoError(t, err)
-			role, named := strings.CutPrefix(strings.SplitN(string(query), "\n", 2)[0], "# as ")
+			query, variables := readQuery(t, name)
+			role, named := strings.CutPrefix(strings.SplitN(query, "\n", 2)[0], "# as ")
 			require.True(t, named, "the first line says as whom the query runs")
-			var variables json.RawMessage = []byte("{}")
-			if text, err := os.ReadFile(strings.TrimSuffix(file, ".graphql") + ".variables.json"); err == nil {
-				variables = text
-			}
-			answer := world.as(t, world.aurora, strings.TrimSpace(role)).Do(t, string(query), variables)
+			answer := world.as(t, world.aurora, strings.TrimSpace(role)).Do(t, query, variables)
 			compareGolden(t, strings.TrimSuffix(file, ".graphql")+".golden.json", answer)
 		})
 	}
+}
+
+// readQuery reads a query of testdata and the variables beside it, if any.
+func readQuery(t *testing.T, name string) (query string, variables json.RawMessage) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name+".graphql"))
+	require.NoError(t, err)
+	variables, err = os.ReadFile(filepath.Join("testdata", name+".variables.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		variables, err = json.RawMessage("{}"), nil
+	}
+	require.NoError(t, err)
+	return string(text), variables
 }
 
 func compareGolden(t *testing.T, file string, answer *api.Response) {

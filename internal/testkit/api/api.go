@@ -51,7 +51,7 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	require.NoError(t, err)
 	settings, err := config.Development(d.AppURL, strings.Repeat("5ec2e7", 11))
 	require.NoError(t, err)
-	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, change := range changes {
 		change(&settings, &options)
 	}
