@@ -24,6 +24,7 @@ type executor struct {
 	checker         *operation.Checker
 	presenter       *presenter
 	noIntrospection bool
+	textLimit       int
 
 	parameterMutators []graphql.OperationParameterMutator
 	contextMutators   []graphql.OperationContextMutator
@@ -37,6 +38,7 @@ func newExecutor(config Config, checker *operation.Checker, p *presenter) (*exec
 	e := &executor{
 		Executor: gqlexecutor.New(config.Schema), checker: checker, presenter: p,
 		noIntrospection: config.Operations.NoIntrospection,
+		textLimit:       config.Operations.WithDefaults().TextBytes,
 		fieldMiddleware: func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
 		rootMiddleware:  func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -107,6 +108,10 @@ func (s *Server) parseBody(body []byte) (*graphql.RawParams, *refusal) {
 		return nil, badRequest("the body is not a JSON object")
 	}
 	params := &graphql.RawParams{}
+	// Before it is unpacked: what is far too long is not worth the time.
+	if len(parts.Query) > 2*s.executor.textLimit {
+		return nil, &refusal{http.StatusRequestEntityTooLarge, operation.ParseFailed, "the document is too long: send long values as variables"}
+	}
 	for _, part := range []struct {
 		name string
 		raw  json.RawMessage

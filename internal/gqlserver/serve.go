@@ -7,23 +7,23 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Serve answers on both listeners until the context ends, then stops without
 // cutting a request: it fails /readyz and goes on answering for Limits.Drain,
 // takes no more connections, and gives running requests Limits.Grace to end.
 // It closes the listeners. The error says that requests had to be cut, or why
-// it could not serve. admin may be nil.
+// it could not serve. admin may be nil. Serve once.
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	// Requests outlive the context: it says when to stop, not that all is lost.
 	running, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
+	entrance := newGate(public, s.limits.Connections)
 	servers := []*http.Server{s.httpServer(running, s.public, s.limits.Write)}
-	servers[0].ConnState = s.count
-	listeners := []net.Listener{netutil.LimitListener(public, s.limits.Connections)}
+	servers[0].ConnState = s.connections.note
+	listeners := []net.Listener{entrance}
 	if admin != nil {
 		// A CPU profile takes as long as it was asked to.
 		servers = append(servers, s.httpServer(running, s.admin, 0))
@@ -38,7 +38,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	case err = <-failed:
 		err = fmt.Errorf("gqlserver: %w", err)
 	case <-ctx.Done():
-		s.drain()
+		s.drain(entrance)
 	}
 	return errors.Join(err, s.shutdown(running, cut, servers))
 }
@@ -57,25 +57,25 @@ func (s *Server) httpServer(running context.Context, handler http.Handler, write
 	}
 }
 
-func (s *Server) count(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		s.connections.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		s.connections.Add(-1)
-	case http.StateActive, http.StateIdle:
-	}
+// drain goes on answering while balancers notice, with each answer the last on
+// its connection. Then it takes no more connections and lets those that are
+// busy end: http.Server.Shutdown drops requests that it reads once it was
+// called, so by then there must be none.
+func (s *Server) drain(entrance *gate) {
+	s.draining.Store(true)
+	until(s.limits.Drain, func() bool { return s.connections.open() == 0 })
+	entrance.stop()
+	<-entrance.closed
+	until(s.limits.Grace, func() bool { return s.connections.busy() == 0 })
 }
 
-// drain goes on answering while balancers notice. It ends as soon as nobody is
-// connected.
-func (s *Server) drain() {
-	s.draining.Store(true)
-	end := time.NewTimer(s.limits.Drain)
+// until waits for a condition, but no longer than it may.
+func until(longest time.Duration, done func() bool) {
+	end := time.NewTimer(longest)
 	defer end.Stop()
-	look := time.NewTicker(20 * time.Millisecond)
+	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	for s.connections.Load() > 0 {
+	for !done() {
 		select {
 		case <-end.C:
 			return
@@ -86,7 +86,8 @@ func (s *Server) drain() {
 
 func (s *Server) shutdown(running context.Context, cut context.CancelFunc, servers []*http.Server) error {
 	s.draining.Store(true)
-	grace, cancel := context.WithTimeout(running, s.limits.Grace)
+	// The grace is over, or nothing runs: this is for what came in between.
+	grace, cancel := context.WithTimeout(running, time.Second)
 	defer cancel()
 	var faults []error
 	for _, server := range servers {
@@ -96,4 +97,43 @@ func (s *Server) shutdown(running context.Context, cut context.CancelFunc, serve
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// connections knows the state of every open connection. The zero value is ready.
+type connections struct {
+	mu     sync.Mutex
+	states map[net.Conn]http.ConnState
+}
+
+// note is an http.Server's ConnState hook.
+func (c *connections) note(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state == http.StateClosed || state == http.StateHijacked {
+		delete(c.states, conn)
+		return
+	}
+	if c.states == nil {
+		c.states = map[net.Conn]http.ConnState{}
+	}
+	c.states[conn] = state
+}
+
+func (c *connections) open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.states)
+}
+
+// busy counts those that are not waiting for their next request.
+func (c *connections) busy() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, state := range c.states {
+		if state != http.StateIdle {
+			n++
+		}
+	}
+	return n
 }

@@ -21,8 +21,8 @@ type Server struct {
 	origins   *origins
 	// draining is set once the server is to stop.
 	draining atomic.Bool
-	// connections counts the public listener's open connections.
-	connections atomic.Int64
+	// connections are those of the public listener.
+	connections connections
 	buffers     bufferPool
 	public      http.Handler
 	admin       http.Handler
