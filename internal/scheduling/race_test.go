@@ -97,16 +97,20 @@ func (o *office) interfere(t *testing.T, sql string, args ...any) (commit func()
 	return func() { require.NoError(t, tx.Commit(t.Context())) }
 }
 
-// whileWaiting runs a booking and commits the interference once the booking
-// waits for it.
-func (o *office) whileWaiting(t *testing.T, input models.ScheduleAppointmentInput, commit func()) error {
+// bookWaiting books and commits the interference once the booking waits for it.
+func (o *office) bookWaiting(t *testing.T, input models.ScheduleAppointmentInput, commit func()) error {
 	t.Helper()
 	ctx := o.as(t, models.RoleReceptionist)
-	outcome := make(chan error, 1)
-	go func() {
+	return o.waiting(t, commit, func() error {
 		_, _, err := o.diary.Schedule(ctx, input)
-		outcome <- err
-	}()
+		return err
+	})
+}
+
+func (o *office) waiting(t *testing.T, commit func(), change func() error) error {
+	t.Helper()
+	outcome := make(chan error, 1)
+	go func() { outcome <- change() }()
 	require.Eventually(t, func() bool {
 		return o.Count(t, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
 	}, 10*time.Second, 5*time.Millisecond)
@@ -124,7 +128,7 @@ func TestSchedule_ExplainsWhatTheConstraintRefused(t *testing.T) {
 	id := models.NewID()
 	commit := o.interfere(t, interferingAppointment,
 		o.here.ID, id, o.here.Contacts[1], o.here.Practitioners[0], o.at(t, "09:00"), o.at(t, "09:30"))
-	err := o.whileWaiting(t, o.visit(o.at(t, "09:15")), commit)
+	err := o.bookWaiting(t, o.visit(o.at(t, "09:15")), commit)
 	clash := refused(t, err, models.UserErrorCodeConflict, "startsAt")
 	require.Equal(t, []string{models.KindAppointment.Global(id)}, clash.EntityIds)
 	require.Equal(t, 1, o.Count(t, "SELECT count(*) FROM appointments"))
@@ -138,7 +142,7 @@ func TestSchedule_ExplainsAReferenceTakenAMomentAgo(t *testing.T) {
 		o.here.ID, id, o.here.Contacts[1], o.here.Practitioners[1], o.at(t, "09:00"), o.at(t, "09:30"))
 	input := o.visit(o.at(t, "09:15"))
 	input.ExternalReference = new(" partner-1")
-	err := o.whileWaiting(t, input, commit)
+	err := o.bookWaiting(t, input, commit)
 	require.Equal(t, []string{models.KindAppointment.Global(id)}, refused(t, err, models.UserErrorCodeTaken, "externalReference").EntityIds)
 	require.Equal(t, 1, o.Count(t, "SELECT count(*) FROM appointments"))
 }
@@ -158,4 +162,38 @@ func TestSchedule_ExplainsAHoldThatCameMeanwhile(t *testing.T) {
 	refused(t, err, models.UserErrorCodeConflict, "startsAt")
 	require.Len(t, instead, 5)
 	require.Zero(t, o.Count(t, "SELECT count(*) FROM appointments"))
+}
+
+func TestSchedule_WaitsForAContactThatIsPutAway(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	commit := o.interfere(t, "UPDATE contacts SET status = 'arquivado' WHERE id = $1", o.here.Contacts[0])
+	refused(t, o.bookWaiting(t, o.visit(o.at(t, "09:00")), commit), models.UserErrorCodeConflict, "contactId")
+	require.Zero(t, o.Count(t, "SELECT count(*) FROM appointments"))
+}
+
+func TestReschedule_FollowsAnAppointmentThatMovesMeanwhile(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	booked := o.book(t, o.at(t, "09:00"))
+	other := o.Appointment(t, o.here, 1, 1, o.at(t, "10:00"), 30*time.Minute)
+	for _, c := range []struct {
+		to      string
+		blocked bool
+	}{{"10:00", true}, {"11:00", false}} {
+		o.Exec(t, "UPDATE appointments SET practitioner_id = $2 WHERE id = $1", booked.ID, o.here.Practitioners[0])
+		commit := o.interfere(t, "UPDATE appointments SET practitioner_id = $2 WHERE id = $1", booked.ID, o.here.Practitioners[1])
+		ctx, start := o.as(t, models.RoleOwner), o.at(t, c.to)
+		var moved *models.Appointment
+		err := o.waiting(t, commit, func() (err error) {
+			moved, _, err = o.diary.Reschedule(ctx, models.RescheduleAppointmentInput{ID: booked.GetID(), StartsAt: start})
+			return err
+		})
+		if c.blocked {
+			require.Equal(t, []string{models.KindAppointment.Global(other)}, refused(t, err, models.UserErrorCodeConflict, "startsAt").EntityIds)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, o.here.Practitioners[1], moved.PractitionerID)
+	}
 }

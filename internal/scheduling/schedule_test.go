@@ -79,6 +79,21 @@ func TestSchedule_OffersOthersWhereThePractitionerIsFull(t *testing.T) {
 	}, o.times(instead))
 }
 
+func TestSchedule_SeesALongAppointmentToItsEnd(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	night := o.visit(o.at(t, "10:00"))
+	night.EndsAt, night.AllowOutsideHours = new(o.at(t, "10:00", 1)), new(true)
+	long, _, err := o.diary.Schedule(o.as(t, models.RoleOwner), night)
+	require.NoError(t, err)
+	_, _, err = o.diary.Schedule(o.as(t, models.RoleReceptionist), o.visit(o.at(t, "09:30", 1)))
+	require.Equal(t, []string{long.GetID()}, refused(t, err, models.UserErrorCodeConflict, "startsAt").EntityIds)
+	tuesday := models.DateTimeRange{From: new(o.at(t, "09:59", 1)), To: new(o.at(t, "00:00", 2))}
+	free, err := o.diary.Availability(o.as(t, models.RoleReceptionist), o.here.Practitioners[:1], o.here.Services[0], tuesday)
+	require.NoError(t, err)
+	require.Equal(t, "Beatriz Tue 10:00-10:30", o.times(free)[0])
+}
+
 func TestSchedule_TimeOfCancelledAndMissedIsFree(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)
