@@ -154,6 +154,8 @@ func requirePlausiblePeople(t *testing.T, d *testkit.Database) {
 	for what, share := range map[string]int{"tax ids": taxIDs, "phones": phones, "e-mails": emails, "accents": accents} {
 		require.Greater(t, share, 1000, what)
 	}
+	require.Zero(t, d.Count(t, "SELECT count(*) FROM contacts WHERE birth_date >= created_at::date OR birth_date < '1925-01-01'"))
+	require.Zero(t, d.Count(t, "SELECT count(*) FROM contacts WHERE 'idoso' = ANY (tags) AND birth_date > '1970-01-01' OR 'gestante' = ANY (tags) AND birth_date < '1980-01-01'"))
 	require.Equal(t, 4, d.Count(t, "SELECT count(DISTINCT status) FROM contacts"))
 	require.Greater(t, d.Count(t, "SELECT count(*) FROM contacts WHERE status = 'ativo'"), 3000)
 }

@@ -58,8 +58,9 @@ type practice struct {
 	Tags             []string   `json:"tags"`
 	Sources          []string   `json:"sources"`
 	ContactNotes     []string   `json:"contact_notes"`
-	Inbound          []string   `json:"inbound"`
-	Outbound         []string   `json:"outbound"`
+	// Outbound answers Inbound, one by one.
+	Inbound  []string `json:"inbound"`
+	Outbound []string `json:"outbound"`
 }
 
 // condition is an ICD-10 code and what a record about it says.

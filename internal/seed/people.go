@@ -154,7 +154,7 @@ func (c *clinic) makeContacts(count int) {
 		p := c.lists.person(s)
 		row := contact{
 			id: s.id(created), person: p, created: created, updated: created, version: 1,
-			status: "ativo", hasEmail: s.chance(78), born: birthDate(s, c.today),
+			status: "ativo", hasEmail: s.chance(78), born: birthDate(s, dateOf(created)),
 			source: pick(s, c.lists.practice.Sources),
 		}
 		recent := created.After(now.AddDate(0, -4, 0))
@@ -176,13 +176,7 @@ func (c *clinic) makeContacts(count int) {
 		if s.chance(9) {
 			row.preferred, _, _ = strings.Cut(p.given, " ")
 		}
-		row.tags = []string{}
-		for len(row.tags) < 3 && s.chance(35) {
-			tag := pick(s, c.lists.practice.Tags)
-			if !slices.Contains(row.tags, tag) {
-				row.tags = append(row.tags, tag)
-			}
-		}
+		row.tags = c.tags(s, &row)
 		if s.chance(12) {
 			row.notes = pick(s, c.lists.practice.ContactNotes)
 		}
@@ -233,13 +227,33 @@ func (c *clinic) makeConsents() {
 	}
 }
 
+// tags never contradict age and sex.
+func (c *clinic) tags(s source, who *contact) []string {
+	tags := []string{}
+	age := int(c.today-who.born) / 365
+	switch {
+	case age < 12:
+		tags = append(tags, "criança")
+	case age >= 60 && s.chance(70):
+		tags = append(tags, "idoso")
+	case who.person.woman && age >= 20 && age < 40 && s.chance(5):
+		tags = append(tags, "gestante")
+	}
+	for len(tags) < 3 && s.chance(35) {
+		if tag := pick(s, c.lists.practice.Tags); !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
 // birthDate follows roughly who visits clinics: children, and more of the old.
-func birthDate(s source, today date) date {
+func birthDate(s source, registered date) date {
 	age := s.between(18, 64)
 	if s.chance(16) {
 		age = s.between(0, 17)
 	} else if s.chance(30) {
 		age = s.between(55, 93)
 	}
-	return today - date(age*365+age/4+s.between(1, 364))
+	return registered - date(age*365+age/4+s.between(1, 364))
 }

@@ -152,9 +152,9 @@ func (c *clinic) write(s source, r *record) {
 		r.title = "Resultado de exames: " + about.Title
 		r.body = fmt.Sprintf("Exame: %s.\n\nResultado: %s.", about.Test, about.Result)
 	case "certificate":
-		days := s.between(1, 5)
-		r.title = fmt.Sprintf("Atestado de %d dia(s)", days)
-		r.body = fmt.Sprintf("Atesto para os devidos fins que %s esteve em atendimento nesta data e necessita de %d dia(s) de afastamento de suas atividades, a partir de hoje. CID-10 %s, informado com autorização do paciente.",
+		days := pick(s, []string{"um dia", "dois dias", "três dias", "cinco dias", "sete dias"})
+		r.title = "Atestado de " + days
+		r.body = fmt.Sprintf("Atesto para os devidos fins que %s esteve em atendimento nesta data e necessita de %s de afastamento de suas atividades, a partir de hoje. CID-10 %s, informado com autorização do paciente.",
 			who.name, days, about.Code)
 	default:
 		r.title = "Encaminhamento: " + about.Referral

@@ -52,11 +52,13 @@ type Clinic struct {
 // Run makes the clinics that the options ask for. databaseURL must name the
 // role that owns the tables. Either all clinics are written or none; while they
 // are, other sessions wait at the tables, so that nobody ever sees one that is
-// not protected. A slug that is taken is ErrSlugTaken. progress may be nil.
+// not protected. A slug that is taken is ErrSlugTaken. Where the result is not
+// empty beside an error, the rows are there and only ANALYZE failed. progress
+// may be nil.
 func Run(ctx context.Context, databaseURL string, o Options, progress Progress) (Result, error) {
 	result, err := run(ctx, databaseURL, o, progress)
 	if err != nil {
-		return Result{}, fmt.Errorf("seed: %w", err)
+		return result, fmt.Errorf("seed: %w", err)
 	}
 	return result, nil
 }
@@ -90,7 +92,7 @@ func run(ctx context.Context, databaseURL string, o Options, progress Progress) 
 	progress.Stage("analyze")
 	begun = time.Now()
 	if err := analyze(ctx, databaseURL, conn); err != nil {
-		return Result{}, fmt.Errorf("analyze: %w", err)
+		return result, fmt.Errorf("the rows are there, but their statistics are not: %w", err)
 	}
 	result.Analyzed = time.Since(begun)
 	progress.Stage("")
@@ -99,6 +101,10 @@ func run(ctx context.Context, databaseURL string, o Options, progress Progress) 
 
 // write makes and writes all clinics inside the transaction.
 func write(ctx context.Context, tx pgx.Tx, l *lists, o Options, progress Progress, result *Result) error {
+	// Locked first: two seeders may want the same slugs.
+	if err := lockTables(ctx, tx); err != nil {
+		return err
+	}
 	wanted, err := free(ctx, tx, o, result)
 	if err != nil || len(wanted) == 0 {
 		return err

@@ -196,6 +196,27 @@ func TestRun_RefusesASlugThatIsTaken(t *testing.T) {
 	require.Len(t, result.Skipped, 3)
 }
 
+func TestRun_TwoAtOnceMakeAClinicOnce(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	outcomes := make(chan error)
+	for range 3 {
+		go func() {
+			_, err := seed.Run(t.Context(), d.OwnerURL, few(), nil)
+			outcomes <- err
+		}()
+	}
+	made := 0
+	for range 3 {
+		if err := <-outcomes; err == nil {
+			made++
+		} else {
+			require.ErrorIs(t, err, seed.ErrSlugTaken)
+		}
+	}
+	require.Equal(t, 1, made)
+}
+
 func TestRun_RefusesWhatCannotBe(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*seed.Options){

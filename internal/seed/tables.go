@@ -58,9 +58,8 @@ const lockNotAvailable = "55P03"
 
 type step struct{ stage, sql string }
 
-func openTables(ctx context.Context, tx pgx.Tx, rows map[string]int) (*tables, error) {
-	t := &tables{tx: tx}
-	names := seededTables()
+// lockTables keeps everybody else out until the transaction ends.
+func lockTables(ctx context.Context, tx pgx.Tx) error {
 	for _, sql := range []string{
 		`SET LOCAL lock_timeout = '30s'`,
 		`SET LOCAL statement_timeout = 0`,
@@ -69,15 +68,22 @@ func openTables(ctx context.Context, tx pgx.Tx, rows map[string]int) (*tables, e
 		// Starting a helper costs more than an index on a small table.
 		`SET LOCAL min_parallel_table_scan_size = '32MB'`,
 		`SET LOCAL jit = off`,
-		`LOCK TABLE ` + strings.Join(names, ", ") + ` IN ACCESS EXCLUSIVE MODE`,
+		`LOCK TABLE ` + strings.Join(seededTables(), ", ") + ` IN ACCESS EXCLUSIVE MODE`,
 	} {
 		var refused *pgconn.PgError
 		if _, err := tx.Exec(ctx, sql); errors.As(err, &refused) && refused.Code == lockNotAvailable {
-			return nil, fmt.Errorf("the tables are in use; try again when what uses them has ended: %w", err)
+			return fmt.Errorf("the tables are in use; try again when what uses them has ended: %w", err)
 		} else if err != nil {
-			return nil, fmt.Errorf("%s: %w", sql, err)
+			return fmt.Errorf("%s: %w", sql, err)
 		}
 	}
+	return nil
+}
+
+// openTables takes off what stands in the way of a load of about so many rows.
+func openTables(ctx context.Context, tx pgx.Tx, rows map[string]int) (*tables, error) {
+	t := &tables{tx: tx}
+	names := seededTables()
 	var bulk []string
 	for _, name := range names {
 		if rows[name] < worthRebuilding {

@@ -45,15 +45,17 @@ func (c *clinic) makeConversations() {
 		if len(c.practitioners) > 0 && s.chance(30) {
 			talk.assignee = s.IntN(len(c.practitioners))
 		}
+		topic := 0
 		for n := range s.between(2, 18) {
 			inbound := n%2 == 0 != s.chance(15)
 			m := message{id: s.id(at), conversation: len(c.conversations), inbound: inbound, created: at}
 			if inbound {
 				talk.unread++
-				m.body, m.status = pick(s, c.lists.practice.Inbound), "entregue"
+				topic = s.IntN(len(c.lists.practice.Inbound))
+				m.body, m.status = c.lists.practice.Inbound[topic], "entregue"
 			} else {
 				talk.unread = 0
-				m.body, m.author = pick(s, c.lists.practice.Outbound), author
+				m.body, m.author = c.lists.practice.Outbound[topic], author
 				m.status = pick(s, []string{"lida", "lida", "lida", "entregue", "enviada", "falhou"})
 			}
 			c.messages = append(c.messages, m)
