@@ -1,0 +1,78 @@
+package people
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+// membershipRow is what app_memberships gives of one.
+type membershipRow struct {
+	ClinicID  uuid.UUID
+	Slug      string
+	Name      string
+	Role      models.Role
+	TimeZone  string
+	Currency  string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Memberships are all clinics that the context's subject belongs to, with the
+// role there, the oldest first. A partner's key belongs to its own clinic alone.
+func (d *Directory) Memberships(ctx context.Context) ([]*models.Membership, error) {
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := database.Lookup[membershipRow](tenant.Without(ctx), d.db,
+		"SELECT clinic_id, slug, name, role, time_zone, currency, created_at, updated_at FROM app_memberships($1)", scope.Subject)
+	if err != nil {
+		return nil, err
+	}
+	memberships := make([]*models.Membership, len(rows))
+	for i, row := range rows {
+		memberships[i] = &models.Membership{Role: row.Role, Clinic: &models.Clinic{
+			ID: row.ClinicID, Name: row.Name, Slug: row.Slug, TimeZone: row.TimeZone, Currency: row.Currency,
+			CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		}}
+	}
+	if len(memberships) > 0 {
+		return memberships, nil
+	}
+	clinic, err := d.Clinic(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []*models.Membership{{Clinic: clinic, Role: scope.Role}}, nil
+}
+
+// Clinics is a page of the clinics that the context's subject belongs to, by name.
+func (d *Directory) Clinics(ctx context.Context, request paging.Request) (*paging.Page[models.Clinic], error) {
+	memberships, err := d.Memberships(ctx)
+	if err != nil {
+		return nil, err
+	}
+	order := paging.Order[models.Clinic]{
+		Name: "clinics/name",
+		Key:  func(c *models.Clinic) string { return strings.ToLower(c.Name) },
+		ID:   func(c *models.Clinic) uuid.UUID { return c.ID },
+	}
+	clinics := make([]*models.Clinic, len(memberships))
+	for i, membership := range memberships {
+		clinics[i] = membership.Clinic
+	}
+	slices.SortFunc(clinics, func(a, b *models.Clinic) int {
+		return cmp.Or(cmp.Compare(order.Key(a), order.Key(b)), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	return paging.OfSlice(ctx, clinics, order, request, d.cursors)
+}
