@@ -62,7 +62,7 @@ bench: web ## Run the benchmarks
 
 .PHONY: lint
 lint: $(LINTER) ## Check the code with golangci-lint, at the version named here
-	$(LINTER) run ./...
+	$(LINTER) run --allow-serial-runners ./...
 
 $(LINTER):
 	@mkdir -p $(@D)
