@@ -2,6 +2,7 @@ package paging
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,6 +124,10 @@ func (l *List[T]) PagePerParent(
 		return nil, err
 	}
 	l.Where("clinic_id = ?", scope.ClinicID)
+	// Twice the same parent would give its rows twice.
+	parents = slices.Clone(parents)
+	slices.SortFunc(parents, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	parents = slices.Compact(parents)
 	ids := l.arg(parents)
 	counted := "SELECT " + parentColumn + " AS parent, count(*)::int AS total FROM " + l.Table +
 		" WHERE " + strings.Join(l.conditions, " AND ") + " AND " + parentColumn + " = ANY(" + ids + "::uuid[]) GROUP BY 1"

@@ -68,6 +68,9 @@ func assemble[T any](rows []*T, w window, cursor func(*T) string) *Page[T] {
 	if more {
 		rows = rows[:w.limit]
 	}
+	if rows == nil {
+		rows = []*T{}
+	}
 	page := &Page[T]{Items: rows, Cursor: cursor}
 	if w.backward {
 		slices.Reverse(rows)
