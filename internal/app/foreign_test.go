@@ -1,0 +1,291 @@
+package app_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/api"
+	"github.com/taskmed/taskmed/models"
+)
+
+// TestForeignIDs_AreAsGoodAsNone walks the schema to every ID argument and input
+// field, every cursor included, and sends another clinic's id and an id that
+// never was: the answers are equal byte for byte (promise I3). The same requests
+// with the clinic's own ids are answered otherwise, so that equality says something.
+func TestForeignIDs_AreAsGoodAsNone(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	own, other := furnished(t, d, "own"), furnished(t, d, "other")
+	server := api.NewServer(t, d)
+	owner := server.As(t, own.clinic, models.RoleOwner)
+	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
+
+	w := idWalker{schema: schema}
+	var requests []idRequest
+	for _, root := range []*ast.Definition{schema.Query, schema.Mutation} {
+		for _, field := range root.Fields {
+			if strings.HasPrefix(field.Name, "__") {
+				continue
+			}
+			requests = append(requests, w.requests(root, field)...)
+		}
+	}
+	require.Greater(t, len(requests), 25, "the walk found the schema's ids")
+	differ := 0
+	for _, request := range requests {
+		for _, kind := range request.kinds {
+			none := models.NewID()
+			absent := owner.Do(t, request.query, request.variables(own, kind.Global(none)))
+			foreign := owner.Do(t, request.query, request.variables(own, other.ids[kind]))
+			require.Equal(t, string(absent.Body), string(foreign.Body), "%s with a foreign %s", request.name, kind)
+			require.NotContains(t, string(foreign.Body), other.canary)
+			// Dry runs: the same own ids serve the next request, too.
+			if string(owner.Do(t, request.query, request.variables(own, own.ids[kind])).Body) != string(absent.Body) {
+				differ++
+			}
+		}
+	}
+	require.Greater(t, differ, len(requests)/2, "own ids are answered")
+	t.Logf("%d places for an id; the own ids were answered otherwise %d times", len(requests), differ)
+}
+
+// furniture is a clinic with one entity of every kind.
+type furniture struct {
+	clinic *testkit.Clinic
+	ids    map[models.Kind]string
+	canary string
+}
+
+func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
+	t.Helper()
+	c := d.NewClinic(t, slug)
+	f := &furniture{clinic: c, canary: "canary of " + slug}
+	d.Exec(t, "UPDATE contacts SET name = $2, notes = $2 WHERE clinic_id = $1", c.ID, f.canary)
+	appointment := d.Appointment(t, c, 0, 0, today().AddDate(0, 0, 7).Add(15*60*60*1e9), 30*60*1e9)
+	record := models.NewID()
+	d.Exec(t, "INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body) VALUES ($1, $2, $3, $4, 'evolution', $5, $5)",
+		c.ID, record, c.Contacts[0], c.Practitioners[0], f.canary)
+	f.ids = map[models.Kind]string{
+		models.KindClinic:        models.KindClinic.Global(c.ID),
+		models.KindPractitioner:  models.KindPractitioner.Global(c.Practitioners[0]),
+		models.KindService:       models.KindService.Global(c.Services[0]),
+		models.KindContact:       models.KindContact.Global(c.Contacts[0]),
+		models.KindAppointment:   models.KindAppointment.Global(appointment),
+		models.KindMedicalRecord: models.KindMedicalRecord.Global(record),
+	}
+	return f
+}
+
+// idRequest is a request in which one id can be exchanged.
+type idRequest struct {
+	name, query string
+	kinds       []models.Kind
+	variables   func(own *furniture, id string) map[string]any
+}
+
+type idWalker struct{ schema *ast.Schema }
+
+// requests are those of a root field: one for each of its ids.
+func (w idWalker) requests(root *ast.Definition, field *ast.FieldDefinition) []idRequest {
+	operation, directive := "query", ""
+	if root == w.schema.Mutation {
+		operation, directive = "mutation", " @dryRun"
+	}
+	var declared, passed []string
+	for _, argument := range field.Arguments {
+		declared = append(declared, "$"+argument.Name+": "+argument.Type.String())
+		passed = append(passed, argument.Name+": $"+argument.Name)
+	}
+	query := fmt.Sprintf("%s (%s) { %s(%s)%s { %s } }", operation, strings.Join(declared, ", "), field.Name,
+		strings.Join(passed, ", "), directive, w.everything(field.Type.Name(), 3))
+	var requests []idRequest
+	for _, place := range w.places(field) {
+		requests = append(requests, idRequest{
+			name: field.Name + "." + strings.Join(place, "."), query: query, kinds: w.kinds(field, place),
+			variables: func(own *furniture, id string) map[string]any {
+				variables := map[string]any{}
+				for _, argument := range field.Arguments {
+					if value := w.value(argument.Name, argument.Type, own); value != nil {
+						variables[argument.Name] = value
+					}
+				}
+				w.put(variables, place, id, field)
+				return variables
+			},
+		})
+	}
+	return requests
+}
+
+// places are the paths to a field's ids, through its input objects.
+func (w idWalker) places(field *ast.FieldDefinition) [][]string {
+	var places [][]string
+	for _, argument := range field.Arguments {
+		switch target := w.schema.Types[argument.Type.Name()]; {
+		case argument.Type.Name() == "ID":
+			places = append(places, []string{argument.Name})
+		case target.Kind == ast.InputObject:
+			for _, inner := range target.Fields {
+				if inner.Type.Name() == "ID" {
+					places = append(places, []string{argument.Name, inner.Name})
+				}
+			}
+		}
+	}
+	return places
+}
+
+// kinds are what an id at a place may stand for, by its name and its field's.
+func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kind {
+	name := strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(place[len(place)-1], "s"), "Id"))
+	for kind, word := range map[models.Kind]string{
+		models.KindContact: "contact", models.KindPractitioner: "practitioner",
+		models.KindService: "service", models.KindAppointment: "appointment",
+	} {
+		if name == word {
+			return []models.Kind{kind}
+		}
+	}
+	named := strings.ToLower(field.Name)
+	switch {
+	case strings.HasPrefix(named, "node"):
+		return []models.Kind{
+			models.KindClinic, models.KindPractitioner, models.KindService, models.KindContact,
+			models.KindAppointment, models.KindMedicalRecord,
+		}
+	case strings.Contains(named, "record"):
+		return []models.Kind{models.KindMedicalRecord}
+	case strings.Contains(named, "contact"):
+		return []models.Kind{models.KindContact}
+	case strings.Contains(named, "practitioner"):
+		return []models.Kind{models.KindPractitioner}
+	}
+	return []models.Kind{models.KindAppointment}
+}
+
+// value is a valid value for an argument or input field; nil leaves it out.
+func (w idWalker) value(name string, of *ast.Type, own *furniture) any {
+	target := w.schema.Types[of.Name()]
+	switch {
+	case target.Kind == ast.InputObject && (of.NonNull || name == "input"):
+		object := map[string]any{}
+		for _, inner := range target.Fields {
+			if inner.Type.NonNull || name == "range" {
+				object[inner.Name] = w.value(inner.Name, inner.Type, own)
+			}
+		}
+		if name == "range" {
+			object["from"], object["to"] = "2026-11-30T00:00:00Z", "2026-12-05T00:00:00Z"
+		}
+		return object
+	case !of.NonNull:
+		return nil
+	case of.Name() == "ID":
+		kind := w.kinds(&ast.FieldDefinition{Name: ""}, []string{name})[0]
+		if of.Elem != nil {
+			return []string{own.ids[kind]}
+		}
+		return own.ids[kind]
+	case of.Name() == "DateTime":
+		return "2026-12-01T18:00:00Z"
+	case target.Kind == ast.Enum:
+		return target.EnumValues[0].Name
+	}
+	return "text"
+}
+
+// put exchanges the id at a place.
+func (w idWalker) put(variables map[string]any, place []string, id string, field *ast.FieldDefinition) {
+	into := variables
+	argument := field.Arguments.ForName(place[0])
+	list := argument.Type.Elem != nil
+	if len(place) == 2 {
+		object, ok := variables[place[0]].(map[string]any)
+		if !ok {
+			object = map[string]any{}
+			variables[place[0]] = object
+		}
+		into = object
+	}
+	if list {
+		into[place[len(place)-1]] = []string{id}
+		return
+	}
+	into[place[len(place)-1]] = id
+	// A booking needs an end, if not by its service.
+	if _, starts := into["startsAt"]; starts {
+		into["endsAt"] = "2026-12-01T18:30:00Z"
+	}
+}
+
+// everything selects all there is of a type, some levels deep.
+func (w idWalker) everything(name string, levels int) string {
+	target := w.schema.Types[name]
+	if target.Kind == ast.Interface {
+		selected := []string{"__typename"}
+		for _, possible := range w.schema.PossibleTypes[name] {
+			selected = append(selected, "... on "+possible.Name+" { "+w.everything(possible.Name, 1)+" }")
+		}
+		return strings.Join(selected, " ")
+	}
+	var selected []string
+	for _, field := range target.Fields {
+		of := w.schema.Types[field.Type.Name()]
+		if required := field.Arguments.ForName("range"); required != nil && required.Type.NonNull {
+			continue
+		}
+		if of.IsLeafType() {
+			selected = append(selected, field.Name)
+		} else if levels > 1 {
+			selected = append(selected, field.Name+" { "+w.everything(of.Name, levels-1)+" }")
+		}
+	}
+	if len(selected) == 0 {
+		return "__typename"
+	}
+	return strings.Join(selected, " ")
+}
+
+// TestForeignCursors_AreAsGoodAsNone sends another clinic's cursor, and one that
+// never was, to every list.
+func TestForeignCursors_AreAsGoodAsNone(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	own, other := furnished(t, d, "own"), furnished(t, d, "other")
+	server := api.NewServer(t, d)
+	for _, list := range []string{
+		"contacts", "appointments", "searchContacts", "medicalRecords",
+	} {
+		arguments, declared := "first: 1, after: $after", "$after: String"
+		switch list {
+		case "searchContacts":
+			arguments += `, query: "canary"`
+		case "medicalRecords":
+			arguments += fmt.Sprintf(", contactId: %q", own.ids[models.KindContact])
+		}
+		query := fmt.Sprintf("query (%s) { list: %s(%s) { nodes { id } pageInfo { endCursor } } }", declared, list, arguments)
+		cursorOf := func(f *furniture) string {
+			var answer struct {
+				List struct{ PageInfo struct{ EndCursor string } }
+			}
+			asked := strings.ReplaceAll(query, own.ids[models.KindContact], f.ids[models.KindContact])
+			server.As(t, f.clinic, models.RoleOwner).Must(t, asked, nil, &answer)
+			require.NotEmpty(t, answer.List.PageInfo.EndCursor, list)
+			return answer.List.PageInfo.EndCursor
+		}
+		owner := server.As(t, own.clinic, models.RoleOwner)
+		ask := func(cursor string) *api.Response { return owner.Do(t, query, map[string]any{"after": cursor}) }
+
+		foreign, forged := ask(cursorOf(other)), ask("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+		require.Equal(t, string(forged.Body), string(foreign.Body), list)
+		require.Len(t, foreign.Errors, 1, list)
+		require.Equal(t, "BAD_USER_INPUT", foreign.Errors[0].Extensions.Code, list)
+		require.Empty(t, ask(cursorOf(own)).Errors, "the clinic's own cursor is one: %s", list)
+	}
+}
