@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -22,6 +23,10 @@ func MarshalDateTime(instant time.Time) graphql.Marshaler {
 	})
 }
 
+// rfc3339 is the form of a DateTime; time.Parse alone would also take 9:00, a
+// comma before the fraction and an offset of 24 hours.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // UnmarshalDateTime reads an RFC 3339 instant. The offset it was written with
 // is kept in the time's location.
 func UnmarshalDateTime(value any) (time.Time, error) {
@@ -30,7 +35,7 @@ func UnmarshalDateTime(value any) (time.Time, error) {
 		return time.Time{}, BadInput("a DateTime is a text such as 2026-11-22T09:00:00-03:00")
 	}
 	instant, err := time.Parse(time.RFC3339, text)
-	if err != nil || instant.Year() < 1 || instant.Year() > 9999 {
+	if year := instant.UTC().Year(); err != nil || year < 1 || year > 9999 || !rfc3339.MatchString(text) {
 		return time.Time{}, BadInput("a DateTime is an RFC 3339 instant that exists, with its offset, such as 2026-11-22T09:00:00-03:00")
 	}
 	return instant, nil
@@ -52,7 +57,7 @@ func DateOf(instant time.Time) Date {
 // ParseDate reads 2026-11-22; a day that does not exist is an error.
 func ParseDate(text string) (Date, error) {
 	midnight, err := time.Parse(time.DateOnly, text)
-	if err != nil {
+	if err != nil || midnight.Year() < 1 {
 		return Date{}, BadInput("a Date is an ISO 8601 calendar date that exists, such as 2026-11-22")
 	}
 	return Date{midnight}, nil
@@ -64,10 +69,20 @@ func (d Date) Before(other Date) bool { return d.midnight.Before(other.midnight)
 // String is the ISO 8601 form.
 func (d Date) String() string { return d.midnight.Format(time.DateOnly) }
 
-// In is the date's first instant in a zone.
+// In is the date's first instant in a zone. It is midnight, but for the days on
+// which the zone's clocks leap over midnight, or strike it twice.
 func (d Date) In(zone *time.Location) time.Time {
 	year, month, day := d.midnight.Date()
-	return time.Date(year, month, day, 0, 0, 0, 0, zone)
+	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	begin, end := midnight.ZoneBounds()
+	if DateOf(midnight).Before(d) {
+		return end
+	}
+	if last := begin.Add(-1); !begin.IsZero() && !DateOf(last).Before(d) {
+		_, offset := last.Zone()
+		return time.Date(year, month, day, 0, 0, 0, 0, time.FixedZone("", offset)).In(zone)
+	}
+	return midnight
 }
 
 // MarshalGQL implements graphql.Marshaler.
