@@ -98,7 +98,7 @@ func TestValues_AskTheClinic(t *testing.T) {
 				"contacts": {"nodes": [{"id": "contact_1"}]}}`), nil
 		case diaryQuery:
 			ranges = variables
-			return json.RawMessage(`{"appointments": {"nodes": [{"id": "appointment_1", "contact": {"id": "contact_2"}}]},
+			return json.RawMessage(`{"appointments": {"nodes": [{"id": "appointment_1", "startsAt": "2026-11-24T01:00:00Z", "contact": {"id": "contact_2"}}]},
 				"availability": [{"startsAt": "2026-11-23T09:00:00-03:00"}]}`), nil
 		default:
 			return nil, errors.New("another query")
@@ -111,7 +111,9 @@ func TestValues_AskTheClinic(t *testing.T) {
 	assert.Equal(t, map[string]string{
 		"today": "2026-11-22", "tomorrow": "2026-11-23",
 		"todayStart": "2026-11-22T00:00:00-03:00", "tomorrowStart": "2026-11-23T00:00:00-03:00",
-		"nextWeekStart":  "2026-11-30T00:00:00-03:00",
+		"nextWeekStart": "2026-11-30T00:00:00-03:00",
+		// 01:00 UTC on the 24th is the evening of the 23rd there.
+		"dayStart": "2026-11-23T00:00:00-03:00", "dayEnd": "2026-11-24T00:00:00-03:00",
 		"practitionerId": "practitioner_1", "serviceId": "service_1",
 		"contactId": "contact_2", "appointmentId": "appointment_1",
 		"freeSlotStart": "2026-11-23T09:00:00-03:00",
@@ -128,5 +130,6 @@ func TestValues_OfAnEmptyClinicAreTheDates(t *testing.T) {
 	values, err := Values(t.Context(), run, time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))
 	require.NoError(t, err)
 	assert.Equal(t, "2026-11-22", values["today"])
+	assert.Equal(t, "2026-11-22T00:00:00Z", values["dayStart"])
 	assert.NotContains(t, values, "contactId")
 }

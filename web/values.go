@@ -23,6 +23,8 @@ type Run func(ctx context.Context, query string, variables map[string]any) (json
 //
 //	today, tomorrow                             dates in the clinic's time zone
 //	todayStart, tomorrowStart, nextWeekStart    midnights there, RFC 3339
+//	dayStart, dayEnd                            those around the day of the first appointment
+//	                                            from today on
 //	practitionerId, serviceId, contactId,       ids that exist in the clinic
 //	appointmentId
 //	freeSlotStart                               a slot that can be booked, RFC 3339
@@ -46,7 +48,8 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 	if err != nil {
 		return nil, fmt.Errorf("the clinic's time zone: %w", err)
 	}
-	values := dates(now.In(zone))
+	now = now.In(zone)
+	values := dates(now)
 	put(values, "practitionerId", clinic.Viewer.Clinic.Practitioners.first().ID)
 	put(values, "serviceId", clinic.Viewer.Clinic.Services.first().ID)
 	put(values, "contactId", clinic.Contacts.first().ID)
@@ -70,6 +73,10 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 	appointment := diary.Appointments.first()
 	put(values, "appointmentId", appointment.ID)
 	put(values, "contactId", appointment.Contact.ID)
+	if !appointment.StartsAt.IsZero() {
+		day := appointment.StartsAt.In(zone)
+		values["dayStart"], values["dayEnd"] = midnight(day, 0), midnight(day, 1)
+	}
 	if len(diary.Availability) > 0 {
 		put(values, "freeSlotStart", diary.Availability[0].StartsAt)
 	}
@@ -77,21 +84,27 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 }
 
 func dates(now time.Time) map[string]string {
-	midnight := func(days int) time.Time {
-		return time.Date(now.Year(), now.Month(), now.Day()+days, 0, 0, 0, 0, now.Location())
-	}
+	today, tomorrow := midnight(now, 0), midnight(now, 1)
 	return map[string]string{
-		"today":         midnight(0).Format(time.DateOnly),
-		"tomorrow":      midnight(1).Format(time.DateOnly),
-		"todayStart":    midnight(0).Format(time.RFC3339),
-		"tomorrowStart": midnight(1).Format(time.RFC3339),
-		"nextWeekStart": midnight(8).Format(time.RFC3339),
+		"today":         today[:len(time.DateOnly)],
+		"tomorrow":      tomorrow[:len(time.DateOnly)],
+		"todayStart":    today,
+		"tomorrowStart": tomorrow,
+		"nextWeekStart": midnight(now, 8),
+		"dayStart":      today,
+		"dayEnd":        tomorrow,
 	}
 }
 
+// midnight is that of a day in its own time zone, or of so many days later, in RFC 3339.
+func midnight(day time.Time, later int) string {
+	return time.Date(day.Year(), day.Month(), day.Day()+later, 0, 0, 0, 0, day.Location()).Format(time.RFC3339)
+}
+
 type node struct {
-	ID      string
-	Contact struct{ ID string }
+	ID       string
+	StartsAt time.Time
+	Contact  struct{ ID string }
 }
 
 type nodes struct{ Nodes []node }

@@ -54,6 +54,10 @@ func TestPlayground_ActsAsWhoIsChosen(t *testing.T) {
 	b.text(t, operation, "query Viewer")
 	b.do(t, chromedp.Click(runButton))
 	b.text(t, answer, `"FINANCE"`)
+	b.do(t, chromedp.Click(`button[title="CreateMedicalRecord"]`))
+	b.text(t, operation, "mutation CreateMedicalRecord")
+	b.do(t, chromedp.Click(runButton))
+	b.text(t, answer, `"FORBIDDEN"`)
 
 	kept, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`JSON.stringify(localStorage)`))
 	require.NoError(t, err)

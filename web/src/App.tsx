@@ -82,6 +82,7 @@ function Workbench({ endpoint, stage, theme }: WorkbenchProps) {
       outcomes: store,
     };
   }, [endpoint, stage]);
+  useEffect(() => () => storage.retire(), [storage]);
 
   return (
     <GraphiQL

@@ -21,8 +21,13 @@ interface LiveTabs {
 }
 
 export interface TabStore extends Store {
-  /** Keeps the tabs at once; GraphiQL itself writes them half a second later. */
+  /**
+   * Keeps the tabs. GraphiQL's own way writes every state half a second late, the
+   * first one included, over newer ones; it is passed over.
+   */
   keepTabs: (tabs: LiveTabs) => void;
+  /** From here on another store has the tabs. */
+  retire: () => void;
 }
 
 const PREFIX = 'graphiql:';
@@ -86,7 +91,11 @@ export function createStorage(
     };
   }
 
+  let retired = false;
   function keepTabs(live: LiveTabs): void {
+    if (retired) {
+      return;
+    }
     const edited: Record<string, string> = {};
     const tabs = live.tabs.map(({ id, title, operationName, query, variables }): Tab => {
       const example = byId.get(id);
@@ -103,6 +112,9 @@ export function createStorage(
 
   return {
     keepTabs,
+    retire: () => {
+      retired = true;
+    },
     get length() {
       return local.length + session.length;
     },
@@ -125,13 +137,11 @@ export function createStorage(
     setItem(key, value) {
       switch (key) {
         case `${PREFIX}tabState`:
-          keepTabs(JSON.parse(value) as LiveTabs);
-          break;
         case `${PREFIX}query`:
         case `${PREFIX}variables`:
         case `${PREFIX}headers`:
         case `${PREFIX}theme`:
-          break; // In the tabs, nowhere, and the page's own affair.
+          break; // By keepTabs, nowhere, and by the page itself.
         default:
           place(key).setItem(key, withoutHeaders(value));
       }

@@ -30,6 +30,8 @@ describe('dates', () => {
   test('are those of the clinic, not of the browser', () => {
     // 01:30 UTC on the 23rd is still the 22nd in São Paulo.
     expect(dateValues('America/Sao_Paulo', new Date('2026-11-23T01:30:00Z'))).toEqual({
+      dayStart: '2026-11-22T00:00:00-03:00',
+      dayEnd: '2026-11-23T00:00:00-03:00',
       today: '2026-11-22',
       tomorrow: '2026-11-23',
       todayStart: '2026-11-22T00:00:00-03:00',
@@ -72,12 +74,15 @@ describe('fetchValues', () => {
           }
         : {
             data: {
-              appointments: { nodes: [{ id: 'appointment_1', contact: { id: 'contact_2' } }] },
+              appointments: { nodes: [{ id: 'appointment_1', startsAt: '2026-11-24T01:00:00Z', contact: { id: 'contact_2' } }] },
               availability: [{ startsAt: '2026-11-23T09:00:00-03:00' }],
             },
           };
     expect(await fetchValues(run, now)).toMatchObject({
       today: '2026-11-22',
+      // 01:00 UTC on the 24th is the evening of the 23rd there.
+      dayStart: '2026-11-23T00:00:00-03:00',
+      dayEnd: '2026-11-24T00:00:00-03:00',
       practitionerId: 'practitioner_1',
       serviceId: 'service_1',
       contactId: 'contact_2',

@@ -35,6 +35,7 @@ export function dateValues(timeZone: string, now: Date): Values {
   const today = dateIn(timeZone, now);
   const tomorrow = addDays(today, 1);
   return {
+    ...dayOf(today, timeZone),
     today,
     tomorrow,
     todayStart: startOfDay(today, timeZone),
@@ -43,13 +44,18 @@ export function dateValues(timeZone: string, now: Date): Values {
   };
 }
 
+/** The midnights around a date. */
+function dayOf(date: string, timeZone: string): Values {
+  return { dayStart: startOfDay(date, timeZone), dayEnd: startOfDay(addDays(date, 1), timeZone) };
+}
+
 interface Answer {
   data?: Record<string, unknown> | null;
 }
 export type Run = (query: string, variables: Record<string, unknown>) => Promise<Answer>;
 
 interface Nodes {
-  nodes?: { id?: string; contact?: { id?: string } | null }[];
+  nodes?: { id?: string; startsAt?: string; contact?: { id?: string } | null }[];
 }
 interface ClinicAnswer {
   viewer?: { clinic?: { timeZone?: string; practitioners?: Nodes; services?: Nodes } };
@@ -91,6 +97,8 @@ export async function fetchValues(run: Run | null, now: Date): Promise<Values> {
   return {
     ...values,
     ...named('appointmentId', appointment?.id),
+    // The next day with something in it: a clinic that is closed today shows nothing.
+    ...(appointment?.startsAt && dayOf(dateIn(zone, new Date(appointment.startsAt)), zone)),
     ...named('contactId', appointment?.contact?.id),
     ...named('freeSlotStart', diary.availability?.[0]?.startsAt),
   };
