@@ -50,7 +50,7 @@ func (d *Diary) AppointmentsOfContacts(
 		return nil, err
 	}
 	return rows.PagePerParent(ctx, d.db, d.cursors, "contact_id",
-		func(a *models.Appointment) uuid.UUID { return a.ContactID }, unique(ids))
+		func(a *models.Appointment) uuid.UUID { return a.ContactID }, ids)
 }
 
 // AppointmentsOfPractitioners gives each practitioner the same page of their
@@ -63,7 +63,7 @@ func (d *Diary) AppointmentsOfPractitioners(
 		return nil, err
 	}
 	return rows.PagePerParent(ctx, d.db, d.cursors, "practitioner_id",
-		func(a *models.Appointment) uuid.UUID { return a.PractitionerID }, unique(ids))
+		func(a *models.Appointment) uuid.UUID { return a.PractitionerID }, ids)
 }
 
 func (q *AppointmentQuery) list(order paging.Order[models.Appointment], sel selection.Set) (*paging.List[models.Appointment], error) {

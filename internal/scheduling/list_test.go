@@ -99,6 +99,8 @@ func TestAppointments_AreThoseOfSQLByHand(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)
 	o.fill(t)
+	o.Appointment(t, o.here, 0, 0, o.at(t, "09:00"), time.Hour)
+	o.Appointment(t, o.here, 0, 0, o.at(t, "10:00"), time.Hour)
 	monday := models.DateTimeRange{From: new(o.at(t, "00:00")), To: new(o.at(t, "00:00", 1))}
 	for _, c := range []struct {
 		name  string
@@ -108,6 +110,12 @@ func TestAppointments_AreThoseOfSQLByHand(t *testing.T) {
 	}{
 		{"all", scheduling.AppointmentQuery{}, "TRUE ORDER BY starts_at, id", nil},
 		{"a day", scheduling.AppointmentQuery{Range: &monday}, "scheduled_date = '2026-11-23' ORDER BY starts_at, id", nil},
+		{
+			// One begins with the range, which is in, and one at its end, which is not.
+			"an hour",
+			scheduling.AppointmentQuery{Range: &models.DateTimeRange{From: new(o.at(t, "09:00")), To: new(o.at(t, "10:00"))}},
+			"starts_at >= '2026-11-23T12:00:00Z' AND starts_at < '2026-11-23T13:00:00Z' ORDER BY starts_at, id", nil,
+		},
 		{
 			"from now on, latest first",
 			scheduling.AppointmentQuery{Range: &models.DateTimeRange{From: &o.now}, Order: order(models.AppointmentOrderFieldStartsAt, models.SortDirectionDesc)},
@@ -272,7 +280,7 @@ func TestAppointments_RefuseWhatTheyCannotUnderstand(t *testing.T) {
 	}
 	_, err = o.diary.Appointments(ctx, scheduling.AppointmentQuery{Request: paging.Request{After: &cursor}}, selection.Of())
 	require.NoError(t, err)
-	from, to := parse(t, "0001-01-01T00:00:00+14:00"), parse(t, "9999-12-31T23:59:59-12:00")
+	from, to := parse(t, "0001-01-02T00:00:00Z"), parse(t, "9999-12-30T23:59:59Z")
 	_, err = o.diary.Appointments(ctx, scheduling.AppointmentQuery{Range: &models.DateTimeRange{From: &from, To: &to}}, selection.Of())
 	require.NoError(t, err, "all of time")
 	_, err = o.diary.Appointments(o.elsewhere.As(t.Context(), models.RoleOwner), scheduling.AppointmentQuery{Request: paging.Request{After: &cursor}}, selection.Of())
