@@ -85,12 +85,24 @@ func TestPanic_IsAnInternalErrorAndItsWordsAreNotLogged(t *testing.T) {
 	assert.NotContains(t, f.log.String()+out.Body.String(), "SECRET")
 
 	f.schema.answer = func(context.Context) *graphql.Response {
-		var none *models.Error
-		return &graphql.Response{Data: json.RawMessage(none.Message)}
+		return &graphql.Response{Data: json.RawMessage(nobody().Message)}
 	}
 	assert.Equal(t, "INTERNAL", code(t, f.post("OWNER", `{ clinic { id } }`, "")))
 	assert.Contains(t, f.log.String(), "nil pointer dereference", "Go's own words hold no data")
 }
+
+func TestHandlerPanic_IsAnswered(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *gqlserver.Config) {
+		c.Playground = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("SECRET") })
+	})
+	out := f.do(request{method: http.MethodGet, url: "/"})
+	assert.Equal(t, http.StatusInternalServerError, out.Code)
+	assert.Equal(t, "INTERNAL", code(t, out))
+	assert.NotContains(t, f.log.String()+out.Body.String(), "SECRET")
+}
+
+func nobody() *models.Error { return nil }
 
 func TestResolverPanic_SparesTheOtherFields(t *testing.T) {
 	t.Parallel()

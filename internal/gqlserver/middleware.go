@@ -21,17 +21,20 @@ func (s *Server) around(next http.Handler) http.Handler {
 			header.Set("Connection", "close")
 		}
 		r = r.WithContext(requestid.With(r.Context(), id))
-		defer func() {
-			reason := recover()
-			if reason == nil {
-				return
-			}
-			if reason == http.ErrAbortHandler { //nolint:errorlint // net/http's own marker, compared as it does
-				panic(reason)
-			}
-			_ = s.presenter.recovered(r.Context(), reason) // It is in the log now.
-			s.fail(w, r, jsonType, http.StatusInternalServerError, models.Internal, internalMessage)
-		}()
+		defer s.survive(w, r)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// survive is deferred: it answers a request whose handler panicked.
+func (s *Server) survive(w http.ResponseWriter, r *http.Request) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	if reason == http.ErrAbortHandler { //nolint:errorlint // net/http's own marker, compared as it does
+		panic(reason)
+	}
+	_ = s.presenter.recovered(r.Context(), reason) // It is in the log now.
+	s.fail(w, r, jsonType, http.StatusInternalServerError, models.Internal, internalMessage)
 }

@@ -111,7 +111,7 @@ func (p *presenter) logError(ctx context.Context, level slog.Level, what string,
 	if len(text) > longestLogged {
 		text = text[:longestLogged] + "…"
 	}
-	p.log.LogAttrs(ctx, level, what, append(p.where(ctx), slog.String("error", text))...)
+	p.log.LogAttrs(ctx, level, "fault", append(p.where(ctx), slog.String("what", what), slog.String("error", text))...)
 }
 
 // where says which request and operation a line is about.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -81,9 +82,8 @@ func read1(response *http.Response, err error) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
-	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	return response.StatusCode, string(body), err
+	return response.StatusCode, string(body), errors.Join(err, response.Body.Close())
 }
 
 // Promise F7: what is in flight ends, what comes while balancers still send it
@@ -267,7 +267,7 @@ func TestConnections_AreBounded(t *testing.T) {
 func TestAdmin_ShowsWhatThePublicMustNot(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "taskmed_test_total"})
+	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "taskmed_test_total", Help: "Counts nothing."})
 	registry.MustRegister(counter)
 	fault := atomic.Pointer[string]{}
 	f := newFixture(t, func(c *gqlserver.Config) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -132,9 +133,7 @@ func (f *fixture) do(r request) *httptest.ResponseRecorder {
 	if r.method == http.MethodPost {
 		headers["Content-Type"] = "application/json"
 	}
-	for name, value := range r.headers {
-		headers[name] = value
-	}
+	maps.Copy(headers, r.headers)
 	for name, value := range headers {
 		if value != "" {
 			in.Header.Set(name, value)

@@ -26,7 +26,6 @@ type Table struct {
 	roles  []models.Role
 	bit    map[models.Role]Roles
 	types  map[string]Roles
-	fields map[*ast.FieldDefinition]Roles
 	byName map[string]map[string]Roles
 	schema *ast.Schema
 }
@@ -42,7 +41,6 @@ func New(schema *ast.Schema) (*Table, error) {
 	t := &Table{
 		bit:    map[models.Role]Roles{},
 		types:  map[string]Roles{},
-		fields: map[*ast.FieldDefinition]Roles{},
 		byName: map[string]map[string]Roles{},
 		schema: schema,
 	}
@@ -71,7 +69,8 @@ func (t *Table) Bit(role models.Role) Roles { return t.bit[role] }
 // that of the type it is on and that of the type it gives have in common.
 // Fields that the table has not, such as __typename, are as open as their type.
 func (t *Table) Field(parent string, field *ast.FieldDefinition) Roles {
-	if roles, ok := t.fields[field]; ok {
+	// By name: another load of the same schema has other definitions.
+	if roles, ok := t.byName[parent][field.Name]; ok {
 		return roles
 	}
 	return t.Type(parent)
@@ -149,7 +148,6 @@ func (t *Table) readFields() error {
 				return fmt.Errorf("rights: field %s.%s: %w", name, field.Name, err)
 			}
 			roles := own & t.types[name] & t.Type(field.Type.Name())
-			t.fields[field] = roles
 			t.byName[name][field.Name] = roles
 		}
 	}
@@ -165,7 +163,7 @@ func (t *Table) checkInterfaces() error {
 		for _, name := range definition.Interfaces {
 			for _, field := range t.schema.Types[name].Fields {
 				own, _ := t.allowed(definition.Fields.ForName(field.Name).Directives)
-				if t.fields[field]&^own != 0 {
+				if t.byName[name][field.Name]&^own != 0 {
 					faults = append(faults, fmt.Errorf("rights: %s.%s is restricted, %s.%s is not", definition.Name, field.Name, name, field.Name))
 				}
 			}

@@ -36,6 +36,7 @@ func BenchmarkDayView_Unknown(b *testing.B) {
 }
 
 func benchmark(b *testing.B, text string) {
+	b.Helper()
 	checker := newChecker(b, operation.Limits{})
 	b.ReportAllocs()
 	for b.Loop() {

@@ -41,7 +41,7 @@ func New(schema *ast.Schema, table *rights.Table, limits Limits) (*Checker, erro
 	}
 	documents, err := otter.New(&otter.Options[string, *Document]{
 		MaximumWeight: limits.CacheBytes,
-		Weigher:       func(text string, d *Document) uint32 { return uint32(len(text)) + d.weight }, //nolint:gosec // at most longestKept
+		Weigher:       func(text string, d *Document) uint32 { return uint32(len(text)) + d.weight },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("operation: document cache: %w", err)
@@ -112,7 +112,7 @@ func (c *Checker) newDocument(text string, doc *ast.QueryDocument, nodes int) *D
 	// About what a selection takes with its arguments and positions.
 	const bytesPerNode = 700
 	d := &Document{
-		AST: doc, text: text, weight: uint32(nodes) * bytesPerNode, //nolint:gosec // at most Tokens
+		AST: doc, text: text, weight: uint32(nodes) * bytesPerNode,
 		fragments: make(map[string]*ast.FragmentDefinition, len(doc.Fragments)),
 	}
 	for _, fragment := range doc.Fragments {

@@ -183,8 +183,8 @@ func (w *walker) here() ast.Path {
 
 func (w *walker) field(selected *ast.Field) tally {
 	info := w.checker.fields[selected.Definition]
-	if info == nil { // __typename is as open as its type.
-		if w.checker.rights.Type(selected.ObjectDefinition.Name)&w.bit == 0 {
+	if info == nil { // __typename is as open as its type; nothing else is unknown here.
+		if selected.Name != "__typename" || w.checker.rights.Type(selected.ObjectDefinition.Name)&w.bit == 0 {
 			w.forbid(selected)
 		}
 		return tally{fields: 1}

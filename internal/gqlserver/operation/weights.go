@@ -61,6 +61,7 @@ func readFields(schema *ast.Schema, table *rights.Table) (map[*ast.FieldDefiniti
 					return nil, fmt.Errorf("operation: %s.%s: @cost of an input field is not counted; put it on the field or argument", definition.Name, fd.Name)
 				}
 			}
+		case ast.Scalar, ast.Enum, ast.Union:
 		}
 	}
 	for fd, info := range fields {
