@@ -53,7 +53,7 @@ var ErrNotFound = errors.New("not found")
 
 // Invalid is a list of mistakes that the user can mend, as an error: use cases
 // return it to end their transaction, and resolvers turn it into userErrors.
-type Invalid []*UserError
+type Invalid []*UserError //nolint:errname // "the input is invalid" is what every use says
 
 // Error counts the mistakes; their words are for the user, not for the log,
 // where they could hold what a patient wrote.

@@ -86,10 +86,9 @@ func (c Config) check() error {
 			fault(variable, "is no address of the form host:port")
 		}
 	}
-	switch {
-	case c.JWKSURL == "":
+	if c.JWKSURL == "" {
 		fault("TASKMED_JWKS_URL", "is missing: nobody could sign in")
-	default:
+	} else {
 		if parsed, err := url.Parse(c.JWKSURL); err != nil || parsed.Host == "" {
 			fault("TASKMED_JWKS_URL", "is no URL")
 		}

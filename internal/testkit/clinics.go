@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
@@ -67,7 +66,7 @@ func (d *Database) NewClinicIn(t testing.TB, slug, zone string) *Clinic {
 		c.Contacts = append(c.Contacts, id)
 		batch.Queue("INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, $3)", c.ID, id, name)
 	}
-	require.NoError(t, connect(t, d.SuperuserURL).SendBatch(t.Context(), &batch).Close())
+	briefly(t, d.SuperuserURL, func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, &batch).Close() })
 	return c
 }
 

@@ -55,16 +55,19 @@ func NewDatabase(t testing.TB) *Database {
 // Exec runs SQL as the superuser, past row-level security.
 func (d *Database) Exec(t testing.TB, sql string, args ...any) {
 	t.Helper()
-	conn := connect(t, d.SuperuserURL)
-	_, err := conn.Exec(t.Context(), sql, args...)
-	require.NoError(t, err, sql)
+	briefly(t, d.SuperuserURL, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, sql, args...)
+		return err
+	})
 }
 
 // Count gives the number that a counting statement answers with, as the superuser.
 func (d *Database) Count(t testing.TB, sql string, args ...any) int {
 	t.Helper()
 	var count int
-	require.NoError(t, connect(t, d.SuperuserURL).QueryRow(t.Context(), sql, args...).Scan(&count), sql)
+	briefly(t, d.SuperuserURL, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, sql, args...).Scan(&count)
+	})
 	return count
 }
 
@@ -82,16 +85,25 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
-// run is one statement on a connection of its own, also after the test's context.
+// run is one statement, also after the test's context.
 func run(t testing.TB, url, sql string) {
+	t.Helper()
+	briefly(t, url, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, sql)
+		return err
+	})
+}
+
+// briefly uses a connection of its own and closes it at once: parallel tests
+// share one server's connections.
+func briefly(t testing.TB, url string, use func(ctx context.Context, conn *pgx.Conn) error) {
 	t.Helper()
 	ctx, done := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer done()
 	conn, err := pgx.Connect(ctx, url)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(ctx) }()
-	_, err = conn.Exec(ctx, sql)
-	require.NoError(t, err, sql)
+	require.NoError(t, use(ctx, conn))
 }
 
 func at(t testing.TB, server, name string) string {

@@ -37,7 +37,7 @@ func run(ctx context.Context, command []string) int {
 			fmt.Fprintln(os.Stderr, "teststack:", err)
 		}
 	}()
-	child := exec.CommandContext(ctx, command[0], command[1:]...)
+	child := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // running the command it is given is its purpose
 	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 	child.WaitDelay = 10 * time.Second
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
