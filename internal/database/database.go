@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,15 +60,13 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 		settings.MaxConns = config.MaxConns
 	}
 	statement := orDefault(config.StatementTimeout, 10*time.Second)
-	for name, setting := range map[string]string{
+	maps.Copy(settings.ConnConfig.RuntimeParams, map[string]string{
 		"application_name":                    "taskmed",
 		"timezone":                            "UTC",
 		"statement_timeout":                   milliseconds(statement),
 		"lock_timeout":                        milliseconds(statement / 2),
 		"idle_in_transaction_session_timeout": milliseconds(2 * statement),
-	} {
-		settings.ConnConfig.RuntimeParams[name] = setting
-	}
+	})
 	settings.ConnConfig.ConnectTimeout = 5 * time.Second
 	settings.ConnConfig.Tracer = statementCounter{}
 	settings.ConnConfig.BuildContextWatcherHandler = cancelRequest

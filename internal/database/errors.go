@@ -49,12 +49,10 @@ func translate(err error) error {
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return models.ErrNotFound
 	}
-	var known *models.Error
-	if errors.As(err, &known) {
+	if _, ok := errors.AsType[*models.Error](err); ok {
 		return err
 	}
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
 		case refused.Code == stateCancelled, refused.Code == stateLockTimeout,
 			refused.Code[:2] == classConnection, refused.Code[:2] == classResources, refused.Code[:2] == classOperator:

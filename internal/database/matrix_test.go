@@ -35,6 +35,7 @@ type operation struct {
 
 func operations() []operation {
 	exec := func(t *testing.T, tx pgx.Tx, sql string, args ...any) (int64, error) {
+		t.Helper()
 		tag, err := tx.Exec(t.Context(), sql, args...)
 		return tag.RowsAffected(), err
 	}
@@ -59,23 +60,28 @@ func operations() []operation {
 	}
 	upsert := func(action string) func(*testing.T, pgx.Tx, table) (int64, error) {
 		return func(t *testing.T, tx pgx.Tx, table table) (int64, error) {
+			t.Helper()
 			sql, args := table.insert(table.row(0)) // this row is there already
 			return exec(t, tx, fmt.Sprintf("%s ON CONFLICT (%s) DO %s", sql, key(table), fmt.Sprintf(action, table.clinicColumn())), args...)
 		}
 	}
 	return []operation{
 		{"select", []string{"SELECT"}, func(t *testing.T, tx pgx.Tx, table table) (seen int64, err error) {
+			t.Helper()
 			err = tx.QueryRow(t.Context(), fmt.Sprintf("SELECT count(*) FROM %s WHERE %s = $1", table.name, table.clinicColumn()), table.clinic).Scan(&seen)
 			return seen, err
 		}, false},
 		{"insert", []string{"INSERT"}, func(t *testing.T, tx pgx.Tx, table table) (int64, error) {
+			t.Helper()
 			sql, args := table.insert(table.row(2))
 			return exec(t, tx, sql, args...)
 		}, true},
 		{"update", []string{"UPDATE"}, func(t *testing.T, tx pgx.Tx, table table) (int64, error) {
+			t.Helper()
 			return exec(t, tx, fmt.Sprintf("UPDATE %[1]s SET %[2]s = %[2]s WHERE %[2]s = $1", table.name, table.clinicColumn()), table.clinic)
 		}, false},
 		{"delete", []string{"DELETE"}, func(t *testing.T, tx pgx.Tx, table table) (int64, error) {
+			t.Helper()
 			return exec(t, tx, fmt.Sprintf("DELETE FROM %s WHERE %s = $1", table.name, table.clinicColumn()), table.clinic)
 		}, false},
 		{"upsert", []string{"INSERT", "UPDATE"}, upsert("UPDATE SET %[1]s = excluded.%[1]s"), true},
@@ -314,8 +320,7 @@ func contents(t *testing.T, super *pgx.Conn, s sample) map[string]string {
 }
 
 func codeOf(err error) string {
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return refused.Code
 	}
 	return fmt.Sprint(err)

@@ -70,7 +70,7 @@ func (s *storm) blow(t *testing.T, requests, clients int) {
 	var all sync.WaitGroup
 	for client := range clients {
 		all.Go(func() {
-			chance := rand.New(rand.NewPCG(uint64(client), uint64(requests))) //nolint:gosec // a test's dice
+			chance := rand.New(rand.NewPCG(uint64(client), uint64(requests)))
 			for range requests / clients {
 				what := none
 				if chance.IntN(8) == 0 {

@@ -13,10 +13,10 @@ import (
 
 const secret = "a secret of the tests, 32 bytes or more"
 
-func newCursors(t testing.TB) *paging.Cursors {
-	t.Helper()
+func newCursors(tb testing.TB) *paging.Cursors {
+	tb.Helper()
 	cursors, err := paging.NewCursors([]byte(secret))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return cursors
 }
 

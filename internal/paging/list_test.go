@@ -21,8 +21,6 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-func pointer[T any](value T) *T { return &value }
-
 // fetch reads one page of a list.
 type fetch[T any] func(paging.Request) (*paging.Page[T], error)
 
@@ -48,7 +46,7 @@ func forwards[T any](t tester, get fetch[T], size int, between func()) []*T {
 			return all
 		}
 		require.Len(t, page.Items, size, "only the last page is short")
-		after = pointer(page.Cursor(page.Items[size-1]))
+		after = new(page.Cursor(page.Items[size-1]))
 		between()
 	}
 }
@@ -68,7 +66,7 @@ func backwards[T any](t tester, get fetch[T], size int) []*T {
 			return all
 		}
 		require.Len(t, page.Items, size, "only the first page is short")
-		before = pointer(page.Cursor(page.Items[0]))
+		before = new(page.Cursor(page.Items[0]))
 	}
 }
 
@@ -218,11 +216,11 @@ func TestList_BetweenTwoCursors(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, all.Items, 10)
 		after, before := all.Cursor(all.Items[1]), all.Cursor(all.Items[8])
-		first, err := get(paging.Request{First: pointer(3), After: &after, Before: &before})
+		first, err := get(paging.Request{First: new(3), After: &after, Before: &before})
 		require.NoError(t, err)
 		require.Equal(t, contactIDs(all.Items[2:5]), contactIDs(first.Items))
 		require.True(t, first.HasNext)
-		last, err := get(paging.Request{Last: pointer(3), After: &after, Before: &before})
+		last, err := get(paging.Request{Last: new(3), After: &after, Before: &before})
 		require.NoError(t, err)
 		require.Equal(t, contactIDs(all.Items[5:8]), contactIDs(last.Items))
 		require.True(t, last.HasPrevious)
@@ -281,7 +279,7 @@ func TestList_PagesPerParentAreThoseOfEachParent(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "cursor") {
 			// A place in the first parent's list is a place in all of them.
-			start, err := list(paging.Request{First: pointer(30)}).PagePerParent(ctx, d.DB, d.Cursors, "contact_id", parentOf, parents[:1])
+			start, err := list(paging.Request{First: new(30)}).PagePerParent(ctx, d.DB, d.Cursors, "contact_id", parentOf, parents[:1])
 			require.NoError(t, err)
 			page := start[parents[0]]
 			cursor := page.Cursor(rapid.SampledFrom(page.Items).Draw(t, "item"))
@@ -324,14 +322,14 @@ func TestList_RefusesSizesAndForeignCursors(t *testing.T) {
 		get     fetch[models.Contact]
 		request paging.Request
 	}{
-		"first: 0":         {get, paging.Request{First: pointer(0)}},
-		"first: 101":       {get, paging.Request{First: pointer(101)}},
-		"first: -1":        {get, paging.Request{First: pointer(-1)}},
-		"last: 0":          {get, paging.Request{Last: pointer(0)}},
-		"last: 101":        {get, paging.Request{Last: pointer(101)}},
-		"first and last":   {get, paging.Request{First: pointer(1), Last: pointer(1)}},
-		"an empty cursor":  {get, paging.Request{After: pointer("")}},
-		"a forged cursor":  {get, paging.Request{Before: pointer("bm90IGEgY3Vyc29y")}},
+		"first: 0":         {get, paging.Request{First: new(0)}},
+		"first: 101":       {get, paging.Request{First: new(101)}},
+		"first: -1":        {get, paging.Request{First: new(-1)}},
+		"last: 0":          {get, paging.Request{Last: new(0)}},
+		"last: 101":        {get, paging.Request{Last: new(101)}},
+		"first and last":   {get, paging.Request{First: new(1), Last: new(1)}},
+		"an empty cursor":  {get, paging.Request{After: new("")}},
+		"a forged cursor":  {get, paging.Request{Before: new("bm90IGEgY3Vyc29y")}},
 		"another order":    {b.contacts(ctx, orders()[1], false), paging.Request{After: &cursor}},
 		"another column":   {b.contacts(ctx, orders()[2], false), paging.Request{After: &cursor}},
 		"another clinic":   {b.contacts(elsewhere, orders()[0], false), paging.Request{After: &cursor}},
@@ -375,9 +373,9 @@ func TestOfSlice_PagesLikeAList(t *testing.T) {
 		size := rapid.IntRange(1, 13).Draw(t, "size")
 		require.Equal(t, contactIDs(all), contactIDs(forwards(t, get, size, func() {})))
 		require.Equal(t, contactIDs(all), contactIDs(backwards(t, get, size)))
-		_, err := get(paging.Request{First: pointer(0)})
+		_, err := get(paging.Request{First: new(0)})
 		require.Error(t, err)
-		_, err = get(paging.Request{After: pointer("x")})
+		_, err = get(paging.Request{After: new("x")})
 		require.Error(t, err)
 	})
 }

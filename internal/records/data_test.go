@@ -52,7 +52,7 @@ func TestData_SurvivesJsonb(t *testing.T) {
 		require.NoError(rt, err)
 		canonical := records.CanonicalJSON(rt, text)
 		for _, sent := range []string{string(text), canonical} {
-			stored, err := database.Value[string](w.ctx, w.DB, "SELECT $1::text::jsonb::text", sent)
+			stored, err := database.Value[string](w.ctx(), w.DB, "SELECT $1::text::jsonb::text", sent)
 			require.NoError(rt, err)
 			require.Equal(rt, canonical, records.CanonicalJSON(rt, []byte(stored)), stored)
 			if sent == canonical {
@@ -81,7 +81,7 @@ func TestData_IsBoundAsItIsStored(t *testing.T) {
 	} {
 		input := w.draft(0)
 		input.Data = models.JSON(attempt.data)
-		record, err := w.chart.Create(w.ctx, input)
+		record, err := w.chart.Create(w.ctx(), input)
 		if attempt.want == "" {
 			require.NoError(t, err, name)
 			require.NotEmpty(t, record.Data, name)
@@ -106,7 +106,7 @@ func TestSign_OfAnyDataCanBeVerified(t *testing.T) {
 		signed := w.sign(t, w.create(t, func(in *models.CreateMedicalRecordInput) {
 			in.Title, in.Data = fmt.Sprint("n. ", seed), models.JSON(sent)
 		}))
-		stored, err := database.Rows[models.MedicalRecord](w.ctx, w.DB, "SELECT * FROM medical_records WHERE id = $1", signed.ID)
+		stored, err := database.Rows[models.MedicalRecord](w.ctx(), w.DB, "SELECT * FROM medical_records WHERE id = $1", signed.ID)
 		require.NoError(t, err)
 		require.Equal(t, *stored[0].Digest, records.Digest(stored[0]), sent)
 	}

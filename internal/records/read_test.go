@@ -25,7 +25,7 @@ type ward struct {
 	*testkit.Database
 	here, there *testkit.Clinic
 	chart       *records.Chart
-	ctx         context.Context
+	t           *testing.T
 }
 
 // noon is when everything is signed; the nanoseconds are more than Postgres keeps.
@@ -34,11 +34,13 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 123456789, time.UTC) //nolint:goche
 func newWard(t *testing.T) *ward {
 	t.Helper()
 	d := testkit.NewDatabase(t)
-	w := &ward{Database: d, here: d.NewClinic(t, "here"), there: d.NewClinic(t, "there")}
+	w := &ward{t: t, Database: d, here: d.NewClinic(t, "here"), there: d.NewClinic(t, "there")}
 	w.chart = records.New(d.DB, d.Cursors, func() time.Time { return noon })
-	w.ctx = w.here.As(t.Context(), models.RolePractitioner)
 	return w
 }
+
+// ctx is a practitioner of here at work.
+func (w *ward) ctx() context.Context { return w.here.As(w.t.Context(), models.RolePractitioner) }
 
 // draft is the input of a record of a contact of here.
 func (w *ward) draft(contact int) models.CreateMedicalRecordInput {
@@ -55,14 +57,14 @@ func (w *ward) create(t *testing.T, change ...func(*models.CreateMedicalRecordIn
 	for _, c := range change {
 		c(&input)
 	}
-	record, err := w.chart.Create(w.ctx, input)
+	record, err := w.chart.Create(w.ctx(), input)
 	require.NoError(t, err)
 	return record
 }
 
 func (w *ward) sign(t *testing.T, record *models.MedicalRecord) *models.MedicalRecord {
 	t.Helper()
-	signed, err := w.chart.Sign(w.ctx, models.SignMedicalRecordInput{ID: record.GetID()})
+	signed, err := w.chart.Sign(w.ctx(), models.SignMedicalRecordInput{ID: record.GetID()})
 	require.NoError(t, err)
 	return signed
 }
@@ -107,9 +109,9 @@ func TestRecordsOfContacts_PagesLatestFirstForEachContact(t *testing.T) {
 	maria, foreign, nobody := w.here.Contacts[2], w.there.Contacts[0], uuid.New()
 	parents := []uuid.UUID{w.here.Contacts[0], w.here.Contacts[1], maria, foreign, nobody}
 
-	ctx, statements := database.WithStatementCount(w.ctx)
+	ctx, statements := database.WithStatementCount(w.ctx())
 	pages, err := w.chart.RecordsOfContacts(ctx, parents,
-		records.RecordQuery{Request: paging.Request{First: pointer(5)}, Count: true}, fields("id", "title"))
+		records.RecordQuery{Request: paging.Request{First: new(5)}, Count: true}, fields("id", "title"))
 	require.NoError(t, err)
 	require.EqualValues(t, 2, statements.Load(), "one for the pages, one for the totals")
 
@@ -127,8 +129,8 @@ func TestRecordsOfContacts_PagesLatestFirstForEachContact(t *testing.T) {
 
 	first := pages[parents[0]]
 	after := first.Cursor(first.Items[4])
-	pages, err = w.chart.RecordsOfContacts(w.ctx, parents[:1],
-		records.RecordQuery{Request: paging.Request{First: pointer(5), After: &after}}, fields("id"))
+	pages, err = w.chart.RecordsOfContacts(w.ctx(), parents[:1],
+		records.RecordQuery{Request: paging.Request{First: new(5), After: &after}}, fields("id"))
 	require.NoError(t, err)
 	require.Equal(t, ana[5:], idsOf(pages[parents[0]].Items))
 }
@@ -138,7 +140,7 @@ func TestRecordsOfContacts_ReadsOnlyWhatIsAsked(t *testing.T) {
 	w := newWard(t)
 	w.seedRecords(t, 0, 1)
 	read := func(names ...string) *models.MedicalRecord {
-		pages, err := w.chart.RecordsOfContacts(w.ctx, w.here.Contacts[:1], records.RecordQuery{}, fields(names...))
+		pages, err := w.chart.RecordsOfContacts(w.ctx(), w.here.Contacts[:1], records.RecordQuery{}, fields(names...))
 		require.NoError(t, err)
 		require.Len(t, pages[w.here.Contacts[0]].Items, 1)
 		return pages[w.here.Contacts[0]].Items[0]
@@ -158,7 +160,7 @@ func TestRecordsOfContacts_NarrowsByKind(t *testing.T) {
 	w := newWard(t)
 	all := w.seedRecords(t, 0, 14)
 	query := records.RecordQuery{Kinds: []models.RecordKind{models.RecordKindAnamnesis, models.RecordKindReferral}, Count: true}
-	pages, err := w.chart.RecordsOfContacts(w.ctx, w.here.Contacts[:1], query, fields("id", "kind"))
+	pages, err := w.chart.RecordsOfContacts(w.ctx(), w.here.Contacts[:1], query, fields("id", "kind"))
 	require.NoError(t, err)
 	page := pages[w.here.Contacts[0]]
 	// Latest first, the kinds in turn: the first and the last of each seven.
@@ -172,20 +174,20 @@ func TestRecordsOfContacts_RefusesForeignCursorsAndSizes(t *testing.T) {
 	w.seedRecords(t, 0, 2)
 	appointment := w.Appointment(t, w.here, 0, 0, time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), time.Hour)
 	w.create(t, func(input *models.CreateMedicalRecordInput) {
-		input.AppointmentID = pointer(models.KindAppointment.Global(appointment))
+		input.AppointmentID = new(models.KindAppointment.Global(appointment))
 	})
-	pages, err := w.chart.RecordsOfAppointments(w.ctx, []uuid.UUID{appointment}, records.RecordQuery{}, fields("id"))
+	pages, err := w.chart.RecordsOfAppointments(w.ctx(), []uuid.UUID{appointment}, records.RecordQuery{}, fields("id"))
 	require.NoError(t, err)
 	other := pages[appointment].Cursor(pages[appointment].Items[0])
 
 	for name, request := range map[string]paging.Request{
 		"another list's cursor": {After: &other},
-		"no cursor":             {Before: pointer("MQ")},
-		"none":                  {First: pointer(0)},
-		"too many":              {Last: pointer(101)},
-		"both ends":             {First: pointer(1), Last: pointer(1)},
+		"no cursor":             {Before: new("MQ")},
+		"none":                  {First: new(0)},
+		"too many":              {Last: new(101)},
+		"both ends":             {First: new(1), Last: new(1)},
 	} {
-		_, err := w.chart.RecordsOfContacts(w.ctx, w.here.Contacts[:1], records.RecordQuery{Request: request}, fields("id"))
+		_, err := w.chart.RecordsOfContacts(w.ctx(), w.here.Contacts[:1], records.RecordQuery{Request: request}, fields("id"))
 		var refused *models.Error
 		require.ErrorAs(t, err, &refused, name)
 		require.Equal(t, models.BadUserInput, refused.Code, name)
@@ -200,13 +202,13 @@ func TestRecordsOfAppointments_GivesTheRecordsOfEach(t *testing.T) {
 	second := w.Appointment(t, w.here, 0, 0, monday.Add(time.Hour), time.Hour)
 	of := func(appointment uuid.UUID) func(*models.CreateMedicalRecordInput) {
 		return func(input *models.CreateMedicalRecordInput) {
-			input.AppointmentID = pointer(models.KindAppointment.Global(appointment))
+			input.AppointmentID = new(models.KindAppointment.Global(appointment))
 		}
 	}
 	a, b := w.create(t, of(first)), w.create(t, of(first))
 	w.create(t)
 
-	pages, err := w.chart.RecordsOfAppointments(w.ctx, []uuid.UUID{first, second}, records.RecordQuery{Count: true}, fields("id"))
+	pages, err := w.chart.RecordsOfAppointments(w.ctx(), []uuid.UUID{first, second}, records.RecordQuery{Count: true}, fields("id"))
 	require.NoError(t, err)
 	require.Equal(t, []uuid.UUID{b.ID, a.ID}, idsOf(pages[first].Items))
 	require.Equal(t, 2, pages[first].Total)
@@ -225,7 +227,7 @@ func TestRecordsByID_LeavesOutForeignAndUnknown(t *testing.T) {
 	})
 	require.NoError(t, err)
 
-	found, err := w.chart.RecordsByID(w.ctx, []uuid.UUID{own.ID, foreign.ID, uuid.New()}, fields("id", "title", "title"))
+	found, err := w.chart.RecordsByID(w.ctx(), []uuid.UUID{own.ID, foreign.ID, uuid.New()}, fields("id", "title", "title"))
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Equal(t, "Retorno", found[own.ID].Title)
@@ -238,12 +240,12 @@ func TestAmendmentsOf_FollowsTheLine(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
 	original := w.sign(t, w.create(t))
-	second, err := w.chart.Amend(w.ctx, models.AmendMedicalRecordInput{ID: original.GetID(), Reason: "Dose", Body: "10 mg"})
+	second, err := w.chart.Amend(w.ctx(), models.AmendMedicalRecordInput{ID: original.GetID(), Reason: "Dose", Body: "10 mg"})
 	require.NoError(t, err)
-	third, err := w.chart.Amend(w.ctx, models.AmendMedicalRecordInput{ID: w.sign(t, second).GetID(), Reason: "Dose", Body: "20 mg"})
+	third, err := w.chart.Amend(w.ctx(), models.AmendMedicalRecordInput{ID: w.sign(t, second).GetID(), Reason: "Dose", Body: "20 mg"})
 	require.NoError(t, err)
 
-	amendments, err := w.chart.AmendmentsOf(w.ctx, []uuid.UUID{original.ID, second.ID, third.ID}, fields("body"))
+	amendments, err := w.chart.AmendmentsOf(w.ctx(), []uuid.UUID{original.ID, second.ID, third.ID}, fields("body"))
 	require.NoError(t, err)
 	require.Len(t, amendments, 2)
 	require.Equal(t, second.ID, amendments[original.ID].ID)

@@ -2,10 +2,8 @@ package records
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -22,7 +20,7 @@ func (c *Chart) Create(ctx context.Context, input models.CreateMedicalRecordInpu
 	err := c.db.InTenant(ctx, func(tx *gorm.DB) error {
 		var in validate.Input
 		draft := &models.MedicalRecord{ID: models.NewID(), Kind: input.Kind}
-		if err := checkReferences(ctx, tx, &in, input, draft); err != nil {
+		if err := refer(ctx, tx, &in, input, draft); err != nil {
 			return err
 		}
 		draft.Title = in.RequiredText("title", input.Title, longestTitle)
@@ -39,62 +37,6 @@ func (c *Chart) Create(ctx context.Context, input models.CreateMedicalRecordInpu
 		return nil, err
 	}
 	return created, nil
-}
-
-// references tells which of a draft's references this clinic has.
-type references struct {
-	Contact, Practitioner bool
-	// AppointmentContact is whose the appointment is, nil if there is none.
-	AppointmentContact *uuid.UUID
-}
-
-// checkReferences puts the ids of an input into the draft. What is malformed
-// is INVALID, what the clinic does not have NOT_FOUND, be it another's or
-// nobody's.
-func checkReferences(
-	ctx context.Context, tx *gorm.DB, in *validate.Input, input models.CreateMedicalRecordInput, draft *models.MedicalRecord,
-) error {
-	scope, err := tenant.From(ctx)
-	if err != nil {
-		return err
-	}
-	var malformed [3]error
-	draft.ContactID, malformed[0] = models.KindContact.Parse(input.ContactID)
-	draft.PractitionerID, malformed[1] = models.KindPractitioner.Parse(input.PractitionerID)
-	if input.AppointmentID != nil {
-		var id uuid.UUID
-		id, malformed[2] = models.KindAppointment.Parse(*input.AppointmentID)
-		draft.AppointmentID = &id
-	}
-	var found references
-	err = tx.Raw(`SELECT
-		EXISTS (SELECT FROM contacts WHERE clinic_id = @clinic AND id = @contact) AS contact,
-		EXISTS (SELECT FROM practitioners WHERE clinic_id = @clinic AND id = @practitioner) AS practitioner,
-		(SELECT contact_id FROM appointments WHERE clinic_id = @clinic AND id = @appointment) AS appointment_contact`,
-		map[string]any{
-			"clinic": scope.ClinicID, "contact": draft.ContactID,
-			"practitioner": draft.PractitionerID, "appointment": draft.AppointmentID,
-		}).Scan(&found).Error
-	if err != nil {
-		return err
-	}
-	if in.ID("contactId", models.KindContact, input.ContactID); malformed[0] == nil && !found.Contact {
-		in.Add(models.UserErrorCodeNotFound, "contactId", "there is no contact with this id")
-	}
-	if in.ID("practitionerId", models.KindPractitioner, input.PractitionerID); malformed[1] == nil && !found.Practitioner {
-		in.Add(models.UserErrorCodeNotFound, "practitionerId", "there is no practitioner with this id")
-	}
-	if input.AppointmentID == nil {
-		return nil
-	}
-	switch in.ID("appointmentId", models.KindAppointment, *input.AppointmentID); {
-	case malformed[2] != nil:
-	case found.AppointmentContact == nil:
-		in.Add(models.UserErrorCodeNotFound, "appointmentId", "there is no appointment with this id")
-	case found.Contact && *found.AppointmentContact != draft.ContactID:
-		in.Add(models.UserErrorCodeConflict, "appointmentId", "the appointment is another contact's", *input.AppointmentID)
-	}
-	return nil
 }
 
 // Update changes a draft: what the input leaves out stays. A signed record is
@@ -203,60 +145,6 @@ func (c *Chart) Amend(ctx context.Context, input models.AmendMedicalRecordInput)
 		return nil, err
 	}
 	return amendment, nil
-}
-
-// lockDraft locks the record of a global id and notes why it is none that may
-// change. Where it notes something the record may be an empty one.
-func lockDraft(tx *gorm.DB, in *validate.Input, global string, expectedVersion *int) (*models.MedicalRecord, error) {
-	record, found, err := lock(tx, in, global)
-	switch {
-	case err != nil || !found:
-		return record, err
-	case record.SignedAt != nil:
-		in.Add(models.UserErrorCodeImmutable, "id", "this record is signed and can no longer change: amend it", global)
-	case expectedVersion != nil && *expectedVersion != record.Version:
-		in.Add(models.UserErrorCodeStale, "expectedVersion", "somebody changed this record since you read it: read it again", global)
-	}
-	return record, nil
-}
-
-// lockAmendable is lockDraft for a signed record that nobody amended yet.
-func lockAmendable(tx *gorm.DB, in *validate.Input, global string) (*models.MedicalRecord, error) {
-	record, found, err := lock(tx, in, global)
-	if err != nil || !found {
-		return record, err
-	}
-	if record.SignedAt == nil {
-		in.Add(models.UserErrorCodeConflict, "id", "this record is a draft: change it instead", global)
-		return record, nil
-	}
-	// Read after the lock: of two who amend at once, the second sees the first's.
-	var amendments []uuid.UUID
-	err = tx.Model(&models.MedicalRecord{}).Where("amends_id = ?", record.ID).Pluck("id", &amendments).Error
-	if err != nil {
-		return nil, err
-	}
-	if len(amendments) > 0 {
-		in.Add(models.UserErrorCodeConflict, "id", "this record is amended already: amend its amendment",
-			models.KindMedicalRecord.Global(amendments[0]))
-	}
-	return record, nil
-}
-
-// lock reads a record FOR UPDATE.
-func lock(tx *gorm.DB, in *validate.Input, global string) (record *models.MedicalRecord, found bool, err error) {
-	record = &models.MedicalRecord{}
-	id, malformed := models.KindMedicalRecord.Parse(global)
-	if malformed != nil {
-		in.ID("id", models.KindMedicalRecord, global)
-		return record, false, nil
-	}
-	err = tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("id = ?", id).Take(record).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		in.Add(models.UserErrorCodeNotFound, "id", "there is no medical record with this id")
-		return record, false, nil
-	}
-	return record, err == nil, err
 }
 
 // requiredText is a text that was given, if only as null.

@@ -41,7 +41,7 @@ func TestCreate_ReturnsTheDraftAsItIsStored(t *testing.T) {
 	w := newWard(t)
 	appointment := w.Appointment(t, w.here, 0, 1, time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), time.Hour)
 	record := w.create(t, func(input *models.CreateMedicalRecordInput) {
-		input.AppointmentID = pointer(models.KindAppointment.Global(appointment))
+		input.AppointmentID = new(models.KindAppointment.Global(appointment))
 		input.Title = "  Consulta 🦷 "
 		input.Body = "linha 1\n\tlinha 2"
 		input.Codes = []string{"j45.0", "I10", " J45.0", "s72.00xa"}
@@ -61,7 +61,7 @@ func TestCreate_ReturnsTheDraftAsItIsStored(t *testing.T) {
 	require.Nil(t, record.SignedAt)
 	require.Nil(t, record.Digest)
 
-	stored, err := w.chart.RecordsByID(w.ctx, []uuid.UUID{record.ID}, fields("title", "codes", "data", "appointment", "createdAt"))
+	stored, err := w.chart.RecordsByID(w.ctx(), []uuid.UUID{record.ID}, fields("title", "codes", "data", "appointment", "createdAt"))
 	require.NoError(t, err)
 	require.Equal(t, record.Title, stored[record.ID].Title)
 	require.Equal(t, record.Codes, stored[record.ID].Codes)
@@ -91,7 +91,7 @@ func TestCreate_RefusesEveryMistakeAtOnceAndWritesNothing(t *testing.T) {
 	}{
 		"everything is wrong": {func(in *models.CreateMedicalRecordInput) {
 			in.ContactID, in.PractitionerID = "contact_x", models.KindPractitioner.Global(uuid.New())
-			in.AppointmentID, in.Title, in.Body = pointer(in.ContactID), long, " \n"
+			in.AppointmentID, in.Title, in.Body = new(in.ContactID), long, " \n"
 			in.Codes, in.Data = []string{"J45.0", "asma", "J45.", "J45.0\x00"}, models.JSON(`{"a":"\u0000"}`)
 		}, []string{
 			"INVALID contactId", "NOT_FOUND practitionerId", "INVALID appointmentId", "TOO_LONG title", "REQUIRED body",
@@ -100,23 +100,27 @@ func TestCreate_RefusesEveryMistakeAtOnceAndWritesNothing(t *testing.T) {
 		"foreign ids": {func(in *models.CreateMedicalRecordInput) {
 			in.ContactID = models.KindContact.Global(w.there.Contacts[0])
 			in.PractitionerID = models.KindPractitioner.Global(w.there.Practitioners[0])
-			in.AppointmentID = pointer(models.KindAppointment.Global(foreign))
+			in.AppointmentID = new(models.KindAppointment.Global(foreign))
 		}, []string{"NOT_FOUND contactId", "NOT_FOUND practitionerId", "NOT_FOUND appointmentId"}},
 		"ids of another kind": {func(in *models.CreateMedicalRecordInput) {
 			in.ContactID, in.PractitionerID = in.PractitionerID, in.ContactID
 		}, []string{"INVALID contactId", "INVALID practitionerId"}},
 		"another contact's appointment": {func(in *models.CreateMedicalRecordInput) {
-			in.AppointmentID = pointer(models.KindAppointment.Global(others))
+			in.AppointmentID = new(models.KindAppointment.Global(others))
 		}, []string{"CONFLICT appointmentId"}},
-		"control characters": {func(in *models.CreateMedicalRecordInput) { in.Title, in.Body = "a\x00b", "a\x1bb\xff" },
-			[]string{"INVALID title", "INVALID body"}},
-		"a body that is too long": {func(in *models.CreateMedicalRecordInput) { in.Body = strings.Repeat("é", 100_001) },
-			[]string{"TOO_LONG body"}},
+		"control characters": {
+			func(in *models.CreateMedicalRecordInput) { in.Title, in.Body = "a\x00b", "a\x1bb\xff" },
+			[]string{"INVALID title", "INVALID body"},
+		},
+		"a body that is too long": {
+			func(in *models.CreateMedicalRecordInput) { in.Body = strings.Repeat("é", 100_001) },
+			[]string{"TOO_LONG body"},
+		},
 		"too many codes": {func(in *models.CreateMedicalRecordInput) { in.Codes = make([]string, 51) }, []string{"LIMIT codes"}},
 	} {
 		input := w.draft(0)
 		attempt.change(&input)
-		_, err := w.chart.Create(w.ctx, input)
+		_, err := w.chart.Create(w.ctx(), input)
 		require.Equal(t, attempt.want, mistakes(t, err), name)
 	}
 	require.Zero(t, w.count(t))
@@ -135,7 +139,7 @@ func TestCreate_AnswersForeignAndUnknownAlike(t *testing.T) {
 	answer := func(contact uuid.UUID) string {
 		input := w.draft(0)
 		input.ContactID = models.KindContact.Global(contact)
-		_, err := w.chart.Create(w.ctx, input)
+		_, err := w.chart.Create(w.ctx(), input)
 		var invalid models.Invalid
 		require.ErrorAs(t, err, &invalid)
 		text, err := json.Marshal(invalid)
@@ -156,7 +160,7 @@ func TestCreate_NeedsAScope(t *testing.T) {
 func TestCreate_WritesNothingInADryRun(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
-	record, err := w.chart.Create(database.DryRun(w.ctx), w.draft(0))
+	record, err := w.chart.Create(database.DryRun(w.ctx()), w.draft(0))
 	require.NoError(t, err)
 	require.Equal(t, "Retorno", record.Title)
 	require.Zero(t, w.count(t))
@@ -169,13 +173,13 @@ func TestUpdate_ChangesWhatIsGivenAndNothingElse(t *testing.T) {
 		in.Codes, in.Data = []string{"I10"}, models.JSON(`{"peso":72}`)
 	})
 
-	same, err := w.chart.Update(w.ctx, models.UpdateMedicalRecordInput{ID: record.GetID()})
+	same, err := w.chart.Update(w.ctx(), models.UpdateMedicalRecordInput{ID: record.GetID()})
 	require.NoError(t, err)
 	require.Equal(t, 1, same.Version, "an empty change changes nothing")
 
-	changed, err := w.chart.Update(w.ctx, models.UpdateMedicalRecordInput{
-		ID: record.GetID(), ExpectedVersion: pointer(1),
-		Title: graphql.OmittableOf(pointer("Alta")), Codes: graphql.OmittableOf([]string{}), Data: graphql.OmittableOf[models.JSON](nil),
+	changed, err := w.chart.Update(w.ctx(), models.UpdateMedicalRecordInput{
+		ID: record.GetID(), ExpectedVersion: new(1),
+		Title: graphql.OmittableOf(new("Alta")), Codes: graphql.OmittableOf([]string{}), Data: graphql.OmittableOf[models.JSON](nil),
 	})
 	require.NoError(t, err)
 	require.Equal(t, "Alta", changed.Title)
@@ -186,8 +190,8 @@ func TestUpdate_ChangesWhatIsGivenAndNothingElse(t *testing.T) {
 	require.True(t, changed.UpdatedAt.After(record.UpdatedAt))
 	require.True(t, changed.CreatedAt.Equal(record.CreatedAt))
 
-	again, err := w.chart.Update(w.ctx, models.UpdateMedicalRecordInput{
-		ID: record.GetID(), Body: graphql.OmittableOf(pointer("Sem queixas.")),
+	again, err := w.chart.Update(w.ctx(), models.UpdateMedicalRecordInput{
+		ID: record.GetID(), Body: graphql.OmittableOf(new("Sem queixas.")),
 		Codes: graphql.OmittableOf([]string{"z00.0"}), Data: graphql.OmittableOf(models.JSON(`[1]`)),
 	})
 	require.NoError(t, err)
@@ -210,18 +214,18 @@ func TestUpdate_RefusesMistakesAndWritesNothing(t *testing.T) {
 			Body: graphql.OmittableOf[*string](nil), Codes: graphql.OmittableOf[[]string](nil),
 		}, []string{"REQUIRED title", "REQUIRED body", "REQUIRED codes"}},
 		"stale, and more": {models.UpdateMedicalRecordInput{
-			ID: draft.GetID(), ExpectedVersion: pointer(7), Title: graphql.OmittableOf(pointer("")),
+			ID: draft.GetID(), ExpectedVersion: new(7), Title: graphql.OmittableOf(new("")),
 		}, []string{"STALE expectedVersion", "REQUIRED title"}},
 		"signed": {models.UpdateMedicalRecordInput{
-			ID: signed.GetID(), ExpectedVersion: pointer(1), Title: graphql.OmittableOf(pointer("Outro")),
+			ID: signed.GetID(), ExpectedVersion: new(1), Title: graphql.OmittableOf(new("Outro")),
 		}, []string{"IMMUTABLE id"}},
 		"signed, and no change at all": {models.UpdateMedicalRecordInput{ID: signed.GetID()}, []string{"IMMUTABLE id"}},
 		"unknown": {models.UpdateMedicalRecordInput{
-			ID: models.KindMedicalRecord.Global(uuid.New()), ExpectedVersion: pointer(1), Codes: graphql.OmittableOf([]string{"x"}),
+			ID: models.KindMedicalRecord.Global(uuid.New()), ExpectedVersion: new(1), Codes: graphql.OmittableOf([]string{"x"}),
 		}, []string{"NOT_FOUND id", "INVALID codes.0"}},
 		"malformed": {models.UpdateMedicalRecordInput{ID: strings.ToUpper(draft.GetID())}, []string{"INVALID id"}},
 	} {
-		_, err := w.chart.Update(w.ctx, attempt.input)
+		_, err := w.chart.Update(w.ctx(), attempt.input)
 		require.Equal(t, attempt.want, mistakes(t, err), name)
 	}
 	require.Equal(t, 2, w.Count(t, "SELECT count(*) FROM medical_records WHERE title = 'Retorno'"))
@@ -243,7 +247,7 @@ func TestSign_GivesADigestThatTheDatabaseStillBearsOut(t *testing.T) {
 	require.Equal(t, 2, signed.Version)
 	require.Equal(t, records.Digest(signed), *signed.Digest)
 
-	stored, err := database.Rows[models.MedicalRecord](w.ctx, w.DB, "SELECT * FROM medical_records WHERE id = $1", signed.ID)
+	stored, err := database.Rows[models.MedicalRecord](w.ctx(), w.DB, "SELECT * FROM medical_records WHERE id = $1", signed.ID)
 	require.NoError(t, err)
 	require.Equal(t, *signed.Digest, records.Digest(stored[0]))
 	stored[0].Body += " "
@@ -254,19 +258,19 @@ func TestSign_OnlyOnceAndOnlyWhatWasRead(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
 	draft := w.create(t)
-	_, err := w.chart.Sign(w.ctx, models.SignMedicalRecordInput{ID: draft.GetID(), ExpectedVersion: pointer(2)})
+	_, err := w.chart.Sign(w.ctx(), models.SignMedicalRecordInput{ID: draft.GetID(), ExpectedVersion: new(2)})
 	require.Equal(t, []string{"STALE expectedVersion"}, mistakes(t, err))
 	require.Zero(t, w.Count(t, "SELECT count(*) FROM medical_records WHERE signed_at IS NOT NULL"))
 
-	signed, err := w.chart.Sign(w.ctx, models.SignMedicalRecordInput{ID: draft.GetID(), ExpectedVersion: pointer(1)})
+	signed, err := w.chart.Sign(w.ctx(), models.SignMedicalRecordInput{ID: draft.GetID(), ExpectedVersion: new(1)})
 	require.NoError(t, err)
-	_, err = w.chart.Sign(w.ctx, models.SignMedicalRecordInput{ID: draft.GetID(), ExpectedVersion: pointer(1)})
+	_, err = w.chart.Sign(w.ctx(), models.SignMedicalRecordInput{ID: draft.GetID(), ExpectedVersion: new(1)})
 	require.Equal(t, []string{"IMMUTABLE id"}, mistakes(t, err))
 	var invalid models.Invalid
 	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, []string{signed.GetID()}, invalid[0].EntityIds)
 
-	_, err = w.chart.Sign(w.ctx, models.SignMedicalRecordInput{ID: models.KindMedicalRecord.Global(uuid.New())})
+	_, err = w.chart.Sign(w.ctx(), models.SignMedicalRecordInput{ID: models.KindMedicalRecord.Global(uuid.New())})
 	require.Equal(t, []string{"NOT_FOUND id"}, mistakes(t, err))
 }
 
@@ -275,10 +279,10 @@ func TestAmend_TakesOverWhatIsNotGiven(t *testing.T) {
 	w := newWard(t)
 	appointment := w.Appointment(t, w.here, 0, 0, time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), time.Hour)
 	original := w.sign(t, w.create(t, func(in *models.CreateMedicalRecordInput) {
-		in.AppointmentID = pointer(models.KindAppointment.Global(appointment))
+		in.AppointmentID = new(models.KindAppointment.Global(appointment))
 		in.Kind, in.Codes, in.Data = models.RecordKindPrescription, []string{"I10"}, models.JSON(`{"dose":10}`)
 	}))
-	amendment, err := w.chart.Amend(w.ctx, models.AmendMedicalRecordInput{ID: original.GetID(), Reason: " Dose errada ", Body: "5 mg"})
+	amendment, err := w.chart.Amend(w.ctx(), models.AmendMedicalRecordInput{ID: original.GetID(), Reason: " Dose errada ", Body: "5 mg"})
 	require.NoError(t, err)
 	require.NotEqual(t, original.ID, amendment.ID)
 	require.Equal(t, original.ID, *amendment.AmendsID)
@@ -295,8 +299,8 @@ func TestAmend_TakesOverWhatIsNotGiven(t *testing.T) {
 	require.Nil(t, amendment.Digest)
 	require.Equal(t, 1, amendment.Version)
 
-	next, err := w.chart.Amend(w.ctx, models.AmendMedicalRecordInput{
-		ID: w.sign(t, amendment).GetID(), Reason: "x", Body: "y", Title: graphql.OmittableOf(pointer("z")),
+	next, err := w.chart.Amend(w.ctx(), models.AmendMedicalRecordInput{
+		ID: w.sign(t, amendment).GetID(), Reason: "x", Body: "y", Title: graphql.OmittableOf(new("z")),
 		Codes: graphql.OmittableOf([]string{"J45"}), Data: graphql.OmittableOf[models.JSON](nil),
 	})
 	require.NoError(t, err)
@@ -312,18 +316,18 @@ func TestAmend_RefusesDraftsAndSecondAmendments(t *testing.T) {
 	input := func(record *models.MedicalRecord) models.AmendMedicalRecordInput {
 		return models.AmendMedicalRecordInput{ID: record.GetID(), Reason: "Dose", Body: "5 mg"}
 	}
-	_, err := w.chart.Amend(w.ctx, input(draft))
+	_, err := w.chart.Amend(w.ctx(), input(draft))
 	require.Equal(t, []string{"CONFLICT id"}, mistakes(t, err))
 
-	amendment, err := w.chart.Amend(w.ctx, input(original))
+	amendment, err := w.chart.Amend(w.ctx(), input(original))
 	require.NoError(t, err)
-	_, err = w.chart.Amend(w.ctx, input(original))
+	_, err = w.chart.Amend(w.ctx(), input(original))
 	require.Equal(t, []string{"CONFLICT id"}, mistakes(t, err))
 	var invalid models.Invalid
 	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, []string{amendment.GetID()}, invalid[0].EntityIds)
 
-	_, err = w.chart.Amend(w.ctx, models.AmendMedicalRecordInput{
+	_, err = w.chart.Amend(w.ctx(), models.AmendMedicalRecordInput{
 		ID: models.KindMedicalRecord.Global(uuid.New()), Reason: strings.Repeat("é", 1001), Body: "",
 		Title: graphql.OmittableOf[*string](nil), Codes: graphql.OmittableOf([]string{"?"}), Data: graphql.OmittableOf(models.JSON("{")),
 	})
@@ -343,7 +347,7 @@ func TestAmend_OnceAlthoughManyTry(t *testing.T) {
 	)
 	for i := range results {
 		everyone.Go(func() {
-			_, results[i] = w.chart.Amend(w.ctx, models.AmendMedicalRecordInput{ID: original.GetID(), Reason: "Dose", Body: "5 mg"})
+			_, results[i] = w.chart.Amend(w.ctx(), models.AmendMedicalRecordInput{ID: original.GetID(), Reason: "Dose", Body: "5 mg"})
 		})
 	}
 	everyone.Wait()
