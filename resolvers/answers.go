@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/uuid"
-
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
 
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/scheduling"

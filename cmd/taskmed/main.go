@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	// Clinics name their zones, and a machine may have none installed.
+	_ "time/tzdata"
 
 	"github.com/alecthomas/kong"
 )

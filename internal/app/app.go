@@ -79,7 +79,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}()
 
 	store := auth.NewStore(db)
-	a.auth, err = auth.New(auth.Config{
+	a.auth, err = auth.New(auth.Config{ //nolint:contextcheck // its refreshing of keys ends with Close, not with the start
 		Memberships: store, Keys: store,
 		JWKSURL: settings.JWKSURL, Issuer: settings.JWTIssuer, Audience: settings.JWTAudience,
 		DevKey: options.DevKey, Log: options.Log, Now: options.Now,

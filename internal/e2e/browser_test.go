@@ -25,7 +25,7 @@ const patience = time.Minute
 
 // browser is a tab of a headless Chromium with a profile of its own.
 type browser struct {
-	ctx context.Context //nolint:containedctx // chromedp keeps its tab in a context
+	ctx context.Context
 
 	mu       sync.Mutex
 	requests []string

@@ -131,7 +131,7 @@ const (
 func (n *names) pick(list string) string {
 	words := strings.Fields(list)
 	at := n.random.Float64()
-	return words[int(at*at*at*float64(len(words)))]
+	return words[int(at*at*float64(len(words)))]
 }
 
 func (n *names) person() person {
