@@ -71,4 +71,4 @@ $(LINTER):
 
 .PHONY: generate
 generate: ## Write the generated code anew from graph/*.graphqls
-	go generate ./...
+	go tool gqlgen generate

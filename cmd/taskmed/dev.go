@@ -113,7 +113,7 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 		return errors.Join(err, <-served)
 	case <-ctx.Done():
 	}
-	log.InfoContext(context.WithoutCancel(ctx), "stopping")
+	log.InfoContext(context.WithoutCancel(ctx), "stopping", "why", context.Cause(ctx))
 	// Gone before the server is: who finds the file may count on an answer.
 	return errors.Join(removeDevFile(c.Home), <-served)
 }

@@ -241,6 +241,35 @@ func TestStart_EphemeralLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestStart_SweepsWhatKilledTestsLeft: a test binary that ran out of time is
+// killed and leaves its cluster behind.
+func TestStart_SweepsWhatKilledTestsLeft(t *testing.T) {
+	t.Setenv("TMPDIR", newHome(t))
+	abandoned := filepath.Join(os.TempDir(), "taskmed-stack-1")
+	young := filepath.Join(os.TempDir(), "taskmed-stack-2")
+	for _, dir := range []string{abandoned, young} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "postgres"), 0o700))
+	}
+	long := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(abandoned, long, long))
+	opts := devstack.FromEnv(os.Getenv)
+	opts.Ephemeral = true
+	running, err := devstack.Start(t.Context(), opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, running.Stop(context.WithoutCancel(t.Context()))) })
+	_, err = os.Stat(abandoned)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = os.Stat(young)
+	require.NoError(t, err, "it may be about to be locked")
+
+	require.NoError(t, os.Chtimes(running.Home(), long, long))
+	second, err := devstack.Start(t.Context(), opts)
+	require.NoError(t, err)
+	require.NoError(t, second.Stop(t.Context()))
+	_, err = os.Stat(running.Home())
+	require.NoError(t, err, "somebody runs on it")
+}
+
 func TestRoles_AreAsTheTenancyNeedsThem(t *testing.T) {
 	t.Parallel()
 	s := start(t, newHome(t))

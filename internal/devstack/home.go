@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 )
 
 // state is what a stack must find again at its next start. It holds
@@ -36,7 +38,8 @@ func (s *Stack) prepareHome(ctx context.Context) error {
 		if !s.opts.Ephemeral {
 			return errors.New("devstack: a stack that keeps its data needs a home")
 		}
-		dir, err := os.MkdirTemp("", "taskmed-stack-")
+		s.sweep(ctx)
+		dir, err := os.MkdirTemp("", tempHomePrefix)
 		if err != nil {
 			return fmt.Errorf("make a home for the private servers: %w", err)
 		}
@@ -63,6 +66,44 @@ func (s *Stack) prepareHome(ctx context.Context) error {
 		return err
 	}
 	return s.loadState()
+}
+
+const (
+	tempHomePrefix = "taskmed-stack-"
+	// sweepAge keeps a home that was made a moment ago from being taken for an
+	// abandoned one before its maker has locked it.
+	sweepAge = 10 * time.Minute
+)
+
+// sweep removes the temporary homes of processes that were killed: each holds
+// a whole Postgres cluster. What cannot be removed is left for another time.
+func (s *Stack) sweep(ctx context.Context) {
+	homes, _ := filepath.Glob(filepath.Join(os.TempDir(), tempHomePrefix+"*")) // only a malformed pattern is an error
+	for _, home := range homes {
+		info, err := os.Lstat(home)
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < sweepAge {
+			continue
+		}
+		if uid, err := ownerOf(home); err != nil || uid != os.Geteuid() {
+			continue
+		}
+		if err := sweepHome(home); err != nil {
+			s.log.DebugContext(ctx, "an abandoned home stays", "home", home, "error", err)
+		}
+	}
+}
+
+// sweepHome removes a home whose lock nobody has.
+func sweepHome(home string) (err error) {
+	file, err := os.OpenFile(filepath.Join(home, "lock"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // in a home of our own
+	if err != nil {
+		return fmt.Errorf("lock it: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if err := flock(file, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("lock it: %w", err)
+	}
+	return os.RemoveAll(home)
 }
 
 func (s *Stack) statePath() string { return filepath.Join(s.home, "stack.json") }
