@@ -19,7 +19,7 @@ type source struct {
 
 func newSource(seed uint64, slug, stream string) source {
 	sum := sha256.Sum256(fmt.Appendf(nil, "taskmed seed 1\x00%d\x00%s\x00%s", seed, slug, stream))
-	return source{rand.New(rand.NewPCG(binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:16])))} //nolint:gosec // data that must come out the same each time, not a secret
+	return source{rand.New(rand.NewPCG(binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:16])))}
 }
 
 // id is a UUIDv7 (RFC 9562, section 5.7) of the given time.

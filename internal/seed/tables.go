@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -44,9 +45,10 @@ const worthRebuilding = 2_000
 // locked against everybody else first, then FORCE ROW LEVEL SECURITY and the
 // triggers are taken off, and both are back before the transaction ends: no
 // other session ever reads or writes a table without them. Where the load is
-// most of what the table will hold, its foreign keys and secondary indexes are
-// taken off too and made again in one go, which checks every row; primary keys,
-// checks and the exclusion constraint against double booking stay on.
+// most of what the table will hold, its foreign keys, its indexes and the keys
+// that nothing else points at are taken off too and made again in one go, which
+// checks every row; checks and the exclusion constraint against double booking
+// stay on.
 type tables struct {
 	tx pgx.Tx
 	// restore is what puts everything back, in order.
@@ -97,14 +99,19 @@ func openTables(ctx context.Context, tx pgx.Tx, rows map[string]int) (*tables, e
 			bulk = append(bulk, name)
 		}
 	}
-	for _, take := range []struct {
+	var back [5][]step
+	for i, take := range []struct {
 		sql string
 		arg []string
-	}{{indexesSQL, bulk}, {foreignKeysSQL, bulk}, {triggersSQL, names}, {forceSQL, names}} {
-		if err := t.takeOff(ctx, take.sql, take.arg); err != nil {
+	}{{foreignKeysSQL, bulk}, {keysSQL, bulk}, {indexesSQL, bulk}, {triggersSQL, names}, {forceSQL, names}} {
+		var err error
+		if back[i], err = t.takeOff(ctx, take.sql, take.arg); err != nil {
 			return nil, err
 		}
 	}
+	// Foreign keys need keys to point at, and would be checked for one clinic
+	// only if row-level security were forced again before them.
+	t.restore = slices.Concat(back[2], back[1], back[0], back[3], back[4])
 	return t, nil
 }
 
@@ -124,6 +131,17 @@ const (
 		FROM pg_constraint c
 		WHERE c.conrelid = ANY ($1::text[]::regclass[]) AND c.contype = 'f' AND c.convalidated AND c.conparentid = 0
 		ORDER BY c.conrelid, c.oid`
+	// Keys that a table outside of $1 points at cannot be taken off.
+	keysSQL = `
+		SELECT 'keys',
+		  format('ALTER TABLE %s DROP CONSTRAINT %I', c.conrelid::regclass, c.conname),
+		  format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid))
+		FROM pg_constraint c
+		WHERE c.conrelid = ANY ($1::text[]::regclass[]) AND c.contype IN ('p', 'u') AND c.conparentid = 0
+		  AND NOT EXISTS (
+		    SELECT FROM pg_constraint f
+		    WHERE f.contype = 'f' AND f.confrelid = c.conrelid AND f.conrelid <> ALL ($1::text[]::regclass[]))
+		ORDER BY c.conrelid, c.oid`
 	triggersSQL = `
 		SELECT 'protection',
 		  format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname),
@@ -140,26 +158,28 @@ const (
 		ORDER BY c.oid`
 )
 
-func (t *tables) takeOff(ctx context.Context, sql string, names []string) error {
+// takeOff gives what puts back what it took off.
+func (t *tables) takeOff(ctx context.Context, sql string, names []string) ([]step, error) {
 	if len(names) == 0 {
-		return nil
+		return nil, nil
 	}
 	rows, err := t.tx.Query(ctx, sql, names)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	type pair struct{ Stage, Off, On string }
 	pairs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[pair])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, p := range pairs {
+	back := make([]step, len(pairs))
+	for i, p := range pairs {
 		if _, err := t.tx.Exec(ctx, p.Off); err != nil {
-			return fmt.Errorf("%s: %w", p.Off, err)
+			return nil, fmt.Errorf("%s: %w", p.Off, err)
 		}
-		t.restore = append(t.restore, step{p.Stage, p.On})
+		back[i] = step{p.Stage, p.On}
 	}
-	return nil
+	return back, nil
 }
 
 // holdsFewerThan goes by the planner's estimate: under row-level security the
