@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -38,7 +37,7 @@ type browser struct {
 func newBrowser(t *testing.T, origin string) *browser {
 	t.Helper()
 	options := devstack.FromEnv(os.Getenv)
-	options.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	options.Log = slog.New(slog.DiscardHandler)
 	path, env, err := devstack.Chromium(t.Context(), options)
 	require.NoError(t, err)
 
