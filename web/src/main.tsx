@@ -1,4 +1,4 @@
-import './styles.css';
+import './styles/index.css';
 import { createRoot } from 'react-dom/client';
 import { App } from './App';
 import { loadConfig } from './config';
