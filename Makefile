@@ -70,5 +70,6 @@ $(LINTER):
 	@mv bin/.install/golangci-lint $@ && rmdir bin/.install
 
 .PHONY: generate
-generate: ## Write the generated code anew from graph/*.graphqls
+generate: ## Write the generated code, and docs/rights.md, anew from graph/*.graphqls
 	go tool gqlgen generate
+	UPDATE_GOLDEN=1 go test -count 1 -run TestMarkdown_IsTheDocumentedTable ./internal/rights

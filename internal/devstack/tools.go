@@ -7,9 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -124,53 +122,6 @@ func openToAll(root string) error {
 	})
 }
 
-// The Postgres of the npm registry, by its exact version.
-const (
-	fetchedPostgres        = 17
-	fetchedPostgresVersion = "17.10.0-beta.17"
-)
-
-// fetchPostgres returns the bin folder of a Postgres from the npm registry.
-func (s *Stack) fetchPostgres(ctx context.Context) (string, error) {
-	tools, err := s.tools()
-	if err != nil {
-		return "", err
-	}
-	arch := map[string]string{"amd64": "x64", "arm64": "arm64", "arm": "arm", "386": "ia32", "ppc64": "ppc64"}[runtime.GOARCH]
-	if arch == "" || runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
-		return "", fmt.Errorf("there is none for %s on %s", runtime.GOARCH, runtime.GOOS)
-	}
-	pkg := "@embedded-postgres/" + runtime.GOOS + "-" + arch
-	works := func(root string) error {
-		_, err := s.probePostgres(ctx, filepath.Join(root, "bin"))
-		return err
-	}
-	root, err := tools.get(ctx, "postgres-"+fetchedPostgresVersion, works, func(work string) (string, error) {
-		// A project of its own rather than --prefix, under which npm would not
-		// read the machine's settings (a proxy, its certificates).
-		if err := os.WriteFile(filepath.Join(work, "package.json"), []byte(`{"private":true}`), 0o600); err != nil {
-			return "", err
-		}
-		// Scripts stay off: the one that is needed is run by name below.
-		install := exec.CommandContext(ctx, "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error", pkg+"@"+fetchedPostgresVersion) //nolint:gosec // constants
-		install.Dir = work
-		if _, err := run(install, "npm install"); err != nil {
-			return "", err
-		}
-		folder := filepath.Join(work, "node_modules", filepath.FromSlash(pkg))
-		links := exec.CommandContext(ctx, "node", "scripts/hydrate-symlinks.js")
-		links.Dir = folder
-		if _, err := run(links, "node"); err != nil {
-			return "", err
-		}
-		return filepath.Join(folder, "native"), nil
-	})
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(root, "bin"), nil
-}
-
 // fetchRedis returns a Redis from Debian's packages.
 func (s *Stack) fetchRedis(ctx context.Context) (redisInstall, error) {
 	tools, err := s.tools()
@@ -187,55 +138,6 @@ func (s *Stack) fetchRedis(ctx context.Context) (redisInstall, error) {
 		return s.probeRedis(ctx, install(root))
 	})
 	return install(root), err
-}
-
-// Chromium returns a browser for headless tests and the environment to add
-// for it: the system's if it has one, otherwise Debian's, fetched with the
-// libraries and fonts it lacks and without installing anything. Run by root
-// it needs --no-sandbox.
-func Chromium(ctx context.Context, opts Options) (path string, env []string, err error) {
-	if !opts.ToolsOnly {
-		for _, name := range []string{
-			"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
-			"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium",
-		} {
-			if path, err := exec.LookPath(name); err == nil {
-				return path, nil, nil
-			}
-		}
-	}
-	// A browser runs as ourselves, so nobody else need reach it.
-	tools, err := openToolbox(opts, childUser{}, opts.Log)
-	if err != nil {
-		return "", nil, err
-	}
-	path, env, err = tools.chromium(ctx)
-	if err != nil {
-		return "", nil, fmt.Errorf("no Chromium is installed and none could be fetched (%w): %s", err, installHint("chromium", "--cask chromium"))
-	}
-	return path, env, nil
-}
-
-func (t toolbox) chromium(ctx context.Context) (string, []string, error) {
-	program := func(root string) string { return filepath.Join(root, "usr", "lib", "chromium", "chromium") }
-	root, err := t.debian(ctx, "chromium", []string{"chromium", "chromium-common", "fonts-dejavu-core", "fontconfig-config"}, func(root string) error {
-		cmd := exec.CommandContext(ctx, program(root), "--version") //nolint:gosec // what was just fetched
-		cmd.Env = append(os.Environ(), libraryPath(root))
-		_, err := run(cmd, "chromium --version")
-		return err
-	})
-	if err != nil {
-		return "", nil, err
-	}
-	// The system may have no font at all; the fetched ones are named here.
-	fonts := filepath.Join(root, "taskmed-fonts.conf")
-	conf := `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>` +
-		`<dir>/usr/share/fonts</dir><dir>` + filepath.Join(root, "usr", "share", "fonts") + `</dir>` +
-		`<cachedir prefix="xdg">fontconfig</cachedir></fontconfig>`
-	if err := WriteFile(fonts, []byte(conf)); err != nil {
-		return "", nil, err
-	}
-	return program(root), []string{libraryPath(root), "FONTCONFIG_FILE=" + fonts}, nil
 }
 
 // libraryPath is the setting that lets a program find the shared libraries of
