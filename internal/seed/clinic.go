@@ -59,8 +59,11 @@ type member struct {
 
 func (c *clinic) source(stream string) source { return newSource(c.seed, c.slug, stream) }
 
-// makeClinic makes the i-th clinic whole. It needs no database.
-func makeClinic(l *lists, o Options, i int) (*clinic, error) {
+// makeClinic makes the i-th clinic and hands its rows over as they get ready,
+// referenced tables before those that refer: ready may write the first ones
+// while the next are made, for what was handed over changes no more. It needs
+// no database.
+func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) error {
 	c := &clinic{lists: l, seed: o.Seed, slug: o.slug(i), zoneName: "America/Sao_Paulo", today: dateOf(o.Today)}
 	s := c.source("clinic")
 	if i >= 2 {
@@ -68,7 +71,7 @@ func makeClinic(l *lists, o Options, i int) (*clinic, error) {
 	}
 	zone, err := time.LoadLocation(c.zoneName)
 	if err != nil {
-		return nil, fmt.Errorf("time zone of %s: %w", c.slug, err)
+		return fmt.Errorf("time zone of %s: %w", c.slug, err)
 	}
 	c.zone, c.midnight = zone, c.today.at(0, zone)
 	c.created = s.moment(c.midnight.AddDate(-5, 0, 0), c.midnight.AddDate(-4, 0, 0))
@@ -79,15 +82,24 @@ func makeClinic(l *lists, o Options, i int) (*clinic, error) {
 	c.makeStaff(o.Practitioners)
 	c.makeContacts(o.Contacts)
 	c.makeConsents()
+	if err := ready(c, c.people()); err != nil {
+		return err
+	}
 	if err := c.makeDiary(o.Appointments); err != nil {
-		return nil, err
+		return err
+	}
+	if err := ready(c, c.diary()); err != nil {
+		return err
 	}
 	if err := c.makeRecords(o.Records); err != nil {
-		return nil, err
+		return err
+	}
+	if err := ready(c, c.files()); err != nil {
+		return err
 	}
 	c.makeConversations()
 	c.makeInvoices()
-	return c, nil
+	return ready(c, c.talkAndMoney())
 }
 
 func plainTail(slug string) string { return strings.TrimPrefix(slug, "clinica-") }

@@ -13,8 +13,8 @@ type batch struct {
 	fill func(i int, row []any)
 }
 
-// batches are the clinic's rows, referenced tables before those that refer.
-func (c *clinic) batches() []batch {
+// people are the clinic, who works there and who comes.
+func (c *clinic) people() []batch {
 	return []batch{
 		{"clinic_slugs", []string{"slug", "clinic"}, 1, func(_ int, row []any) {
 			row[0], row[1] = c.slug, c.id
@@ -50,14 +50,30 @@ func (c *clinic) batches() []batch {
 			d := &c.consents[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6] = c.id, d.id, c.contacts[d.contact].id, d.purpose, d.granted, d.evidence, d.decided
 		}},
+	}
+}
+
+func (c *clinic) diary() []batch {
+	return []batch{
 		{"appointments", []string{
 			"clinic_id", "id", "contact_id", "practitioner_id", "service_id", "starts_at", "ends_at", "scheduled_date",
 			"status", "cancellation_reason", "notes", "external_reference", "version", "created_at", "updated_at",
 		}, len(c.appointments), c.appointmentRow},
+	}
+}
+
+func (c *clinic) files() []batch {
+	return []batch{
 		{"medical_records", []string{
 			"clinic_id", "id", "contact_id", "practitioner_id", "appointment_id", "kind", "title", "body", "codes", "data",
 			"signed_at", "signed_by", "digest", "amends_id", "amendment_reason", "version", "created_at", "updated_at",
 		}, len(c.records), c.recordRow},
+	}
+}
+
+// talkAndMoney are conversations and invoices.
+func (c *clinic) talkAndMoney() []batch {
+	return []batch{
 		{"conversations", []string{"clinic_id", "id", "contact_id", "channel", "status", "assignee_id", "unread_count", "version", "created_at", "updated_at"}, len(c.conversations), func(i int, row []any) {
 			t := &c.conversations[i]
 			row[0], row[1], row[2], row[3], row[4] = c.id, t.id, c.contacts[t.contact].id, t.channel, t.status

@@ -109,57 +109,92 @@ func write(ctx context.Context, tx pgx.Tx, l *lists, o Options, progress Progres
 	if err != nil || len(wanted) == 0 {
 		return err
 	}
-	tables, err := openTables(ctx, tx, expected(o, len(wanted)))
-	if err != nil {
-		return err
+	// Rows are made while those before them are being written.
+	type portion struct {
+		clinic *clinic
+		rows   []batch
 	}
-
-	// One clinic is made while the one before it is being written.
-	made := make(chan *clinic)
+	made := make(chan portion, 4)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(made)
 		for _, i := range wanted {
-			c, err := makeClinic(l, o, i)
-			if err != nil {
+			if err := makeClinic(l, o, i, func(c *clinic, rows []batch) error {
+				select {
+				case made <- portion{c, rows}:
+					return nil
+				case <-groupCtx.Done():
+					return groupCtx.Err()
+				}
+			}); err != nil {
 				return err
-			}
-			select {
-			case made <- c:
-			case <-groupCtx.Done():
-				return groupCtx.Err()
 			}
 		}
 		return nil
 	})
+	var t *tables
 	group.Go(func() error {
-		left := len(wanted)
-		for c := range made {
-			batches := c.batches()
-			rows := 0
-			for _, b := range batches {
-				rows += b.count
-			}
-			progress.Total(result.Rows + rows*left)
-			left--
-			for _, b := range batches {
-				if err := tables.copy(groupCtx, b, progress); err != nil {
-					return err
-				}
-				result.Tables[b.table] += b.count
-			}
-			if err := tables.makeSearchable(groupCtx, c, progress); err != nil {
+		about := expected(o, len(wanted))
+		var err error
+		if t, err = openTables(groupCtx, tx, about); err != nil {
+			return err
+		}
+		w := writer{tables: t, progress: progress, result: result, clinics: len(wanted)}
+		for _, rows := range about {
+			w.expected += rows
+		}
+		for p := range made {
+			if err := w.write(groupCtx, p.clinic, p.rows); err != nil {
 				return err
 			}
-			result.Rows += rows
-			result.Clinics = append(result.Clinics, Clinic{ID: c.id.Bytes, Slug: c.slug, Name: c.name, TimeZone: c.zoneName})
 		}
-		return nil
+		return w.finish(groupCtx)
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return tables.close(ctx, progress)
+	return t.close(ctx, progress)
+}
+
+// writer writes clinics one after the other and keeps count.
+type writer struct {
+	tables   *tables
+	progress Progress
+	result   *Result
+	// expected is about how many rows there will be, clinics how many exactly.
+	expected int
+	clinics  int
+	current  *clinic
+}
+
+func (w *writer) write(ctx context.Context, c *clinic, rows []batch) error {
+	if c != w.current {
+		if err := w.finish(ctx); err != nil {
+			return err
+		}
+		w.current = c
+		w.result.Clinics = append(w.result.Clinics, Clinic{ID: c.id.Bytes, Slug: c.slug, Name: c.name, TimeZone: c.zoneName})
+	}
+	for _, b := range rows {
+		w.progress.Total(max(w.expected, w.result.Rows+b.count))
+		if err := w.tables.copy(ctx, b, w.progress); err != nil {
+			return err
+		}
+		w.result.Tables[b.table] += b.count
+		w.result.Rows += b.count
+	}
+	return nil
+}
+
+// finish ends the clinic that was written last, if there is one.
+func (w *writer) finish(ctx context.Context) error {
+	if w.current == nil {
+		return nil
+	}
+	done := len(w.result.Clinics)
+	w.expected = w.result.Rows * w.clinics / done
+	w.progress.Total(w.expected)
+	return w.tables.makeSearchable(ctx, w.current, w.progress)
 }
 
 // free says which of the wanted clinics are not there yet.

@@ -82,13 +82,19 @@ func load(t *testing.T, tx pgx.Tx, o Options, change func(clinic int, b *batch))
 	tables, err := openTables(t.Context(), tx, expected(o, o.Clinics))
 	require.NoError(t, err)
 	for i := range o.Clinics {
-		made, err := makeClinic(l, o, i)
-		require.NoError(t, err)
-		for _, b := range made.batches() {
-			change(i, &b)
-			if err := tables.copy(t.Context(), b, silent{}); err != nil {
-				return err
+		var made *clinic
+		err := makeClinic(l, o, i, func(c *clinic, rows []batch) error {
+			made = c
+			for _, b := range rows {
+				change(i, &b)
+				if err := tables.copy(t.Context(), b, silent{}); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		require.NoError(t, tables.makeSearchable(t.Context(), made, silent{}))
 	}
