@@ -176,6 +176,15 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- Whoever changes a clinic's vocabulary does it alone until the transaction
+-- ends, and so never waits for another who waits for them. Most contacts bring
+-- no new word and take none with them.
+CREATE FUNCTION contact_search_lock(clinic uuid) RETURNS void
+LANGUAGE sql
+AS $$ SELECT pg_advisory_xact_lock(hashtextextended('contact_search_vocabulary ' || clinic, 0)) $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- Puts words into the clinic's vocabulary and holds them there until the
 -- transaction ends, so that nobody forgets them meanwhile.
 CREATE FUNCTION contact_search_learn(clinic uuid, words text[]) RETURNS void
@@ -185,26 +194,22 @@ AS $$
 DECLARE
   held integer;
 BEGIN
-  LOOP
-    WITH fresh AS (
-      INSERT INTO contact_search_vocabulary (clinic_id, word)
-      SELECT clinic, w.word FROM unnest(words) AS w (word)
-      WHERE NOT EXISTS (SELECT FROM contact_search_vocabulary v WHERE v.clinic_id = clinic AND v.word = w.word COLLATE "C")
-      ORDER BY w.word
-      ON CONFLICT DO NOTHING
-      RETURNING word)
-    INSERT INTO contact_search_misspellings (clinic_id, remainder, word)
-    SELECT clinic, r.remainder, fresh.word
-    FROM fresh, unnest(contact_search_remainders(fresh.word)) AS r (remainder)
-    ON CONFLICT DO NOTHING;
-
-    -- A word that was being forgotten may have gone between the two statements.
-    SELECT count(*) INTO held FROM (
-      SELECT FROM contact_search_vocabulary v
-      WHERE v.clinic_id = clinic AND v.word = ANY (words)
-      FOR KEY SHARE) locked;
-    EXIT WHEN held = cardinality(words);
-  END LOOP;
+  SELECT count(*) INTO held FROM (
+    SELECT FROM contact_search_vocabulary v
+    WHERE v.clinic_id = clinic AND v.word = ANY (words)
+    FOR KEY SHARE) known;
+  IF held = cardinality(words) THEN
+    RETURN;
+  END IF;
+  PERFORM contact_search_lock(clinic);
+  WITH fresh AS (
+    INSERT INTO contact_search_vocabulary (clinic_id, word)
+    SELECT clinic, w.word FROM unnest(words) AS w (word)
+    WHERE NOT EXISTS (SELECT FROM contact_search_vocabulary v WHERE v.clinic_id = clinic AND v.word = w.word COLLATE "C")
+    RETURNING word)
+  INSERT INTO contact_search_misspellings (clinic_id, remainder, word)
+  SELECT DISTINCT clinic, r.remainder, fresh.word
+  FROM fresh, unnest(contact_search_remainders(fresh.word)) AS r (remainder);
 END $$;
 -- +goose StatementEnd
 
@@ -224,13 +229,14 @@ BEGIN
   IF unused = '{}' THEN
     RETURN;
   END IF;
-  -- Whoever learns one of them now holds it: it stays.
+  PERFORM contact_search_lock(clinic);
+  -- Held by someone whose contact is not to be seen yet: it stays.
   unused := ARRAY(
     SELECT v.word FROM contact_search_vocabulary v
     WHERE v.clinic_id = clinic AND v.word = ANY (unused)
-    ORDER BY v.word FOR UPDATE SKIP LOCKED);
-  -- And whoever held one before the lock has committed: looked at once more by
-  -- a new statement, which sees it.
+    FOR UPDATE SKIP LOCKED);
+  -- And whoever held one until now has committed: looked at once more, by a new
+  -- statement, which sees it.
   WITH forgotten AS (
     DELETE FROM contact_search_vocabulary v
     WHERE v.clinic_id = clinic AND v.word = ANY (unused)
@@ -384,6 +390,7 @@ DROP TABLE contact_search;
 DROP FUNCTION contact_search_spread();
 DROP FUNCTION contact_search_forget(uuid, text[]);
 DROP FUNCTION contact_search_learn(uuid, text[]);
+DROP FUNCTION contact_search_lock(uuid);
 DROP FUNCTION contact_search_remainders(text);
 DROP FUNCTION contact_search_entries(text);
 DROP FUNCTION contact_search_line(text, text, text);

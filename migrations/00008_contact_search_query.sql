@@ -289,11 +289,13 @@ BEGIN
           CONTINUE;
         END IF;
       ELSIF step = 20 AND char_length(term) >= 2 THEN
+        -- Bounded, and by that kept to the index of the addresses.
         RETURN QUERY
         SELECT s.contact_id, this + step, s.line
-        FROM contact_search s
-        WHERE s.clinic_id = clinic AND s.email >= term AND s.email < upper_word AND s.archived = is_archived
-          AND (s.line, s.contact_id) > (from_line, from_id)
+        FROM (SELECT e.contact_id, e.line, e.archived FROM contact_search e
+              WHERE e.clinic_id = clinic AND e.email >= term AND e.email < upper_word
+              ORDER BY e.email LIMIT 5000) s
+        WHERE s.archived = is_archived AND (s.line, s.contact_id) > (from_line, from_id)
           AND s.line NOT LIKE '% ' || term || '%'
         ORDER BY s.line, s.contact_id LIMIT missing;
       ELSIF step > 30 THEN
@@ -363,6 +365,7 @@ DECLARE
   steps CONSTANT integer[] := '{500,3000}';
   -- How many of the words' contacts are looked at for matches in part.
   partial_bound CONSTANT integer := 1000;
+  literal_bound CONSTANT integer := 1500;
   most_identified CONSTANT integer := 500;
   clinic CONSTANT uuid := app_clinic();
   whole CONSTANT text := ' ' || contact_search_words_of(query) || ' ';
@@ -395,6 +398,10 @@ DECLARE
   needs text[];
   rarest text[];
   begins text[];
+  begin_exactly text[];
+  found_ids uuid[];
+  found_lines text[];
+  lines text[];
   pick integer;
   bound integer;
   fewest_missing integer;
@@ -463,6 +470,7 @@ BEGIN
     SELECT array_agg(h.id), array_agg(h.mask) INTO known_ids, known_masks
     FROM (SELECT u.id, bit_or(1 << (u.i - 1)) AS mask FROM unnest(hit_ids, hit_terms) AS u (id, i) GROUP BY u.id) h;
   END IF;
+  begin_exactly := ARRAY(SELECT ' ' || u.word || ' %' FROM unnest(words, weak) AS u (word, w) WHERE u.word <> '' AND NOT u.w);
   FOREACH bound IN ARRAY steps LOOP
     FOR i IN 1 .. k LOOP
       CONTINUE WHEN words[i] = '' OR bound > steps[1] AND counts[i] < steps[1];
@@ -471,6 +479,68 @@ BEGIN
         WHERE w.clinic_id = clinic AND w.word >= words[i] AND w.word < words[i] || chr(1114111) LIMIT bound) l));
     END LOOP;
     EXIT WHEN (SELECT min(c) FROM unnest(counts, weak) AS u (c, w) WHERE NOT w) < bound;
+
+    -- All are frequent, so contacts that have them all literally are, too. Their
+    -- ranks are 0, 1 and 2, and the words' lists stand in the order of each: the
+    -- page fills from the lists' beginnings. What a look at so many entries
+    -- cannot settle is left to the whole search below, from there on.
+    IF bound = steps[1] AND hit_ids = '{}' AND NOT EXISTS (
+      SELECT FROM unnest(words, weak) AS u (word, w)
+      WHERE NOT w AND NOT EXISTS (SELECT FROM contact_search_words s WHERE s.clinic_id = clinic AND s.word = u.word COLLATE "C"))
+    THEN
+      <<literal>>
+      FOR step IN greatest(after_rank, 0) .. 2 LOOP
+        found_ids := '{}';
+        found_lines := '{}';
+        IF step <> after_rank THEN
+          after_name := '';
+          after_id := '00000000-0000-0000-0000-000000000000';
+        END IF;
+        FOR term IN
+          SELECT '' AS word, 0 AS place WHERE step = 0
+          UNION ALL SELECT u.word, 0 FROM unnest(words, weak) AS u (word, w) WHERE step = 1 AND NOT w
+          UNION ALL SELECT words[1], p FROM generate_series(1, 2) AS p WHERE step = 2
+        LOOP
+          IF step = 0 THEN
+            SELECT array_agg(l.contact_id), array_agg(l.line) INTO ids, lines FROM (
+              SELECT s.contact_id, s.line FROM contact_search s
+              WHERE s.clinic_id = clinic AND NOT s.archived AND s.line < whole || '!'
+                AND (s.line, s.contact_id) > (greatest(after_name, whole), after_id)
+              ORDER BY s.line, s.contact_id LIMIT missing_rows) l;
+          ELSE
+            SELECT array_agg(l.contact_id), array_agg(l.line) INTO ids, lines FROM (
+              SELECT w.contact_id, w.line FROM (
+                SELECT w.contact_id, w.line FROM contact_search_words w
+                WHERE w.clinic_id = clinic AND w.word = term.word AND NOT w.archived AND w.place = term.place
+                  AND (w.line, w.contact_id) > (after_name, after_id)
+                ORDER BY w.line, w.contact_id LIMIT literal_bound) w
+              WHERE w.line LIKE ALL (exact) AND NOT starts_with(w.line || ' ', whole || ' ')
+                AND (step = 1 OR NOT w.line LIKE ANY (begin_exactly))
+              LIMIT missing_rows) l;
+            EXIT literal WHEN coalesce(cardinality(ids), 0) < missing_rows AND EXISTS (
+              SELECT FROM contact_search_words w
+              WHERE w.clinic_id = clinic AND w.word = term.word AND NOT w.archived AND w.place = term.place
+                AND (w.line, w.contact_id) > (after_name, after_id)
+              ORDER BY w.line, w.contact_id OFFSET literal_bound LIMIT 1);
+          END IF;
+          found_ids := found_ids || ids;
+          found_lines := found_lines || lines;
+        END LOOP;
+        RETURN QUERY
+        SELECT u.id, step, u.l COLLATE "C" FROM unnest(found_ids, found_lines) AS u (id, l)
+        ORDER BY u.l COLLATE "C", u.id LIMIT missing_rows;
+        GET DIAGNOSTICS got = ROW_COUNT;
+        any_found := any_found OR got > 0;
+        missing_rows := missing_rows - got;
+        IF missing_rows <= 0 THEN
+          RETURN;
+        END IF;
+        -- All of this rank are found.
+        after_rank := step;
+        after_name := chr(1114111);
+        after_id := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+      END LOOP;
+    END IF;
   END LOOP;
 
   -- Level 0: all terms, none misspelt. 1: all, some misspelt. 2 and on: 1, 2, ...
@@ -540,10 +610,8 @@ BEGIN
     FROM (
       SELECT matched.contact_id, matched.line,
         1000 * level + CASE WHEN matched.archived THEN 500 ELSE 0 END + matched.cost
-        + CASE WHEN matched.cost = 0 AND level = 0 AND (
-                 starts_with(matched.line || ' ', whole || ' ')
-                 OR strpos(matched.line || ' ', '  ') = char_length(array_to_string(words, ' ')) + 2) THEN 0
-               WHEN matched.line LIKE ANY (begins) THEN 1
+        + CASE WHEN matched.cost = 0 AND level = 0 AND starts_with(matched.line || ' ', whole || ' ') THEN 0
+               WHEN matched.line LIKE ANY (CASE WHEN matched.cost = 0 AND level = 0 THEN begin_exactly ELSE begins END) THEN 1
                ELSE 2 END AS rank
       FROM (
         SELECT DISTINCT costed.contact_id, costed.line, costed.archived,
