@@ -149,9 +149,8 @@ func TestDigest_SpellsDoublesAsRFC8785(t *testing.T) {
 
 func TestDigest_OrdersKeysAsRFC8785(t *testing.T) {
 	t.Parallel()
-	// The example of RFC 8785, section 3.2.3.
-	// Compared as texts, not as JSON: the order is what counts.
-	want := "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\u0080\":\"Control\",\"ö\":\"Latin Small Letter O With Diaeresis\","+
+	// The example of RFC 8785, section 3.2.3, compared as texts, not as JSON: the order is what counts.
+	want := "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\u0080\":\"Control\",\"ö\":\"Latin Small Letter O With Diaeresis\"," +
 		"\"€\":\"Euro Sign\",\"😀\":\"Emoji: Grinning Face\",\"\ufb33\":\"Hebrew Letter Dalet With Dagesh\"}"
 	got := records.CanonicalJSON(t, []byte(`{
 		"\u20ac": "Euro Sign", "\r": "Carriage Return", "\ufb33": "Hebrew Letter Dalet With Dagesh",
