@@ -144,7 +144,8 @@ func (s *storm) note(clinic *testkit.Clinic, rows []*seen, err error, what troub
 	// to yet is zero.
 	for _, row := range rows {
 		half := err != nil && row.ClinicID == uuid.Nil
-		if (row.ClinicID != clinic.ID && !half) || (!slices.Contains(clinic.Contacts, row.ID) && !(half && row.ID == uuid.Nil)) {
+		empty := half && row.ID == uuid.Nil
+		if (row.ClinicID != clinic.ID && !half) || (!slices.Contains(clinic.Contacts, row.ID) && !empty) {
 			s.foreign.Add(1)
 		}
 	}
