@@ -244,7 +244,7 @@ BEGIN
     RETURNING v.word)
   DELETE FROM contact_search_misspellings m
   USING forgotten, unnest(contact_search_remainders(forgotten.word)) AS r (remainder)
-  WHERE m.clinic_id = clinic AND m.remainder = r.remainder COLLATE "C" AND m.word = forgotten.word;
+  WHERE m.clinic_id = clinic AND m.remainder = r.remainder COLLATE "C" AND m.word = forgotten.word COLLATE "C";
 END $$;
 -- +goose StatementEnd
 
@@ -299,12 +299,15 @@ BEGIN
     RETURN NULL;
   END IF;
   IF TG_OP = 'UPDATE' THEN
+    -- OFFSET 0 keeps what makes an entry out of the comparison with it: not
+    -- leakproof, it would keep that from the index.
     DELETE FROM contact_search_words w
-    USING new_rows n JOIN old_rows o ON o.clinic_id = n.clinic_id AND o.contact_id = n.contact_id,
-      LATERAL contact_search_entries(o.line) e
-    WHERE (o.line, o.archived) <> (n.line, n.archived)
-      AND w.clinic_id = o.clinic_id AND w.word = e.word AND w.archived = o.archived AND w.place = e.place
-      AND w.line = o.line AND w.contact_id = o.contact_id;
+    USING (SELECT o.clinic_id, e.word, o.archived, e.place, o.line, o.contact_id
+           FROM new_rows n JOIN old_rows o ON o.clinic_id = n.clinic_id AND o.contact_id = n.contact_id,
+             LATERAL contact_search_entries(o.line) e
+           WHERE (o.line, o.archived) <> (n.line, n.archived) OFFSET 0) gone
+    WHERE (w.clinic_id, w.word, w.archived, w.place, w.line, w.contact_id)
+      = (gone.clinic_id, gone.word, gone.archived, gone.place, gone.line, gone.contact_id);
     INSERT INTO contact_search_words (clinic_id, word, archived, place, line, contact_id)
     SELECT n.clinic_id, e.word, n.archived, e.place, n.line, n.contact_id
     FROM new_rows n JOIN old_rows o ON o.clinic_id = n.clinic_id AND o.contact_id = n.contact_id,
@@ -316,9 +319,10 @@ BEGIN
     FROM new_rows n, LATERAL contact_search_entries(n.line) e;
   ELSE
     DELETE FROM contact_search_words w
-    USING old_rows o, LATERAL contact_search_entries(o.line) e
-    WHERE w.clinic_id = o.clinic_id AND w.word = e.word AND w.archived = o.archived AND w.place = e.place
-      AND w.line = o.line AND w.contact_id = o.contact_id;
+    USING (SELECT o.clinic_id, e.word, o.archived, e.place, o.line, o.contact_id
+           FROM old_rows o, LATERAL contact_search_entries(o.line) e OFFSET 0) gone
+    WHERE (w.clinic_id, w.word, w.archived, w.place, w.line, w.contact_id)
+      = (gone.clinic_id, gone.word, gone.archived, gone.place, gone.line, gone.contact_id);
   END IF;
 
   IF TG_OP <> 'DELETE' THEN
