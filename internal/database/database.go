@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
@@ -69,7 +67,10 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 	})
 	settings.ConnConfig.ConnectTimeout = 5 * time.Second
 	settings.ConnConfig.Tracer = statementCounter{}
-	settings.ConnConfig.BuildContextWatcherHandler = cancelRequest
+	// BuildContextWatcherHandler stays pgx's own: where a request has gone, its
+	// statement is cancelled and the connection thrown away. The handler that
+	// keeps the connection holds it for 100 ms and may cancel the next request's
+	// statement instead; under a storm of cancels it was slower, too.
 	settings.PrepareConn = put
 
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
@@ -109,14 +110,6 @@ func openGORM(pool *pgxpool.Pool, put prepare) (*gorm.DB, error) {
 		return nil, fmt.Errorf("install the tenant plugin: %w", err)
 	}
 	return orm, nil
-}
-
-// cancelRequest asks Postgres to stop a statement whose request has gone; by
-// default pgx would throw the connection away.
-func cancelRequest(conn *pgconn.PgConn) ctxwatch.Handler {
-	return &pgconn.CancelRequestContextWatcherHandler{
-		Conn: conn, CancelRequestDelay: 0, DeadlineDelay: 2 * time.Second,
-	}
 }
 
 // Ping tells whether Postgres answers.
