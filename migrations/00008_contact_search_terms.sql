@@ -98,7 +98,8 @@ END $$;
 -- +goose StatementBegin
 -- What a text asks for, as at most eight terms. word is looked for in the
 -- names, digits among phones and CPFs, address as the beginning of an e-mail's
--- address. weak: a particle at the end of the text, which is only checked.
+-- address. weak: a particle or one or two letters at the end of the text. They
+-- may become any word yet, so contacts are not looked up by them, only checked.
 CREATE FUNCTION contact_search_terms(query text)
 RETURNS TABLE (word text, digits text, address text, weak boolean)
 LANGUAGE plpgsql IMMUTABLE
@@ -144,7 +145,7 @@ BEGIN
     weak := words[i] = ANY (particles);
     CONTINUE WHEN weak AND i < n;
     EXIT WHEN kept = most;
-    weak := weak AND kept > 0;
+    weak := kept > 0 AND (weak OR char_length(words[i]) BETWEEN 1 AND 2 AND numbers[i] = '');
     kept := kept + 1;
     word := words[i] COLLATE "C"; digits := numbers[i]; address := addresses[i];
     RETURN NEXT;

@@ -33,9 +33,9 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off S
 AS $$
 DECLARE
   -- A list longer than a step is counted further only if all are.
-  steps CONSTANT integer[] := '{500,3000}';
+  steps CONSTANT integer[] := '{500,1500}';
   -- How many of the words' contacts are looked at for matches in part.
-  partial_bound CONSTANT integer := 1000;
+  partial_bound CONSTANT integer := 600;
   literal_bound CONSTANT integer := 1500;
   most_identified CONSTANT integer := 500;
   clinic CONSTANT uuid := app_clinic();
@@ -134,8 +134,8 @@ BEGIN
       hit_ids := hit_ids || ids;
       hit_terms := hit_terms || array_fill(i, ARRAY[cardinality(ids)]);
     END IF;
-    exact[i] := '% ' || nullif(words[i], '') || ' %';
     prefix[i] := '% ' || nullif(words[i], '') || '%';
+    exact[i] := CASE WHEN weak[i] THEN prefix[i] ELSE '% ' || nullif(words[i], '') || ' %' END;
   END LOOP;
   IF hit_ids <> '{}' THEN
     SELECT array_agg(h.id), array_agg(h.mask) INTO known_ids, known_masks
