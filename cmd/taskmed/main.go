@@ -28,6 +28,7 @@ type commands struct {
 	Seed    seedCommand    `cmd:"" help:"Fill clinics with plausible data, the same for the same numbers."`
 	Token   tokenCommand   `cmd:"" help:"Print a token for a member of a clinic, signed by the development key."`
 	Key     keyCommand     `cmd:"" help:"Make or revoke a partner's key."`
+	Load    loadCommand    `cmd:"" help:"Play a clinic's day against a running server, and check every answer."`
 }
 
 // streams are where a command writes: out is its result, err is for a person.
