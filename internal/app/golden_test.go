@@ -11,9 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/testkit/api"
+	"github.com/taskmed/taskmed/models"
 )
 
 var update = flag.Bool("update", false, "write the golden answers anew") //nolint:gochecknoglobals // a test flag
@@ -24,6 +27,7 @@ var update = flag.Bool("update", false, "write the golden answers anew") //nolin
 func TestQueries(t *testing.T) {
 	t.Parallel()
 	world := newSeeded(t)
+	values := map[string]string{"patient": busiestPatient(t, world), "cursor": contactCursor(t, world)}
 	queries, err := filepath.Glob("testdata/*.graphql")
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(queries), 10)
@@ -32,12 +36,34 @@ func TestQueries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			query, variables := readQuery(t, name)
+			for name, value := range values {
+				variables = bytes.ReplaceAll(variables, []byte("{{"+name+"}}"), []byte(value))
+			}
 			role, named := strings.CutPrefix(strings.SplitN(query, "\n", 2)[0], "# as ")
 			require.True(t, named, "the first line says as whom the query runs")
 			answer := world.as(t, world.aurora, strings.TrimSpace(role)).Do(t, query, variables)
 			compareGolden(t, strings.TrimSuffix(file, ".graphql")+".golden.json", answer)
 		})
 	}
+}
+
+// busiestPatient is the contact with the most medical records.
+func busiestPatient(t *testing.T, world *seeded) string {
+	t.Helper()
+	patients := rows(t, world, `SELECT contact_id FROM medical_records WHERE clinic_id = $1
+		GROUP BY contact_id ORDER BY count(*) DESC, contact_id LIMIT 1`, pgx.RowTo[uuid.UUID], world.aurora.ID)
+	require.Len(t, patients, 1)
+	return models.KindContact.Global(patients[0])
+}
+
+// contactCursor is a cursor of the contacts by name.
+func contactCursor(t *testing.T, world *seeded) string {
+	t.Helper()
+	var answer struct {
+		Contacts struct{ PageInfo struct{ EndCursor string } }
+	}
+	world.as(t, world.aurora, "owner").Must(t, `{ contacts(first: 1) { pageInfo { endCursor } } }`, nil, &answer)
+	return answer.Contacts.PageInfo.EndCursor
 }
 
 // readQuery reads a query of testdata and the variables beside it, if any.
