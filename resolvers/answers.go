@@ -16,8 +16,7 @@ import (
 // mistakes splits a use case's error: what the user can mend is part of the
 // payload, everything else is the field's error.
 func mistakes(err error) ([]*models.UserError, error) {
-	var invalid models.Invalid
-	if errors.As(err, &invalid) {
+	if invalid, refused := errors.AsType[models.Invalid](err); refused {
 		return invalid, nil
 	}
 	return []*models.UserError{}, err

@@ -38,7 +38,7 @@ func (c *loadCommand) Run(ctx context.Context, to streams) error {
 	options := load.Options{
 		URLs: c.URL, Clients: c.Clients, Rate: c.Rate, Duration: c.Duration, Seed: c.Seed,
 		Progress: func(done, due int, left time.Duration) {
-			fmt.Fprintf(to.err, "%d of %d requests, %s left\n", done, due, left.Round(time.Second))
+			_, _ = fmt.Fprintf(to.err, "%d of %d requests, %s left\n", done, due, left.Round(time.Second))
 		},
 	}
 	if len(options.URLs) == 0 {

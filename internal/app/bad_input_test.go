@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -47,16 +48,12 @@ func TestBadInput_IsToldAndNothingIsWritten(t *testing.T) {
 
 	booking := func(changes map[string]any) map[string]any {
 		input := map[string]any{"contactId": contact, "practitionerId": practitioner, "serviceId": service, "startsAt": "2026-03-03T15:00:00Z"}
-		for name, value := range changes {
-			input[name] = value
-		}
+		maps.Copy(input, changes)
 		return map[string]any{"input": input}
 	}
 	named := func(changes map[string]any) map[string]any {
 		input := map[string]any{"name": "Ana Souza"}
-		for name, value := range changes {
-			input[name] = value
-		}
+		maps.Copy(input, changes)
 		return map[string]any{"input": input}
 	}
 	const gone = "" // null, without an error

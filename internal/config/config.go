@@ -65,8 +65,7 @@ func Development(databaseURL, secret string) (Config, error) {
 }
 
 func faults(err error) []error {
-	var all env.AggregateError
-	if errors.As(err, &all) {
+	if all, several := errors.AsType[env.AggregateError](err); several {
 		return all.Errors
 	}
 	return []error{err}
@@ -124,9 +123,8 @@ func (c Config) SecretBytes() ([]byte, error) {
 // Help lists every variable with its default and meaning, one per line.
 func Help() string {
 	var text strings.Builder
-	fields := reflect.TypeFor[Config]()
-	for i := range fields.NumField() {
-		tag := fields.Field(i).Tag
+	for field := range reflect.TypeFor[Config]().Fields() {
+		tag := field.Tag
 		fmt.Fprintf(&text, "  %-36s %s", tag.Get("env"), tag.Get("help"))
 		if value := tag.Get("envDefault"); value != "" {
 			fmt.Fprintf(&text, " [%s]", value)

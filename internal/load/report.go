@@ -1,8 +1,10 @@
 package load
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -145,26 +147,28 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // Write prints the report for a person.
 func (r *Report) Write(to io.Writer) error {
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\trequests\terrors\taverage\tp50\tp95\tp99\tmax\t")
-	names := make([]string, 0, len(r.Scenarios))
-	for name := range r.Scenarios {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	// A buffer takes every write; what can fail is handing it on.
+	var text bytes.Buffer
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
+	say := func(format string, values ...any) { _, _ = fmt.Fprintf(table, format, values...) }
+	say("\trequests\terrors\taverage\tp50\tp95\tp99\tmax\t\n")
 	line := func(name string, requests, errors int, l Latency) {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%.2f ms\t%.2f ms\t%.2f ms\t%.2f ms\t%.2f ms\t\n",
+		say("%s\t%d\t%d\t%.2f ms\t%.2f ms\t%.2f ms\t%.2f ms\t%.2f ms\t\n",
 			name, requests, errors, l.Average, l.P50, l.P95, l.P99, l.Max)
 	}
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(r.Scenarios)) {
 		line(name, r.Scenarios[name].Requests, r.Scenarios[name].Errors, r.Scenarios[name].Latency)
 	}
 	line("all", r.Requests, r.Errors, r.Latency)
-	fmt.Fprintf(table, "\n%.1f requests/s over %.1f s; %d refused with userErrors\n", r.Rate, r.Seconds, r.Refused)
-	fmt.Fprintf(table, "cache: %d of %d cacheable reads hit (%.1f %%)\n", r.Hits, r.Reads, 100*r.HitRate)
-	fmt.Fprintf(table, "checked: %d entities in %d answers; %d stale, %d foreign ids\n", r.Checked, r.CheckedReads, r.Stale, r.Foreign)
+	say("\n%.1f requests/s over %.1f s; %d refused with userErrors\n", r.Rate, r.Seconds, r.Refused)
+	say("cache: %d of %d cacheable reads hit (%.1f %%)\n", r.Hits, r.Reads, 100*r.HitRate)
+	say("checked: %d entities in %d answers; %d stale, %d foreign ids\n", r.Checked, r.CheckedReads, r.Stale, r.Foreign)
 	if len(r.Failures) > 0 {
-		fmt.Fprintf(table, "errors: %s\n", strings.Join(r.Failures, "\n        "))
+		say("errors: %s\n", strings.Join(r.Failures, "\n        "))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := text.WriteTo(to)
+	return err
 }
