@@ -162,7 +162,7 @@ func prepareDatabase(ctx context.Context, ownerURL string, s streams) error {
 	if _, err := migrateToNewest(ctx, ownerURL); err != nil {
 		return err
 	}
-	options := seed.Demo(time.Now())
+	options := seed.Demo(seed.Today(time.Now()))
 	options.SkipExisting = true
 	result, err := seed.Run(ctx, ownerURL, options, seed.NewProgress(s.err, isTerminal(s.err)))
 	if err != nil {
