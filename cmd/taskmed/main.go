@@ -22,13 +22,14 @@ func main() {
 
 // commands is the command line, as `taskmed --help` shows it.
 type commands struct {
-	Dev     devCommand     `cmd:"" help:"Run everything on this machine: a private Postgres and Redis, two demo clinics, the API and its playground."`
-	Serve   serveCommand   `cmd:"" help:"Serve the API, configured by the environment."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up, take it down, or show where it is."`
-	Seed    seedCommand    `cmd:"" help:"Fill clinics with plausible data, the same for the same numbers."`
-	Token   tokenCommand   `cmd:"" help:"Print a token for a member of a clinic, signed by the development key."`
-	Key     keyCommand     `cmd:"" help:"Make or revoke a partner's key."`
-	Load    loadCommand    `cmd:"" help:"Play a clinic's day against a running server, and check every answer."`
+	Dev        devCommand        `cmd:"" help:"Run everything on this machine: a private Postgres and Redis, two demo clinics, the API and its playground."`
+	Serve      serveCommand      `cmd:"" help:"Serve the API, configured by the environment."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the database's schema up, take it down, or show where it is."`
+	Seed       seedCommand       `cmd:"" help:"Fill clinics with plausible data, the same for the same numbers."`
+	Token      tokenCommand      `cmd:"" help:"Print a token for a member of a clinic, signed by the development key."`
+	Key        keyCommand        `cmd:"" help:"Make or revoke a partner's key."`
+	Operations operationsCommand `cmd:"" help:"Publish, list and retire the operations of front ends."`
+	Load       loadCommand       `cmd:"" help:"Play a clinic's day against a running server, and check every answer."`
 }
 
 // streams are where a command writes: out is its result, err is for a person.

@@ -20,7 +20,7 @@ import (
 // the version that audit/package-lock.json has, against the real schema.
 func TestAudit_OfGraphQLOverHTTP(t *testing.T) {
 	t.Parallel()
-	installAudit(t)
+	installModules(t, "audit")
 	server := httptest.NewServer(newFixture(t, nil).server.Public())
 	defer server.Close()
 
@@ -45,12 +45,13 @@ func TestAudit_OfGraphQLOverHTTP(t *testing.T) {
 	assert.Equal(t, 61, ok)
 }
 
-// installAudit fetches the audit unless what is there is what the lock file says.
-func installAudit(t *testing.T) {
+// installModules fetches a folder's npm packages unless what is there is what
+// its lock file says.
+func installModules(t *testing.T, folder string) {
 	t.Helper()
-	wanted, err := os.Stat(filepath.Join("audit", "package-lock.json"))
+	wanted, err := os.Stat(filepath.Join(folder, "package-lock.json"))
 	require.NoError(t, err)
-	installed, err := os.Stat(filepath.Join("audit", "node_modules", ".package-lock.json"))
+	installed, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json"))
 	if err == nil && !installed.ModTime().Before(wanted.ModTime()) {
 		return
 	}
@@ -58,7 +59,7 @@ func installAudit(t *testing.T) {
 		require.NoError(t, err)
 	}
 	install := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund")
-	install.Dir = "audit"
+	install.Dir = folder
 	out, err := install.CombinedOutput()
 	require.NoError(t, err, string(out))
 }

@@ -26,6 +26,15 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, r *http.Request) (*tenant.Scope, error)
 }
 
+// Documents knows GraphQL documents by a shorter name. Its errors are *models.Error.
+type Documents interface {
+	// Resolve gives the text to run for a name, a text, or both; one of them may be "".
+	Resolve(ctx context.Context, id, text string) (string, error)
+	// Admitted is told of a text that came with a name and of which an operation
+	// is valid and may run. Only then may the text be found by its name.
+	Admitted(ctx context.Context, id, text string)
+}
+
 // Config is what a Server is made of.
 type Config struct {
 	// Schema is the generated executable schema. Required, as are Auth and Log.
@@ -41,6 +50,8 @@ type Config struct {
 	// OperationParameterMutator, OperationContextMutator, OperationInterceptor,
 	// ResponseInterceptor, RootFieldInterceptor and FieldInterceptor.
 	Extensions []graphql.HandlerExtension
+	// Documents knows documents by their hash or id; nil where only texts are taken.
+	Documents Documents
 	// Playground answers everything on the public listener that is not the API; may be nil.
 	Playground http.Handler
 	// Origins are other sites whose pages may call the API, as "https://app.example.com".

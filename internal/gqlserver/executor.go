@@ -22,6 +22,7 @@ type executor struct {
 	*gqlexecutor.Executor
 
 	checker         *operation.Checker
+	documents       Documents
 	presenter       *presenter
 	noIntrospection bool
 	textLimit       int
@@ -36,7 +37,7 @@ var _ graphql.GraphExecutor = (*executor)(nil)
 
 func newExecutor(config Config, checker *operation.Checker, p *presenter) (*executor, error) {
 	e := &executor{
-		Executor: gqlexecutor.New(config.Schema), checker: checker, presenter: p,
+		Executor: gqlexecutor.New(config.Schema), checker: checker, presenter: p, documents: config.Documents,
 		noIntrospection: config.Operations.NoIntrospection,
 		textLimit:       config.Operations.WithDefaults().TextBytes,
 		fieldMiddleware: func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
@@ -130,6 +131,10 @@ func (e *executor) CreateOperationContext(ctx context.Context, params *graphql.R
 			return op, gqlerror.List{err}
 		}
 	}
+	id, fault := e.resolve(ctx, params)
+	if fault != nil {
+		return op, gqlerror.List{fault}
+	}
 	op.RawQuery, op.OperationName = params.Query, params.OperationName
 	op.Extensions, op.Headers = params.Extensions, params.Headers
 
@@ -140,6 +145,9 @@ func (e *executor) CreateOperationContext(ctx context.Context, params *graphql.R
 		if err := mutator.MutateOperationContext(ctx, op); err != nil {
 			return op, gqlerror.List{err}
 		}
+	}
+	if id != "" {
+		e.documents.Admitted(ctx, id, params.Query)
 	}
 	return op, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	}
 	s.origins.allow(w, r)
 	media, acceptable := negotiate(r.Header)
-	if r.Method == http.MethodGet && acceptsHTML(r.Header) && !r.URL.Query().Has("query") {
+	if r.Method == http.MethodGet && acceptsHTML(r.Header) && !asks(r.URL.Query()) {
 		http.Redirect(w, r, "/", http.StatusSeeOther) // Someone opened the API's address in a browser.
 		return
 	}
@@ -60,6 +61,11 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	}
 	params.Headers = r.Header
 	s.run(tenant.With(ctx, scope), w, r, media, scope, params, started)
+}
+
+// asks tells a request from an address that somebody typed.
+func asks(query url.Values) bool {
+	return query.Has("query") || query.Has("documentId") || query.Has("extensions")
 }
 
 func (s *Server) refuseEarly(w http.ResponseWriter, r *http.Request, acceptable bool) *refusal {

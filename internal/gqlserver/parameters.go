@@ -100,6 +100,7 @@ func (s *Server) parseBody(body []byte) (*graphql.RawParams, *refusal) {
 	}
 	var parts struct {
 		Query         json.RawMessage `json:"query"`
+		DocumentID    json.RawMessage `json:"documentId"`
 		OperationName json.RawMessage `json:"operationName"`
 		Variables     json.RawMessage `json:"variables"`
 		Extensions    json.RawMessage `json:"extensions"`
@@ -112,11 +113,15 @@ func (s *Server) parseBody(body []byte) (*graphql.RawParams, *refusal) {
 	if len(parts.Query) > 2*s.executor.textLimit {
 		return nil, &refusal{http.StatusRequestEntityTooLarge, operation.ParseFailed, "the document is too long: send long values as variables"}
 	}
+	var documentID string
 	for _, part := range []struct {
 		name string
 		raw  json.RawMessage
 		into *string
-	}{{"query", parts.Query, &params.Query}, {"operationName", parts.OperationName, &params.OperationName}} {
+	}{
+		{"query", parts.Query, &params.Query}, {"operationName", parts.OperationName, &params.OperationName},
+		{"documentId", parts.DocumentID, &documentID},
+	} {
 		if len(part.raw) > 0 && json.Unmarshal(part.raw, part.into) != nil {
 			return nil, badRequest(part.name + " must be a string")
 		}
@@ -130,7 +135,7 @@ func (s *Server) parseBody(body []byte) (*graphql.RawParams, *refusal) {
 			return nil, badRequest(part.name + " must be an object")
 		}
 	}
-	return s.complete(params)
+	return s.complete(params, documentID)
 }
 
 // parseURL reads the parameters of a GET.
@@ -139,7 +144,7 @@ func (s *Server) parseURL(rawQuery string) (*graphql.RawParams, *refusal) {
 	if err != nil {
 		return nil, badRequest("the URL's query cannot be parsed")
 	}
-	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+	for _, name := range []string{"query", "documentId", "operationName", "variables", "extensions"} {
 		if len(values[name]) > 1 {
 			return nil, badRequest(name + " is given twice")
 		}
@@ -154,13 +159,19 @@ func (s *Server) parseURL(rawQuery string) (*graphql.RawParams, *refusal) {
 	if text := values.Get("extensions"); text != "" && decode(strings.NewReader(text), &params.Extensions) != nil {
 		return nil, badRequest("extensions must be an object")
 	}
-	return s.complete(params)
+	return s.complete(params, values.Get("documentId"))
 }
 
-// complete refuses a request without a document, unless an extension may know
-// it by something else that was sent, such as its hash.
-func (s *Server) complete(params *graphql.RawParams) (*graphql.RawParams, *refusal) {
-	if strings.TrimSpace(params.Query) == "" && (len(params.Extensions) == 0 || len(s.executor.parameterMutators) == 0) {
+// complete refuses a request without a document, unless it says by a name or,
+// to an extension, in another way which one it means.
+func (s *Server) complete(params *graphql.RawParams, documentID string) (*graphql.RawParams, *refusal) {
+	if !nameDocument(params, documentID) {
+		return nil, badRequest("give documentId or extensions.persistedQuery, not both")
+	}
+	if strings.TrimSpace(params.Query) != "" || params.Extensions[persistedQuery] != nil {
+		return params, nil
+	}
+	if len(params.Extensions) == 0 || len(s.executor.parameterMutators) == 0 {
 		return nil, badRequest("query must be given")
 	}
 	return params, nil
