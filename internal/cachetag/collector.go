@@ -22,6 +22,7 @@ type Collector struct {
 	known     map[string]struct{}
 	reason    string
 	until     time.Time
+	notes     map[string]any
 }
 
 type collectorKey struct{}
@@ -136,4 +137,30 @@ func (c *Collector) Until() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.until
+}
+
+// Remember gives what make gave for the key while this answer was computed: what
+// several reads must find out to know what they depend on. Without a Collector
+// nothing is remembered.
+func Remember[T any](ctx context.Context, key string, make func() (T, error)) (T, error) {
+	c := from(ctx)
+	if c == nil {
+		return make()
+	}
+	c.mu.Lock()
+	known, ok := c.notes[key].(T)
+	c.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	made, err := make()
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.notes == nil {
+			c.notes = map[string]any{}
+		}
+		c.notes[key] = made
+	}
+	return made, err
 }

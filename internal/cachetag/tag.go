@@ -50,7 +50,9 @@ func OnPractitionerDay(practitioner uuid.UUID, day string) Tag {
 }
 
 // Day spells an instant's day in a zone, as OnDay wants it.
-func Day(instant time.Time, zone *time.Location) string { return instant.In(zone).Format(time.DateOnly) }
+func Day(instant time.Time, zone *time.Location) string {
+	return instant.In(zone).Format(time.DateOnly)
+}
 
 // Outcome is how a transaction ended whose tags were raised.
 type Outcome int

@@ -28,6 +28,9 @@ type Config struct {
 	AcquireTimeout time.Duration
 	// StatementTimeout bounds one statement; 0 is 10 seconds.
 	StatementTimeout time.Duration
+	// Coherence is told what transactions change; without one Postgres notifies
+	// whoever listens.
+	Coherence Coherence
 }
 
 // DB is the pool that all clinics share.
@@ -35,6 +38,7 @@ type DB struct {
 	pool           *pgxpool.Pool
 	orm            *gorm.DB
 	acquireTimeout time.Duration
+	coherence      Coherence
 }
 
 // Open makes the pool. It does not connect; Ping does.
@@ -82,7 +86,9 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &DB{pool: pool, orm: orm, acquireTimeout: orDefault(config.AcquireTimeout, time.Second)}, nil
+	return &DB{
+		pool: pool, orm: orm, acquireTimeout: orDefault(config.AcquireTimeout, time.Second), coherence: config.Coherence,
+	}, nil
 }
 
 func openGORM(pool *pgxpool.Pool, put prepare) (*gorm.DB, error) {

@@ -9,16 +9,19 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
 
 // Rows runs one reading statement for the context's clinic and scans each row
 // into a T by its columns' names. Columns of T that were not selected stay zero.
+// What the rows depend on is declared by Depends.
 func Rows[T any](ctx context.Context, db *DB, sql string, args ...any) ([]*T, error) {
 	if _, err := tenant.From(ctx); err != nil {
 		return nil, err
 	}
+	failClosed(ctx)
 	return collect(ctx, db, pgx.RowToAddrOfStructByNameLax[T], sql, args)
 }
 
@@ -29,6 +32,7 @@ func Value[T any](ctx context.Context, db *DB, sql string, args ...any) (T, erro
 	if _, err := tenant.From(ctx); err != nil {
 		return none, err
 	}
+	failClosed(ctx)
 	values, err := collect(ctx, db, pgx.RowTo[T], sql, args)
 	if err != nil {
 		return none, err
@@ -45,6 +49,8 @@ func Lookup[T any](ctx context.Context, db *DB, sql string, args ...any) ([]*T, 
 	if _, err := tenant.From(ctx); err == nil {
 		return nil, errors.New("database: a look-up without a clinic was given a scope")
 	}
+	// Tags are a clinic's; nobody would say when another clinic's row changes.
+	cachetag.Poison(ctx, "reads across clinics")
 	return collect(ctx, db, pgx.RowToAddrOfStructByNameLax[T], sql, args)
 }
 
@@ -63,9 +69,10 @@ func collect[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql stri
 }
 
 // ByID reads rows of a tenant table by their ids, in one statement; ids that
-// the clinic has not are not in the map.
+// the clinic has not are not in the map. It depends on those, too: they may come
+// to be.
 func ByID[T any](
-	ctx context.Context, db *DB, table string, columns []string, idOf func(*T) uuid.UUID, ids []uuid.UUID,
+	ctx context.Context, db *DB, kind models.Kind, table string, columns []string, idOf func(*T) uuid.UUID, ids []uuid.UUID,
 ) (map[uuid.UUID]*T, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
@@ -74,7 +81,7 @@ func ByID[T any](
 	if len(ids) == 0 {
 		return map[uuid.UUID]*T{}, nil
 	}
-	rows, err := Rows[T](ctx, db,
+	rows, err := Rows[T](Depends(ctx, Entities(ctx, kind, ids)...), db,
 		fmt.Sprintf("SELECT %s FROM %s WHERE clinic_id = $1 AND id = ANY($2)", strings.Join(columns, ", "), table),
 		scope.ClinicID, ids)
 	if err != nil {

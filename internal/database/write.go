@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -34,6 +35,7 @@ func (db *DB) InTenant(ctx context.Context, work func(tx *gorm.DB) error) error 
 	if _, err := tenant.From(ctx); err != nil {
 		return err
 	}
+	cachetag.Poison(ctx, "writes")
 	var err error
 	for attempt := range attempts {
 		if attempt > 0 {
@@ -53,18 +55,37 @@ func (db *DB) InTenant(ctx context.Context, work func(tx *gorm.DB) error) error 
 
 func (db *DB) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
 	worked := false
-	err := db.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	outcome := cachetag.RolledBack
+	var told raised
+	// Also when work panics: what was raised must be settled.
+	defer func() { told.ended(ctx, db.coherence, outcome) }()
+	err := db.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
+		if db.coherence != nil {
+			if err := collectTags(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if err := work(tx); err != nil {
 			return err
 		}
 		if ctx.Value(dryRunKey{}) != nil {
 			return errDryRun
 		}
+		if db.coherence != nil {
+			if told, err = db.raise(ctx, tx); err != nil {
+				return err
+			}
+		}
 		worked = true
 		return nil
 	})
+	if err == nil {
+		outcome = cachetag.Committed
+		return nil
+	}
 	var refused *pgconn.PgError
-	if err != nil && worked && !errors.As(err, &refused) {
+	if worked && !errors.As(err, &refused) {
+		outcome = cachetag.Unknown
 		return &models.Error{
 			Code:    models.OutcomeUnknown,
 			Message: "the connection was lost while the change was being saved: look whether it was before you try again",

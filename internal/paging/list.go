@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
@@ -32,6 +33,11 @@ type Order[T any] struct {
 // List is a query for pages of T out of one tenant table.
 type List[T any] struct {
 	Table string
+	// Kind is what the items are, and Depends what it depends on which items there
+	// are and in which order; without either, an answer with the list is not kept
+	// in caches. The items themselves are added.
+	Kind    models.Kind
+	Depends []cachetag.Tag
 	// Columns are read; the order's column and the id are added.
 	Columns []string
 	Order   Order[T]
@@ -93,14 +99,16 @@ func (l *List[T]) Page(ctx context.Context, db *database.DB, cursors *Cursors) (
 	if err := l.seek(scope.ClinicID, cursors, w); err != nil {
 		return nil, err
 	}
-	rows, err := database.Rows[T](ctx, db,
+	reading := l.reading(ctx)
+	rows, err := database.Rows[T](reading, db,
 		"SELECT "+l.columns()+from+strings.Join(l.conditions, " AND ")+l.orderAndLimit(w), l.args...)
 	if err != nil {
 		return nil, err
 	}
+	l.dependOn(ctx, rows)
 	page := assemble(rows, w, l.cursor(scope.ClinicID, cursors))
 	if l.Count {
-		page.Total, err = database.Value[int](ctx, db, counted, countArgs...)
+		page.Total, err = database.Value[int](reading, db, counted, countArgs...)
 		if err != nil {
 			return nil, err
 		}
@@ -137,13 +145,15 @@ func (l *List[T]) PagePerParent(
 		return nil, err
 	}
 	l.Columns = append(l.Columns, parentColumn)
-	rows, err := database.Rows[T](ctx, db,
+	reading := l.reading(ctx)
+	rows, err := database.Rows[T](reading, db,
 		"SELECT child.* FROM unnest("+ids+"::uuid[]) AS parent(id) CROSS JOIN LATERAL (SELECT "+l.columns()+
 			" FROM "+l.Table+" WHERE "+strings.Join(l.conditions, " AND ")+" AND "+parentColumn+" = parent.id"+
 			l.orderAndLimit(w)+") AS child", l.args...)
 	if err != nil {
 		return nil, err
 	}
+	l.dependOn(ctx, rows)
 	perParent := make(map[uuid.UUID][]*T, len(parents))
 	for _, row := range rows {
 		parent := parentOf(row)
@@ -154,9 +164,26 @@ func (l *List[T]) PagePerParent(
 		pages[parent] = assemble(perParent[parent], w, l.cursor(scope.ClinicID, cursors))
 	}
 	if l.Count {
-		return pages, countPerParent(ctx, db, pages, counted, countArgs)
+		return pages, countPerParent(reading, db, pages, counted, countArgs)
 	}
 	return pages, nil
+}
+
+// reading is the context of the list's statements.
+func (l *List[T]) reading(ctx context.Context) context.Context {
+	if l.Kind == "" {
+		return ctx
+	}
+	return database.Depends(ctx, l.Depends...)
+}
+
+func (l *List[T]) dependOn(ctx context.Context, rows []*T) {
+	if l.Kind == "" || !cachetag.Collecting(ctx) {
+		return
+	}
+	for _, row := range rows {
+		cachetag.Add(ctx, cachetag.Entity(l.Kind, l.Order.ID(row)))
+	}
 }
 
 type parentTotal struct {

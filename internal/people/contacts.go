@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/selection"
@@ -24,8 +25,11 @@ type ContactQuery struct {
 // Contacts reads a page of contacts, by name unless told otherwise.
 func (d *Directory) Contacts(ctx context.Context, query ContactQuery, sel selection.Set) (*paging.Page[models.Contact], error) {
 	list := paging.List[models.Contact]{
-		Table: "contacts", Columns: contactColumns(sel), Request: query.Request, Count: query.Count,
-		Order: contactOrder(query.Order),
+		Table: "contacts", Kind: models.KindContact, Columns: contactColumns(sel), Request: query.Request, Count: query.Count,
+		Order: contactOrder(query.Order), Depends: []cachetag.Tag{cachetag.Of("contact/list")},
+	}
+	if list.Order.Column == "updated_at" {
+		list.Depends = append(list.Depends, cachetag.Of("contact/updated"))
 	}
 	if filter := query.Filter; filter != nil {
 		if filter.Status != nil {
@@ -63,7 +67,7 @@ func (d *Directory) Contacts(ctx context.Context, query ContactQuery, sel select
 
 // ContactsByID reads contacts by their ids; the unknown are left out.
 func (d *Directory) ContactsByID(ctx context.Context, ids []uuid.UUID, sel selection.Set) (map[uuid.UUID]*models.Contact, error) {
-	return database.ByID(ctx, d.db, "contacts", contactColumns(sel), contactID, ids)
+	return database.ByID(ctx, d.db, models.KindContact, "contacts", contactColumns(sel), contactID, ids)
 }
 
 func contactID(c *models.Contact) uuid.UUID { return c.ID }

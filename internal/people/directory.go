@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/selection"
@@ -33,7 +34,7 @@ func (d *Directory) Clinic(ctx context.Context) (*models.Clinic, error) {
 	if err != nil {
 		return nil, err
 	}
-	clinics, err := database.Rows[models.Clinic](ctx, d.db,
+	clinics, err := database.Rows[models.Clinic](database.Depends(ctx, cachetag.Entity(models.KindClinic, scope.ClinicID)), d.db,
 		"SELECT id, name, slug, time_zone, currency, version, created_at, updated_at FROM clinics WHERE id = $1", scope.ClinicID)
 	if err != nil {
 		return nil, err
@@ -55,7 +56,8 @@ type PractitionerQuery struct {
 // Practitioners reads a page of practitioners by name.
 func (d *Directory) Practitioners(ctx context.Context, query PractitionerQuery, sel selection.Set) (*paging.Page[models.Practitioner], error) {
 	list := paging.List[models.Practitioner]{
-		Table: "practitioners", Columns: practitionerColumns(sel), Request: query.Request, Count: query.Count,
+		Table: "practitioners", Kind: models.KindPractitioner, Depends: []cachetag.Tag{cachetag.Of("practitioner/list")},
+		Columns: practitionerColumns(sel), Request: query.Request, Count: query.Count,
 		Order: paging.Order[models.Practitioner]{
 			Name: "practitioners/name", Column: "name_key", Type: "text",
 			Key: func(p *models.Practitioner) string { return p.NameKey },
@@ -70,7 +72,7 @@ func (d *Directory) Practitioners(ctx context.Context, query PractitionerQuery, 
 
 // PractitionersByID reads practitioners by their ids; the unknown are left out.
 func (d *Directory) PractitionersByID(ctx context.Context, ids []uuid.UUID, sel selection.Set) (map[uuid.UUID]*models.Practitioner, error) {
-	return database.ByID(ctx, d.db, "practitioners", practitionerColumns(sel), practitionerID, ids)
+	return database.ByID(ctx, d.db, models.KindPractitioner, "practitioners", practitionerColumns(sel), practitionerID, ids)
 }
 
 // ServiceQuery says which services are wanted.
@@ -84,7 +86,8 @@ type ServiceQuery struct {
 // Services reads a page of services by name.
 func (d *Directory) Services(ctx context.Context, query ServiceQuery, sel selection.Set) (*paging.Page[models.Service], error) {
 	list := paging.List[models.Service]{
-		Table: "services", Columns: serviceColumns(sel), Request: query.Request, Count: query.Count,
+		Table: "services", Kind: models.KindService, Depends: []cachetag.Tag{cachetag.Of("service/list")},
+		Columns: serviceColumns(sel), Request: query.Request, Count: query.Count,
 		Order: paging.Order[models.Service]{
 			Name: "services/name", Column: "name_key", Type: "text",
 			Key: func(s *models.Service) string { return s.NameKey },
@@ -99,7 +102,7 @@ func (d *Directory) Services(ctx context.Context, query ServiceQuery, sel select
 
 // ServicesByID reads services by their ids; the unknown are left out.
 func (d *Directory) ServicesByID(ctx context.Context, ids []uuid.UUID, sel selection.Set) (map[uuid.UUID]*models.Service, error) {
-	return database.ByID(ctx, d.db, "services", serviceColumns(sel), serviceID, ids)
+	return database.ByID(ctx, d.db, models.KindService, "services", serviceColumns(sel), serviceID, ids)
 }
 
 func practitionerID(p *models.Practitioner) uuid.UUID { return p.ID }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/selection"
@@ -64,7 +65,8 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel s
 		return nil, err
 	}
 
-	rows, err := database.Rows[found](ctx, d.db, searchSQL(contactColumns(sel)),
+	reading := database.Depends(ctx, cachetag.Of("contact/search"))
+	rows, err := database.Rows[found](reading, d.db, searchSQL(contactColumns(sel)),
 		text, limit+1, after.rank, after.line, after.id, scope.ClinicID)
 	if err != nil {
 		return nil, err
@@ -75,6 +77,7 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel s
 	for _, row := range rows {
 		page.Items = append(page.Items, &row.Contact)
 		places[row.ID] = row
+		cachetag.Add(ctx, cachetag.Entity(models.KindContact, row.ID))
 	}
 	page.Cursor = func(contact *models.Contact) string {
 		place := places[contact.ID]
@@ -82,7 +85,7 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel s
 			[]string{strconv.Itoa(place.SearchRank), place.SearchLine, contact.ID.String()})
 	}
 	if query.Count {
-		page.Total, err = database.Value[int](ctx, d.db, "SELECT count(*)::int FROM search_contacts($1, $2)", text, math.MaxInt32)
+		page.Total, err = database.Value[int](reading, d.db, "SELECT count(*)::int FROM search_contacts($1, $2)", text, math.MaxInt32)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/selection"
@@ -33,22 +34,25 @@ type RecordQuery struct {
 func (c *Chart) RecordsOfContacts(
 	ctx context.Context, contactIDs []uuid.UUID, query RecordQuery, sel selection.Set,
 ) (map[uuid.UUID]*paging.Page[models.MedicalRecord], error) {
-	return c.perParent(ctx, "contact_id", func(r *models.MedicalRecord) uuid.UUID { return r.ContactID }, contactIDs, query, sel)
+	return c.perParent(ctx, "contact", func(r *models.MedicalRecord) uuid.UUID { return r.ContactID }, contactIDs, query, sel)
 }
 
 // RecordsOfAppointments is RecordsOfContacts for appointments.
 func (c *Chart) RecordsOfAppointments(
 	ctx context.Context, appointmentIDs []uuid.UUID, query RecordQuery, sel selection.Set,
 ) (map[uuid.UUID]*paging.Page[models.MedicalRecord], error) {
-	return c.perParent(ctx, "appointment_id", func(r *models.MedicalRecord) uuid.UUID { return *r.AppointmentID }, appointmentIDs, query, sel)
+	return c.perParent(ctx, "appointment", func(r *models.MedicalRecord) uuid.UUID { return *r.AppointmentID }, appointmentIDs, query, sel)
 }
 
 func (c *Chart) perParent(
-	ctx context.Context, parentColumn string, parentOf func(*models.MedicalRecord) uuid.UUID,
+	ctx context.Context, parent string, parentOf func(*models.MedicalRecord) uuid.UUID,
 	parents []uuid.UUID, query RecordQuery, sel selection.Set,
 ) (map[uuid.UUID]*paging.Page[models.MedicalRecord], error) {
+	parentColumn := parent + "_id"
 	list := paging.List[models.MedicalRecord]{
-		Table: table, Columns: columns(sel), Request: query.Request, Count: query.Count,
+		Table: table, Kind: models.KindMedicalRecord,
+		Depends: database.TagsOf(ctx, parents, func(id uuid.UUID) cachetag.Tag { return cachetag.OnID("medical_record", parent, id) }),
+		Columns: columns(sel), Request: query.Request, Count: query.Count,
 		Order: paging.Order[models.MedicalRecord]{
 			Name:   table + "/" + parentColumn + "/created_at desc",
 			Column: "created_at", Type: "timestamptz", Desc: true,
@@ -69,7 +73,7 @@ func (c *Chart) perParent(
 // RecordsByID reads records in one statement; ids that the clinic does not have
 // are not in the map.
 func (c *Chart) RecordsByID(ctx context.Context, ids []uuid.UUID, sel selection.Set) (map[uuid.UUID]*models.MedicalRecord, error) {
-	return database.ByID(ctx, c.db, table, columns(sel), idOf, ids)
+	return database.ByID(ctx, c.db, models.KindMedicalRecord, table, columns(sel), idOf, ids)
 }
 
 // AmendmentsOf reads the record that amends each of the given ones, in one
@@ -86,7 +90,8 @@ func (c *Chart) AmendmentsOf(ctx context.Context, recordIDs []uuid.UUID, sel sel
 	if !slices.Contains(wanted, "amends_id") {
 		wanted = append(wanted, "amends_id")
 	}
-	rows, err := database.Rows[models.MedicalRecord](ctx, c.db, "SELECT "+strings.Join(wanted, ", ")+" FROM "+table+
+	reading := database.Depends(ctx, database.TagsOf(ctx, recordIDs, func(id uuid.UUID) cachetag.Tag { return cachetag.OnID("medical_record", "amends", id) })...)
+	rows, err := database.Rows[models.MedicalRecord](reading, c.db, "SELECT "+strings.Join(wanted, ", ")+" FROM "+table+
 		" WHERE clinic_id = $1 AND amends_id = ANY($2) AND amends_id IS NOT NULL", scope.ClinicID, recordIDs)
 	if err != nil {
 		return nil, err
@@ -94,6 +99,7 @@ func (c *Chart) AmendmentsOf(ctx context.Context, recordIDs []uuid.UUID, sel sel
 	amendments := make(map[uuid.UUID]*models.MedicalRecord, len(rows))
 	for _, row := range rows {
 		amendments[*row.AmendsID] = row
+		cachetag.Add(ctx, cachetag.Entity(models.KindMedicalRecord, row.ID))
 	}
 	return amendments, nil
 }

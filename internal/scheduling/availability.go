@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
@@ -56,7 +58,12 @@ func (d *Diary) Availability(
 	if span.To.After(span.From.In(zone).AddDate(0, 0, longestAvailabilityDays)) {
 		return nil, models.BadInput("the range may span %d days at most", longestAvailabilityDays)
 	}
-	span.From = later(span.From, d.now())
+	now := d.now()
+	// As time passes, slots pass too: later ones are laid out anew from the next
+	// minute on.
+	cachetag.Until(ctx, later(span.From, nextMinute(now)))
+	asked := models.DateTimeRange{From: new(span.From), To: new(span.To)}
+	span.From = later(span.From, now)
 	if span.empty() || !offer.Active || (wanted != nil && len(wanted) == 0) {
 		return []*models.Slot{}, nil
 	}
@@ -66,6 +73,9 @@ func (d *Diary) Availability(
 	}
 	if len(hours) > mostPractitioners {
 		return nil, models.BadInput("the clinic has more than %d practitioners: say whose time is wanted", mostPractitioners)
+	}
+	if err := d.dependOnDays(ctx, wanted, &asked); err != nil {
+		return nil, err
 	}
 	free, err := d.free(ctx, hours, zone, span)
 	if err != nil {
@@ -89,6 +99,20 @@ func (d *Diary) Availability(
 	return found, nil
 }
 
+// dependOnDays declares the appointments of a range: those of the practitioners
+// wanted, or everybody's if wanted is nil.
+func (d *Diary) dependOnDays(ctx context.Context, wanted []uuid.UUID, within *models.DateTimeRange) error {
+	var tags []cachetag.Tag
+	var err error
+	if wanted == nil {
+		tags, err = d.dependsOn(ctx, &AppointmentQuery{Range: within})
+	} else {
+		tags, err = d.ofPractitioners(ctx, wanted, within)
+	}
+	cachetag.Add(ctx, tags...)
+	return err
+}
+
 // offer is how long a service takes, and the zone of the clinic that offers it.
 type offer struct {
 	TimeZone        string
@@ -101,7 +125,7 @@ func (d *Diary) offer(ctx context.Context, service uuid.UUID) (*offer, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := database.Rows[offer](ctx, d.db, `
+	rows, err := database.Rows[offer](database.Depends(ctx, cachetag.Entity(models.KindService, service)), d.db, `
 		SELECT c.time_zone, s.duration_minutes, s.active
 		FROM clinics c JOIN services s ON s.clinic_id = c.id
 		WHERE c.id = $1 AND s.id = $2`, scope.ClinicID, service)
@@ -122,7 +146,11 @@ func (d *Diary) activeHours(ctx context.Context, wanted []uuid.UUID, most int) (
 		return nil, err
 	}
 	// Who has no hours is a row of zeros, so that all practitioners are counted.
-	rows, err := database.Rows[models.WorkingHour](ctx, d.db, `
+	of := []cachetag.Tag{cachetag.Of("practitioner/list")}
+	if wanted != nil {
+		of = database.Entities(ctx, models.KindPractitioner, wanted)
+	}
+	rows, err := database.Rows[models.WorkingHour](database.Depends(ctx, of...), d.db, `
 		SELECT p.id AS practitioner_id, coalesce(w.weekday, 0) AS weekday,
 		  coalesce(w.from_minute, 0) AS from_minute, coalesce(w.to_minute, 0) AS to_minute
 		FROM (SELECT id FROM practitioners
@@ -132,7 +160,9 @@ func (d *Diary) activeHours(ctx context.Context, wanted []uuid.UUID, most int) (
 	if err != nil {
 		return nil, err
 	}
-	return perPractitioner(nil, rows, func(w *models.WorkingHour) uuid.UUID { return w.PractitionerID }), nil
+	hours := perPractitioner(nil, rows, func(w *models.WorkingHour) uuid.UUID { return w.PractitionerID })
+	dependsOnEach(ctx, "working_hours", slices.Collect(maps.Keys(hours)))
+	return hours, nil
 }
 
 // The kinds of what takes a practitioner's time.
@@ -149,6 +179,8 @@ type busy struct {
 	ID             uuid.UUID
 	StartsAt       time.Time
 	EndsAt         time.Time
+	// ExpiresAt is when a hold ends that is not redeemed; nil of anything else.
+	ExpiresAt *time.Time
 }
 
 func (b *busy) span() Span { return Span{b.StartsAt, b.EndsAt} }
@@ -158,15 +190,16 @@ func (b *busy) span() Span { return Span{b.StartsAt, b.EndsAt} }
 // bounds the search at both ends. The database's clock expires holds, as it
 // does in the trigger that makes bookings respect them.
 const busySQL = `
-	SELECT practitioner_id, '` + busyAppointment + `' AS kind, id, starts_at, ends_at FROM appointments
+	SELECT practitioner_id, '` + busyAppointment + `' AS kind, id, starts_at, ends_at,
+	  NULL::timestamptz AS expires_at FROM appointments
 	WHERE clinic_id = $1 AND practitioner_id = ANY($2) AND status NOT IN ('cancelado', 'faltou')
 	  AND starts_at > $3::timestamptz - interval '24 hours' AND starts_at < $4 AND ends_at > $3
 	UNION ALL
-	SELECT practitioner_id, '` + busyHold + `', id, starts_at, ends_at FROM slot_holds
+	SELECT practitioner_id, '` + busyHold + `', id, starts_at, ends_at, expires_at FROM slot_holds
 	WHERE clinic_id = $1 AND practitioner_id = ANY($2) AND expires_at > clock_timestamp()
 	  AND starts_at < $4 AND ends_at > $3
 	UNION ALL
-	SELECT practitioner_id, '` + busyTimeOff + `', id, starts_at, ends_at FROM time_off
+	SELECT practitioner_id, '` + busyTimeOff + `', id, starts_at, ends_at, NULL FROM time_off
 	WHERE clinic_id = $1 AND practitioner_id = ANY($2) AND starts_at < $4 AND ends_at > $3
 	ORDER BY 4, 3`
 
@@ -182,13 +215,18 @@ func (d *Diary) free(
 	for practitioner := range hours {
 		practitioners = append(practitioners, practitioner)
 	}
-	rows, err := database.Rows[busy](ctx, d.db, busySQL, scope.ClinicID, practitioners, within.From, within.To)
+	dependsOnEach(ctx, "time_off", practitioners)
+	reading := dependsOnEach(ctx, "slot_hold", practitioners)
+	rows, err := database.Rows[busy](reading, d.db, busySQL, scope.ClinicID, practitioners, within.From, within.To)
 	if err != nil {
 		return nil, err
 	}
 	taken := make(map[uuid.UUID][]Span, len(hours))
 	for _, row := range rows {
 		taken[row.PractitionerID] = append(taken[row.PractitionerID], row.span())
+		if row.ExpiresAt != nil {
+			cachetag.Until(ctx, *row.ExpiresAt)
+		}
 	}
 	free := make(map[uuid.UUID][]Span, len(hours))
 	for practitioner, weekly := range hours {

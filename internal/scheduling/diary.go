@@ -109,7 +109,7 @@ func (d *Diary) AppointmentsByID(ctx context.Context, ids []uuid.UUID, sel selec
 		_, err := tenant.From(ctx)
 		return map[uuid.UUID]*models.Appointment{}, err
 	}
-	return database.ByID(ctx, d.db, table, columns(sel), appointmentID, ids)
+	return database.ByID(ctx, d.db, models.KindAppointment, table, columns(sel), appointmentID, ids)
 }
 
 func appointmentID(a *models.Appointment) uuid.UUID { return a.ID }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
@@ -21,7 +22,7 @@ func (d *Diary) WorkingHoursOf(ctx context.Context, practitionerIDs []uuid.UUID)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := database.Rows[models.WorkingHour](ctx, d.db, `
+	rows, err := database.Rows[models.WorkingHour](dependsOnEach(ctx, "working_hours", practitionerIDs), d.db, `
 		SELECT practitioner_id, weekday, from_minute, to_minute FROM working_hours
 		WHERE clinic_id = $1 AND practitioner_id = ANY($2)
 		ORDER BY practitioner_id, weekday, from_minute`, scope.ClinicID, practitionerIDs)
@@ -46,7 +47,7 @@ func (d *Diary) TimeOffOf(ctx context.Context, practitionerIDs []uuid.UUID, with
 	if span.To.Sub(span.From) > longestTimeOffRange {
 		return nil, models.BadInput("the range may span 366 days at most")
 	}
-	rows, err := database.Rows[models.TimeOff](ctx, d.db, `
+	rows, err := database.Rows[models.TimeOff](dependsOnEach(ctx, "time_off", practitionerIDs), d.db, `
 		SELECT id, practitioner_id, starts_at, ends_at, reason FROM time_off
 		WHERE clinic_id = $1 AND practitioner_id = ANY($2) AND starts_at < $4 AND ends_at > $3
 		ORDER BY starts_at, id`, scope.ClinicID, practitionerIDs, span.From, span.To)
@@ -54,6 +55,14 @@ func (d *Diary) TimeOffOf(ctx context.Context, practitionerIDs []uuid.UUID, with
 		return nil, err
 	}
 	return perPractitioner(practitionerIDs, rows, func(t *models.TimeOff) uuid.UUID { return t.PractitionerID }), nil
+}
+
+// dependsOnEach is the context of a read of all rows that each practitioner has
+// in a table.
+func dependsOnEach(ctx context.Context, table string, practitioners []uuid.UUID) context.Context {
+	return database.Depends(ctx, database.TagsOf(ctx, practitioners, func(id uuid.UUID) cachetag.Tag {
+		return cachetag.OnID(table, "practitioner", id)
+	})...)
 }
 
 // closed is a range of which both ends are given, the end after the start.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/selection"
@@ -37,6 +38,9 @@ func (d *Diary) Appointments(ctx context.Context, query AppointmentQuery, sel se
 	if err != nil {
 		return nil, err
 	}
+	if rows.Depends, err = d.dependsOn(ctx, &query); err != nil {
+		return nil, err
+	}
 	return rows.Page(ctx, d.db, d.cursors)
 }
 
@@ -49,6 +53,7 @@ func (d *Diary) AppointmentsOfContacts(
 	if err != nil {
 		return nil, err
 	}
+	rows.Depends = ofContacts(ctx, ids)
 	return rows.PagePerParent(ctx, d.db, d.cursors, "contact_id",
 		func(a *models.Appointment) uuid.UUID { return a.ContactID }, ids)
 }
@@ -62,13 +67,16 @@ func (d *Diary) AppointmentsOfPractitioners(
 	if err != nil {
 		return nil, err
 	}
+	if rows.Depends, err = d.ofPractitioners(ctx, ids, query.Range); err != nil {
+		return nil, err
+	}
 	return rows.PagePerParent(ctx, d.db, d.cursors, "practitioner_id",
 		func(a *models.Appointment) uuid.UUID { return a.PractitionerID }, ids)
 }
 
 func (q *AppointmentQuery) list(order paging.Order[models.Appointment], sel selection.Set) (*paging.List[models.Appointment], error) {
 	rows := &paging.List[models.Appointment]{
-		Table: table, Columns: columns(sel), Order: order, Request: q.Request, Count: q.Count,
+		Table: table, Kind: models.KindAppointment, Columns: columns(sel), Order: order, Request: q.Request, Count: q.Count,
 	}
 	if q.Range != nil {
 		if q.Range.From != nil && q.Range.To != nil && q.Range.To.Before(*q.Range.From) {
@@ -133,16 +141,41 @@ func list(columns []string) string { return strings.Join(columns, ", ") }
 // NextAppointments finds, for each contact, the first appointment from now on
 // that is neither cancelled nor over. Contacts without one are not in the map.
 func (d *Diary) NextAppointments(ctx context.Context, contactIDs []uuid.UUID, sel selection.Set) (map[uuid.UUID]*models.Appointment, error) {
-	return d.onePerContact(ctx, contactIDs, sel,
+	next, err := d.onePerContact(ctx, contactIDs, sel,
 		"starts_at >= $3 AND status NOT IN ('concluido', 'cancelado', 'faltou') ORDER BY starts_at, id")
+	for _, appointment := range next {
+		cachetag.Until(ctx, appointment.StartsAt)
+	}
+	return next, err
 }
 
 // LastAppointments finds, for each contact, the latest appointment that has
 // begun and was neither cancelled nor missed. Contacts without one are not in
 // the map.
 func (d *Diary) LastAppointments(ctx context.Context, contactIDs []uuid.UUID, sel selection.Set) (map[uuid.UUID]*models.Appointment, error) {
-	return d.onePerContact(ctx, contactIDs, sel,
+	last, err := d.onePerContact(ctx, contactIDs, sel,
 		"starts_at < $3 AND status NOT IN ('cancelado', 'faltou') ORDER BY starts_at DESC, id DESC")
+	if err != nil || !cachetag.Collecting(ctx) {
+		return last, err
+	}
+	return last, d.untilNextBegins(ctx, contactIDs)
+}
+
+// untilNextBegins bounds an answer about contacts by the next beginning of an
+// appointment of theirs, after which that one is the last.
+func (d *Diary) untilNextBegins(ctx context.Context, contactIDs []uuid.UUID) error {
+	scope, err := tenant.From(ctx)
+	if err != nil || len(contactIDs) == 0 {
+		return err
+	}
+	begins, err := database.Value[*time.Time](database.Depends(ctx, ofContacts(ctx, contactIDs)...), d.db,
+		"SELECT min(starts_at) FROM "+table+
+			" WHERE clinic_id = $1 AND contact_id = ANY($2) AND starts_at >= $3 AND status NOT IN ('cancelado', 'faltou')",
+		scope.ClinicID, contactIDs, d.now())
+	if err == nil && begins != nil {
+		cachetag.Until(ctx, *begins)
+	}
+	return err
 }
 
 // onePerContact runs the same search once per contact, inside one statement.
@@ -155,8 +188,8 @@ func (d *Diary) onePerContact(ctx context.Context, ids []uuid.UUID, sel selectio
 	if len(ids) == 0 {
 		return found, nil
 	}
-	selected := list(unique(append(columns(sel), "contact_id")))
-	rows, err := database.Rows[models.Appointment](ctx, d.db,
+	selected := list(unique(append(columns(sel), "contact_id", "starts_at")))
+	rows, err := database.Rows[models.Appointment](database.Depends(ctx, ofContacts(ctx, ids)...), d.db,
 		"SELECT one.* FROM unnest($2::uuid[]) AS contact(id) CROSS JOIN LATERAL (SELECT "+selected+
 			" FROM "+table+" WHERE clinic_id = $1 AND contact_id = contact.id AND "+which+" LIMIT 1) AS one",
 		scope.ClinicID, unique(ids), d.now())
@@ -165,6 +198,7 @@ func (d *Diary) onePerContact(ctx context.Context, ids []uuid.UUID, sel selectio
 	}
 	for _, row := range rows {
 		found[row.ContactID] = row
+		cachetag.Add(ctx, cachetag.Entity(models.KindAppointment, row.ID))
 	}
 	return found, nil
 }
