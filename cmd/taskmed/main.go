@@ -30,6 +30,7 @@ type commands struct {
 	Key        keyCommand        `cmd:"" help:"Make or revoke a partner's key."`
 	Operations operationsCommand `cmd:"" help:"Publish, list and retire the operations of front ends."`
 	Load       loadCommand       `cmd:"" help:"Play a clinic's day against a running server, and check every answer."`
+	Doctor     doctorCommand     `cmd:"" help:"Look the database over and say what is wrong with it."`
 }
 
 // streams are where a command writes: out is its result, err is for a person.

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/doctor"
 	"github.com/taskmed/taskmed/internal/testkit"
 )
 
@@ -286,11 +287,13 @@ func TestMatrix_PartitionsAreOutOfReach(t *testing.T) {
 // requireEveryTable makes a table that is added later ask for its sample.
 func requireEveryTable(t *testing.T, super *pgx.Conn, s sample) {
 	t.Helper()
-	rows, err := super.Query(t.Context(), "WITH "+tenantTables+
-		" SELECT name FROM tenant_tables WHERE oid NOT IN (SELECT inhrelid FROM pg_inherits) ORDER BY name")
+	tables, err := doctor.TenantTables(t.Context(), super)
 	require.NoError(t, err)
-	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	rows, err := super.Query(t.Context(), "SELECT inhrelid::regclass::text FROM pg_inherits")
 	require.NoError(t, err)
+	partitions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	tables = slices.DeleteFunc(tables, func(table string) bool { return slices.Contains(partitions, table) })
 	var sampled []string
 	for _, table := range s.tables() {
 		sampled = append(sampled, table.name)

@@ -1,0 +1,120 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// scans plans statements and finds those that read a large table from one end
+// to the other. It gives how many could be planned.
+func scans(ctx context.Context, conn *pgx.Conn, clinic string, statements []string, large map[string]int64) (int, []Finding, error) {
+	var findings []Finding
+	var failures []string
+	planned, seen := 0, map[string]bool{}
+	for _, sql := range statements {
+		if seen[sql] {
+			continue
+		}
+		seen[sql] = true
+		plan, err := explain(ctx, conn, clinic, sql)
+		if _, refused := errors.AsType[*pgconn.PgError](err); refused {
+			failures = append(failures, shape(sql))
+			continue
+		}
+		if err != nil {
+			return planned, findings, fmt.Errorf("plan a statement: %w", err)
+		}
+		planned++
+		found := map[string]string{}
+		plan.walk(func(n node) {
+			if rows, is := large[n.Relation]; is && n.Type == "Seq Scan" {
+				found[n.Relation] = fmt.Sprintf("all %d rows of %s", rows, n.Relation)
+				if n.Filter != "" {
+					found[n.Relation] += ", to keep those with " + n.Filter
+				}
+			}
+		})
+		for _, table := range slices.Sorted(maps.Keys(found)) {
+			findings = append(findings, Finding{
+				Level: Problem, Rule: "no statement reads a large table from one end to the other",
+				Subject: shape(sql), Detail: found[table], Remedy: "an index on " + table + " that leads with clinic_id and serves the filter",
+			})
+		}
+	}
+	if len(failures) > 0 {
+		findings = append(findings, Finding{
+			Level: Note, Rule: "every statement can be planned", Subject: fmt.Sprintf("%d statements", len(failures)),
+			Detail: "a value stands where only a literal may, so the kept shape cannot be planned; the first: " + failures[0],
+		})
+	}
+	return planned, findings, nil
+}
+
+// node is what is read of a plan.
+type node struct {
+	Type     string `json:"Node Type"`
+	Relation string `json:"Relation Name"`
+	Filter   string `json:"Filter"`
+	Plans    []node `json:"Plans"`
+}
+
+func (n node) walk(visit func(node)) {
+	visit(n)
+	for _, child := range n.Plans {
+		child.walk(visit)
+	}
+}
+
+// explain plans a statement whose values are parameters as Postgres does once
+// it no longer looks at them. EXPLAIN (GENERIC_PLAN) does that from Postgres 16
+// on; a prepared statement does it on all. Nothing is executed.
+func explain(ctx context.Context, conn *pgx.Conn, clinic, sql string) (plan node, err error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return plan, err
+	}
+	prepared := false
+	defer func() {
+		err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
+		if prepared { // it outlives the transaction
+			_, gone := conn.Exec(context.WithoutCancel(ctx), "DEALLOCATE examined")
+			err = errors.Join(err, gone)
+		}
+	}()
+	if _, err := tx.Exec(ctx, "SELECT set_config('app.clinic', $1, true), set_config('plan_cache_mode', 'force_generic_plan', true), set_config('statement_timeout', '5s', true)", clinic); err != nil {
+		return plan, err
+	}
+	// The extended protocol takes one statement only, whatever the text holds.
+	if result := conn.PgConn().ExecParams(ctx, "PREPARE examined AS "+sql, nil, nil, nil, nil).Read(); result.Err != nil {
+		return plan, result.Err
+	}
+	prepared = true
+	var parameters int
+	if err := one(ctx, tx, &parameters, "SELECT coalesce(cardinality(parameter_types), 0) FROM pg_prepared_statements WHERE name = 'examined'"); err != nil {
+		return plan, err
+	}
+	call := "EXPLAIN (FORMAT JSON) EXECUTE examined"
+	if parameters > 0 {
+		call += "(" + strings.TrimSuffix(strings.Repeat("NULL,", parameters), ",") + ")"
+	}
+	result := conn.PgConn().ExecParams(ctx, call, nil, nil, nil, nil).Read()
+	if result.Err != nil {
+		return plan, result.Err
+	}
+	if len(result.Rows) != 1 || len(result.Rows[0]) != 1 {
+		return plan, errors.New("a plan was expected, in one row")
+	}
+	var plans []struct{ Plan node }
+	if err := json.Unmarshal(result.Rows[0][0], &plans); err != nil || len(plans) != 1 {
+		return plan, errors.Join(errors.New("a plan could not be read"), err)
+	}
+	return plans[0].Plan, nil
+}
