@@ -63,6 +63,8 @@ type Config struct {
 	Ready func(ctx context.Context) error
 	// Metrics is what /metrics on the admin listener shows; may be nil.
 	Metrics prometheus.Gatherer
+	// AdminRoutes are what else the admin listener answers, by http.ServeMux's patterns.
+	AdminRoutes map[string]http.Handler
 }
 
 // Limits bound what a client can make the server hold. Zero means the default.

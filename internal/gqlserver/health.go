@@ -53,6 +53,9 @@ func (s *Server) adminHandler() http.Handler {
 	if s.config.Metrics != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
 	}
+	for pattern, handler := range s.config.AdminRoutes {
+		mux.Handle(pattern, handler)
+	}
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

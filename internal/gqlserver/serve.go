@@ -25,8 +25,13 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	servers[0].ConnState = s.connections.note
 	listeners := []net.Listener{entrance}
 	if admin != nil {
-		// A CPU profile takes as long as it was asked to.
-		servers = append(servers, s.httpServer(running, s.admin, 0))
+		// A CPU profile takes as long as it was asked to, and a dashboard listens
+		// for as long as it is open: the stop does not wait for them.
+		watching, leave := context.WithCancel(running)
+		defer leave()
+		operators := s.httpServer(watching, s.admin, 0)
+		operators.RegisterOnShutdown(leave)
+		servers = append(servers, operators)
 		listeners = append(listeners, admin)
 	}
 	failed := make(chan error, len(servers))
