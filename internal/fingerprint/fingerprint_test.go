@@ -12,9 +12,9 @@ import (
 func TestOf_SeesTheTokensAlone(t *testing.T) {
 	t.Parallel()
 	of := func(text string) fingerprint.Fingerprint {
-		print, err := fingerprint.Of(text)
+		mark, err := fingerprint.Of(text)
 		require.NoError(t, err, text)
-		return print
+		return mark
 	}
 	same := of(`query Q($n: Int = 5) { contact(id: "a b", n: $n) { id name } }`)
 	assert.Equal(t, same, of("query Q ( $n : Int=5 ) {\n\tcontact(id: \"a b\" n: $n) { # a comment\r\n id, name }\n}"))
@@ -38,12 +38,12 @@ func FuzzOf(f *testing.F) {
 	f.Add("{ a }")
 	f.Add("\"\"\"block\"\"\" # x")
 	f.Fuzz(func(t *testing.T, text string) {
-		print, err := fingerprint.Of(text)
+		mark, err := fingerprint.Of(text)
 		if err != nil {
 			return
 		}
 		again, err := fingerprint.Of("\n" + text + "\n")
 		require.NoError(t, err)
-		require.Equal(t, print, again)
+		require.Equal(t, mark, again)
 	})
 }

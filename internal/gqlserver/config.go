@@ -52,6 +52,10 @@ type Config struct {
 	Extensions []graphql.HandlerExtension
 	// Documents knows documents by their hash or id; nil where only texts are taken.
 	Documents Documents
+	// Cache keeps answers; nil where every query is run.
+	Cache Cache
+	// Secret keys the ETags; servers that share it give the same. Random if empty.
+	Secret []byte
 	// Playground answers everything on the public listener that is not the API; may be nil.
 	Playground http.Handler
 	// Origins are other sites whose pages may call the API, as "https://app.example.com".
@@ -61,6 +65,8 @@ type Config struct {
 	CountStatements func(ctx context.Context) (context.Context, func() int64)
 	// Ready tells why the server cannot answer now; nil if it always can.
 	Ready func(ctx context.Context) error
+	// Around, if set, watches the API's requests from their first header to their last byte.
+	Around func(http.Handler) http.Handler
 	// Metrics is what /metrics on the admin listener shows; may be nil.
 	Metrics prometheus.Gatherer
 	// AdminRoutes are what else the admin listener answers, by http.ServeMux's patterns.

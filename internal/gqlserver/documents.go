@@ -10,13 +10,16 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/persisted"
 	"github.com/taskmed/taskmed/models"
 )
 
 // persistedQuery is the extension in which clients send a document's name:
 // {"persistedQuery": {"version": 1, "sha256Hash": "…"}}.
 const persistedQuery = "persistedQuery"
+
+// notSupported is what a server answers that keeps no documents: clients then
+// send texts for good. They look for the code or for the message.
+const notSupported models.Code = "PERSISTED_QUERY_NOT_SUPPORTED"
 
 // longestID bounds a document's name, in bytes.
 const longestID = 200
@@ -71,7 +74,7 @@ func (e *executor) resolve(ctx context.Context, params *graphql.RawParams) (id s
 	case id == "":
 		return "", nil // An extension may have taken the document away; that there is none is told below.
 	case e.documents == nil:
-		return "", toFault(persisted.NotSupported())
+		return "", toFault(&models.Error{Code: notSupported, Message: "PersistedQueryNotSupported"})
 	default:
 		params.Query = "" // Blanks are no text.
 	}
@@ -85,8 +88,7 @@ func (e *executor) resolve(ctx context.Context, params *graphql.RawParams) (id s
 }
 
 func toFault(err error) *gqlerror.Error {
-	var known *models.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*models.Error](err); ok {
 		return operation.Fault(known.Code, nil, "%s", known.Message)
 	}
 	return &gqlerror.Error{Err: err, Message: internalMessage}

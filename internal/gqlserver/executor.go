@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/taskmed/taskmed/internal/fingerprint"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
@@ -23,6 +24,8 @@ type executor struct {
 
 	checker         *operation.Checker
 	documents       Documents
+	cache           Cache
+	tags            *etags
 	presenter       *presenter
 	noIntrospection bool
 	textLimit       int
@@ -38,6 +41,7 @@ var _ graphql.GraphExecutor = (*executor)(nil)
 func newExecutor(config Config, checker *operation.Checker, p *presenter) (*executor, error) {
 	e := &executor{
 		Executor: gqlexecutor.New(config.Schema), checker: checker, presenter: p, documents: config.Documents,
+		cache: config.Cache, tags: newETags(config.Secret),
 		noIntrospection: config.Operations.NoIntrospection,
 		textLimit:       config.Operations.WithDefaults().TextBytes,
 		fieldMiddleware: func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
@@ -94,6 +98,14 @@ func (e *executor) hook(extension graphql.HandlerExtension) bool {
 
 // verdictKey is where an operation's verdict is among its stats.
 const verdictKey = "taskmed.verdict"
+
+// printKey is where the fingerprint of an operation's document is.
+const printKey = "taskmed.print"
+
+func printOf(op *graphql.OperationContext) fingerprint.Fingerprint {
+	mark, _ := op.Stats.GetExtension(printKey).(fingerprint.Fingerprint)
+	return mark
+}
 
 // Cost is the cost of the operation that the context is of; 0 outside of one.
 func Cost(ctx context.Context) int64 {
@@ -167,6 +179,7 @@ func (e *executor) check(op *graphql.OperationContext, params *graphql.RawParams
 	}
 	verdict := e.checker.Admit(found, op.Variables, scope.Role)
 	op.Stats.SetExtension(verdictKey, verdict)
+	op.Stats.SetExtension(printKey, found.Print())
 	return verdict.Faults
 }
 

@@ -124,14 +124,27 @@ func (s *Server) run(ctx context.Context, w http.ResponseWriter, r *http.Request
 		faults = gqlerror.List{operation.Fault(models.BadUserInput, op.Operation.Position, "a plain request cannot carry a subscription")}
 	}
 	response := s.respond(ctx, op, faults)
+	etag, told := "", noteOf(op)
+	if told != nil {
+		etag = s.describe(w.Header(), told, scope, media, developer)
+	}
+	if etag != "" && r.Method == http.MethodGet && noneMatch(r.Header, etag) {
+		w.WriteHeader(http.StatusNotModified)
+		s.logRequest(ctx, r, op, told, http.StatusNotModified, 0, 0, started)
+		return
+	}
 	if developer {
 		if response.Extensions == nil {
 			response.Extensions = map[string]any{}
 		}
-		response.Extensions["taskmed"] = map[string]any{
+		seen := map[string]any{
 			"cost": costOf(op), "statements": count(),
 			"durationMs": float64(time.Since(started).Microseconds()) / 1000,
 		}
+		if told != nil {
+			seen["cache"] = told.forDevelopers()
+		}
+		response.Extensions["taskmed"] = seen
 	}
 	buffer := s.buffers.get()
 	defer s.buffers.put(buffer)
@@ -142,9 +155,19 @@ func (s *Server) run(ctx context.Context, w http.ResponseWriter, r *http.Request
 		return
 	}
 	s.write(w, media, answer{status, buffer.Bytes()})
+	s.logRequest(ctx, r, op, told, status, len(response.Errors), buffer.Len(), started)
+}
+
+func (s *Server) logRequest(
+	ctx context.Context, r *http.Request, op *graphql.OperationContext, told *note, status, faults, bytes int, started time.Time,
+) {
+	cache := ""
+	if told != nil {
+		cache = strings.TrimPrefix(told.status(), "taskmed; ")
+	}
 	s.config.Log.LogAttrs(ctx, slog.LevelInfo, "request", append(s.presenter.where(graphql.WithOperationContext(ctx, op)),
-		slog.String("method", r.Method), slog.Int("status", status), slog.Int("errors", len(response.Errors)),
-		slog.Int("bytes", buffer.Len()), slog.Int64("cost", costOf(op)), slog.Duration("took", time.Since(started)))...)
+		slog.String("method", r.Method), slog.Int("status", status), slog.Int("errors", faults),
+		slog.Int("bytes", bytes), slog.Int64("cost", costOf(op)), slog.String("cache", cache), slog.Duration("took", time.Since(started)))...)
 }
 
 // respond gives the operation's one response, whatever happens in it.

@@ -51,7 +51,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /livez", s.serveLive)
 	mux.HandleFunc("GET /readyz", s.serveReady(true))
 	if s.config.Metrics != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	}
 	for pattern, handler := range s.config.AdminRoutes {
 		mux.Handle(pattern, handler)

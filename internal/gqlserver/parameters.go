@@ -119,7 +119,8 @@ func (s *Server) parseBody(body []byte) (*graphql.RawParams, *refusal) {
 		raw  json.RawMessage
 		into *string
 	}{
-		{"query", parts.Query, &params.Query}, {"operationName", parts.OperationName, &params.OperationName},
+		{"query", parts.Query, &params.Query},
+		{"operationName", parts.OperationName, &params.OperationName},
 		{"documentId", parts.DocumentID, &documentID},
 	} {
 		if len(part.raw) > 0 && json.Unmarshal(part.raw, part.into) != nil {

@@ -11,14 +11,13 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
-// The codes and messages that Apollo Client's persisted-query link and urql's
-// persisted exchange look for.
+// CodeNotFound says that nothing is known under a name. Apollo Client's
+// persisted-query link looks for the code, urql's persisted exchange for the
+// message; both then send the text.
 const (
-	CodeNotFound     models.Code = "PERSISTED_QUERY_NOT_FOUND"
-	CodeNotSupported models.Code = "PERSISTED_QUERY_NOT_SUPPORTED"
+	CodeNotFound models.Code = "PERSISTED_QUERY_NOT_FOUND"
 
-	messageNotFound     = "PersistedQueryNotFound"
-	messageNotSupported = "PersistedQueryNotSupported"
+	messageNotFound = "PersistedQueryNotFound"
 )
 
 // LongestText bounds a document that is known by its hash, in bytes.
@@ -162,10 +161,4 @@ func (o *Operations) Name(hash string) (string, bool) {
 		return "", false
 	}
 	return o.registry.Name(hash)
-}
-
-// NotSupported is what a server answers that keeps no documents: clients then
-// send texts for good.
-func NotSupported() error {
-	return &models.Error{Code: CodeNotSupported, Message: messageNotSupported}
 }

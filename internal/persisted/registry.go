@@ -153,14 +153,14 @@ func index(revision string, all []*Operation) *published {
 	}
 	for _, operation := range all {
 		// What stands in the table is not believed without looking.
-		print, err := fingerprint.Of(operation.Body)
+		mark, err := fingerprint.Of(operation.Body)
 		hash := Hash(operation.Body)
 		if err != nil || isHash(operation.ID) && operation.ID != hash {
 			continue
 		}
 		p.byID[operation.ID] = operation
 		p.byHash[hash] = operation
-		p.byPrint[print] = operation
+		p.byPrint[mark] = operation
 	}
 	return p
 }
@@ -194,11 +194,11 @@ func (r *Registry) knows(ctx context.Context, text string) bool {
 		if operation, ok := p.byHash[hash]; ok {
 			return operation
 		}
-		print, err := fingerprint.Of(text)
+		mark, err := fingerprint.Of(text)
 		if err != nil {
 			return nil
 		}
-		return p.byPrint[print]
+		return p.byPrint[mark]
 	})
 	return known
 }

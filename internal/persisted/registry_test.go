@@ -72,8 +72,10 @@ func TestRead_TakesFoldersAndBothManifests(t *testing.T) {
 func TestRead_SaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	apollo := func(version int, id, body string) string {
-		return asJSON(t, map[string]any{"format": "apollo-persisted-query-manifest", "version": version,
-			"operations": []any{map[string]any{"id": id, "name": "Day", "body": body}}})
+		return asJSON(t, map[string]any{
+			"format": "apollo-persisted-query-manifest", "version": version,
+			"operations": []any{map[string]any{"id": id, "name": "Day", "body": body}},
+		})
 	}
 	for name, c := range map[string]struct{ text, want string }{
 		"no JSON":           {"{", "neither"},

@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"github.com/taskmed/taskmed/internal/fingerprint"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/models"
 )
@@ -59,6 +60,7 @@ func New(schema *ast.Schema, table *rights.Table, limits Limits) (*Checker, erro
 // Document is a parsed and validated document. It is shared: do not change it.
 type Document struct {
 	AST        *ast.QueryDocument
+	mark       fingerprint.Fingerprint
 	text       string
 	kept       atomic.Bool
 	operations []*Operation
@@ -73,6 +75,9 @@ type Operation struct {
 	// verdicts are kept per role where no variable has a say.
 	verdicts []atomic.Pointer[Verdict]
 }
+
+// Print names the operation's document by its tokens.
+func (o *Operation) Print() fingerprint.Fingerprint { return o.document.mark }
 
 // Document parses, bounds and validates a document, or finds it among those
 // that passed before. Faults carry GRAPHQL_PARSE_FAILED or GRAPHQL_VALIDATION_FAILED.
@@ -97,7 +102,11 @@ func (c *Checker) Document(text string) (*Document, gqlerror.List) {
 	if list := validator.ValidateWithRules(c.schema, doc, c.rules); len(list) > 0 {
 		return nil, validationFaults(list)
 	}
-	return c.newDocument(text, doc, nodes), nil
+	mark, err := fingerprint.Of(text)
+	if err != nil { // It was parsed, so its tokens can be read.
+		return nil, gqlerror.List{parseFault(err)}
+	}
+	return c.newDocument(text, mark, doc, nodes), nil
 }
 
 // keep puts a document among the known ones, once an operation of it was
@@ -108,11 +117,11 @@ func (c *Checker) keep(document *Document) {
 	}
 }
 
-func (c *Checker) newDocument(text string, doc *ast.QueryDocument, nodes int) *Document {
+func (c *Checker) newDocument(text string, mark fingerprint.Fingerprint, doc *ast.QueryDocument, nodes int) *Document {
 	// About what a selection takes with its arguments and positions.
 	const bytesPerNode = 700
 	d := &Document{
-		AST: doc, text: text, weight: uint32(nodes) * bytesPerNode,
+		AST: doc, mark: mark, text: text, weight: uint32(nodes) * bytesPerNode,
 		fragments: make(map[string]*ast.FragmentDefinition, len(doc.Fragments)),
 	}
 	for _, fragment := range doc.Fragments {

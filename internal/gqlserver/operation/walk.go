@@ -18,7 +18,9 @@ type Verdict struct {
 	Cost int64
 	// Fields estimates how many fields the answer has.
 	Fields int64
-	Faults gqlerror.List
+	// Caching says whether the answer may be kept.
+	Caching Caching
+	Faults  gqlerror.List
 }
 
 // Admit decides on an operation with its coerced variables for a role. Faults
@@ -62,6 +64,8 @@ type walker struct {
 	bit       rights.Roles
 	// introspects is the first field that asks for the schema itself.
 	introspects *ast.Field
+	// gathered is the narrowest caching of what was selected.
+	gathered caching
 	// varies is set once a variable's value was looked at.
 	varies bool
 	path   []string
@@ -80,8 +84,9 @@ type known struct {
 func (w *walker) judge(definition *ast.OperationDefinition) *Verdict {
 	total := w.set(definition.SelectionSet)
 	verdict := &Verdict{
-		Cost:   (add(total.cost, times(defaultSize, total.sizedCost)) + unit - 1) / unit,
-		Fields: add(total.fields, times(defaultSize, total.sizedFields)),
+		Cost:    (add(total.cost, times(defaultSize, total.sizedCost)) + unit - 1) / unit,
+		Fields:  add(total.fields, times(defaultSize, total.sizedFields)),
+		Caching: w.caching(definition.Operation),
 	}
 	limits := w.checker.limits
 	switch {
@@ -196,6 +201,7 @@ func (w *walker) field(selected *ast.Field) tally {
 	if !info.counted && w.introspects == nil {
 		w.introspects = selected
 	}
+	w.gathered = w.gathered.and(info.caching)
 	size := w.size(info, selected)
 	own := info.weight
 	for name, weight := range info.arguments {

@@ -39,6 +39,8 @@ type field struct {
 	// lists are the arguments that take a list, arguments what each adds in units.
 	lists     []string
 	arguments map[string]int64
+	// caching is how long what it gives may be kept, and for whom.
+	caching caching
 	// counted is false for introspection, which is bounded by cost alone.
 	counted bool
 }
@@ -50,6 +52,9 @@ func readFields(schema *ast.Schema, table *rights.Table) (map[*ast.FieldDefiniti
 		case ast.Object, ast.Interface:
 			for _, fd := range definition.Fields {
 				read, err := readField(schema, table, definition.Name, fd)
+				if err == nil {
+					read.caching, err = fieldCaching(schema, definition, fd)
+				}
 				if err != nil {
 					return nil, fmt.Errorf("operation: %s.%s: %w", definition.Name, fd.Name, err)
 				}
