@@ -211,6 +211,9 @@ func (d *Diary) free(
 	if err != nil {
 		return nil, err
 	}
+	if len(hours) == 0 {
+		return map[uuid.UUID][]Span{}, nil
+	}
 	practitioners := make([]uuid.UUID, 0, len(hours))
 	for practitioner := range hours {
 		practitioners = append(practitioners, practitioner)
