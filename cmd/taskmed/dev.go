@@ -132,7 +132,7 @@ func (c *devCommand) settings(stack *devstack.Stack) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
-	settings, err := config.Development(stack.AppURL(devstack.Database), secret)
+	settings, err := config.Development(environment(os.Environ()), stack.AppURL(devstack.Database), secret)
 	if err != nil {
 		return config.Config{}, err
 	}

@@ -2930,7 +2930,7 @@ type Query {
   nodes(
     "The global ids, 100 at most."
     ids: [ID!]!
-  ): [Node]! @listSize(assumedSize: 100, requireOneSlicingArgument: false)
+  ): [Node]! @listSize(assumedSize: 100, slicingArguments: ["ids"], requireOneSlicingArgument: false)
 }
 
 "Where every write begins. Each mutation takes one input and answers with what it made and the user's mistakes; where there are any, nothing was written."

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"reflect"
@@ -45,6 +46,11 @@ type Config struct {
 	TokenLimit     int           `env:"TASKMED_TOKEN_LIMIT" envDefault:"2000" help:"an operation's tokens, at most"`
 
 	LogLevel string `env:"TASKMED_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+
+	Metrics      Switch  `env:"TASKMED_METRICS" envDefault:"on" help:"whether metrics, the dashboard, alerts and traces are made: on or off"`
+	AlertWebhook string  `env:"TASKMED_ALERT_WEBHOOK" help:"where alerts that begin or end are posted as JSON"`
+	OTLPEndpoint string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" help:"the collector that traces are sent to, over HTTP, as http://host:4318; none are made without"`
+	TraceRatio   float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"0.1" help:"the share of requests that are traced, from 0 to 1"`
 }
 
 // FromEnv reads the environment. Its error names every variable that is wrong.
@@ -56,12 +62,23 @@ func FromEnv(environ map[string]string) (Config, error) {
 	return c, c.check()
 }
 
-// Development is a configuration for one machine: every default, a database and
-// a secret, and no identity provider; a development key signs the tokens.
-func Development(databaseURL, secret string) (Config, error) {
+// Development is a configuration for one machine: what the environment says,
+// but for the database and the secret, which are given, and the identity
+// provider, in whose place a development key signs the tokens.
+func Development(environ map[string]string, databaseURL, secret string) (Config, error) {
+	own := maps.Clone(environ)
+	if own == nil {
+		own = map[string]string{}
+	}
+	for _, variable := range []string{"TASKMED_JWKS_URL", "TASKMED_JWT_ISSUER", "TASKMED_JWT_AUDIENCE"} {
+		delete(own, variable)
+	}
+	own["DATABASE_URL"], own["TASKMED_SECRET"] = databaseURL, secret
 	var c Config
-	err := env.ParseWithOptions(&c, env.Options{Environment: map[string]string{"DATABASE_URL": databaseURL, "TASKMED_SECRET": secret}})
-	return c, err
+	if err := env.ParseWithOptions(&c, env.Options{Environment: own}); err != nil {
+		return Config{}, errors.Join(faults(err)...)
+	}
+	return c, errors.Join(c.checkBounds()...)
 }
 
 func faults(err error) []error {
@@ -98,6 +115,12 @@ func (c Config) check() error {
 			fault("TASKMED_JWT_AUDIENCE", "is missing")
 		}
 	}
+	return errors.Join(append(wrong, c.checkBounds()...)...)
+}
+
+// checkBounds finds bounds that would let nothing through.
+func (c Config) checkBounds() []error {
+	var wrong []error
 	for variable, number := range map[string]int64{
 		"TASKMED_DATABASE_MAX_CONNS": int64(c.DatabaseMaxConns), "TASKMED_BODY_BYTES": c.BodyBytes,
 		"TASKMED_MAX_CONNECTIONS": int64(c.MaxConnections), "TASKMED_COST_LIMIT": int64(c.CostLimit),
@@ -105,10 +128,10 @@ func (c Config) check() error {
 		"TASKMED_REQUEST_TIMEOUT": int64(c.RequestTimeout), "TASKMED_STOP_TIMEOUT": int64(c.StopTimeout),
 	} {
 		if number < 1 {
-			fault(variable, "must be more than zero")
+			wrong = append(wrong, fmt.Errorf("%s must be more than zero", variable))
 		}
 	}
-	return errors.Join(wrong...)
+	return wrong
 }
 
 // SecretBytes is the secret that Secret spells.

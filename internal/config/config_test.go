@@ -50,3 +50,15 @@ func TestHelp_ListsEveryVariableWithItsMeaning(t *testing.T) {
 	}
 	require.Contains(t, config.Help(), "TASKMED_COST_LIMIT")
 }
+
+func TestDevelopment_TakesTheEnvironmentButForItsOwnServers(t *testing.T) {
+	t.Parallel()
+	c, err := config.Development(environment(map[string]string{"TASKMED_COST_LIMIT": "7"}), "postgres://dev", "ab")
+	require.NoError(t, err)
+	require.Equal(t, 7, c.CostLimit)
+	require.Equal(t, "postgres://dev", c.DatabaseURL)
+	require.Empty(t, c.JWKSURL)
+
+	_, err = config.Development(map[string]string{"TASKMED_COST_LIMIT": "0"}, "postgres://dev", "ab")
+	require.ErrorContains(t, err, "TASKMED_COST_LIMIT")
+}

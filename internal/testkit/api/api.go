@@ -49,7 +49,7 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	t.Helper()
 	key, err := auth.LoadOrCreateDevKey(filepath.Join(t.TempDir(), "dev-key.pem"))
 	require.NoError(t, err)
-	settings, err := config.Development(d.AppURL, strings.Repeat("5ec2e7", 11))
+	settings, err := config.Development(nil, d.AppURL, strings.Repeat("5ec2e7", 11))
 	require.NoError(t, err)
 	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, change := range changes {
