@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/auth"
@@ -46,6 +44,8 @@ type App struct {
 	db     *database.DB
 	auth   *auth.Authenticator
 	server *gqlserver.Server
+	// observer watches the others.
+	observer observer
 }
 
 // New puts the parts together. It does not wait for Postgres: /readyz tells
@@ -64,19 +64,25 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
-	db, err := database.Open(ctx, database.Config{
-		URL: settings.DatabaseURL, MaxConns: settings.DatabaseMaxConns,
-		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
-	})
-	if err != nil {
-		return nil, err
-	}
-	a := &App{db: db}
+	schema := generated.NewExecutableSchema(generated.Config{})
+	a := &App{}
 	defer func() {
 		if err != nil {
 			a.Close()
 		}
 	}()
+	if a.observer, err = observe(ctx, settings, &options, schema.Schema()); err != nil {
+		return nil, err
+	}
+	db, err := database.Open(ctx, database.Config{
+		URL: settings.DatabaseURL, MaxConns: settings.DatabaseMaxConns,
+		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
+		Tracer: a.observer.tracer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.db = db
 
 	store := auth.NewStore(db)
 	a.auth, err = auth.New(auth.Config{ //nolint:contextcheck // its refreshing of keys ends with Close, not with the start
@@ -88,22 +94,18 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
-	sources := loaders.Sources{
+	sources := a.observer.sources(loaders.Sources{
 		People: people.New(db, cursors, now),
 		Diary:  scheduling.New(db, cursors, now),
 		Chart:  records.New(db, cursors, now),
-	}
-	schema := generated.NewExecutableSchema(generated.Config{})
+	})
 	table, err := rights.New(schema.Schema())
 	if err != nil {
 		return nil, err
 	}
 	schema = generated.NewExecutableSchema(generated.Config{Resolvers: resolvers.New(sources, table)})
 
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-
-	a.server, err = gqlserver.New(gqlserver.Config{
+	served := gqlserver.Config{
 		Schema: schema, Auth: a.auth, Log: options.Log, Rights: table,
 		Limits: gqlserver.Limits{
 			BodyBytes: settings.BodyBytes, Connections: settings.MaxConnections,
@@ -121,9 +123,10 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 			ctx, count := database.WithStatementCount(ctx)
 			return ctx, count.Load
 		},
-		Ready: db.Ping, Metrics: metrics,
-	})
-	if err != nil {
+		Ready: db.Ping,
+	}
+	a.observer.watch(db, &served)
+	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -139,6 +142,9 @@ func playground(settings config.Config, options Options) http.Handler {
 // Handler is the public listener's: the API and the playground.
 func (a *App) Handler() http.Handler { return a.server.Public() }
 
+// Admin is the admin listener's handler: metrics, health, the dashboard, pprof.
+func (a *App) Admin() http.Handler { return a.server.Admin() }
+
 // Serve answers on both listeners until the context ends, and then stops
 // without cutting a request.
 func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
@@ -150,5 +156,10 @@ func (a *App) Close() {
 	if a.auth != nil {
 		a.auth.Close()
 	}
-	a.db.Close()
+	if a.db != nil {
+		a.db.Close()
+	}
+	if a.observer.Telemetry != nil {
+		a.observer.Close()
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
@@ -31,6 +32,8 @@ type Config struct {
 	// Coherence is told what transactions change; without one Postgres notifies
 	// whoever listens.
 	Coherence Coherence
+	// Tracer, if set, sees every statement, GORM's too.
+	Tracer pgx.QueryTracer
 }
 
 // DB is the pool that all clinics share.
@@ -71,6 +74,9 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 	})
 	settings.ConnConfig.ConnectTimeout = 5 * time.Second
 	settings.ConnConfig.Tracer = statementCounter{}
+	if config.Tracer != nil {
+		settings.ConnConfig.Tracer = multitracer.New(statementCounter{}, config.Tracer)
+	}
 	// BuildContextWatcherHandler stays pgx's own: where a request has gone, its
 	// statement is cancelled and the connection thrown away. The handler that
 	// keeps the connection holds it for 100 ms and may cancel the next request's

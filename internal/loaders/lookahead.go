@@ -25,6 +25,8 @@ type Sources struct {
 	People *people.Directory
 	Diary  *scheduling.Diary
 	Chart  *records.Chart
+	// Batched, if set, is told how many keys a data loader fetched at once.
+	Batched func(loader string, keys int)
 }
 
 // LookAhead fetches below entities that were just read.

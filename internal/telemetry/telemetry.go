@@ -10,8 +10,16 @@ package telemetry
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/vektah/gqlparser/v2/ast"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
 const (
@@ -19,35 +27,158 @@ const (
 	Interval = 5 * time.Second
 	// Kept is how far History goes back.
 	Kept = time.Hour
+	// asking bounds the wait for Postgres' and Redis' signs of life.
+	asking = time.Second
 )
 
-// Config is what a Telemetry watches.
+var errRefused = errors.New("telemetry: the webhook did not take the alert")
+
+// Config is what a Telemetry watches. All of it may be left out.
 type Config struct {
+	Log *slog.Logger
+	// Registry is where the metrics are registered.
+	Registry *prometheus.Registry
+	// Schema is the one whose fields are told apart.
+	Schema *ast.Schema
+	// Known gives the name of an operation that may be told apart; the names
+	// must be a set that clients cannot extend. The others are "other".
+	Known func(op *graphql.OperationContext) (string, bool)
+	// WebhookURL is posted every alert that begins or ends, as JSON.
+	WebhookURL string
+	// Spans, if set, is sent TraceRatio of the requests.
+	Spans      sdktrace.SpanExporter
+	TraceRatio float64
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+}
+
+// Servers are what an instance needs beside itself. What it has not is nil.
+type Servers struct {
+	// Pool gives the pool's figures.
+	Pool func() PoolFigures
+	// Postgres and Redis tell whether the servers answer.
+	Postgres, Redis func(context.Context) error
 }
 
 // Telemetry watches one instance. Its methods may be called at any time from
 // any goroutine.
 type Telemetry struct {
-	now func() time.Time
+	log     *slog.Logger
+	now     func() time.Time
+	known   func(op *graphql.OperationContext) (string, bool)
+	servers atomic.Pointer[Servers]
+	metrics *metrics
+	catalog *catalog
+	traces  *traces
+	webhook *webhook
+
+	requests   meter
+	longest    longest
+	refused    atomic.Int64
+	flying     atomic.Int64
+	refusals   tallies
+	cache      cacheCounts
+	fields     *fields
+	operations *operations
+	statements *statements
+	clinics    *clinics
+
+	// sampling is held while a snapshot is taken; what follows is its own.
+	sampling sync.Mutex
+	process  *process
+	watch    *watch
+	pool     PoolFigures
+	sampled  time.Time
+	latest   atomic.Pointer[Snapshot]
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
 
 	mu          sync.Mutex
 	history     ring
 	subscribers map[chan Snapshot]struct{}
 }
 
-// New makes a Telemetry; Close ends what it runs.
+// New makes a Telemetry, which takes a Snapshot every Interval until Close.
 func New(config Config) *Telemetry {
-	now := config.Now
-	if now == nil {
-		now = time.Now
-	}
-	return &Telemetry{now: now, history: newRing(int(Kept / Interval)), subscribers: map[chan Snapshot]struct{}{}}
+	ctx, stop := context.WithCancel(context.Background())
+	t := newTelemetry(ctx, config)
+	t.stop = stop
+	t.running.Go(func() { t.run(ctx) })
+	return t
 }
 
-// Close ends what New began.
-func (t *Telemetry) Close() {}
+// newTelemetry is New without the clock's ticking.
+func newTelemetry(ctx context.Context, config Config) *Telemetry {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.Registry == nil {
+		config.Registry = prometheus.NewRegistry()
+	}
+	t := &Telemetry{
+		log: config.Log, now: config.Now, known: config.Known, catalog: &catalog{registry: config.Registry},
+		traces:  newTraces(config.Spans, config.TraceRatio),
+		history: newRing(int(Kept / Interval)), subscribers: map[chan Snapshot]struct{}{},
+		process: newProcess(config.Now()), watch: newWatch(), sampled: config.Now(), stop: func() {},
+	}
+	t.servers.Store(&Servers{})
+	t.metrics = newMetrics(t.catalog, t)
+	t.metrics.begin()
+	t.cache.metrics = t.metrics
+	t.fields = newFields(t.metrics, config.Schema)
+	t.operations = newOperations(t.metrics)
+	t.clinics = newClinics(t.metrics)
+	t.statements = newStatements(func(name string) *family {
+		return &family{name: name, observer: t.metrics.statement.WithLabelValues(name), failures: t.metrics.sqlFaults.WithLabelValues(name)}
+	})
+	if config.WebhookURL != "" {
+		t.webhook = newWebhook(ctx, config.WebhookURL, config.Log)
+	}
+	return t
+}
+
+// Close ends what New began and sends the spans that wait.
+func (t *Telemetry) Close() {
+	t.stop()
+	t.running.Wait()
+	if t.webhook != nil {
+		t.webhook.close()
+	}
+	ctx, done := context.WithTimeout(context.Background(), asking)
+	defer done()
+	if err := t.traces.close(ctx); err != nil {
+		t.log.WarnContext(ctx, "spans were lost", slog.String("error", err.Error()))
+	}
+}
+
+func (t *Telemetry) run(ctx context.Context) {
+	ticks := time.NewTicker(Interval)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+			t.sample(ctx)
+		}
+	}
+}
+
+// Watch says which servers to watch. They are not known to New, for they are
+// made with what it gives.
+func (t *Telemetry) Watch(servers Servers) { t.servers.Store(&servers) }
+
+// Metrics are all that are registered, in no order that matters.
+func (t *Telemetry) Metrics() []Metric { return t.catalog.metrics }
+
+// Batch counts a data loader's fetch. The loaders' names are the code's own.
+func (t *Telemetry) Batch(loader string, keys int) {
+	t.metrics.batch.WithLabelValues(loader).Observe(float64(keys))
+}
 
 // History gives the snapshots of the last hour, the oldest first.
 func (t *Telemetry) History() []Snapshot {

@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/gqlserver"
+	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/web"
+)
+
+// observer is what watches the parts; its fields are nil where nothing does.
+type observer struct {
+	*telemetry.Telemetry
+
+	registry *prometheus.Registry
+	tracer   pgx.QueryTracer
+	batched  func(loader string, keys int)
+}
+
+// observe makes the observer and hands it the log, which then tells more of each request.
+func observe(ctx context.Context, settings config.Config, options *Options, schema *ast.Schema) (observer, error) {
+	if !settings.Metrics {
+		return observer{}, nil
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	options.Log = telemetry.Logger(options.Log)
+	wanted := telemetry.Config{
+		Log: options.Log, Registry: registry, Schema: schema, Known: wellKnown(),
+		WebhookURL: settings.AlertWebhook, TraceRatio: settings.TraceRatio,
+	}
+	if settings.OTLPEndpoint != "" {
+		spans, err := telemetry.OTLP(ctx, settings.OTLPEndpoint)
+		if err != nil {
+			return observer{}, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+		}
+		wanted.Spans = spans
+	}
+	made := telemetry.New(wanted) //nolint:contextcheck // it ends with Close, not with the start
+	return observer{Telemetry: made, registry: registry, tracer: made.Tracer(), batched: made.Batch}, nil
+}
+
+// watch has the observer see what the server does.
+func (o observer) watch(db *database.DB, server *gqlserver.Config) {
+	if o.Telemetry == nil {
+		return
+	}
+	o.Watch(telemetry.Servers{
+		Postgres: db.Ping,
+		Pool: func() telemetry.PoolFigures {
+			now := db.Stat()
+			return telemetry.PoolFigures{
+				Max: now.MaxConns(), InUse: now.AcquiredConns(), Idle: now.IdleConns(),
+				Acquires: now.AcquireCount(), Waits: now.EmptyAcquireCount(), Canceled: now.CanceledAcquireCount(),
+				Waited: now.EmptyAcquireWaitTime(),
+			}
+		},
+	})
+	// Outermost, so that it sees what the others do.
+	server.Extensions = append([]graphql.HandlerExtension{o.Extension()}, server.Extensions...)
+	server.Around, server.Metrics = o.Middleware, o.registry
+	dashboard := web.Dashboard[telemetry.Snapshot](o.Telemetry)
+	server.AdminRoutes = map[string]http.Handler{"/dashboard": dashboard, "/dashboard/": dashboard}
+}
+
+// sources are where entities come from, with their loaders watched.
+func (o observer) sources(from loaders.Sources) loaders.Sources {
+	from.Batched = o.batched
+	return from
+}
+
+// exampleName finds the name of an example's operation.
+var exampleName = regexp.MustCompile(`(?m)^(?:query|mutation|subscription)\s+(\w+)`)
+
+// wellKnown are the operations that are told apart though nobody registered
+// them: the playground's examples, by their names.
+func wellKnown() func(*graphql.OperationContext) (string, bool) {
+	names := map[string]struct{}{}
+	for _, example := range web.Examples() {
+		if match := exampleName.FindStringSubmatch(example.Query); match != nil {
+			names[match[1]] = struct{}{}
+		}
+	}
+	return func(op *graphql.OperationContext) (string, bool) {
+		_, known := names[op.Operation.Name]
+		return op.Operation.Name, known
+	}
+}

@@ -1,0 +1,218 @@
+package telemetry
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// The thresholds that clinics' operators know. A duration is in milliseconds,
+// the others are shares.
+const (
+	responseTimeLimit = 100.0
+	errorLimit        = 0.02
+	memoryLimitShare  = 0.85
+	cacheHitFloor     = 0.80
+	poolLimit         = 0.80
+	cpuLimit          = 0.80
+	// objective is the share of requests that are to succeed.
+	objective = 0.999
+)
+
+const (
+	// window is how many intervals an alert is judged by: whatever begins is
+	// seen within three.
+	window = 2
+	// calm is how many intervals without a crossing end an alert.
+	calm = 6
+	// fewest requests tell nothing below this.
+	fewestRequests = 10
+	fewestReads    = 50
+	// warming is how long after its start a cache may still be cold.
+	warming = time.Minute
+	// maxRecent bounds the alerts that are remembered.
+	maxRecent = 100
+)
+
+// Rule is a threshold, as docs/observability.md and the rules for Prometheus have it.
+type Rule struct {
+	Name, Summary, Severity string
+	Threshold               float64
+	// Unit is "ms", "ratio" or "up".
+	Unit string
+	// Query is PromQL that is true where the threshold is crossed, For how long
+	// it must be before Prometheus alerts.
+	Query string
+	For   string
+
+	// measure gives the value and whether it crosses; known is false where there
+	// is too little to judge by.
+	measure func(now view) (value float64, crossed, known bool)
+}
+
+// view is what an alert is judged by.
+type view struct {
+	latest   Snapshot
+	requests tally
+	// hits and misses are the last minute's.
+	hits, misses int64
+	// recent are the latest snapshots, this one included.
+	recent []Snapshot
+}
+
+// least is the least value that a figure had within the window: it was above
+// all that time.
+func (v view) least(of func(Snapshot) float64) float64 {
+	low := of(v.latest)
+	for _, snapshot := range v.recent {
+		low = min(low, of(snapshot))
+	}
+	return low
+}
+
+// Rules are all alerts that an instance raises by itself.
+func Rules() []Rule {
+	above := func(limit float64, of func(Snapshot) float64) func(view) (float64, bool, bool) {
+		return func(v view) (float64, bool, bool) {
+			value := v.least(of)
+			return value, value > limit, len(v.recent) >= window
+		}
+	}
+	down := func(of func(Snapshot) Health) func(view) (float64, bool, bool) {
+		return func(v view) (float64, bool, bool) {
+			health := of(v.latest)
+			if health.Up {
+				return 1, false, health.Configured
+			}
+			return 0, true, health.Configured
+		}
+	}
+	return []Rule{
+		{
+			Name: "ResponseTime", Summary: "One request in twenty takes longer than 100 ms", Severity: "warning",
+			Threshold: responseTimeLimit, Unit: "ms", For: "1m",
+			Query: `histogram_quantile(0.95, sum by (instance, le) (rate(taskmed_request_duration_seconds_bucket[1m]))) > 0.1`,
+			measure: func(v view) (float64, bool, bool) {
+				p95 := v.requests.quantile(.95)
+				return p95, p95 > responseTimeLimit, v.requests.count >= fewestRequests
+			},
+		},
+		{
+			Name: "Errors", Summary: "More than 2 % of the requests fail by a fault of the server's", Severity: "critical",
+			Threshold: errorLimit, Unit: "ratio", For: "1m",
+			Query: `sum by (instance) (rate(taskmed_requests_total{outcome="failed"}[1m])) / sum by (instance) (rate(taskmed_requests_total{outcome!="canceled"}[1m])) > 0.02`,
+			measure: func(v view) (float64, bool, bool) {
+				share := float64(v.requests.faults) / float64(max(v.requests.count, 1))
+				return share, share > errorLimit, v.requests.count >= fewestRequests
+			},
+		},
+		{
+			Name: "Memory", Summary: "The process takes more than 85 % of the memory it may have", Severity: "critical",
+			Threshold: memoryLimitShare, Unit: "ratio", For: "1m",
+			Query:   `taskmed_memory_utilization_ratio > 0.85`,
+			measure: above(memoryLimitShare, func(s Snapshot) float64 { return s.Process.Memory }),
+		},
+		{
+			Name: "CacheHits", Summary: "Fewer than 80 % of the reads that may be cached are", Severity: "warning",
+			Threshold: cacheHitFloor, Unit: "ratio", For: "5m",
+			Query: `sum by (instance) (rate(taskmed_cache_answers_total{outcome="hit"}[5m])) / (sum by (instance) (rate(taskmed_cache_answers_total{outcome=~"hit|miss"}[5m])) > 0) < 0.8`,
+			measure: func(v view) (float64, bool, bool) {
+				rate := float64(v.hits) / float64(max(v.hits+v.misses, 1))
+				return rate, rate < cacheHitFloor, v.hits+v.misses >= fewestReads && v.latest.Process.UptimeSeconds > warming.Seconds()
+			},
+		},
+		{
+			Name: "Pool", Summary: "More than 80 % of the connections to Postgres are in use", Severity: "warning",
+			Threshold: poolLimit, Unit: "ratio", For: "1m",
+			Query:   `taskmed_pool_connections_in_use / taskmed_pool_connections_max > 0.8`,
+			measure: above(poolLimit, func(s Snapshot) float64 { return s.Pool.Utilization }),
+		},
+		{
+			Name: "CPU", Summary: "The process uses more than 80 % of its processors", Severity: "warning",
+			Threshold: cpuLimit, Unit: "ratio", For: "1m",
+			Query:   `taskmed_cpu_utilization_ratio > 0.8`,
+			measure: above(cpuLimit, func(s Snapshot) float64 { return s.Process.CPU }),
+		},
+		{
+			Name: "Postgres", Summary: "Postgres does not answer", Severity: "critical", Threshold: 1, Unit: "up", For: "15s",
+			Query: `taskmed_postgres_up == 0`, measure: down(func(s Snapshot) Health { return s.Postgres }),
+		},
+		{
+			Name: "Redis", Summary: "Redis does not answer", Severity: "warning", Threshold: 1, Unit: "up", For: "15s",
+			Query: `taskmed_redis_up == 0`, measure: down(func(s Snapshot) Health { return s.Redis }),
+		},
+	}
+}
+
+// watch is what is known of the alerts. It is the sampler's alone.
+type watch struct {
+	rules  []Rule
+	active map[string]*Alert
+	quiet  map[string]int
+	recent []Alert
+}
+
+func newWatch() *watch {
+	return &watch{rules: Rules(), active: map[string]*Alert{}, quiet: map[string]int{}}
+}
+
+// judge holds the latest figures against every rule; it gives the state and
+// the alerts that have just begun or ended.
+func (w *watch) judge(now view) (Alerts, []Alert) {
+	changed := []Alert{}
+	at := now.latest.At
+	for _, rule := range w.rules {
+		value, crossed, known := rule.measure(now)
+		alert, active := w.active[rule.Name]
+		switch {
+		case known && crossed && !active:
+			alert = &Alert{
+				Name: rule.Name, Summary: rule.Summary, Severity: rule.Severity,
+				Value: value, Threshold: rule.Threshold, Unit: rule.Unit, Since: at,
+			}
+			w.active[rule.Name], w.quiet[rule.Name] = alert, 0
+			changed = append(changed, *alert)
+		case known && crossed:
+			alert.Value, w.quiet[rule.Name] = value, 0
+		case active:
+			if w.quiet[rule.Name]++; w.quiet[rule.Name] >= calm {
+				ended := *alert
+				ended.Until = &at
+				delete(w.active, rule.Name)
+				w.recent = append([]Alert{ended}, w.recent...)
+				changed = append(changed, ended)
+			}
+		}
+	}
+	for len(w.recent) > maxRecent || len(w.recent) > 0 && at.Sub(*w.recent[len(w.recent)-1].Until) > Kept {
+		w.recent = w.recent[:len(w.recent)-1]
+	}
+	state := Alerts{Active: []Alert{}, Recent: append([]Alert{}, w.recent...)}
+	for _, rule := range w.rules {
+		if alert, active := w.active[rule.Name]; active {
+			state.Active = append(state.Active, *alert)
+		}
+	}
+	return state, changed
+}
+
+// tell logs what began and what ended, and sends it to the webhook.
+func (t *Telemetry) tell(ctx context.Context, changed []Alert) {
+	for _, alert := range changed {
+		state, level := "active", slog.LevelWarn
+		if alert.Until != nil {
+			state, level = "ended", slog.LevelInfo
+		}
+		value := 0.0
+		if alert.Until == nil {
+			value = 1
+		}
+		t.metrics.alerts.WithLabelValues(alert.Name).Set(value)
+		t.log.LogAttrs(ctx, level, "alert", slog.String("alert", alert.Name), slog.String("state", state),
+			slog.String("severity", alert.Severity), slog.String("summary", alert.Summary),
+			slog.Float64("value", alert.Value), slog.Float64("threshold", alert.Threshold), slog.String("unit", alert.Unit))
+		if t.webhook != nil {
+			t.webhook.send(alert)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+// extension watches operations and the fields that have a resolver.
+type extension struct{ *Telemetry }
+
+// Extension is to be the outermost of the server's.
+func (t *Telemetry) Extension() graphql.HandlerExtension { return extension{t} }
+
+var _ interface {
+	graphql.OperationContextMutator
+	graphql.ResponseInterceptor
+	graphql.FieldInterceptor
+} = extension{}
+
+// ExtensionName implements graphql.HandlerExtension.
+func (extension) ExtensionName() string { return "Telemetry" }
+
+// Validate implements graphql.HandlerExtension.
+func (extension) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext implements graphql.OperationContextMutator: the
+// operation is valid and about to run, or to be answered from the cache.
+func (e extension) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	r := requestOf(ctx)
+	if r == nil {
+		return nil
+	}
+	name := other
+	if e.known != nil {
+		if known, ok := e.known(op); ok {
+			name = known
+		}
+	}
+	scope, err := tenant.From(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.name, r.kind = name, string(op.Operation.Operation)
+	if err == nil {
+		r.clinic = scope.ClinicID
+	}
+	e.traces.name(r)
+	return nil
+}
+
+// InterceptResponse implements graphql.ResponseInterceptor.
+func (extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	response := next(ctx)
+	r := requestOf(ctx)
+	if r == nil || response == nil || len(response.Errors) == 0 {
+		return response
+	}
+	for _, err := range response.Errors {
+		code, _ := err.Extensions["code"].(models.Code)
+		r.note(code)
+	}
+	if scope, err := tenant.From(ctx); err == nil {
+		r.mu.Lock()
+		r.clinic = scope.ClinicID
+		r.mu.Unlock()
+	}
+	return response
+}
+
+// InterceptField implements graphql.FieldInterceptor.
+func (e extension) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
+	at := graphql.GetFieldContext(ctx)
+	if at == nil || !at.IsResolver {
+		return next(ctx)
+	}
+	f := e.fields.of(at.Field.Definition)
+	if f == nil {
+		return next(ctx)
+	}
+	began := time.Now()
+	value, err := next(ctx)
+	took := time.Since(began)
+	trace := ""
+	if r := requestOf(ctx); r != nil {
+		trace = r.trace
+		r.addField(f, took)
+	}
+	f.count(took, err != nil, trace)
+	return value, err
+}

@@ -1,0 +1,109 @@
+package telemetry
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// field is what is counted of one field with a resolver.
+type field struct {
+	name     string
+	meter    meter
+	observer prometheus.Observer
+	failures prometheus.Counter
+}
+
+// fields finds a field's counters by its definition, without a lock: the map is
+// made from the schema and never changes.
+type fields struct {
+	metrics *metrics
+	names   map[*ast.FieldDefinition]*slot
+}
+
+// slot is a field's place: its counters come when its resolver first runs, for
+// the schema does not say which fields have one.
+type slot struct {
+	name  string
+	field atomic.Pointer[field]
+}
+
+func newFields(m *metrics, schema *ast.Schema) *fields {
+	f := &fields{metrics: m, names: map[*ast.FieldDefinition]*slot{}}
+	if schema == nil {
+		return f
+	}
+	for _, object := range schema.Types {
+		if object.Kind != ast.Object && object.Kind != ast.Interface || strings.HasPrefix(object.Name, "__") {
+			continue
+		}
+		for _, definition := range object.Fields {
+			if !strings.HasPrefix(definition.Name, "__") {
+				f.names[definition] = &slot{name: object.Name + "." + definition.Name}
+			}
+		}
+	}
+	return f
+}
+
+// of is nil for what is not in the schema.
+func (f *fields) of(definition *ast.FieldDefinition) *field {
+	place, ok := f.names[definition]
+	if !ok {
+		return nil
+	}
+	if known := place.field.Load(); known != nil {
+		return known
+	}
+	made := &field{
+		name: place.name, observer: f.metrics.field.WithLabelValues(place.name), failures: f.metrics.fldFaults.WithLabelValues(place.name),
+	}
+	if !place.field.CompareAndSwap(nil, made) {
+		return place.field.Load()
+	}
+	return made
+}
+
+func (f *field) count(took time.Duration, failed bool, trace string) {
+	f.meter.observe(took, failed)
+	observe(f.observer, took, trace)
+	if failed {
+		f.failures.Inc()
+	}
+}
+
+// roll ends an interval and gives the slowest fields of the last minute.
+func (f *fields) roll(most int) []Field {
+	slowest := []Field{}
+	for _, place := range f.names {
+		known := place.field.Load()
+		if known == nil {
+			continue
+		}
+		known.meter.roll()
+		if sum := known.meter.last(minute); sum.count > 0 {
+			slowest = append(slowest, Field{
+				Name: known.name, Count: sum.count, Errors: sum.faults,
+				P50: sum.quantile(.5), P95: sum.quantile(.95), Total: sum.total(),
+			})
+		}
+	}
+	slices.SortFunc(slowest, func(a, b Field) int { return cmp.Or(cmp.Compare(b.P95, a.P95), cmp.Compare(a.Name, b.Name)) })
+	return slowest[:min(len(slowest), most)]
+}
+
+// observe counts a duration, with its trace as an exemplar if there is one.
+func observe(observer prometheus.Observer, took time.Duration, trace string) {
+	if trace != "" {
+		if with, ok := observer.(prometheus.ExemplarObserver); ok {
+			with.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
+			return
+		}
+	}
+	observer.Observe(took.Seconds())
+}

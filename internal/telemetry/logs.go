@@ -1,0 +1,76 @@
+package telemetry
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/taskmed/taskmed/internal/requestid"
+)
+
+// requestLine is the message of the line that every request has in the log.
+const requestLine = "request"
+
+// mostShapes bounds the statements and fields in a line about a slow operation.
+const mostShapes = 5
+
+// handler adds to the log's request lines what only this package knows.
+type handler struct{ slog.Handler }
+
+// Logger is a log whose request lines tell the request's SQL statements, what
+// the cache did, and its trace.
+func Logger(log *slog.Logger) *slog.Logger { return slog.New(handler{log.Handler()}) }
+
+// Handle implements slog.Handler.
+func (h handler) Handle(ctx context.Context, line slog.Record) error {
+	r := requestOf(ctx)
+	if r == nil {
+		return h.Handler.Handle(ctx, line)
+	}
+	line = line.Clone()
+	if r.trace != "" {
+		line.AddAttrs(slog.String("trace_id", r.trace))
+	}
+	if line.Message == requestLine {
+		r.logged.Store(true)
+		line.AddAttrs(slog.Int64("statements", r.count()))
+		if did, reason := readCacheStatus(r.header.Get(cacheStatus)); did != "" {
+			line.AddAttrs(slog.String("cache", did), slog.String("cache_reason", reason))
+		}
+	}
+	return h.Handler.Handle(ctx, line)
+}
+
+// WithAttrs implements slog.Handler.
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
+
+// logSlow tells where a slow operation's time went.
+func (t *Telemetry) logSlow(ctx context.Context, r *request, took time.Duration) {
+	r.mu.Lock()
+	fields, statements := slices.Clone(r.fields), slices.Clone(r.statements)
+	r.mu.Unlock()
+	slices.SortFunc(fields, func(a, b fieldShare) int { return cmp.Compare(b.nanos, a.nanos) })
+	slices.SortFunc(statements, func(a, b statementShare) int { return cmp.Compare(b.nanos, a.nanos) })
+	type share struct {
+		Name  string  `json:"name"`
+		Count int64   `json:"count"`
+		Total float64 `json:"total_ms"`
+	}
+	var slowFields, slowStatements []share
+	for _, f := range fields[:min(len(fields), mostShapes)] {
+		slowFields = append(slowFields, share{f.field.name, f.count, milliseconds(f.nanos)})
+	}
+	for _, s := range statements[:min(len(statements), mostShapes)] {
+		slowStatements = append(slowStatements, share{s.statement.shape, s.count, milliseconds(s.nanos)})
+	}
+	t.log.LogAttrs(ctx, slog.LevelWarn, "slow operation", slog.String("request_id", requestid.From(ctx)),
+		slog.String("operation", r.name), slog.String("type", r.kind), slog.String("clinic_id", r.clinic.String()),
+		slog.Duration("took", took), slog.Any("fields", slowFields), slog.Any("sql", slowStatements))
+}

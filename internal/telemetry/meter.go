@@ -1,0 +1,149 @@
+package telemetry
+
+import (
+	"math"
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// exact is below how many microseconds each has a bucket of its own; above,
+	// an octave has four, so a bucket is a fifth wide at most.
+	exact   = 8
+	buckets = exact + 4*30
+	// minute is how many intervals the lists of a Snapshot look back.
+	minute = int(time.Minute / Interval)
+)
+
+// meter counts durations since it was made, for percentiles over the intervals
+// of the last minute. Counting takes some nanoseconds and never waits.
+type meter struct {
+	counts [buckets]atomic.Uint32
+	nanos  atomic.Int64
+	faults atomic.Int64
+
+	// What follows is the sampler's alone.
+	seen     [buckets]uint32
+	seenTime int64
+	seenBad  int64
+	recent   [minute]*tally
+	turn     int
+}
+
+func (m *meter) observe(took time.Duration, failed bool) {
+	m.counts[bucketOf(took)].Add(1)
+	m.nanos.Add(int64(took))
+	if failed {
+		m.faults.Add(1)
+	}
+}
+
+// tally is what a meter counted within some time.
+type tally struct {
+	counts [buckets]uint32
+	count  int64
+	faults int64
+	nanos  int64
+}
+
+// roll ends an interval and gives its tally; nil where nothing was counted.
+func (m *meter) roll() *tally {
+	m.turn = (m.turn + 1) % minute
+	m.recent[m.turn] = nil
+	t := &tally{}
+	for i := range m.counts {
+		now := m.counts[i].Load()
+		t.counts[i] = now - m.seen[i]
+		t.count += int64(t.counts[i])
+		m.seen[i] = now
+	}
+	nanos, faults := m.nanos.Load(), m.faults.Load()
+	t.nanos, t.faults = nanos-m.seenTime, faults-m.seenBad
+	m.seenTime, m.seenBad = nanos, faults
+	if t.count == 0 {
+		return nil
+	}
+	m.recent[m.turn] = t
+	return t
+}
+
+// last sums the latest intervals up, at most a minute's.
+func (m *meter) last(intervals int) tally {
+	var sum tally
+	for back := range min(intervals, minute) {
+		sum.add(m.recent[(m.turn-back+minute)%minute])
+	}
+	return sum
+}
+
+func (t *tally) add(other *tally) {
+	if other == nil {
+		return
+	}
+	for i, n := range other.counts {
+		t.counts[i] += n
+	}
+	t.count += other.count
+	t.faults += other.faults
+	t.nanos += other.nanos
+}
+
+// quantile gives the duration, in milliseconds, that a share of the counted
+// ones did not exceed, within a tenth; 0 where there are none.
+func (t *tally) quantile(share float64) float64 {
+	if t.count == 0 {
+		return 0
+	}
+	rank := share * float64(t.count)
+	below := 0.0
+	for i, n := range t.counts {
+		if n > 0 && below+float64(n) >= rank {
+			low, high := boundsOf(i)
+			return (low + (high-low)*(rank-below)/float64(n)) / 1000
+		}
+		below += float64(n)
+	}
+	_, high := boundsOf(buckets - 1)
+	return high / 1000
+}
+
+// above counts what took longer than a limit, which is rounded up to a bucket's bound.
+func (t *tally) above(limit time.Duration) int64 {
+	var n int64
+	for i := bucketOf(limit) + 1; i < buckets; i++ {
+		n += int64(t.counts[i])
+	}
+	return n
+}
+
+func (t *tally) total() float64 { return milliseconds(t.nanos) }
+
+func (t *tally) mean() float64 {
+	if t.count == 0 {
+		return 0
+	}
+	return milliseconds(t.nanos) / float64(t.count)
+}
+
+func bucketOf(took time.Duration) int {
+	micros := uint64(max(took, 0) / time.Microsecond)
+	if micros < exact {
+		return int(micros)
+	}
+	octave := bits.Len64(micros) - 1
+	return min(exact+(octave-3)*4+int(micros>>(octave-2)&3), buckets-1)
+}
+
+// boundsOf gives a bucket's bounds in microseconds.
+func boundsOf(bucket int) (low, high float64) {
+	if bucket < exact {
+		return float64(bucket), float64(bucket + 1)
+	}
+	octave, quarter := (bucket-exact)/4+3, (bucket-exact)%4
+	width := math.Ldexp(1, octave-2)
+	low = math.Ldexp(1, octave) + float64(quarter)*width
+	return low, low + width
+}
+
+func milliseconds(nanos int64) float64 { return float64(nanos) / float64(time.Millisecond) }

@@ -1,0 +1,180 @@
+package telemetry
+
+import (
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metric is a metric as docs/observability.md lists it.
+type Metric struct {
+	// Name follows Prometheus' conventions: base units, "_total" for counters.
+	Name string
+	// Kind is counter, gauge or histogram.
+	Kind   string
+	Labels []string
+	Help   string
+}
+
+// metrics are all that /metrics shows besides the Go runtime's and the process's.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	duration  prometheus.Histogram
+	inFlight  prometheus.Gauge
+	refusals  *prometheus.CounterVec
+	cache     *prometheus.CounterVec
+	operation *prometheus.HistogramVec
+	opFaults  *prometheus.CounterVec
+	field     *prometheus.HistogramVec
+	fldFaults *prometheus.CounterVec
+	statement *prometheus.HistogramVec
+	sqlFaults *prometheus.CounterVec
+	batch     *prometheus.HistogramVec
+	clinics   *prometheus.CounterVec
+	clnFaults *prometheus.CounterVec
+	clnTimes  *prometheus.CounterVec
+	alerts    *prometheus.GaugeVec
+}
+
+// figures are what gauges and counters are read from at the moment of a scrape.
+type figures interface {
+	poolNow() PoolFigures
+	processNow() (cpu, memory float64)
+	up(server string) float64
+}
+
+// catalog registers metrics and remembers what they are.
+type catalog struct {
+	registry *prometheus.Registry
+	metrics  []Metric
+}
+
+func (c *catalog) note(kind, name, help string, labels []string, made prometheus.Collector) {
+	c.registry.MustRegister(made)
+	c.metrics = append(c.metrics, Metric{Name: name, Kind: kind, Labels: labels, Help: help})
+}
+
+func (c *catalog) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	made := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	c.note("counter", name, help, labels, made)
+	return made
+}
+
+func (c *catalog) histograms(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
+	made := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: bounds,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+	}, labels)
+	c.note("histogram", name, help, labels, made)
+	return made
+}
+
+func (c *catalog) gauge(name, help string, value func() float64) {
+	c.note("gauge", name, help, nil, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+func (c *catalog) counter(name, help string, value func() float64) {
+	c.note("counter", name, help, nil, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+}
+
+// requestSeconds are the classic buckets of what a client waits for; partSeconds
+// those of a part of it.
+func requestSeconds() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+}
+
+func partSeconds() []float64 {
+	return []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
+}
+
+func newMetrics(c *catalog, from figures) *metrics {
+	m := &metrics{
+		requests: c.counters("taskmed_requests_total", "Requests to the API by outcome: ok, refused (the client's doing), failed (the server's), canceled (the client left).", "outcome"),
+		refusals: c.counters("taskmed_refusals_total", "Requests that were refused or failed, by error code.", "kind"),
+		cache:    c.counters("taskmed_cache_answers_total", "Answers by what the response cache did, and why, as Cache-Status tells it.", "outcome", "reason"),
+		operation: c.histograms("taskmed_operation_duration_seconds", "Time from a request's first header to its last byte, by registered or well-known operation.",
+			requestSeconds(), "operation", "type"),
+		opFaults: c.counters("taskmed_operation_failures_total", "Operations that failed by a fault of the server's.", "operation", "type"),
+		field: c.histograms("taskmed_field_duration_seconds", "Time that a field's resolver took, without the fields below it.",
+			partSeconds(), "field"),
+		fldFaults: c.counters("taskmed_field_errors_total", "Resolvers that gave an error.", "field"),
+		statement: c.histograms("taskmed_statement_duration_seconds", "Time from sending a SQL statement to its last row, by what it does to which tables.",
+			partSeconds(), "family"),
+		sqlFaults: c.counters("taskmed_statement_errors_total", "SQL statements that gave an error.", "family"),
+		batch: c.histograms("taskmed_loader_batch_size_keys", "Keys that a data loader fetched at once.",
+			[]float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000}, "loader"),
+		clinics:   c.counters("taskmed_clinic_requests_total", "Requests by clinic; beyond the first thousand, other.", "clinic"),
+		clnFaults: c.counters("taskmed_clinic_failures_total", "Requests by clinic that failed by a fault of the server's.", "clinic"),
+		clnTimes:  c.counters("taskmed_clinic_latency_total", "Requests by clinic and how long they took: fast (to 25 ms), fair (to 100 ms), slow (to 1 s), stuck.", "clinic", "class"),
+	}
+	const duration, took = "taskmed_request_duration_seconds", "Time from a request's first header to its last byte."
+	m.duration = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: duration, Help: took, Buckets: requestSeconds(),
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+	})
+	c.note("histogram", duration, took, nil, m.duration)
+	const flight, under = "taskmed_requests_in_flight", "Requests under way."
+	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: flight, Help: under})
+	c.note("gauge", flight, under, nil, m.inFlight)
+	const alert, crossed = "taskmed_alert_active", "1 while an alert of this instance is active."
+	m.alerts = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: alert, Help: crossed}, []string{"alert"})
+	c.note("gauge", alert, crossed, []string{"alert"}, m.alerts)
+	m.read(c, from)
+	buildInfo(c)
+	return m
+}
+
+// read registers what is read at the moment of a scrape.
+func (*metrics) read(c *catalog, from figures) {
+	c.gauge("taskmed_pool_connections_max", "Connections to Postgres that there may be.", func() float64 { return float64(from.poolNow().Max) })
+	c.gauge("taskmed_pool_connections_in_use", "Connections to Postgres in use.", func() float64 { return float64(from.poolNow().InUse) })
+	c.gauge("taskmed_pool_connections_idle", "Connections to Postgres that wait for work.", func() float64 { return float64(from.poolNow().Idle) })
+	c.counter("taskmed_pool_acquires_total", "Connections handed out.", func() float64 { return float64(from.poolNow().Acquires) })
+	c.counter("taskmed_pool_waits_total", "Connections that had to be waited for.", func() float64 { return float64(from.poolNow().Waits) })
+	c.counter("taskmed_pool_wait_seconds_total", "Time spent waiting for connections.", func() float64 { return from.poolNow().Waited.Seconds() })
+	c.counter("taskmed_pool_canceled_acquires_total", "Waits for a connection that were given up.", func() float64 { return float64(from.poolNow().Canceled) })
+	c.gauge("taskmed_cpu_utilization_ratio", "Share of the processors that this process used over the last interval.", func() float64 { cpu, _ := from.processNow(); return cpu })
+	c.gauge("taskmed_memory_utilization_ratio", "Resident memory as a share of what this process may take.", func() float64 { _, memory := from.processNow(); return memory })
+	c.gauge("taskmed_postgres_up", "Whether Postgres answered the last check.", func() float64 { return from.up("postgres") })
+	c.gauge("taskmed_redis_up", "Whether Redis answered the last check; 1 where none is configured.", func() float64 { return from.up("redis") })
+}
+
+func buildInfo(c *catalog) {
+	version, revision := "unknown", "unknown"
+	if build, ok := debug.ReadBuildInfo(); ok {
+		version = build.Main.Version
+		for _, setting := range build.Settings {
+			if setting.Key == "vcs.revision" {
+				revision = setting.Value
+			}
+		}
+	}
+	const name, help = "taskmed_build_info", "1, with what this program was built from."
+	labels := []string{"version", "revision", "goversion"}
+	made := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	c.note("gauge", name, help, labels, made)
+	made.WithLabelValues(version, revision, runtime.Version()).Set(1)
+}
+
+// PoolFigures are what the pool has counted since it was made.
+type PoolFigures struct {
+	Max, InUse, Idle          int32
+	Acquires, Waits, Canceled int64
+	Waited                    time.Duration
+}
+
+// begin makes the series of closed sets, so that their first event is an
+// increase and not a beginning.
+func (m *metrics) begin() {
+	for _, outcome := range outcomes() {
+		m.requests.WithLabelValues(outcome)
+	}
+	for _, kind := range kinds() {
+		m.refusals.WithLabelValues(kind)
+	}
+	for _, rule := range Rules() {
+		m.alerts.WithLabelValues(rule.Name)
+	}
+}

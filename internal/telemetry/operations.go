@@ -1,0 +1,180 @@
+package telemetry
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// maxOperations bounds the operations that are told apart, should more be
+// registered than anyone can look at.
+const maxOperations = 500
+
+type operationKey struct{ name, kind string }
+
+// operation is what is counted of one operation.
+type operation struct {
+	operationKey
+	meter    meter
+	observer prometheus.Observer
+	failures prometheus.Counter
+
+	mu sync.Mutex
+	// now are the parts of the current interval, by name.
+	fields, statements parts
+}
+
+// part is a share of an operation's time.
+type part struct{ count, nanos int64 }
+
+// parts are an operation's over the last intervals.
+type parts struct {
+	recent [minute]map[string]part
+	turn   int
+}
+
+func (p *parts) add(name string, count, nanos int64) {
+	if p.recent[p.turn] == nil {
+		p.recent[p.turn] = map[string]part{}
+	}
+	had, known := p.recent[p.turn][name]
+	if !known && len(p.recent[p.turn]) >= maxParts {
+		name = other
+		had = p.recent[p.turn][name]
+	}
+	p.recent[p.turn][name] = part{had.count + count, had.nanos + nanos}
+}
+
+// maxParts bounds an operation's parts: "other" sends whatever it likes.
+const maxParts = 200
+
+func (p *parts) roll() {
+	p.turn = (p.turn + 1) % minute
+	p.recent[p.turn] = nil
+}
+
+func (p *parts) top(most int) []Share {
+	sums := map[string]part{}
+	for _, interval := range p.recent {
+		for name, n := range interval {
+			sum := sums[name]
+			sums[name] = part{sum.count + n.count, sum.nanos + n.nanos}
+		}
+	}
+	shares := make([]Share, 0, len(sums))
+	for name, sum := range sums {
+		total := milliseconds(sum.nanos)
+		shares = append(shares, Share{Name: name, Count: sum.count, Total: total, Mean: total / float64(max(sum.count, 1))})
+	}
+	slices.SortFunc(shares, func(a, b Share) int {
+		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Name, b.Name))
+	})
+	return shares[:min(len(shares), most)]
+}
+
+// end counts a request of the operation's.
+func (o *operation) end(r *request, took time.Duration) {
+	failed := r.outcome == failedOutcome
+	o.meter.observe(took, failed)
+	observe(o.observer, took, r.trace)
+	if failed {
+		o.failures.Inc()
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, f := range r.fields {
+		o.fields.add(f.field.name, f.count, f.nanos)
+	}
+	for _, s := range r.statements {
+		o.statements.add(s.statement.shape, s.count, s.nanos)
+	}
+}
+
+// operations tells operations apart.
+type operations struct {
+	metrics *metrics
+	mu      sync.RWMutex
+	byKey   map[operationKey]*operation
+}
+
+func newOperations(m *metrics) *operations {
+	o := &operations{metrics: m, byKey: map[operationKey]*operation{}}
+	for _, kind := range []string{"query", "mutation", "subscription"} {
+		o.make(operationKey{other, kind})
+	}
+	return o
+}
+
+func (o *operations) of(name, kind string) *operation {
+	key := operationKey{name, kind}
+	o.mu.RLock()
+	known, ok := o.byKey[key]
+	full := len(o.byKey) >= maxOperations
+	rest := o.byKey[operationKey{other, kind}]
+	o.mu.RUnlock()
+	switch {
+	case ok:
+		return known
+	case full || name == other:
+		return rest // nil for a kind that GraphQL has not.
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if known, ok := o.byKey[key]; ok {
+		return known
+	}
+	return o.make(key)
+}
+
+func (o *operations) make(key operationKey) *operation {
+	made := &operation{
+		operationKey: key,
+		observer:     o.metrics.operation.WithLabelValues(key.name, key.kind),
+		failures:     o.metrics.opFaults.WithLabelValues(key.name, key.kind),
+	}
+	o.byKey[key] = made
+	return made
+}
+
+// roll ends an interval and gives the slowest operations of the last minute.
+func (o *operations) roll(most int) []Operation {
+	o.mu.RLock()
+	all := make([]*operation, 0, len(o.byKey))
+	for _, each := range o.byKey {
+		all = append(all, each)
+	}
+	o.mu.RUnlock()
+	slowest := []Operation{}
+	from := map[operationKey]*operation{}
+	for _, each := range all {
+		each.meter.roll()
+		sum := each.meter.last(minute)
+		if sum.count > 0 {
+			from[each.operationKey] = each
+			slowest = append(slowest, Operation{
+				Name: each.name, Type: each.kind, Count: sum.count, Failed: sum.faults,
+				P50: sum.quantile(.5), P95: sum.quantile(.95), P99: sum.quantile(.99),
+			})
+		}
+	}
+	slices.SortFunc(slowest, func(a, b Operation) int {
+		return cmp.Or(cmp.Compare(b.P95, a.P95), cmp.Compare(a.Name, b.Name))
+	})
+	slowest = slowest[:min(len(slowest), most)]
+	for i := range slowest {
+		each := from[operationKey{slowest[i].Name, slowest[i].Type}]
+		each.mu.Lock()
+		slowest[i].Fields, slowest[i].Statements = each.fields.top(most), each.statements.top(most)
+		each.mu.Unlock()
+	}
+	for _, each := range all {
+		each.mu.Lock()
+		each.fields.roll()
+		each.statements.roll()
+		each.mu.Unlock()
+	}
+	return slowest
+}

@@ -1,0 +1,291 @@
+package telemetry
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskmed/taskmed/internal/requestid"
+	"github.com/taskmed/taskmed/models"
+)
+
+// outcome is how a request ended.
+type outcome int
+
+const (
+	okOutcome outcome = iota
+	refusedOutcome
+	failedOutcome
+	canceledOutcome
+)
+
+func outcomes() [4]string { return [4]string{"ok", "refused", "failed", "canceled"} }
+
+// request is what is noted while a request runs. It is the context's.
+type request struct {
+	started time.Time
+	header  http.Header
+	span    trace.Span
+	// trace is the trace's id where it is sampled, "" otherwise.
+	trace  string
+	logged atomic.Bool
+
+	mu         sync.Mutex
+	ended      bool
+	name, kind string
+	clinic     uuid.UUID
+	code       models.Code
+	failed     bool
+	fields     []fieldShare
+	statements []statementShare
+
+	// outcome is set when it ends.
+	outcome outcome
+}
+
+type fieldShare struct {
+	field        *field
+	count, nanos int64
+}
+
+type statementShare struct {
+	statement    *statement
+	count, nanos int64
+}
+
+type requestKey struct{}
+
+func requestOf(ctx context.Context) *request {
+	r, _ := ctx.Value(requestKey{}).(*request)
+	return r
+}
+
+func (r *request) addField(f *field, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended { // Its counts were taken.
+		return
+	}
+	for i := range r.fields {
+		if r.fields[i].field == f {
+			r.fields[i].count++
+			r.fields[i].nanos += int64(took)
+			return
+		}
+	}
+	r.fields = append(r.fields, fieldShare{f, 1, int64(took)})
+}
+
+func (r *request) addStatement(s *statement, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return
+	}
+	for i := range r.statements {
+		if r.statements[i].statement == s {
+			r.statements[i].count++
+			r.statements[i].nanos += int64(took)
+			return
+		}
+	}
+	r.statements = append(r.statements, statementShare{s, 1, int64(took)})
+}
+
+// count is how many statements the request made, without the pool's own.
+func (r *request) count() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var n int64
+	for _, s := range r.statements {
+		if !s.statement.own {
+			n += s.count
+		}
+	}
+	return n
+}
+
+// note keeps the worst of an answer's errors: a fault of the server's before
+// anything else.
+func (r *request) note(code models.Code) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if fault := serverFault(code); r.code == "" || fault && !r.failed {
+		r.code, r.failed = code, fault
+	}
+}
+
+func serverFault(code models.Code) bool {
+	return code == models.Internal || code == models.Unavailable || code == models.OutcomeUnknown
+}
+
+// Middleware watches a handler's requests: those that are about an operation.
+func (t *Telemetry) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodOptions { // A browser's question, not a client's request.
+			next.ServeHTTP(w, r)
+			return
+		}
+		record := &request{started: time.Now(), header: w.Header()}
+		ctx := t.traces.begin(context.WithValue(r.Context(), requestKey{}, record), r, record)
+		t.flying.Add(1)
+		t.metrics.inFlight.Inc()
+		out := &watched{ResponseWriter: w}
+		defer func() {
+			t.flying.Add(-1)
+			t.metrics.inFlight.Dec()
+			reason := recover()
+			if reason != nil {
+				out.status = http.StatusInternalServerError
+			}
+			t.end(ctx, r, record, out)
+			if reason != nil {
+				panic(reason) // It is answered and logged further out.
+			}
+		}()
+		next.ServeHTTP(out, r.WithContext(ctx))
+	})
+}
+
+func (t *Telemetry) end(ctx context.Context, r *http.Request, record *request, out *watched) {
+	took := time.Since(record.started)
+	if out.status == http.StatusSeeOther { // Someone opened the API's address in a browser.
+		return
+	}
+	kind := record.conclude(out.status, errors.Is(r.Context().Err(), context.Canceled))
+	t.metrics.requests.WithLabelValues(outcomes()[record.outcome]).Inc()
+	if record.outcome != okOutcome {
+		t.metrics.refusals.WithLabelValues(kind).Inc()
+		t.refusals.count(kind)
+	}
+	if record.outcome == refusedOutcome {
+		t.refused.Add(1)
+	}
+	failed := record.outcome == failedOutcome
+	t.requests.observe(took, failed)
+	t.longest.note(took)
+	observe(t.metrics.duration, took, record.trace)
+	if record.clinic != uuid.Nil {
+		t.clinics.of(record.clinic).count(took, failed)
+	}
+	if record.kind != "" {
+		if op := t.operations.of(record.name, record.kind); op != nil {
+			op.end(record, took)
+		}
+		t.cache.count(record.header)
+	}
+	t.traces.end(record, out.status)
+	if !record.logged.Load() {
+		t.log.LogAttrs(ctx, slog.LevelInfo, requestLine, slog.String("request_id", requestid.From(ctx)),
+			slog.String("method", r.Method), slog.Int("status", out.status), slog.Duration("took", took))
+	}
+	if took > fair {
+		t.logSlow(ctx, record, took)
+	}
+}
+
+// conclude settles a request's outcome and names what it was refused or failed by.
+func (r *request) conclude(status int, canceled bool) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	kind := string(r.code)
+	if kind == "" && status >= http.StatusBadRequest {
+		kind = kindOf(status)
+		r.failed = status >= http.StatusInternalServerError
+	}
+	switch {
+	case kind == "":
+		r.outcome = okOutcome
+	case canceled && r.code != models.Internal:
+		r.outcome, kind = canceledOutcome, "CANCELED"
+	case r.failed:
+		r.outcome = failedOutcome
+	default:
+		r.outcome = refusedOutcome
+	}
+	if !slices.Contains(kinds(), kind) && kind != "" {
+		kind = other
+	}
+	return kind
+}
+
+// kindOf names a refusal that came before there was an operation.
+func kindOf(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return string(models.Unauthenticated)
+	case http.StatusForbidden:
+		return string(models.Forbidden)
+	case http.StatusTooManyRequests:
+		return string(models.RateLimited)
+	case http.StatusServiceUnavailable:
+		return string(models.Unavailable)
+	case http.StatusMethodNotAllowed:
+		return "METHOD_NOT_ALLOWED"
+	case http.StatusNotAcceptable:
+		return "NOT_ACCEPTABLE"
+	case http.StatusRequestEntityTooLarge:
+		return "BODY_TOO_LARGE"
+	case http.StatusUnsupportedMediaType:
+		return "UNSUPPORTED_MEDIA_TYPE"
+	}
+	if status >= http.StatusInternalServerError {
+		return string(models.Internal)
+	}
+	return string(models.BadUserInput)
+}
+
+// kinds are all that refusals are counted by, besides "other".
+func kinds() []string {
+	return []string{
+		string(models.Unauthenticated), string(models.Forbidden), string(models.BadUserInput), string(models.CostLimit),
+		string(models.RateLimited), string(models.Unavailable), string(models.OutcomeUnknown), string(models.Internal),
+		"GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED",
+		"METHOD_NOT_ALLOWED", "NOT_ACCEPTABLE", "BODY_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "CANCELED",
+	}
+}
+
+// watched remembers an answer's status.
+type watched struct {
+	http.ResponseWriter
+
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *watched) WriteHeader(status int) {
+	if w.status == 0 || w.status < http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *watched) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Flush implements http.Flusher, for events as they come.
+func (w *watched) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+
+// Hijack implements http.Hijacker, for WebSockets.
+func (w *watched) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
