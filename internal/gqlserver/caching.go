@@ -110,7 +110,7 @@ func (e *executor) DispatchOperation(ctx context.Context, op *graphql.OperationC
 	}
 	run := &run{executor: e, op: op, scope: scope}
 	if e.cache == nil {
-		n.Reason = "switched off"
+		n.Reason = "off"
 		return once(func(ctx context.Context) *graphql.Response { return run.alone(ctx, n) }), ctx
 	}
 	n.bypass, n.request = false, directives.noCache

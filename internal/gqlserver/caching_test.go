@@ -116,8 +116,8 @@ func TestCache_WhatIsNotAWholeAnswerIsNeverKept(t *testing.T) {
 		{"nothing", "{ clinic { name } }", `fwd=miss; detail="ran out of time"`, func(context.Context) *graphql.Response { return nil }},
 		{"a panic", "{ clinic { name } }", `fwd=miss; detail="has errors"`, func(context.Context) *graphql.Response { panic("broken") }},
 		{"a mutation", `mutation { archiveContact(input: {id: "x"}) { contact { id } } }`, `fwd=bypass; detail="mutation"`, nil},
-		{"introspection", "{ __schema { types { name } } }", `fwd=bypass; detail="introspection"`, nil},
-		{"what says nothing", "{ __typename }", `fwd=bypass; detail="nothing in it says how long it may be kept"`, nil},
+		{"introspection", "{ __schema { types { name } } }", `fwd=bypass; detail="not cacheable: introspection"`, nil},
+		{"what says nothing", "{ __typename }", `fwd=bypass; detail="not cacheable: nothing in it says for how long"`, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -226,7 +226,7 @@ func TestCache_ServersThatShareASecretGiveTheSameETag(t *testing.T) {
 	etag := func(secret string) string {
 		f := newFixture(t, func(c *gqlserver.Config) { c.Secret = []byte(secret) }).always(clinicData)
 		out := f.get("{ clinic { name } }", nil)
-		require.Equal(t, `taskmed; fwd=bypass; detail="switched off"`, out.Header().Get("Cache-Status"))
+		require.Equal(t, `taskmed; fwd=bypass; detail="off"`, out.Header().Get("Cache-Status"))
 		return out.Header().Get("ETag")
 	}
 	one := etag("one")

@@ -59,11 +59,11 @@ func (w *walker) caching(kind ast.Operation) Caching {
 	case kind != ast.Query:
 		return Caching{Why: string(kind)}
 	case w.introspects != nil:
-		return Caching{Why: "introspection"}
+		return Caching{Why: "not cacheable: introspection"}
 	case !w.gathered.declared:
-		return Caching{Why: "nothing in it says how long it may be kept"}
+		return Caching{Why: "not cacheable: nothing in it says for how long"}
 	case w.gathered.maxAge <= 0:
-		return Caching{Why: "something in it must not be kept"}
+		return Caching{Why: "not cacheable: a part of it must not be kept"}
 	}
 	return Caching{MaxAge: time.Duration(w.gathered.maxAge) * time.Second, Scope: w.gathered.scope}
 }

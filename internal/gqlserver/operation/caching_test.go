@@ -49,9 +49,9 @@ func TestCaching_TakesTheLeastOfWhatIsSelected(t *testing.T) {
 		{"{ contact" + id + " { ...F } } fragment F on Contact { nextAppointment { ...G } } fragment G on Appointment { contact { taxId } }", "", keep(time.Minute, role)},
 		{"query($x: Boolean!) { contact" + id + " { name taxId @include(if: $x) } }", `{"x":false}`, keep(5*time.Minute, tenant)},
 		{"query($x: Boolean!) { contact" + id + " { name taxId @include(if: $x) } }", `{"x":true}`, keep(5*time.Minute, role)},
-		{"{ __typename }", "", never("nothing in it says how long it may be kept")},
-		{"{ __schema { types { name } } }", "", never("introspection")},
-		{"{ clinic { name } __schema { types { name } } }", "", never("introspection")},
+		{"{ __typename }", "", never("not cacheable: nothing in it says for how long")},
+		{"{ __schema { types { name } } }", "", never("not cacheable: introspection")},
+		{"{ clinic { name } __schema { types { name } } }", "", never("not cacheable: introspection")},
 		{`mutation { archiveContact(input: {id: "x"}) { contact { id } } }`, "", never("mutation")},
 	} {
 		verdict, faults := admit(t, checker, models.RoleOwner, c.text, c.variables)
@@ -92,5 +92,5 @@ func TestCaching_ZeroIsNever(t *testing.T) {
 	require.NoError(t, err)
 	verdict, faults := admit(t, checker, models.RoleOwner, "{ a b }", "")
 	require.Empty(t, faults)
-	require.Equal(t, "something in it must not be kept", verdict.Caching.Why)
+	require.Equal(t, "not cacheable: a part of it must not be kept", verdict.Caching.Why)
 }
