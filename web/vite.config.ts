@@ -5,9 +5,13 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 import type { Plugin } from 'vite';
 
-// Everything but the page itself is served under /playground/, so that the API
-// keeps the rest of the paths.
-const base = '/playground/';
+// Two pages, each built alone, for they are on different listeners: the
+// playground, and with --mode dashboard the operators' page. Everything but the
+// pages themselves is under their base, so that the API keeps the other paths.
+const pages = {
+  playground: { base: '/playground/', page: 'index.html', outDir: 'dist' },
+  dashboard: { base: '/dashboard/', page: 'dashboard.html', outDir: 'dist/dashboard' },
+};
 
 /**
  * Stores the text files of the build compressed and only so: they are embedded
@@ -46,31 +50,38 @@ function storeCompressed(): Plugin {
   };
 }
 
-export default defineConfig({
-  base,
-  plugins: [react(), storeCompressed()],
-  build: {
-    target: 'es2022',
-    // Files keep their own address: the Content-Security-Policy allows no blobs.
-    assetsInlineLimit: 0,
-    chunkSizeWarningLimit: 4000,
-    rolldownOptions: {
-      onLog(level, log, report) {
-        // GraphiQL's packages carry "use no memo", which concerns a compiler that
-        // they have already been through.
-        if (log.code !== 'MODULE_LEVEL_DIRECTIVE') {
-          report(level, log);
-        }
+export default defineConfig(({ mode }) => {
+  const { base, page, outDir } = pages[mode === 'dashboard' ? 'dashboard' : 'playground'];
+  return {
+    base,
+    plugins: [react(), storeCompressed()],
+    build: {
+      target: 'es2022',
+      outDir,
+      // Files keep their own address: the Content-Security-Policy allows no blobs.
+      assetsInlineLimit: 0,
+      chunkSizeWarningLimit: 4000,
+      rolldownOptions: {
+        input: page,
+        onLog(level, log, report) {
+          // GraphiQL's packages carry "use no memo", which concerns a compiler that
+          // they have already been through.
+          if (log.code !== 'MODULE_LEVEL_DIRECTIVE') {
+            report(level, log);
+          }
+        },
       },
     },
-  },
-  worker: { format: 'es' },
-  server: {
-    // `npm run dev` beside a running `taskmed dev`.
-    proxy: {
-      '/graphql': 'http://127.0.0.1:8080',
-      '/playground/config.json': 'http://127.0.0.1:8080',
+    worker: { format: 'es' },
+    server: {
+      // `npm run dev` beside a running `taskmed dev`.
+      proxy: {
+        '/graphql': 'http://127.0.0.1:8080',
+        '/playground/config.json': 'http://127.0.0.1:8080',
+        '/dashboard/history.json': 'http://127.0.0.1:9090',
+        '/dashboard/events': 'http://127.0.0.1:9090',
+      },
     },
-  },
-  test: { include: ['src/**/*.test.ts'] },
+    test: { include: ['src/**/*.test.ts'] },
+  };
 });
