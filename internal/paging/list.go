@@ -105,8 +105,8 @@ func (l *List[T]) Page(ctx context.Context, db *database.DB, cursors *Cursors) (
 	if err != nil {
 		return nil, err
 	}
-	l.dependOn(ctx, rows)
 	page := assemble(rows, w, l.cursor(scope.ClinicID, cursors))
+	l.dependOn(ctx, page.Items)
 	if l.Count {
 		page.Total, err = database.Value[int](reading, db, counted, countArgs...)
 		if err != nil {
@@ -153,7 +153,6 @@ func (l *List[T]) PagePerParent(
 	if err != nil {
 		return nil, err
 	}
-	l.dependOn(ctx, rows)
 	perParent := make(map[uuid.UUID][]*T, len(parents))
 	for _, row := range rows {
 		parent := parentOf(row)
@@ -162,6 +161,7 @@ func (l *List[T]) PagePerParent(
 	pages := make(map[uuid.UUID]*Page[T], len(parents))
 	for _, parent := range parents {
 		pages[parent] = assemble(perParent[parent], w, l.cursor(scope.ClinicID, cursors))
+		l.dependOn(ctx, pages[parent].Items)
 	}
 	if l.Count {
 		return pages, countPerParent(reading, db, pages, counted, countArgs)
@@ -177,12 +177,14 @@ func (l *List[T]) reading(ctx context.Context) context.Context {
 	return database.Depends(ctx, l.Depends...)
 }
 
-func (l *List[T]) dependOn(ctx context.Context, rows []*T) {
+// dependOn declares a page's items. The row after them, which was read to know
+// whether the list goes on, is a question of the list's.
+func (l *List[T]) dependOn(ctx context.Context, items []*T) {
 	if l.Kind == "" || !cachetag.Collecting(ctx) {
 		return
 	}
-	for _, row := range rows {
-		cachetag.Add(ctx, cachetag.Entity(l.Kind, l.Order.ID(row)))
+	for _, item := range items {
+		cachetag.Add(ctx, cachetag.Entity(l.Kind, l.Order.ID(item)))
 	}
 }
 
