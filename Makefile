@@ -70,6 +70,7 @@ $(LINTER):
 	@mv bin/.install/golangci-lint $@ && rmdir bin/.install
 
 .PHONY: generate
-generate: ## Write the generated code, and docs/rights.md, anew from graph/*.graphqls
+generate: ## Write the generated code, docs and alerting rules anew
 	go tool gqlgen generate
 	UPDATE_GOLDEN=1 go test -count 1 -run TestMarkdown_IsTheDocumentedTable ./internal/rights
+	UPDATE_GOLDEN=1 go test -count 1 -run 'TestMarkdown|TestPrometheusRules|TestGrafana' ./internal/telemetry

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -43,15 +44,15 @@ type statement struct {
 
 // statements finds a text's family.
 type statements struct {
-	make func(name string) *family
+	begin func(name string) *family
 
 	mu       sync.RWMutex
 	texts    map[string]*statement
 	families map[string]*family
 }
 
-func newStatements(make func(name string) *family) *statements {
-	return &statements{make: make, texts: map[string]*statement{}, families: map[string]*family{}}
+func newStatements(begin func(name string) *family) *statements {
+	return &statements{begin: begin, texts: map[string]*statement{}, families: map[string]*family{}}
 }
 
 func (s *statements) of(sql string) *statement {
@@ -83,7 +84,7 @@ func (s *statements) family(name string) *family {
 			return known
 		}
 	}
-	made := s.make(name)
+	made := s.begin(name)
 	s.families[name] = made
 	return made
 }
@@ -191,7 +192,7 @@ func familyOf(words []string) string {
 		default:
 			continue
 		}
-		if table := tableAt(words, i+1); table != "" && len(tables) < 3 && !contains(tables, table) {
+		if table := tableAt(words, i+1); table != "" && len(tables) < 3 && !slices.Contains(tables, table) {
 			tables = append(tables, table)
 		}
 	}
@@ -220,15 +221,6 @@ func tableAt(words []string, i int) string {
 }
 
 func lower(words []string, i int) string { return strings.ToLower(words[i]) }
-
-func contains(all []string, one string) bool {
-	for _, each := range all {
-		if each == one {
-			return true
-		}
-	}
-	return false
-}
 
 // shapeOf puts a statement together again, on one line, with "…" in place of
 // the columns that it selects or returns.

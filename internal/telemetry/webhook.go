@@ -40,7 +40,7 @@ func (w *webhook) send(alert Alert) {
 	select {
 	case w.queue <- alert:
 	default:
-		w.log.Warn("alert not sent: too many wait", slog.String("alert", alert.Name)) //nolint:sloglint // there is no request
+		w.log.Warn("alert not sent: too many wait", slog.String("alert", alert.Name))
 	}
 }
 

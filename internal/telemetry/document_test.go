@@ -1,0 +1,66 @@
+package telemetry
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/devstack"
+)
+
+// golden compares a file that is generated from this package, or writes it if
+// UPDATE_GOLDEN is set.
+func golden(t *testing.T, want []byte, path ...string) {
+	t.Helper()
+	file := filepath.Join(append([]string{"..", ".."}, path...)...)
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, want, 0o644))
+	}
+	have, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(have), "run make generate")
+}
+
+func TestMarkdown_IsTheDocumentedList(t *testing.T) {
+	t.Parallel()
+	golden(t, newTelemetry(t.Context(), Config{}).Markdown(), "docs", "observability.md")
+}
+
+func TestPrometheusRules_AreTheDeployedOnesAndAlert(t *testing.T) {
+	t.Parallel()
+	golden(t, PrometheusRules(), "deploy", "prometheus", "rules.yml")
+	promtool, env, err := devstack.Promtool(t.Context(), devstack.FromEnv(os.Getenv))
+	require.NoError(t, err)
+	for _, arguments := range [][]string{{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml", "rules_days_test.yml"}} {
+		cmd := exec.CommandContext(t.Context(), promtool, arguments...)
+		cmd.Dir = filepath.Join("..", "..", "deploy", "prometheus")
+		cmd.Env = append(os.Environ(), env...)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+}
+
+func TestGrafanaDashboard_IsTheDeployedOneAndAsksForWhatThereIs(t *testing.T) {
+	t.Parallel()
+	dashboard, err := GrafanaDashboard()
+	require.NoError(t, err)
+	golden(t, dashboard, "deploy", "grafana", "taskmed.json")
+	there := map[string]bool{}
+	for _, metric := range newTelemetry(t.Context(), Config{}).Metrics() {
+		there[metric.Name] = true
+	}
+	name := regexp.MustCompile(`taskmed_[a-z_]+`)
+	ending := regexp.MustCompile(`_(bucket|sum|count)$`)
+	for _, text := range [][]byte{dashboard, PrometheusRules()} {
+		asked := name.FindAllString(string(text), -1)
+		require.NotEmpty(t, asked)
+		for _, metric := range asked {
+			require.True(t, there[metric] || there[ending.ReplaceAllString(metric, "")], metric)
+		}
+	}
+}
