@@ -1,4 +1,4 @@
-import { useEffect, useState, useSyncExternalStore } from 'react';
+import { useLayoutEffect, useState, useSyncExternalStore } from 'react';
 
 export type ThemeChoice = 'system' | 'light' | 'dark';
 export type Theme = 'light' | 'dark';
@@ -27,7 +27,8 @@ export function useTheme(): [ThemeChoice, Theme, (choice: ThemeChoice) => void] 
   const [choice, setChoice] = useState(stored);
   const systemIsDark = useSyncExternalStore(subscribe, () => media().matches);
   const theme = choice === 'system' ? (systemIsDark ? 'dark' : 'light') : choice;
-  useEffect(() => {
+  // Before any effect that draws with the theme's colours.
+  useLayoutEffect(() => {
     document.documentElement.dataset.theme = theme;
     if (choice === 'system') {
       localStorage.removeItem(KEY);

@@ -2,14 +2,14 @@ import 'uplot/dist/uPlot.min.css';
 import { type KeyboardEvent, useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import type { Theme } from '../theme';
-import { columns, type Pick } from './figures';
+import { columns, type Reading } from './figures';
 import type { Snapshot } from './snapshot';
 
 export interface Line {
   label: string;
   /** A custom property of the style sheet: --line-1, --bad, ... */
   color: string;
-  pick: Pick;
+  pick: Reading;
   fill?: boolean;
 }
 
@@ -20,6 +20,8 @@ interface Props {
   lines: Line[];
   /** Writes a value with its unit. */
   format: (value: number) => string;
+  /** Steps of the scale, where those of ten do not do. */
+  steps?: number[];
   /** A level that matters, drawn across. */
   limit?: { at: number; label: string };
   /** The top of the scale, if it is fixed. */
@@ -30,7 +32,7 @@ interface Props {
 const HEIGHT = 170;
 const NARROW = 420;
 
-export function Chart({ title, history, minutes, lines, format, limit, top, theme }: Props) {
+export function Chart({ title, history, minutes, lines, format, steps, limit, top, theme }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const data = useMemo(() => columns(history, lines.map(line => line.pick)), [history, lines]);
@@ -41,7 +43,7 @@ export function Chart({ title, history, minutes, lines, format, limit, top, them
   useEffect(() => {
     const element = host.current as HTMLDivElement;
     const made = new uPlot(
-      options(element, lines, format, limit, top, () => latest.current.minutes),
+      options(element, { lines, format, steps, limit, top }, () => latest.current.minutes),
       latest.current.data as uPlot.AlignedData,
       element,
     );
@@ -53,7 +55,7 @@ export function Chart({ title, history, minutes, lines, format, limit, top, them
       made.destroy();
       plot.current = null;
     };
-  }, [lines, format, limit, top, theme]);
+  }, [lines, format, steps, limit, top, theme]);
 
   useEffect(() => {
     plot.current?.setData(data as uPlot.AlignedData);
@@ -103,10 +105,7 @@ const written = (value: number | null | undefined, format: (value: number) => st
 
 function options(
   element: HTMLElement,
-  lines: Line[],
-  format: Props['format'],
-  limit: Props['limit'],
-  top: number | undefined,
+  { lines, format, steps, limit, top }: Pick<Props, 'lines' | 'format' | 'steps' | 'limit' | 'top'>,
   minutes: () => number,
 ): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
@@ -134,7 +133,7 @@ function options(
     },
     axes: [
       { ...axis, size: 28, space: element.clientWidth < NARROW ? 80 : 60, values: (_, times) => times.map(at => clock(at)) },
-      { ...axis, size: 58, space: 34, values: (_, values) => values.map(format) },
+      { ...axis, size: 58, space: 34, incrs: steps, values: (_, values) => values.map(format) },
     ],
     series: [
       { label: 'at', value: (_, at) => (at == null ? 'now' : clock(at, true)) },
@@ -149,7 +148,7 @@ function options(
           written(index == null ? (plot.data[series]?.at(-1) ?? null) : value, format),
       })),
     ],
-    hooks: { drawSeries: [], draw: limit ? [plot => drawLimit(plot, limit.at, color('--warn'))] : [] },
+    hooks: { draw: limit ? [plot => drawLimit(plot, limit.at, color('--warn'))] : [] },
   };
 }
 

@@ -41,6 +41,9 @@ const SERVERS: Line[] = [
   { label: 'Redis', color: '--series-2', pick: s => (s.redis.up ? s.redis.latencyMs : null) },
 ];
 
+/** 64 KiB to 64 GiB. */
+const BINARY = Array.from({ length: 21 }, (_, i) => 2 ** (16 + i));
+
 const SLOW = { at: LIMITS.responseMs, label: '100 ms at p95' };
 const FAILED = { at: LIMITS.errors, label: '2 %' };
 const HITS = { at: LIMITS.cacheHits, label: '80 %' };
@@ -135,7 +138,7 @@ function Board({ history, minutes, theme }: { history: Snapshot[]; minutes: numb
         <Chart title="Errors" lines={ERRORS} format={percent} limit={FAILED} {...chart} />
         <Chart title="Cache hits" lines={CACHE} format={percent} limit={HITS} top={1} {...chart} />
         <Chart title="Pool, CPU, memory" lines={USE} format={percent} limit={BUSY} top={1} {...chart} />
-        <Chart title="Memory" lines={HEAP} format={bytes} {...chart} />
+        <Chart title="Memory" lines={HEAP} format={bytes} steps={BINARY} {...chart} />
         <Chart title="Garbage collection" lines={GC} format={ms} {...chart} />
         <Chart title="Postgres and Redis" lines={SERVERS} format={ms} {...chart} />
         <Health snapshot={latest} />
@@ -145,8 +148,10 @@ function Board({ history, minutes, theme }: { history: Snapshot[]; minutes: numb
         <Fields fields={latest.slowFields ?? []} />
         <Statements statements={latest.slowStatements ?? []} />
         <Clinics clinics={latest.clinics ?? []} />
-        <Bars title="Cache misses by reason" none="no miss in the last minute" counts={minute.missesBy} />
-        <Bars title="Refusals by code" none="no refusal in the last minute" counts={minute.refusedBy} />
+        <div className="stack">
+          <Bars title="Cache misses by reason" none="no miss in the last minute" counts={minute.missesBy} />
+          <Bars title="Refusals by code" none="no refusal in the last minute" counts={minute.refusedBy} />
+        </div>
       </section>
     </>
   );

@@ -52,7 +52,15 @@ describe('the last minute', () => {
 });
 
 it('writes figures with their units', () => {
-  expect([ms(0.5), ms(12.34), ms(250.4), ms(12_000), ms(null)]).toEqual(['0.50 ms', '12.3 ms', '250 ms', '12.0 s', '–']);
+  expect([ms(0), ms(0.5), ms(12.34), ms(250.4), ms(1500), ms(12_000), ms(null)]).toEqual([
+    '0 ms',
+    '0.50 ms',
+    '12.3 ms',
+    '250 ms',
+    '1.50 s',
+    '12.0 s',
+    '–',
+  ]);
   expect([percent(0), percent(0.0123), percent(0.5), percent(1), percent(null)]).toEqual(['0 %', '1.23 %', '50.0 %', '100 %', '–']);
   expect([bytes(512), bytes(1536), bytes(150 * 2 ** 20)]).toEqual(['512 B', '1.5 KiB', '150 MiB']);
   expect([span(5), span(125), span(7300), span(200_000)]).toEqual(['5 s', '2 min', '2 h 1 min', '2 d']);

@@ -24,14 +24,14 @@ export function extend(history: Snapshot[], next: Snapshot): Snapshot[] {
   return recent([...history, next], 60);
 }
 
-export type Pick = (snapshot: Snapshot) => number | null;
+export type Reading = (snapshot: Snapshot) => number | null;
 export type Table = [number[], ...(number | null)[][]];
 
 /**
  * Columns for a chart: times, then a column per figure. Where snapshots are
  * missing (the server was down) there is a null, so that no line is drawn.
  */
-export function columns(history: Snapshot[], picks: Pick[]): Table {
+export function columns(history: Snapshot[], picks: Reading[]): Table {
   const times: number[] = [];
   const values: (number | null)[][] = picks.map(() => []);
   let before: Snapshot | undefined;
@@ -98,10 +98,10 @@ export function ms(value: number | null | undefined): string {
   if (value == null) {
     return NONE;
   }
-  if (value >= 10_000) {
-    return `${(value / 1000).toFixed(1)} s`;
+  if (value >= 1000) {
+    return `${(value / 1000).toFixed(value >= 10_000 ? 1 : 2)} s`;
   }
-  return `${value >= 100 ? Math.round(value) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ms`;
+  return value === 0 ? '0 ms' : `${value >= 100 ? Math.round(value) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ms`;
 }
 
 export function percent(ratio: number | null | undefined): string {
@@ -113,7 +113,7 @@ export function percent(ratio: number | null | undefined): string {
 }
 
 export function rate(value: number): string {
-  return value >= 100 ? Math.round(value).toLocaleString('en') : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  return value >= 100 || value === 0 ? Math.round(value).toLocaleString('en') : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
 export const whole = (value: number) => Math.round(value).toLocaleString('en');
