@@ -1,0 +1,359 @@
+package respcache
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+)
+
+// Cache keeps answers. Its methods may be called from any goroutine.
+type Cache struct {
+	config  Config
+	log     logger
+	metrics *metrics
+	redis   *redis.Options // nil: the process alone
+	local   *localLedger   // nil: Redis
+
+	listener *listener // nil: nobody listens
+	// trust is what may be served; nil while it is not known to be whole.
+	trust     atomic.Pointer[generation]
+	trustMu   sync.Mutex
+	distrusts uint64
+	why       atomic.Pointer[string]
+	// writes is the ledger that writers tell; nil while Redis is not reached.
+	writes atomic.Pointer[sharedLedger]
+	wake   chan struct{}
+
+	openMu   sync.Mutex
+	opening  map[opening]chan struct{}
+	openings chan opening
+
+	flights   flights
+	refreshes chan struct{}
+	popular   *popular
+
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+
+	without protections
+	// at is called at named points by tests; nil otherwise.
+	at func(point string)
+}
+
+// generation is a time through which everything that is kept could be trusted.
+// What was kept in an earlier one is never served again.
+type generation struct {
+	ledger ledger
+	shared *sharedLedger // nil: the process alone
+	epoch  atomic.Uint64
+	tier   *tier
+}
+
+// New makes a cache and begins to listen. It does not wait for Redis or
+// Postgres: until both have been reached nothing is kept. Close ends it.
+func New(config Config) (*Cache, error) { return newCache(config, protections{}, nil) }
+
+func newCache(config Config, without protections, at func(point string)) (*Cache, error) {
+	if err := config.complete(); err != nil {
+		return nil, err
+	}
+	c := &Cache{
+		config: config, log: config.Log, without: without, at: at,
+		wake: make(chan struct{}, 1), opening: map[opening]chan struct{}{}, openings: make(chan opening, 256),
+		refreshes: make(chan struct{}, max(config.Refreshers, 0)),
+	}
+	var err error
+	if c.metrics, err = newMetrics(c, config.Metrics); err != nil {
+		return nil, err
+	}
+	if config.RedisURL == "" {
+		c.local = newLocalLedger(config.LongestRequest)
+	} else if c.redis, err = redisOptions(config.RedisURL, config.RedisTimeout); err != nil {
+		return nil, err
+	}
+	c.popular = newPopular()
+	starting := "the cache is starting"
+	c.why.Store(&starting)
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	if config.ListenURL != "" {
+		c.listener = newListener(config.ListenURL, config.Log)
+		c.listener.changed = c.notified
+		c.listener.lost = func() { c.distrust("Postgres is not heard") }
+		c.listener.listening = c.nudge
+		c.tasks.Go(func() { c.listener.run(ctx) })
+	}
+	c.tasks.Go(func() { c.supervise(ctx) })
+	c.tasks.Go(func() { c.opener(ctx) })
+	return c, nil
+}
+
+// Close ends the cache. Nothing is served from it afterwards.
+func (c *Cache) Close() {
+	c.distrust("the cache is closed")
+	c.stop()
+	c.tasks.Wait()
+	c.distrust("the cache is closed")
+}
+
+func (c *Cache) point(name string) {
+	if c.at != nil {
+		c.at(name)
+	}
+}
+
+// trusted is the generation that may be served from, nil if none may.
+func (c *Cache) trusted() *generation {
+	if c.listener != nil && !c.listener.whole() {
+		return nil
+	}
+	return c.trust.Load()
+}
+
+// WaitReady waits until answers may be served and stored.
+func (c *Cache) WaitReady(ctx context.Context) error {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for c.trusted() == nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the cache is not ready: %s: %w", *c.why.Load(), ctx.Err())
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// Outcome is what the cache did for a request.
+type Outcome struct {
+	Hit bool
+	// Tier is "process" or "redis" on a hit.
+	Tier string
+	// Age is how long ago a hit's answer was stored.
+	Age time.Duration
+	// Reason tells in words why there is no hit: "first seen", "expired",
+	// "invalidated by appointment/day=2026-11-22: written by createContact 2 s
+	// ago", "redis unreachable", …
+	Reason string
+	// Bypassed tells that the answer cannot be stored, whatever it is.
+	Bypassed bool
+}
+
+// Ticket is a reader's moment: what it has read after it may be stored with it.
+type Ticket struct {
+	generation *generation
+	begun      begun
+	// opened is closed once readers who begin then may store; nil if they may now.
+	opened <-chan struct{}
+}
+
+// Begin notes the moment for a reader, before it reads Postgres. The ticket is
+// nil if nothing can be stored.
+func (c *Cache) Begin(ctx context.Context, clinic uuid.UUID) *Ticket {
+	g := c.trusted()
+	if g == nil {
+		return nil
+	}
+	begun, _, err := g.ledger.begin(ctx, clinic, g.epoch.Load(), Key{})
+	if err != nil {
+		return nil
+	}
+	return c.ticket(g, clinic, begun)
+}
+
+func (c *Cache) ticket(g *generation, clinic uuid.UUID, begun begun) *Ticket {
+	t := &Ticket{generation: g, begun: begun}
+	if !begun.open {
+		t.opened = c.toOpen(opening{ledger: g.ledger, clinic: clinic, born: begun.born})
+	}
+	return t
+}
+
+// Get gives the answer that is kept under a key, nil if there is none that may
+// be served now.
+func (c *Cache) Get(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Outcome) {
+	entry, outcome, _ := c.get(ctx, clinic, key)
+	return entry, outcome
+}
+
+// get is Get with the ticket of a reader that begins now, nil if it cannot store.
+func (c *Cache) get(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Outcome, *Ticket) {
+	entry, outcome, ticket := c.find(ctx, clinic, key)
+	c.metrics.answered(outcome)
+	return entry, outcome, ticket
+}
+
+func (c *Cache) find(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Outcome, *Ticket) {
+	g := c.trusted()
+	if g == nil {
+		return nil, Outcome{Reason: *c.why.Load(), Bypassed: true}, nil
+	}
+	part, err := g.tier.clinic(clinic, g.ledger)
+	if err != nil {
+		return nil, unreachable(), nil
+	}
+	reason := "first seen"
+	if entry, ok := part.entries.GetIfPresent(key); ok {
+		at, err := g.ledger.head(ctx, clinic)
+		if err != nil {
+			return nil, unreachable(), nil
+		}
+		c.point("found")
+		var stands bool
+		if stands, reason, err = c.stands(ctx, g, part, entry, clinic, at); err != nil {
+			return nil, unreachable(), nil
+		}
+		if stands {
+			return entry, hit("process", entry), nil
+		}
+		// Only this one: another may have been stored meanwhile.
+		part.entries.ComputeIfPresent(key, dropIf(entry))
+	}
+	return c.findShared(ctx, g, part, clinic, key, reason)
+}
+
+func (c *Cache) findShared(ctx context.Context, g *generation, part *clinicTier, clinic uuid.UUID, key Key, reason string) (*Entry, Outcome, *Ticket) {
+	begun, value, err := g.ledger.begin(ctx, clinic, g.epoch.Load(), key)
+	if err != nil {
+		return nil, unreachable(), nil
+	}
+	c.point("begun")
+	ticket := c.ticket(g, clinic, begun)
+	if value == nil {
+		return nil, Outcome{Reason: reason}, ticket
+	}
+	entry, err := decode(clinic, key, value)
+	if err != nil {
+		c.metrics.badValue()
+		c.log.WarnContext(ctx, "a value in redis is not the one that belongs there", "error", err)
+		return nil, Outcome{Reason: "the kept answer cannot be read"}, ticket
+	}
+	stands, why, err := c.stands(ctx, g, part, entry, clinic, begun.seq)
+	if err != nil {
+		return nil, unreachable(), nil
+	}
+	if !stands {
+		return nil, Outcome{Reason: why}, ticket
+	}
+	g.tier.put(part, key, entry)
+	return entry, hit("redis", entry), nil
+}
+
+// stands tells whether an entry may be served at a step of its clinic's
+// sequence, and if not why.
+func (c *Cache) stands(ctx context.Context, g *generation, part *clinicTier, entry *Entry, clinic uuid.UUID, at uint64) (bool, string, error) {
+	if !time.Now().Before(entry.ExpiresAt) {
+		return false, "expired", nil
+	}
+	if at == 0 {
+		return false, "redis lost what it knew", nil
+	}
+	if c.without.check {
+		return true, "", nil
+	}
+	said, tag, change, err := part.view.check(ctx, entry, at)
+	switch {
+	case err != nil:
+		return false, "", err
+	case said == stands:
+		return true, "", nil
+	case said == fell:
+		return false, invalidated(tag, change), nil
+	}
+	since := entry.checked.Load()
+	through, fallen, err := g.ledger.confirm(ctx, clinic, since, entry.Tags)
+	if err != nil {
+		return false, "", err
+	}
+	if fallen != "" {
+		return false, "invalidated by " + fallen, nil
+	}
+	raiseTo(&entry.checked, through)
+	return true, "", nil
+}
+
+func hit(tier string, entry *Entry) Outcome {
+	return Outcome{Hit: true, Tier: tier, Age: max(time.Since(entry.StoredAt), 0)}
+}
+
+func unreachable() Outcome { return Outcome{Reason: "redis unreachable", Bypassed: true} }
+
+func invalidated(tag cachetag.Tag, change change) string {
+	text := "invalidated by " + string(tag)
+	if tag == cachetag.Everything {
+		text = "invalidated by a write to the whole clinic"
+	}
+	ago := max(time.Since(change.at), 0).Round(time.Second)
+	if change.by != "" {
+		return text + ": written by " + change.by + " " + ago.String() + " ago"
+	}
+	return text + ": written " + ago.String() + " ago"
+}
+
+// Store keeps an answer that was read after the ticket's moment, and tells
+// whether it did: not if something that it depends on was written meanwhile. The
+// body, the tags and the expiry must be set.
+func (c *Cache) Store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key Key, entry *Entry) (stored bool, why string) {
+	verdict := c.store(ctx, clinic, ticket, key, entry)
+	c.metrics.stored(verdict.refusal)
+	switch verdict.refusal {
+	case "":
+		return true, ""
+	case refusedChanged, refusedFenced:
+		return false, string(verdict.refusal) + " meanwhile: " + string(verdict.tag)
+	default:
+		return false, string(verdict.refusal)
+	}
+}
+
+func (c *Cache) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key Key, entry *Entry) verdict {
+	if ticket == nil {
+		return verdict{refusal: refusedDistrust}
+	}
+	g := ticket.generation
+	if c.trusted() != g {
+		return verdict{refusal: refusedDistrust}
+	}
+	entry.StoredAt = time.Now()
+	entry.seq = ticket.begun.seq
+	entry.checked.Store(entry.seq)
+	life := time.Until(entry.ExpiresAt)
+	if life < time.Millisecond {
+		return verdict{refusal: refusedExpired}
+	}
+	value := encode(clinic, key, entry)
+	if len(value) > MaxValue {
+		return verdict{refusal: refusedSize}
+	}
+	part, err := g.tier.clinic(clinic, g.ledger)
+	if err != nil {
+		return verdict{refusal: refusedError}
+	}
+	c.point("store")
+	said, err := g.ledger.store(ctx, storing{
+		clinic: clinic, epoch: g.epoch.Load(), key: key, begun: ticket.begun, tags: entry.Tags, value: value, life: life,
+	})
+	if err != nil {
+		return verdict{refusal: refusedError}
+	}
+	if said.refusal == "" {
+		part.view.start(entry.seq)
+		c.point("stored")
+		g.tier.put(part, key, entry)
+	}
+	return said
+}
+
+func (c *Cache) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,205 @@
+package respcache_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/testkit"
+)
+
+// everywhere runs a test with Redis and without.
+func everywhere(t *testing.T, test func(t *testing.T, config respcache.Config)) {
+	t.Helper()
+	d := testkit.NewDatabase(t)
+	t.Run("with Redis", func(t *testing.T) {
+		t.Parallel()
+		test(t, respcache.Config{RedisURL: d.RedisURL, Prefix: prefix(t)})
+	})
+	t.Run("without Redis", func(t *testing.T) {
+		t.Parallel()
+		test(t, respcache.Config{})
+	})
+}
+
+func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, config respcache.Config) {
+		cache, clinic := newCache(t, config), uuid.New()
+		day, other := key("day"), key("other")
+		require.Equal(t, "1", keep(t, cache, clinic, day, answer("1", "appointment/day=2026-11-22", "contact:1")))
+		require.Equal(t, "o", keep(t, cache, clinic, other, answer("o", "appointment/day=2026-11-23")))
+
+		settle, err := cache.Raise(respcache.WithWriter(t.Context(), "createAppointment"), clinic, []cachetag.Tag{"appointment/day=2026-11-22"})
+		require.NoError(t, err)
+		_, outcome := cache.Get(t.Context(), clinic, day)
+		require.False(t, outcome.Hit, "from the raise on")
+		require.Equal(t, "invalidated by appointment/day=2026-11-22: written by createAppointment 0s ago", outcome.Reason)
+		_, outcome = cache.Get(t.Context(), clinic, other)
+		require.True(t, outcome.Hit, "another day stays")
+
+		entry, outcome, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: day, Compute: answer("between", "appointment/day=2026-11-22")})
+		require.NoError(t, err)
+		require.Equal(t, "between", string(entry.Body))
+		require.False(t, outcome.Hit)
+		_, outcome = cache.Get(t.Context(), clinic, day)
+		require.False(t, outcome.Hit, "nothing is stored while it is being written")
+
+		settle(t.Context(), cachetag.Committed)
+		require.Equal(t, "2", keep(t, cache, clinic, day, answer("2", "appointment/day=2026-11-22")))
+		write(t, cache, clinic, cachetag.Everything)
+		for _, k := range []respcache.Key{day, other} {
+			_, outcome = cache.Get(t.Context(), clinic, k)
+			require.False(t, outcome.Hit)
+			require.Contains(t, outcome.Reason, "a write to the whole clinic")
+		}
+	})
+}
+
+func TestStore_RefusesWhatWasReadBeforeAWriteThatEndedBeforeIt(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, config respcache.Config) {
+		cache, clinic := newCache(t, config), uuid.New()
+		keep(t, cache, clinic, key("open"), answer("", "open"))
+		expires := time.Now().Add(time.Hour)
+
+		ticket := cache.Begin(t.Context(), clinic)
+		write(t, cache, clinic, "contact:1")
+		stored, why := cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{Body: []byte("old"), Tags: []cachetag.Tag{"contact:1"}, ExpiresAt: expires})
+		require.False(t, stored)
+		require.Equal(t, "changed meanwhile: contact:1", why)
+		stored, _ = cache.Store(t.Context(), clinic, ticket, key("b"), &respcache.Entry{Body: []byte("b"), Tags: []cachetag.Tag{"contact:2"}, ExpiresAt: expires})
+		require.True(t, stored, "what it read did not change")
+
+		// A writer who dies after its raise leaves its fence: whoever begins then
+		// may still read from before the commit.
+		_, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+		require.NoError(t, err)
+		ticket = cache.Begin(t.Context(), clinic)
+		stored, why = cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{Tags: []cachetag.Tag{"contact:1"}, ExpiresAt: expires})
+		require.False(t, stored)
+		require.Equal(t, "fenced meanwhile: contact:1", why)
+
+		// One whose write was rolled back takes it off.
+		settle, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:3"})
+		require.NoError(t, err)
+		settle(t.Context(), cachetag.RolledBack)
+		ticket = cache.Begin(t.Context(), clinic)
+		stored, why = cache.Store(t.Context(), clinic, ticket, key("c"), &respcache.Entry{Tags: []cachetag.Tag{"contact:3"}, ExpiresAt: expires})
+		require.True(t, stored, why)
+
+		// One whose outcome is unknown leaves it.
+		settle, err = cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:4"})
+		require.NoError(t, err)
+		settle(t.Context(), cachetag.Unknown)
+		ticket = cache.Begin(t.Context(), clinic)
+		stored, _ = cache.Store(t.Context(), clinic, ticket, key("d"), &respcache.Entry{Tags: []cachetag.Tag{"contact:4"}, ExpiresAt: expires})
+		require.False(t, stored)
+	})
+}
+
+func TestStore_RefusesAReaderWhoTookLongerThanTheFencesStand(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, config respcache.Config) {
+		config.LongestRequest = 30 * time.Millisecond
+		cache, clinic := newCache(t, config), uuid.New()
+		keep(t, cache, clinic, key("open"), answer("", "open"))
+		ticket := cache.Begin(t.Context(), clinic)
+		require.Eventually(t, func() bool {
+			stored, why := cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{ExpiresAt: time.Now().Add(time.Hour)})
+			return !stored && why == "late"
+		}, 10*time.Second, 5*time.Millisecond)
+		stored, why := cache.Store(t.Context(), clinic, cache.Begin(t.Context(), clinic), key("a"), &respcache.Entry{ExpiresAt: time.Now().Add(time.Hour)})
+		require.True(t, stored, why)
+	})
+}
+
+func TestFill_OneOfManyComputes(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, config respcache.Config) {
+		cache, clinic := newCache(t, config), uuid.New()
+		for round := range 5 {
+			var ran atomic.Int32
+			var group sync.WaitGroup
+			start := make(chan struct{})
+			for range 500 {
+				group.Go(func() {
+					<-start
+					entry, _, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key(round), Compute: func(ctx context.Context) (*respcache.Entry, error) {
+						ran.Add(1)
+						<-time.After(20 * time.Millisecond)
+						return answer("x", "contact:1")(ctx)
+					}})
+					if err != nil || string(entry.Body) != "x" {
+						t.Errorf("%v, %v", entry, err)
+					}
+				})
+			}
+			close(start)
+			group.Wait()
+			require.LessOrEqual(t, ran.Load(), int32(2))
+			require.Positive(t, ran.Load())
+		}
+	})
+}
+
+func TestFill_WhoeverWaitedForAFailureOrARefusalComputes(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, config respcache.Config) {
+		cache, clinic := newCache(t, config), uuid.New()
+		for name, compute := range map[string]respcache.Compute{
+			"failure": func(context.Context) (*respcache.Entry, error) { return nil, errors.New("out of luck") },
+			"refusal": func(context.Context) (*respcache.Entry, error) { return nil, nil },
+		} {
+			var ran atomic.Int32
+			var group sync.WaitGroup
+			for range 20 {
+				group.Go(func() {
+					entry, outcome, _ := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key(name), Compute: func(ctx context.Context) (*respcache.Entry, error) {
+						ran.Add(1)
+						return compute(ctx)
+					}})
+					if entry != nil || outcome.Hit {
+						t.Errorf("%s was kept", name)
+					}
+				})
+			}
+			group.Wait()
+			require.Equal(t, int32(20), ran.Load(), name)
+		}
+	})
+}
+
+func TestFill_RefreshesAheadAndExpires(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, config respcache.Config) {
+		cache, clinic := newCache(t, config), uuid.New()
+		short := func(body string, life time.Duration) respcache.Compute {
+			return func(context.Context) (*respcache.Entry, error) {
+				return &respcache.Entry{Body: []byte(body), ExpiresAt: time.Now().Add(life)}, nil
+			}
+		}
+		// Kept alone, it expires.
+		keep(t, cache, clinic, key("short"), short("1", 300*time.Millisecond))
+		require.Eventually(t, func() bool {
+			_, outcome := cache.Get(t.Context(), clinic, key("short"))
+			return !outcome.Hit && (outcome.Reason == "expired" || outcome.Reason == "first seen")
+		}, 10*time.Second, 5*time.Millisecond)
+
+		// With somebody who refreshes it, the next one is there before it expires.
+		request := respcache.Request{Clinic: clinic, Key: key("ahead"), Compute: short("1", 2*time.Second), Refresh: short("2", time.Hour)}
+		require.Eventually(t, func() bool {
+			entry, outcome, err := cache.Fill(t.Context(), request)
+			require.NoError(t, err)
+			return outcome.Hit && string(entry.Body) == "2"
+		}, 20*time.Second, 5*time.Millisecond)
+	})
+}

@@ -1,0 +1,151 @@
+package respcache
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+)
+
+// errUnreached is returned to a writer while Redis is not reached.
+var errUnreached = errors.New("redis is not reached: other instances cannot be told of a write")
+
+// othersHear is how long a writer who could not tell Redis waits, once it has
+// heard its own notification, for the other instances to hear it too.
+const othersHear = 10 * time.Millisecond
+
+type writerKey struct{}
+
+// WithWriter names the operation that writes, for the reasons of misses.
+func WithWriter(ctx context.Context, operation string) context.Context {
+	return context.WithValue(ctx, writerKey{}, operation)
+}
+
+func writer(ctx context.Context) string {
+	name, _ := ctx.Value(writerKey{}).(string)
+	return name
+}
+
+// Raise implements database.Coherence: from its return on nothing that has one of
+// the tags is served or stored, until settle. With an error nobody else was told
+// and the transaction must notify.
+func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag) (settle func(ctx context.Context, outcome cachetag.Outcome), err error) {
+	began := time.Now()
+	defer func() { c.metrics.raised(time.Since(began), err) }()
+	ledger := c.writeLedger()
+	if ledger == nil {
+		return nil, errUnreached
+	}
+	w := write{tags: tags, by: writer(ctx), fence: uuid.NewString(), standing: c.config.standing()}
+	raising := w
+	if c.without.fence {
+		raising.fence = ""
+	}
+	c.point("raise")
+	// The request's end must not leave it open whether others were told.
+	ctx = context.WithoutCancel(ctx)
+	if err := ledger.raise(ctx, clinic, raising); err != nil {
+		// It may have arrived all the same; the fence then runs out by itself.
+		return func(ctx context.Context, outcome cachetag.Outcome) { c.settle(ctx, clinic, w, outcome) }, err
+	}
+	c.point("raised")
+	return func(ctx context.Context, outcome cachetag.Outcome) { c.settle(ctx, clinic, w, outcome) }, nil
+}
+
+// settle ends what Raise began. What cannot be told here need not be: a fence
+// that stays runs out once nobody can store what was read before the commit, and
+// a ledger that lost it lets nothing be stored before the barrier.
+func (c *Cache) settle(ctx context.Context, clinic uuid.UUID, w write, outcome cachetag.Outcome) {
+	ledger := c.writeLedger()
+	if ledger == nil || outcome == cachetag.Unknown {
+		return
+	}
+	c.point("settle")
+	var err error
+	if outcome == cachetag.RolledBack {
+		err = ledger.lower(ctx, clinic, w.fence)
+	} else {
+		err = ledger.raise(ctx, clinic, write{tags: w.tags, by: w.by, lowers: w.fence})
+	}
+	if err != nil {
+		c.log.DebugContext(ctx, "a fence stays until it runs out", "error", err)
+	}
+}
+
+// writeLedger is the ledger that writers tell, nil if it is not reached.
+func (c *Cache) writeLedger() ledger {
+	if c.local != nil {
+		return c.local
+	}
+	if shared := c.writes.Load(); shared != nil {
+		return shared
+	}
+	return nil
+}
+
+// AwaitNotified implements database.Coherence for a writer whose Raise failed.
+func (c *Cache) AwaitNotified(ctx context.Context, token string) error {
+	var err error
+	if c.listener == nil || c.listener.session.Load() == 0 {
+		// Nothing is served here; others hear it for themselves.
+		err = errors.New("nobody listens to Postgres here")
+	} else {
+		err = c.listener.await(ctx, token)
+	}
+	if c.local == nil {
+		timer := time.NewTimer(othersHear)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	return err
+}
+
+// notified takes what the listener heard and raises it, as the writers did not.
+func (c *Cache) notified(ctx context.Context, notices []notice) {
+	type heard struct {
+		tags []cachetag.Tag
+		seen map[cachetag.Tag]struct{}
+	}
+	byClinic := map[uuid.UUID]*heard{}
+	for _, n := range notices {
+		if n.Clinic == nil {
+			c.distrust("every clinic was written to")
+			continue
+		}
+		h := byClinic[*n.Clinic]
+		if h == nil {
+			h = &heard{seen: map[cachetag.Tag]struct{}{}}
+			byClinic[*n.Clinic] = h
+		}
+		tags := n.Tags
+		if len(tags) == 0 {
+			tags = []cachetag.Tag{cachetag.Everything}
+		}
+		for _, tag := range tags {
+			if _, known := h.seen[tag]; !known {
+				h.seen[tag] = struct{}{}
+				h.tags = append(h.tags, tag)
+			}
+		}
+	}
+	ledger := c.writeLedger()
+	for clinic, h := range byClinic {
+		if len(h.tags) > 200 {
+			h.tags = []cachetag.Tag{cachetag.Everything}
+		}
+		if ledger == nil {
+			c.distrust("redis was not told of a write")
+			return
+		}
+		if err := ledger.raise(ctx, clinic, write{tags: h.tags, by: "somebody outside the API"}); err != nil {
+			c.distrust("redis was not told of a write")
+			return
+		}
+	}
+}

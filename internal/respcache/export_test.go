@@ -1,0 +1,68 @@
+package respcache
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+)
+
+// Protections are what a test can switch off.
+type Protections struct{ Fence, Check, Barrier, Epoch, Share bool }
+
+// NewWithout is New with protections switched off and a function that is called
+// at named points.
+func NewWithout(config Config, without Protections, at func(point string)) (*Cache, error) {
+	return newCache(config, protections{
+		fence: without.Fence, check: without.Check, barrier: without.Barrier, epoch: without.Epoch, share: without.Share,
+	}, at)
+}
+
+// Notified hands the cache a notification, as its listener does.
+func (c *Cache) Notified(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag) {
+	c.notified(ctx, []notice{{Clinic: &clinic, Tags: tags}})
+}
+
+// ValueKey is where an answer is kept in Redis.
+func (c *Cache) ValueKey(clinic uuid.UUID, key Key) string {
+	g := c.trust.Load()
+	return g.shared.valueKey(clinic, g.epoch.Load(), key)
+}
+
+// Forget empties the process's tier.
+func (c *Cache) Forget() {
+	g := c.trust.Load()
+	g.tier.clinics.Range(func(_, part any) bool {
+		part.(*clinicTier).entries.InvalidateAll()
+		return true
+	})
+}
+
+// ClinicBytes is what a clinic has in the process.
+func (c *Cache) ClinicBytes(clinic uuid.UUID) int64 {
+	g := c.trust.Load()
+	part, err := g.tier.clinic(clinic, g.ledger)
+	if err != nil {
+		return 0
+	}
+	part.entries.CleanUp()
+	return part.weight.Load()
+}
+
+// ProcessBytes is what all clinics have in the process.
+func (c *Cache) ProcessBytes() int64 { return c.trust.Load().tier.weight.Load() }
+
+// Listening tells whether the cache hears Postgres.
+func (c *Cache) Listening() bool { return c.listener != nil && c.listener.whole() }
+
+// AddCounts shares what ran.
+func (c *Cache) AddCounts(ctx context.Context) error { return c.addCounts(ctx) }
+
+// Encode and Decode are the form of a value.
+func Encode(clinic uuid.UUID, key Key, entry *Entry) []byte { return encode(clinic, key, entry) }
+
+// Decode reads a value.
+func Decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
+	return decode(clinic, key, value)
+}

@@ -1,0 +1,165 @@
+package respcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// errAnotherServer is returned where a connection reached another Redis server
+// than the one that the link is for.
+var errAnotherServer = errors.New("another redis server, or the same one restarted")
+
+// link is a pool of connections to one run of one Redis server. A server that
+// was restarted, restored or put in another's place has another run id and gets
+// a new link, so that a command meant for the one never reaches the other.
+type link struct {
+	client  *redis.Client
+	breaker breaker
+
+	replaced atomic.Bool
+
+	mu  sync.Mutex
+	run string
+}
+
+// dial makes a link and finds out to whom it leads.
+func dial(ctx context.Context, options *redis.Options) (*link, error) {
+	l := &link{}
+	settings := *options
+	settings.OnConnect = l.identify
+	l.client = redis.NewClient(&settings)
+	if err := l.client.Ping(ctx).Err(); err != nil {
+		_ = l.client.Close()
+		return nil, fmt.Errorf("reach redis: %w", err)
+	}
+	return l, nil
+}
+
+// redisOptions reads a URL (redis://, rediss://, unix://) and sets what keeps a
+// server that fails from holding requests up.
+func redisOptions(url string, timeout time.Duration) (*redis.Options, error) {
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		// The library's words could hold the password.
+		return nil, errors.New("the URL of Redis cannot be read: check its form, redis://user:password@host:port/database")
+	}
+	options.MaxRetries = -1
+	options.DialerRetries = 1
+	options.DialTimeout = timeout
+	options.ReadTimeout = timeout
+	options.WriteTimeout = timeout
+	options.PoolTimeout = timeout
+	options.PoolSize = 64
+	options.ContextTimeoutEnabled = true
+	// Servers before 7.2 know neither.
+	options.DisableIdentity = true
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return options, nil
+}
+
+// identify asks a new connection's server who it is, before any command.
+func (l *link) identify(ctx context.Context, conn *redis.Conn) error {
+	text, err := conn.Info(ctx).Result()
+	if err != nil {
+		return fmt.Errorf("ask redis who it is: %w", err)
+	}
+	info := parseInfo(text)
+	run := info["run_id"]
+	switch {
+	case run == "":
+		return errors.New("redis does not say its run id: the cache needs INFO")
+	case info["role"] != "master":
+		return errors.New("redis is a replica: the cache needs the master")
+	case strings.HasPrefix(info["maxmemory_policy"], "allkeys"):
+		return fmt.Errorf("redis has maxmemory-policy %s and could forget what was written: set noeviction or volatile-lru", info["maxmemory_policy"])
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.run == "" {
+		l.run = run
+	}
+	if l.run != run {
+		l.replaced.Store(true)
+		return errAnotherServer
+	}
+	return nil
+}
+
+func parseInfo(text string) map[string]string {
+	info := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			info[name] = value
+		}
+	}
+	return info
+}
+
+// isReplaced tells whether the link leads to a server that is no more.
+func (l *link) isReplaced() bool { return l.replaced.Load() }
+
+// runID names the run of the server.
+func (l *link) runID() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.run
+}
+
+// do asks Redis through the breaker. That there is no such key is an answer.
+func (l *link) do(ctx context.Context, ask func(ctx context.Context) error) error {
+	if l.isReplaced() {
+		return errAnotherServer
+	}
+	if !l.breaker.allow() {
+		return errOpen
+	}
+	err := ask(ctx)
+	var said redis.Error
+	switch {
+	case err == nil, errors.Is(err, redis.Nil):
+		l.breaker.report(false)
+	case errors.As(err, &said):
+		l.breaker.report(strings.HasPrefix(said.Error(), "LOADING"))
+		if strings.HasPrefix(said.Error(), "READONLY") {
+			// A master that became a replica: what it knows is no longer the truth.
+			l.replaced.Store(true)
+		}
+	case ctx.Err() == nil:
+		l.breaker.report(true)
+	default:
+		// The asker went away, which says nothing about Redis; but whoever was let
+		// through to try it must not keep the others from trying.
+	}
+	return err
+}
+
+// stillMaster asks who the server is, on a connection that there is.
+func (l *link) stillMaster(ctx context.Context) error {
+	var text string
+	err := l.do(ctx, func(ctx context.Context) (err error) {
+		text, err = l.client.Info(ctx).Result()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if info := parseInfo(text); info["run_id"] != l.runID() || info["role"] != "master" {
+		l.replaced.Store(true)
+	}
+	return nil
+}
+
+func (l *link) close(ctx context.Context, log *slog.Logger) {
+	if err := l.client.Close(); err != nil {
+		log.WarnContext(ctx, "closing the connections to redis", "error", err)
+	}
+}

@@ -1,0 +1,214 @@
+package respcache
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+)
+
+const (
+	// heartbeat is how often the listening connection shows that it lives.
+	heartbeat = 200 * time.Millisecond
+	// lease is how long after a sign of life nothing can have been missed for
+	// longer than this without it being noticed.
+	lease = time.Second
+	// channel is what the triggers notify on (migrations/00010_cache_tags.sql).
+	channel = "taskmed_cache"
+	// keptTokens bounds the arrived tokens that nobody has asked for yet.
+	keptTokens = 4096
+)
+
+// notice is one notification: what a transaction changed that could not, or did
+// not want to, raise its tags itself. Without tags it stands for the whole
+// clinic, without a clinic for all of them.
+type notice struct {
+	Clinic *uuid.UUID     `json:"c"`
+	Tags   []cachetag.Tag `json:"t"`
+	Token  string         `json:"k"`
+}
+
+// listener hears what Postgres tells of writes made outside the API. While it is
+// not certain to hear everything nothing is served from the cache.
+type listener struct {
+	url string
+	log *slog.Logger
+	// changed takes what was heard, in order, before its tokens count as arrived.
+	changed func(ctx context.Context, notices []notice)
+	// lost is told that something may have been missed.
+	lost func()
+	// listening is told that from now on nothing is missed.
+	listening func()
+
+	started time.Time
+	// session counts the connections; 0 while there is none.
+	session  atomic.Uint64
+	sessions uint64
+	// vouched is until when nothing can have been missed unnoticed, since started.
+	vouched atomic.Int64
+
+	mu      sync.Mutex
+	arrived map[string]struct{}
+	order   []string
+	waiting map[string]chan struct{}
+}
+
+func newListener(url string, log *slog.Logger) *listener {
+	return &listener{
+		url: url, log: log, started: time.Now(),
+		arrived: map[string]struct{}{}, waiting: map[string]chan struct{}{},
+	}
+}
+
+// whole tells whether everything is heard at this moment.
+func (l *listener) whole() bool { return int64(time.Since(l.started)) < l.vouched.Load() }
+
+// run listens until the context ends, over as many connections as it takes.
+func (l *listener) run(ctx context.Context) {
+	wait := 20 * time.Millisecond
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := l.listen(ctx)
+		l.vouched.Store(0)
+		l.session.Store(0)
+		if ctx.Err() != nil {
+			return
+		}
+		l.lost()
+		l.log.WarnContext(ctx, "the cache does not hear Postgres and is not used", "error", err)
+		if time.Since(began) > 5*time.Second {
+			wait = 20 * time.Millisecond
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, time.Second)
+	}
+}
+
+func (l *listener) listen(ctx context.Context) error {
+	config, err := pgx.ParseConfig(l.url)
+	if err != nil {
+		return fmt.Errorf("the URL of Postgres cannot be read")
+	}
+	config.ConnectTimeout = 2 * time.Second
+	config.RuntimeParams["application_name"] = "taskmed cache"
+	var heard []*pgconn.Notification
+	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) { heard = append(heard, n) }
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("connect to listen: %w", err)
+	}
+	defer func() {
+		closing, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer done()
+		_ = conn.Close(closing) // it is given up either way
+	}()
+	beat := func(sql string) error {
+		at := time.Since(l.started)
+		bounded, done := context.WithTimeout(ctx, lease)
+		defer done()
+		if _, err := conn.Exec(bounded, sql); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		// What was committed before is heard by now; it must count first.
+		l.take(ctx, heard)
+		heard = nil
+		l.vouched.Store(int64(at + lease))
+		return nil
+	}
+	if err := beat("LISTEN " + channel); err != nil {
+		return err
+	}
+	l.sessions++
+	l.session.Store(l.sessions)
+	l.listening()
+	last := time.Now()
+	for {
+		waiting, done := context.WithTimeout(ctx, time.Until(last.Add(heartbeat)))
+		err := conn.PgConn().WaitForNotification(waiting)
+		late := waiting.Err() != nil
+		done()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && (!late || conn.IsClosed()) {
+			return fmt.Errorf("listen: %w", err)
+		}
+		l.take(ctx, heard)
+		heard = nil
+		if time.Since(last) >= heartbeat {
+			if err := beat("SELECT 1"); err != nil {
+				return err
+			}
+			last = time.Now()
+		}
+	}
+}
+
+// take hands on what was heard, and lets go of those who wait for it.
+func (l *listener) take(ctx context.Context, heard []*pgconn.Notification) {
+	if len(heard) == 0 {
+		return
+	}
+	notices := make([]notice, len(heard))
+	for i, n := range heard {
+		if err := json.Unmarshal([]byte(n.Payload), &notices[i]); err != nil {
+			l.log.WarnContext(ctx, "a notification cannot be read: every clinic counts as changed", "error", err)
+			notices[i] = notice{}
+		}
+	}
+	l.changed(ctx, notices)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range notices {
+		if n.Token == "" {
+			continue
+		}
+		if waiting, ok := l.waiting[n.Token]; ok {
+			close(waiting)
+			delete(l.waiting, n.Token)
+			continue
+		}
+		// Another instance's, or one that is asked for in a moment.
+		l.arrived[n.Token] = struct{}{}
+		if l.order = append(l.order, n.Token); len(l.order) > keptTokens {
+			delete(l.arrived, l.order[0])
+			l.order = l.order[1:]
+		}
+	}
+}
+
+// await waits until the notification with the token has been taken.
+func (l *listener) await(ctx context.Context, token string) error {
+	l.mu.Lock()
+	if _, ok := l.arrived[token]; ok {
+		l.mu.Unlock()
+		return nil
+	}
+	waiting, ok := l.waiting[token]
+	if !ok {
+		waiting = make(chan struct{})
+		l.waiting[token] = waiting
+	}
+	l.mu.Unlock()
+	select {
+	case <-waiting:
+		return nil
+	case <-ctx.Done():
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.waiting, token)
+		return fmt.Errorf("the own notification did not come: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,196 @@
+package respcache
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+)
+
+// localLedger is the ledger of a single instance without Redis. It keeps no
+// values: the process's own tier is the only one.
+type localLedger struct {
+	clinics sync.Map // uuid.UUID -> *localClinic
+	request time.Duration
+	started time.Time
+}
+
+type localClinic struct {
+	seq atomic.Uint64 // read without the lock
+
+	mu     sync.Mutex
+	born   uint64
+	opened uint64
+	floor  uint64
+	last   map[cachetag.Tag]uint64
+	fences map[string]fence
+	steps  []change
+}
+
+type fence struct {
+	tags  []cachetag.Tag
+	until time.Duration
+}
+
+func newLocalLedger(request time.Duration) *localLedger {
+	return &localLedger{request: request, started: time.Now()}
+}
+
+// clock never goes back, whatever happens to the time of day.
+func (l *localLedger) clock() time.Duration { return time.Since(l.started) }
+
+func (l *localLedger) clinic(id uuid.UUID) *localClinic {
+	if known, ok := l.clinics.Load(id); ok {
+		return known.(*localClinic) //nolint:errcheck,forcetypeassert // the map holds nothing else
+	}
+	born := uint64(time.Now().UnixMicro())
+	c := &localClinic{born: born, floor: born, last: map[cachetag.Tag]uint64{}, fences: map[string]fence{}}
+	c.seq.Store(born)
+	known, _ := l.clinics.LoadOrStore(id, c)
+	return known.(*localClinic) //nolint:errcheck,forcetypeassert // the map holds nothing else
+}
+
+func (l *localLedger) head(_ context.Context, clinic uuid.UUID) (uint64, error) {
+	return l.clinic(clinic).seq.Load(), nil
+}
+
+func (l *localLedger) begin(_ context.Context, clinic uuid.UUID, _ uint64, _ Key) (begun, []byte, error) {
+	c := l.clinic(clinic)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return begun{
+		seq: c.seq.Load(), born: c.born, open: c.opened != 0, latest: (l.clock() + l.request).Microseconds(),
+	}, nil, nil
+}
+
+func (l *localLedger) changes(_ context.Context, clinic uuid.UUID, after uint64) ([]change, error) {
+	c := l.clinic(clinic)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.steps) == 0 || after+1 < c.steps[0].seq || after >= c.seq.Load() {
+		return nil, errGap
+	}
+	return append([]change(nil), c.steps[after+1-c.steps[0].seq:]...), nil
+}
+
+func (l *localLedger) confirm(_ context.Context, clinic uuid.UUID, since uint64, tags []cachetag.Tag) (uint64, string, error) {
+	c := l.clinic(clinic)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if tag, changed := c.changedSince(since, tags); changed {
+		return 0, string(tag), nil
+	}
+	if since < c.floor {
+		return 0, fallenEarlier, nil
+	}
+	return c.seq.Load(), "", nil
+}
+
+// changedSince gives the first tag that changed after a step.
+func (c *localClinic) changedSince(since uint64, tags []cachetag.Tag) (cachetag.Tag, bool) {
+	if since >= c.seq.Load() {
+		return "", false
+	}
+	if c.last[cachetag.Everything] > since {
+		return cachetag.Everything, true
+	}
+	for _, tag := range tags {
+		if c.last[tag] > since {
+			return tag, true
+		}
+	}
+	return "", false
+}
+
+func (l *localLedger) store(_ context.Context, s storing) (verdict, error) {
+	c := l.clinic(s.clinic)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := l.clock()
+	switch {
+	case now.Microseconds() > s.begun.latest:
+		return verdict{refusal: refusedLate}, nil
+	case c.opened == 0 || s.begun.seq < c.opened:
+		return verdict{refusal: refusedClosed}, nil
+	case s.begun.seq < c.floor:
+		return verdict{refusal: refusedUnknown}, nil
+	}
+	if tag, changed := c.changedSince(s.begun.seq, s.tags); changed {
+		return verdict{refusal: refusedChanged, tag: tag}, nil
+	}
+	if tag, fenced := c.fenced(now, s.tags); fenced {
+		return verdict{refusal: refusedFenced, tag: tag}, nil
+	}
+	return verdict{}, nil
+}
+
+func (c *localClinic) fenced(now time.Duration, tags []cachetag.Tag) (cachetag.Tag, bool) {
+	for id, standing := range c.fences {
+		if standing.until < now {
+			delete(c.fences, id)
+			continue
+		}
+		for _, closed := range standing.tags {
+			if closed == cachetag.Everything {
+				return closed, true
+			}
+			for _, tag := range tags {
+				if tag == closed {
+					return tag, true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
+func (l *localLedger) raise(_ context.Context, clinic uuid.UUID, w write) error {
+	c := l.clinic(clinic)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seq := c.seq.Load() + 1
+	for _, tag := range w.tags {
+		c.last[tag] = seq
+	}
+	if len(c.last) > keptTags {
+		clear(c.last)
+		c.floor = seq
+	}
+	if len(c.steps) == keptSteps {
+		c.steps = append(make([]change, 0, keptSteps), c.steps[keptSteps/2:]...)
+	}
+	// A step after a gap, such as the opening's, begins the steps anew.
+	if n := len(c.steps); n > 0 && c.steps[n-1].seq+1 != seq {
+		c.steps = nil
+	}
+	c.steps = append(c.steps, change{seq: seq, tags: w.tags, at: time.Now(), by: w.by})
+	delete(c.fences, w.lowers)
+	if w.fence != "" {
+		c.fences[w.fence] = fence{tags: w.tags, until: l.clock() + w.standing}
+	}
+	// Last: who sees the new step finds all of it.
+	c.seq.Store(seq)
+	return nil
+}
+
+func (l *localLedger) lower(_ context.Context, clinic uuid.UUID, fence string) error {
+	c := l.clinic(clinic)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.fences, fence)
+	return nil
+}
+
+func (l *localLedger) open(_ context.Context, clinic uuid.UUID, born uint64) error {
+	c := l.clinic(clinic)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opened == 0 && c.born == born {
+		c.opened = c.seq.Add(1)
+	}
+	return nil
+}

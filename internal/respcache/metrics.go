@@ -1,0 +1,106 @@
+package respcache
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the cache's own; what clients got is counted at the door, too.
+type metrics struct {
+	lookups   *prometheus.CounterVec
+	stores    *prometheus.CounterVec
+	bad       prometheus.Counter
+	evictions prometheus.Counter
+	distrust  prometheus.Counter
+	raises    *prometheus.HistogramVec
+	refreshes *prometheus.CounterVec
+}
+
+func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "taskmed_respcache_lookups_total", Help: "Look-ups by where the answer was found, or that it was missing or could not be looked for.",
+		}, []string{"outcome"}),
+		stores: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "taskmed_respcache_stores_total", Help: "Answers that were stored, or why they were not.",
+		}, []string{"verdict"}),
+		bad: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "taskmed_respcache_bad_values_total", Help: "Values in Redis that were not those that belong there.",
+		}),
+		evictions: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "taskmed_respcache_evictions_total", Help: "Answers that gave way to others in the process.",
+		}),
+		distrust: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "taskmed_respcache_distrusted_total", Help: "How often everything kept was given up because a write may have been missed.",
+		}),
+		raises: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "taskmed_respcache_raise_seconds", Help: "How long a writer took to tell what it is about to change.",
+			Buckets: []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .1},
+		}, []string{"outcome"}),
+		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "taskmed_respcache_refreshes_total", Help: "Answers that were computed anew before they expired.",
+		}, []string{"outcome"}),
+	}
+	if registerer == nil {
+		return m, nil
+	}
+	for _, collector := range []prometheus.Collector{
+		m.lookups, m.stores, m.bad, m.evictions, m.distrust, m.raises, m.refreshes,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "taskmed_respcache_process_bytes", Help: "What is kept in the process.",
+		}, func() float64 {
+			if g := c.trust.Load(); g != nil {
+				return float64(g.tier.weight.Load())
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "taskmed_respcache_trusted", Help: "1 while answers may be served from the cache.",
+		}, func() float64 {
+			if c.trusted() != nil {
+				return 1
+			}
+			return 0
+		}),
+	} {
+		if err := registerer.Register(collector); err != nil {
+			return nil, fmt.Errorf("respcache: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) answered(o Outcome) {
+	switch {
+	case o.Hit:
+		m.lookups.WithLabelValues(o.Tier).Inc()
+	case o.Bypassed:
+		m.lookups.WithLabelValues("bypass").Inc()
+	default:
+		m.lookups.WithLabelValues("miss").Inc()
+	}
+}
+
+func (m *metrics) stored(why refusal) {
+	verdict := string(why)
+	if verdict == "" {
+		verdict = "stored"
+	}
+	m.stores.WithLabelValues(verdict).Inc()
+}
+
+func (m *metrics) badValue()   { m.bad.Inc() }
+func (m *metrics) evicted()    { m.evictions.Inc() }
+func (m *metrics) distrusted() { m.distrust.Inc() }
+
+func (m *metrics) raised(took time.Duration, err error) {
+	outcome := "told"
+	if err != nil {
+		outcome = "failed"
+	}
+	m.raises.WithLabelValues(outcome).Observe(took.Seconds())
+}
+
+func (m *metrics) refreshed(outcome string) { m.refreshes.WithLabelValues(outcome).Inc() }

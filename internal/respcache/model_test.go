@@ -1,0 +1,374 @@
+package respcache_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/testkit"
+)
+
+// The model: a tiny database, whose rows are counters, read and written through
+// the cache by readers and writers on two instances, with a pause at any step of
+// the protocol, and writers who die at any step. What a read gives must not be
+// older than any write that was acknowledged, or any value that somebody had
+// seen, before the read began.
+
+const rows = 4
+
+// longest bounds a commit and a request in the model.
+const longest = 60 * time.Millisecond
+
+// database is the model's Postgres.
+type database struct {
+	mu      sync.Mutex
+	values  [rows]int
+	running map[int]chan struct{}
+	next    int
+}
+
+// begin begins a transaction; end must be called with whether it commits.
+func (d *database) begin() (end func(write []int, by time.Time) (committed [rows]int, ok bool)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id, done := d.next, make(chan struct{})
+	d.next++
+	d.running[id] = done
+	return func(write []int, by time.Time) ([rows]int, bool) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.running, id)
+		defer close(done)
+		// Postgres gives a commit up that takes too long.
+		if len(write) == 0 || time.Now().After(by) {
+			return d.values, false
+		}
+		for _, row := range write {
+			d.values[row]++
+		}
+		return d.values, true
+	}
+}
+
+func (d *database) read() [rows]int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.values
+}
+
+// barrier waits for the transactions that are running now.
+func (d *database) barrier(ctx context.Context) error {
+	d.mu.Lock()
+	var running []chan struct{}
+	for _, done := range d.running {
+		running = append(running, done)
+	}
+	d.mu.Unlock()
+	for _, done := range running {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// history is one clinic's life.
+type history struct {
+	clinic uuid.UUID
+	caches []*respcache.Cache
+	db     *database
+	random func(n int) int
+	pause  func()
+	faults bool // Redis may fail
+
+	mu sync.Mutex
+	// least is what a read that begins now must show at least.
+	least [rows]int
+	stale []string
+	hits  *atomic.Int64
+	late  sync.WaitGroup
+}
+
+func (h *history) atLeast(values [rows]int, which []int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, row := range which {
+		h.least[row] = max(h.least[row], values[row])
+	}
+}
+
+func (h *history) some() []int {
+	var which []int
+	for row := range rows {
+		if h.random(2) == 0 {
+			which = append(which, row)
+		}
+	}
+	if len(which) == 0 {
+		which = []int{h.random(rows)}
+	}
+	return which
+}
+
+func (h *history) tags(which []int) []cachetag.Tag {
+	var tags []cachetag.Tag
+	for _, row := range which {
+		tags = append(tags, cachetag.Tag(fmt.Sprint("row:", row)))
+	}
+	return tags
+}
+
+func (h *history) write(ctx context.Context) {
+	cache := h.caches[h.random(len(h.caches))]
+	which := h.some()
+	tags := h.tags(which)
+	if h.random(10) == 0 {
+		tags = []cachetag.Tag{cachetag.Everything}
+	}
+	end := h.db.begin()
+	h.pause()
+	by := time.Now().Add(longest)
+	settle, err := cache.Raise(ctx, h.clinic, tags)
+	if err != nil {
+		// As the database does: the transaction notifies at its commit, and the
+		// write is acknowledged once that was heard.
+		values, ok := end(which, time.Now().Add(time.Hour))
+		for _, other := range h.caches {
+			h.pause()
+			other.Notified(ctx, h.clinic, tags)
+		}
+		if settle != nil {
+			settle(ctx, cachetag.Committed)
+		}
+		if ok {
+			h.atLeast(values, which)
+		}
+		return
+	}
+	h.pause()
+	switch fate := h.random(20); {
+	case fate == 0:
+		end(nil, by)
+		settle(ctx, cachetag.RolledBack)
+	case fate == 1: // it dies before its commit
+		end(nil, by)
+	case fate == 2: // it dies while its commit is on the way
+		h.late.Go(func() {
+			<-time.After(time.Duration(h.random(int(longest))))
+			end(which, by)
+		})
+		if h.random(2) == 0 {
+			settle(ctx, cachetag.Unknown)
+		}
+	default:
+		values, ok := end(which, by)
+		h.pause()
+		if fate == 3 { // it dies after its commit
+			return
+		}
+		outcome := cachetag.Committed
+		if !ok {
+			outcome = cachetag.RolledBack
+		}
+		settle(ctx, outcome)
+		if ok {
+			h.atLeast(values, which)
+		}
+	}
+}
+
+func (h *history) read(ctx context.Context) {
+	cache := h.caches[h.random(len(h.caches))]
+	which := h.some()
+	h.mu.Lock()
+	least := h.least
+	h.mu.Unlock()
+	compute := func(context.Context) (*respcache.Entry, error) {
+		h.pause()
+		values := h.db.read()
+		h.pause()
+		body, err := json.Marshal(values)
+		return &respcache.Entry{Body: body, Tags: h.tags(which), ExpiresAt: time.Now().Add(time.Minute)}, err
+	}
+	entry, outcome, err := cache.Fill(ctx, respcache.Request{Clinic: h.clinic, Key: key(which), Compute: compute})
+	var got [rows]int
+	if err == nil {
+		err = json.Unmarshal(entry.Body, &got)
+	}
+	h.mu.Lock()
+	if err != nil {
+		h.stale = append(h.stale, err.Error())
+	}
+	for _, row := range which {
+		if got[row] < least[row] {
+			h.stale = append(h.stale, fmt.Sprintf("row %d: %d, but %d was acknowledged or seen (%+v)", row, got[row], least[row], outcome))
+		}
+	}
+	h.mu.Unlock()
+	if outcome.Hit {
+		h.hits.Add(1)
+	}
+	h.atLeast(got, which)
+}
+
+func (h *history) run(ctx context.Context) []string {
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			for range 4 {
+				h.pause()
+				h.write(ctx)
+			}
+		})
+	}
+	for range 4 {
+		group.Go(func() {
+			for range 12 {
+				h.read(ctx)
+			}
+		})
+	}
+	group.Wait()
+	h.late.Wait()
+	// Everything has ended: what is kept now must be right, also once the fences
+	// of the dead have run out.
+	for range 8 {
+		h.read(ctx)
+	}
+	return h.stale
+}
+
+// model runs histories on the caches until a number of them has run or, if
+// untilStale, one is stale. It gives what was stale.
+type model struct {
+	config    respcache.Config
+	instances int
+	without   respcache.Protections
+	faults    bool
+}
+
+func (m model) run(t *testing.T, histories int, untilStale bool) []string {
+	t.Helper()
+	random := func(n int) int { return rand.IntN(n) }
+	pause := func() {
+		switch random(6) {
+		case 0:
+			<-time.After(time.Duration(random(400)) * time.Microsecond)
+		case 1:
+			<-time.After(time.Duration(random(3)) * time.Millisecond)
+		default:
+		}
+	}
+	db := &barriers{}
+	config := m.config
+	config.LongestCommit, config.LongestRequest = longest, longest
+	config.Barrier = db.barrier
+	if config.RedisURL != "" {
+		config.Prefix = prefix(t)
+	}
+	var caches []*respcache.Cache
+	for range m.instances {
+		caches = append(caches, newCacheWithout(t, config, m.without, func(string) { pause() }))
+	}
+	var (
+		group sync.WaitGroup
+		mu    sync.Mutex
+		stale []string
+		hits  atomic.Int64
+		left  atomic.Int64
+		ran   atomic.Int64
+	)
+	left.Store(int64(histories))
+	for range 12 {
+		group.Go(func() {
+			for left.Add(-1) >= 0 {
+				h := &history{
+					clinic: uuid.New(), caches: caches, random: random, pause: pause, faults: m.faults, hits: &hits,
+					db: &database{running: map[int]chan struct{}{}},
+				}
+				db.add(h.db)
+				ran.Add(1)
+				found := h.run(t.Context())
+				db.remove(h.db)
+				mu.Lock()
+				stale = append(stale, found...)
+				mu.Unlock()
+				if untilStale && len(found) > 0 {
+					left.Store(0)
+				}
+			}
+		})
+	}
+	group.Wait()
+	t.Logf("%d histories, %d hits, %d stale", ran.Load(), hits.Load(), len(stale))
+	if !untilStale {
+		require.Greater(t, int(hits.Load()), histories, "the model must hit, or it shows nothing")
+	}
+	return stale
+}
+
+// barriers is the barrier of all databases of the model: they share a server.
+type barriers struct {
+	mu  sync.Mutex
+	all map[*database]struct{}
+}
+
+func (b *barriers) add(d *database) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all == nil {
+		b.all = map[*database]struct{}{}
+	}
+	b.all[d] = struct{}{}
+}
+
+func (b *barriers) remove(d *database) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.all, d)
+}
+
+func (b *barriers) barrier(ctx context.Context) error {
+	b.mu.Lock()
+	var all []*database
+	for d := range b.all {
+		all = append(all, d)
+	}
+	b.mu.Unlock()
+	for _, d := range all {
+		if err := d.barrier(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestModel_NoReadIsOlderThanWhatWasAcknowledgedOrSeen(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	for name, m := range map[string]model{
+		"two instances on Redis":     {config: respcache.Config{RedisURL: d.RedisURL}, instances: 2},
+		"one instance without Redis": {instances: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, without := range []respcache.Protections{{Fence: true}, {Check: true}} {
+				broken := m
+				broken.without = without
+				require.NotEmpty(t, broken.run(t, 2000, true), "the model must notice that %+v is missing", without)
+			}
+			require.Empty(t, m.run(t, 2000, false))
+		})
+	}
+}

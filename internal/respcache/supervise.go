@@ -1,0 +1,191 @@
+package respcache
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+type logger = *slog.Logger
+
+const (
+	// attendEvery is how often the supervisor looks whether trust can be had.
+	attendEvery = 100 * time.Millisecond
+	// askEvery is how often Redis is asked who it is, and for its epoch.
+	askEvery = 500 * time.Millisecond
+)
+
+// distrust ends the generation: nothing that is kept is served again, and what is
+// being computed is not stored.
+func (c *Cache) distrust(why string) {
+	c.trustMu.Lock()
+	defer c.trustMu.Unlock()
+	c.distrusts++
+	c.why.Store(&why)
+	if c.trust.Swap(nil) != nil {
+		c.metrics.distrusted()
+	}
+	c.nudge()
+}
+
+// supervise keeps the cache connected, and trusted once nothing can have been
+// missed.
+func (c *Cache) supervise(ctx context.Context) {
+	s := supervisor{Cache: c}
+	tick := time.NewTicker(attendEvery)
+	defer tick.Stop()
+	counted := time.Now()
+	for {
+		s.attend(ctx)
+		if time.Since(counted) > countEvery {
+			counted = time.Now()
+			if err := s.addCounts(ctx); err != nil {
+				s.log.DebugContext(ctx, "count which operations run most", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			s.drop(ctx)
+			return
+		case <-c.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// supervisor is what one goroutine knows alone.
+type supervisor struct {
+	*Cache
+	link   *link
+	shared *sharedLedger
+	asked  time.Time
+	failed time.Time
+}
+
+func (s *supervisor) attend(ctx context.Context) {
+	if s.redis != nil && !s.reach(ctx) {
+		return
+	}
+	if s.trust.Load() == nil {
+		s.begin(ctx)
+	}
+}
+
+// reach makes sure that there is a link and that it leads where it did.
+func (s *supervisor) reach(ctx context.Context) bool {
+	if s.link != nil && time.Since(s.asked) > askEvery {
+		s.asked = time.Now()
+		if err := s.link.stillMaster(ctx); err == nil {
+			s.follow(ctx)
+		}
+	}
+	if s.link != nil && s.link.isReplaced() {
+		s.log.WarnContext(ctx, "redis is another server than before: the cache begins empty")
+		s.drop(ctx)
+	}
+	if s.link != nil {
+		return true
+	}
+	if time.Since(s.failed) < pause {
+		return false
+	}
+	connecting, done := context.WithTimeout(ctx, 2*time.Second)
+	defer done()
+	link, err := dial(connecting, s.redis)
+	if err != nil {
+		if s.failed.IsZero() {
+			s.log.WarnContext(ctx, "the cache does not reach redis and is not used", "error", err)
+		}
+		s.failed = time.Now()
+		why := "redis unreachable"
+		s.why.Store(&why)
+		return false
+	}
+	s.failed = time.Time{}
+	s.link, s.asked = link, time.Now()
+	s.shared = newSharedLedger(link, s.config.Prefix, s.config.LongestRequest)
+	s.writes.Store(s.shared)
+	s.tasks.Go(func() { s.sweep(ctx, s.shared) })
+	return true
+}
+
+// drop lets go of the link and of all that was kept over it.
+func (s *supervisor) drop(ctx context.Context) {
+	if s.link == nil {
+		return
+	}
+	s.writes.Store(nil)
+	s.distrust("redis was restarted or replaced")
+	s.link.close(ctx, s.log)
+	s.link, s.shared = nil, nil
+}
+
+// follow takes over an epoch that another instance began. What is kept in the
+// process stays: this instance missed nothing.
+func (s *supervisor) follow(ctx context.Context) {
+	g := s.trust.Load()
+	if g == nil || g.shared != s.shared {
+		return
+	}
+	epoch, err := s.shared.epoch(ctx)
+	if err != nil {
+		return
+	}
+	if epoch < g.epoch.Load() {
+		// The counter was lost, with everything else: FLUSHALL. A later epoch could
+		// be one that has been.
+		s.distrust("redis lost what it knew")
+		return
+	}
+	g.epoch.Store(epoch)
+}
+
+// begin makes a generation if nothing is missed from now on.
+func (s *supervisor) begin(ctx context.Context) {
+	s.trustMu.Lock()
+	before := s.distrusts
+	s.trustMu.Unlock()
+	if s.listener != nil && s.listener.session.Load() == 0 {
+		return
+	}
+	g := &generation{tier: newTier(s.config.Bytes, s.config.ClinicBytes, s.metrics.evicted)}
+	if s.local != nil {
+		g.ledger = s.local
+	}
+	if s.without.share {
+		g.tier.share = g.tier.total
+	}
+	if s.shared != nil {
+		epoch, err := s.nextEpoch(ctx)
+		if err != nil {
+			return
+		}
+		g.ledger, g.shared = s.shared, s.shared
+		g.epoch.Store(epoch)
+	}
+	s.trustMu.Lock()
+	defer s.trustMu.Unlock()
+	// Something was missed while this was made: once more.
+	if s.distrusts != before || ctx.Err() != nil {
+		s.nudge()
+		return
+	}
+	s.trust.Store(g)
+}
+
+// nextEpoch begins an epoch: what is stored under an earlier one may lack a write
+// that this instance did not hear of.
+func (s *supervisor) nextEpoch(ctx context.Context) (uint64, error) {
+	if s.without.epoch {
+		return 1, nil
+	}
+	return s.shared.nextEpoch(ctx)
+}
+
+// sweep removes what earlier runs of Redis left behind, among it what a snapshot
+// brought back. Nobody reads it: it is under another run's name.
+func (s *supervisor) sweep(ctx context.Context, shared *sharedLedger) {
+	if err := shared.sweep(ctx, s.config.Prefix); err != nil && ctx.Err() == nil {
+		s.log.DebugContext(ctx, "sweep what an earlier redis left behind", "error", err)
+	}
+}
