@@ -47,13 +47,6 @@ func (f *figures) tell(s telemetry.Snapshot) {
 	}
 }
 
-// listeners is how many pages listen.
-func (f *figures) listeners() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.open)
-}
-
 // figure is a snapshot of a server that does well.
 func figure(at time.Time, n int) telemetry.Snapshot {
 	wave := 1 + math.Sin(float64(n)/40)/3
@@ -80,6 +73,8 @@ func figure(at time.Time, n int) telemetry.Snapshot {
 				Fields:     []telemetry.Share{{Name: "Query.searchContacts", Count: 300, Total: 1500, Mean: 5}, {Name: "Contact.appointments", Count: 300, Total: 300, Mean: 1}},
 				Statements: []telemetry.Share{{Name: "SELECT … FROM search_contacts($1, $2)", Count: 300, Total: 1200, Mean: 4}},
 			},
+			{Name: "other", Type: "query", Count: 7, P50: 2, P95: 11, P99: 16},
+			{Name: "other", Type: "mutation", Count: 3, P50: 2, P95: 10, P99: 16},
 			{Name: "DayView", Type: "query", Count: 900, Failed: 1, P50: 2, P95: 9, P99: 16},
 			{Name: "ScheduleAppointment", Type: "mutation", Count: 60, P50: 7, P95: 8, P99: 9},
 		},
@@ -136,6 +131,14 @@ func TestDashboard_ShowsWhatGoesOn(t *testing.T) {
 	opened := b.text(t, ".details", "SQL statements")
 	assert.Contains(t, opened, "Contact.appointments")
 	assert.Contains(t, opened, "SELECT … FROM search_contacts($1, $2)")
+
+	b.do(t, chromedp.Click(`.operations tbody > tr:nth-of-type(3) button`))
+	b.text(t, ".details", "no statement ran")
+	open, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`document.querySelectorAll('.details').length`))
+	require.NoError(t, err)
+	assert.Equal(t, 1, open, "one operation is open at a time, whatever it is called")
+	b.do(t, chromedp.Click(`.operations tbody > tr:first-of-type button`))
+	b.text(t, ".details", "Contact.appointments")
 
 	// What happens is on the page without it being loaded anew.
 	trouble := figure(now, snapshots)

@@ -150,7 +150,7 @@ function Board({ history, minutes, theme }: { history: Snapshot[]; minutes: numb
         <Clinics clinics={latest.clinics ?? []} />
         <div className="stack">
           <Bars title="Cache misses by reason" none="no miss in the last minute" counts={minute.missesBy} />
-          <Bars title="Refusals by code" none="no refusal in the last minute" counts={minute.refusedBy} />
+          <Bars title="Errors and refusals by code" none="none in the last minute" counts={minute.refusedBy} />
         </div>
       </section>
     </>

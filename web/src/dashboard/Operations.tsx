@@ -3,16 +3,20 @@ import { ms, whole } from './figures';
 import { Card, Meter } from './lists';
 import type { Operation, Share } from './snapshot';
 
+/** Of the operations that have no name of their own there is one per type. */
+const nameOf = (operation: Operation) => `${operation.type} ${operation.name}`;
+
 /** The slowest operations; one opens to show where its time goes. */
 export function Operations({ operations }: { operations: Operation[] }) {
   const [opened, setOpened] = useState('');
   // What was opened stays when it is no longer among the slowest.
   const kept = useRef<Operation | null>(null);
-  const found = operations.find(operation => operation.name === opened);
+  const found = operations.find(operation => nameOf(operation) === opened);
   if (found) {
     kept.current = found;
   }
-  const shown = opened && !found && kept.current?.name === opened ? [...operations, kept.current] : operations;
+  const missing = !found && kept.current && nameOf(kept.current) === opened ? [kept.current] : [];
+  const shown = [...operations, ...missing];
   const most = Math.max(...shown.map(operation => operation.p95Ms), 1e-9);
   return (
     <Card title="Slowest operations" note="last minute; open one to see where its time goes" none="no operation ran in the last minute" empty={shown.length === 0} wide>
@@ -29,12 +33,13 @@ export function Operations({ operations }: { operations: Operation[] }) {
         </thead>
         <tbody>
           {shown.map(operation => {
-            const open = operation.name === opened;
+            const name = nameOf(operation);
+            const open = name === opened;
             return (
-              <Fragment key={operation.name}>
+              <Fragment key={name}>
                 <tr className={open ? 'open' : ''}>
                   <th scope="row">
-                    <button type="button" aria-expanded={open} onClick={() => setOpened(open ? '' : operation.name)}>
+                    <button type="button" aria-expanded={open} onClick={() => setOpened(open ? '' : name)}>
                       <Arrow />
                       <code>{operation.name}</code>
                       <span className="kind">{operation.type}</span>
