@@ -31,6 +31,7 @@ type commands struct {
 	Operations operationsCommand `cmd:"" help:"Publish, list and retire the operations of front ends."`
 	Load       loadCommand       `cmd:"" help:"Play a clinic's day against a running server, and check every answer."`
 	Doctor     doctorCommand     `cmd:"" help:"Look the database over and say what is wrong with it."`
+	Maintain   maintainCommand   `cmd:"" help:"Do what a database needs regularly; run it daily."`
 }
 
 // streams are where a command writes: out is its result, err is for a person.
