@@ -12,8 +12,9 @@ const cacheStatus = "Cache-Status"
 // cacheReasons are the reasons that are told apart, by how the detail begins.
 func cacheReasons() []string {
 	return []string{
-		"first seen", "expired", "invalidated", "written", "has errors", "mutation", "private", "no-cache", "not cacheable",
-		"redis", "changed meanwhile", "subscription", "off",
+		"first seen", "expired", "invalidated", "redis", "the kept answer cannot be read", "the cache is", "has errors", "has no data",
+		"ran out of time", "mutation", "subscription", "introspection", "nothing in it says how long", "something in it must not be kept",
+		"no-cache", "no-store", "switched off",
 	}
 }
 

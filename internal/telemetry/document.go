@@ -45,7 +45,7 @@ func (t *Telemetry) Markdown() []byte {
 	var text strings.Builder
 	text.WriteString(introduction)
 	text.WriteString("\n## Metrics\n\n| name | kind | labels | what |\n|---|---|---|---|\n")
-	sorted := slices.Clone(t.Metrics())
+	sorted := t.Metrics()
 	slices.SortFunc(sorted, func(a, b Metric) int { return strings.Compare(a.Name, b.Name) })
 	for _, m := range sorted {
 		labels := strings.Join(m.Labels, ", ")

@@ -26,11 +26,6 @@ func golden(t *testing.T, want []byte, path ...string) {
 	require.Equal(t, string(want), string(have), "run make generate")
 }
 
-func TestMarkdown_IsTheDocumentedList(t *testing.T) {
-	t.Parallel()
-	golden(t, newTelemetry(t.Context(), Config{}).Markdown(), "docs", "observability.md")
-}
-
 func TestPrometheusRules_AreTheDeployedOnesAndAlert(t *testing.T) {
 	t.Parallel()
 	golden(t, PrometheusRules(), "deploy", "prometheus", "rules.yml")

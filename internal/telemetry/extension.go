@@ -65,9 +65,7 @@ func (extension) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 		r.note(code)
 	}
 	if scope, err := tenant.From(ctx); err == nil {
-		r.mu.Lock()
-		r.clinic = scope.ClinicID
-		r.mu.Unlock()
+		r.of(scope.ClinicID)
 	}
 	return response
 }

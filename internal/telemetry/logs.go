@@ -16,11 +16,12 @@ const requestLine = "request"
 // mostShapes bounds the statements and fields in a line about a slow operation.
 const mostShapes = 5
 
-// handler adds to the log's request lines what only this package knows.
+// handler adds to the log's request lines what only this package knows. What the
+// cache did is in them already.
 type handler struct{ slog.Handler }
 
-// Logger is a log whose request lines tell the request's SQL statements, what
-// the cache did, and its trace.
+// Logger is a log whose request lines tell how many SQL statements were run,
+// and whose lines about a traced request tell its trace.
 func Logger(log *slog.Logger) *slog.Logger { return slog.New(handler{log.Handler()}) }
 
 // Handle implements slog.Handler.
@@ -36,9 +37,6 @@ func (h handler) Handle(ctx context.Context, line slog.Record) error {
 	if line.Message == requestLine {
 		r.logged.Store(true)
 		line.AddAttrs(slog.Int64("statements", r.count()))
-		if did, reason := readCacheStatus(r.header.Get(cacheStatus)); did != "" {
-			line.AddAttrs(slog.String("cache", did), slog.String("cache_reason", reason))
-		}
 	}
 	return h.Handler.Handle(ctx, line)
 }

@@ -1,18 +1,23 @@
 package telemetry
 
 import (
+	"regexp"
 	"runtime"
 	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Metric is a metric as docs/observability.md lists it.
 type Metric struct {
 	// Name follows Prometheus' conventions: base units, "_total" for counters.
 	Name string
-	// Kind is counter, gauge or histogram.
+	// Kind is "counter", "gauge" or "histogram".
 	Kind   string
 	Labels []string
 	Help   string
@@ -48,17 +53,80 @@ type figures interface {
 // catalog registers metrics and remembers what they are.
 type catalog struct {
 	registry *prometheus.Registry
-	metrics  []Metric
+
+	mu      sync.Mutex
+	metrics []Metric
 }
 
-func (c *catalog) note(kind, name, help string, labels []string, made prometheus.Collector) {
-	c.registry.MustRegister(made)
-	c.metrics = append(c.metrics, Metric{Name: name, Kind: kind, Labels: labels, Help: help})
+// Register implements prometheus.Registerer: other parts' metrics are listed, too.
+func (c *catalog) Register(made prometheus.Collector) error {
+	if err := c.registry.Register(made); err != nil {
+		return err
+	}
+	descriptions := make(chan *prometheus.Desc, 16)
+	go func() {
+		made.Describe(descriptions)
+		close(descriptions)
+	}()
+	for description := range descriptions {
+		if found := described.FindStringSubmatch(description.String()); found != nil {
+			metric := Metric{Name: found[1], Kind: kindOfMetric(made)}
+			if unquoted, err := strconv.Unquote(found[2]); err == nil {
+				metric.Help = unquoted
+			}
+			if found[3] != "" {
+				metric.Labels = strings.Split(found[3], ",")
+			}
+			c.mu.Lock()
+			c.metrics = append(c.metrics, metric)
+			c.mu.Unlock()
+		}
+	}
+	return nil
 }
+
+// described finds what a description says of itself; it has no other way to tell.
+var described = regexp.MustCompile(`^Desc\{fqName: "([a-z_]+)", help: ("(?:[^"\\]|\\.)*"),.* variableLabels: \{([^}]*)\}\}$`)
+
+func kindOfMetric(made prometheus.Collector) string {
+	switch made := made.(type) {
+	case *prometheus.CounterVec:
+		return "counter"
+	case *prometheus.GaugeVec:
+		return "gauge"
+	case *prometheus.HistogramVec:
+		return "histogram"
+	case prometheus.Metric:
+		var written dto.Metric
+		if made.Write(&written) == nil {
+			switch {
+			case written.GetCounter() != nil:
+				return "counter"
+			case written.GetGauge() != nil:
+				return "gauge"
+			case written.GetHistogram() != nil:
+				return "histogram"
+			}
+		}
+	}
+	return "unknown"
+}
+
+// MustRegister implements prometheus.Registerer.
+func (c *catalog) MustRegister(all ...prometheus.Collector) {
+	for _, made := range all {
+		if err := c.Register(made); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// Unregister implements prometheus.Registerer.
+func (c *catalog) Unregister(made prometheus.Collector) bool { return c.registry.Unregister(made) }
 
 func (c *catalog) counters(name, help string, labels ...string) *prometheus.CounterVec {
 	made := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	c.note("counter", name, help, labels, made)
+	c.MustRegister(made)
 	return made
 }
 
@@ -67,16 +135,16 @@ func (c *catalog) histograms(name, help string, bounds []float64, labels ...stri
 		Name: name, Help: help, Buckets: bounds,
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 	}, labels)
-	c.note("histogram", name, help, labels, made)
+	c.MustRegister(made)
 	return made
 }
 
 func (c *catalog) gauge(name, help string, value func() float64) {
-	c.note("gauge", name, help, nil, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	c.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }
 
 func (c *catalog) counter(name, help string, value func() float64) {
-	c.note("counter", name, help, nil, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+	c.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
 }
 
 // requestSeconds are the classic buckets of what a client waits for; partSeconds
@@ -109,18 +177,15 @@ func newMetrics(c *catalog, from figures) *metrics {
 		clnFaults: c.counters("taskmed_clinic_failures_total", "Requests by clinic that failed by a fault of the server's.", "clinic"),
 		clnTimes:  c.counters("taskmed_clinic_latency_total", "Requests by clinic and how long they took: fast (to 25 ms), fair (to 100 ms), slow (to 1 s), stuck.", "clinic", "class"),
 	}
-	const duration, took = "taskmed_request_duration_seconds", "Time from a request's first header to its last byte."
 	m.duration = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: duration, Help: took, Buckets: requestSeconds(),
+		Name: "taskmed_request_duration_seconds", Help: "Time from a request's first header to its last byte.", Buckets: requestSeconds(),
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 	})
-	c.note("histogram", duration, took, nil, m.duration)
-	const flight, under = "taskmed_requests_in_flight", "Requests under way."
-	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: flight, Help: under})
-	c.note("gauge", flight, under, nil, m.inFlight)
-	const alert, crossed = "taskmed_alert_active", "1 while an alert of this instance is active."
-	m.alerts = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: alert, Help: crossed}, []string{"alert"})
-	c.note("gauge", alert, crossed, []string{"alert"}, m.alerts)
+	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "taskmed_requests_in_flight", Help: "Requests under way."})
+	m.alerts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "taskmed_alert_active", Help: "1 while an alert of this instance is active.",
+	}, []string{"alert"})
+	c.MustRegister(m.duration, m.inFlight, m.alerts)
 	m.read(c, from)
 	buildInfo(c)
 	return m
@@ -151,10 +216,10 @@ func buildInfo(c *catalog) {
 			}
 		}
 	}
-	const name, help = "taskmed_build_info", "1, with what this program was built from."
-	labels := []string{"version", "revision", "goversion"}
-	made := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	c.note("gauge", name, help, labels, made)
+	made := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "taskmed_build_info", Help: "1, with what this program was built from.",
+	}, []string{"version", "revision", "goversion"})
+	c.MustRegister(made)
 	made.WithLabelValues(version, revision, runtime.Version()).Set(1)
 }
 

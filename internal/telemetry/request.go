@@ -120,8 +120,18 @@ func (r *request) count() int64 {
 func (r *request) note(code models.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if fault := serverFault(code); r.code == "" || fault && !r.failed {
+	if fault := serverFault(code); !r.ended && (r.code == "" || fault && !r.failed) {
 		r.code, r.failed = code, fault
+	}
+}
+
+// of notes the clinic. An operation may go on, or be run again for the cache's
+// sake, after its request has ended.
+func (r *request) of(clinic uuid.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.clinic = clinic
 	}
 }
 

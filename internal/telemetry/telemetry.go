@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,7 +174,14 @@ func (t *Telemetry) run(ctx context.Context) {
 func (t *Telemetry) Watch(servers Servers) { t.servers.Store(&servers) }
 
 // Metrics are all that are registered, in no order that matters.
-func (t *Telemetry) Metrics() []Metric { return t.catalog.metrics }
+func (t *Telemetry) Metrics() []Metric {
+	t.catalog.mu.Lock()
+	defer t.catalog.mu.Unlock()
+	return slices.Clone(t.catalog.metrics)
+}
+
+// Registerer takes other parts' metrics, which docs/observability.md then lists.
+func (t *Telemetry) Registerer() prometheus.Registerer { return t.catalog }
 
 // Batch counts a data loader's fetch. The loaders' names are the code's own.
 func (t *Telemetry) Batch(loader string, keys int) {
