@@ -139,13 +139,13 @@ func (c *Collector) Until() time.Time {
 	return c.until
 }
 
-// Remember gives what make gave for the key while this answer was computed: what
+// Remember gives what find gave for the key while this answer was computed: what
 // several reads must find out to know what they depend on. Without a Collector
 // nothing is remembered.
-func Remember[T any](ctx context.Context, key string, make func() (T, error)) (T, error) {
+func Remember[T any](ctx context.Context, key string, find func() (T, error)) (T, error) {
 	c := from(ctx)
 	if c == nil {
-		return make()
+		return find()
 	}
 	c.mu.Lock()
 	known, ok := c.notes[key].(T)
@@ -153,7 +153,7 @@ func Remember[T any](ctx context.Context, key string, make func() (T, error)) (T
 	if ok {
 		return known, nil
 	}
-	made, err := make()
+	made, err := find()
 	if err == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -43,12 +43,12 @@ func BenchmarkWrites(b *testing.B) {
 		})
 		b.Run("schedule/"+variant, func(b *testing.B) {
 			diary := scheduling.New(db, d.Cursors, time.Now)
-			book(b, ctx, diary, clinic)
+			book(ctx, b, diary, clinic)
 		})
 	}
 }
 
-func book(b *testing.B, ctx context.Context, diary *scheduling.Diary, clinic *testkit.Clinic) {
+func book(ctx context.Context, b *testing.B, diary *scheduling.Diary, clinic *testkit.Clinic) {
 	b.Helper()
 	start := time.Now().Truncate(time.Minute)
 	for b.Loop() {

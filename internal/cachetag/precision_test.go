@@ -3,6 +3,7 @@ package cachetag_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,10 +35,8 @@ func (w *world) touches(t *testing.T, written, read []cachetag.Tag) bool {
 	t.Helper()
 	require.NotContains(t, written, cachetag.Everything)
 	for _, tag := range written {
-		for _, other := range read {
-			if tag == other {
-				return true
-			}
+		if slices.Contains(read, tag) {
+			return true
 		}
 	}
 	return false
@@ -132,7 +131,7 @@ func TestTags_ANewAppointmentTouchesItsOwnDayAlone(t *testing.T) {
 		{"its practitioner's next week", w.week(t, first, day.AddDate(0, 0, 4))},
 		{"another practitioner's free slots", w.free(t, []uuid.UUID{second}, day)},
 		{"its practitioner's free slots the day after", w.free(t, []uuid.UUID{first}, day.AddDate(0, 0, 1))},
-		{"the contacts", w.contacts1(t)},
+		{"the contacts", w.firstContacts(t)},
 	}
 	for _, hour := range []int{9, 23} {
 		starts := day.Add(time.Duration(hour) * time.Hour)
@@ -156,8 +155,8 @@ func TestTags_ANewAppointmentTouchesItsOwnDayAlone(t *testing.T) {
 	}
 }
 
-// contacts1 is the contacts' first page, by name.
-func (w *world) contacts1(t *testing.T) []cachetag.Tag {
+// firstContacts is the contacts' first page, by name.
+func (w *world) firstContacts(t *testing.T) []cachetag.Tag {
 	t.Helper()
 	return w.dependsOn(t, func(ctx context.Context) error {
 		_, err := w.people.Contacts(ctx, people.ContactQuery{Request: paging.Request{First: new(2)}}, selection.Set{})
@@ -168,7 +167,7 @@ func (w *world) contacts1(t *testing.T) []cachetag.Tag {
 func TestTags_NotesOfAContactTouchNoList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4)
-	page := w.contacts1(t)
+	page := w.firstContacts(t)
 	require.Contains(t, page, cachetag.Of("contact/list"))
 	var last uuid.UUID
 	for _, id := range w.clinic.Contacts {

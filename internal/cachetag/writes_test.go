@@ -1,7 +1,6 @@
 package cachetag_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -30,7 +29,7 @@ func (w *world) write(t *testing.T) (did string, tags []cachetag.Tag) {
 func (w *world) tryToWrite(t *testing.T) (did string, tags []cachetag.Tag, refused error) {
 	t.Helper()
 	if w.dice.IntN(2) == 0 {
-		did, err := w.useCase(t.Context())
+		did, err := w.useCase()
 		tags = w.raised.taken()
 		if err != nil {
 			require.Empty(t, tags, "%s was refused: %v", did, err)
@@ -131,16 +130,20 @@ func columnsOf(table string) []column {
 			column{"reason", text("NULL, 'a', 'b'")}, column{"external_uid", text("NULL, 'a', 'b'")})
 	case "slot_holds":
 		return []column{
-			id, {"practitioner_id", another("practitioners")}, {"subject", text("'a', 'b', 'c'")}, {"starts_at", shift}, {"ends_at", shift},
-			{"expires_at", "%[1]s = %[1]s - random() * interval '50 minutes'"}, {"created_at", "%[1]s = %[1]s - interval '1 minute'"},
+			id,
+			{"practitioner_id", another("practitioners")},
+			{"subject", text("'a', 'b', 'c'")},
+			{"starts_at", shift},
+			{"ends_at", shift},
+			{"expires_at", "%[1]s = %[1]s - random() * interval '50 minutes'"},
+			{"created_at", "%[1]s = %[1]s - interval '1 minute'"},
 		}
 	}
 	return nil
 }
 
 // useCase runs one of the API's.
-func (w *world) useCase(parent context.Context) (string, error) {
-	_ = parent
+func (w *world) useCase() (string, error) {
 	ctx := w.ctx
 	name := one(w, names())
 	contact := models.KindContact.Global(one(w, w.contacts[:3]))

@@ -109,7 +109,7 @@ func (r raised) ended(ctx context.Context, coherence Coherence, outcome cachetag
 	if r.settle != nil {
 		r.settle(ctx, outcome)
 	}
-	if r.token == "" || outcome == cachetag.RolledBack {
+	if r.token == "" || outcome != cachetag.Committed {
 		return
 	}
 	ctx, done := context.WithTimeout(ctx, longestAwait)
