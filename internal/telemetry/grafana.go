@@ -36,7 +36,8 @@ func panels() []panel {
 		{"Busiest clinics", "reqps", [][2]string{{"{{clinic}}", "topk(10, sum by (clinic) (rate(taskmed_clinic_requests_total[$__rate_interval])))"}}},
 		{"Clinics that wait over 100 ms", "reqps", [][2]string{{"{{clinic}}", `topk(10, sum by (clinic) (rate(taskmed_clinic_latency_total{class=~"slow|stuck"}[$__rate_interval])) > 0)`}}},
 		{"Connections to Postgres", "short", [][2]string{
-			{"in use {{instance}}", "taskmed_pool_connections_in_use"}, {"most {{instance}}", "taskmed_pool_connections_max"},
+			{"in use {{instance}}", "taskmed_pool_connections_in_use"},
+			{"most {{instance}}", "taskmed_pool_connections_max"},
 			{"waits/s {{instance}}", "rate(taskmed_pool_waits_total[$__rate_interval])"},
 		}},
 		{"Processor and memory", "percentunit", [][2]string{
