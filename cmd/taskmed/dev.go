@@ -136,6 +136,7 @@ func (c *devCommand) settings(stack *devstack.Stack) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
+	settings.RedisURL = stack.RedisURL()
 	settings.Addr, settings.AdminAddr, settings.LogLevel = c.Addr, c.AdminAddr, c.LogLevel
 	return settings, nil
 }

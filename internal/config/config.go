@@ -20,9 +20,15 @@ import (
 // documentation: `taskmed serve --help` prints them.
 type Config struct {
 	DatabaseURL      string        `env:"DATABASE_URL" help:"Postgres, as the application's role (required)"`
+	DatabaseListen   string        `env:"DATABASE_LISTEN_URL" help:"Postgres without a pooler in between, which LISTEN needs; DATABASE_URL if empty"`
 	DatabaseMaxConns int32         `env:"TASKMED_DATABASE_MAX_CONNS" envDefault:"20" help:"connections to Postgres, at most"`
 	AcquireTimeout   time.Duration `env:"TASKMED_DATABASE_ACQUIRE_TIMEOUT" envDefault:"1s" help:"how long a request waits for a connection"`
 	StatementTimeout time.Duration `env:"TASKMED_DATABASE_STATEMENT_TIMEOUT" envDefault:"10s" help:"how long one statement may run"`
+
+	RedisURL   string     `env:"REDIS_URL" help:"Redis, redis://user:password@host:port/database; without it each instance keeps what it knows to itself, so run one alone"`
+	Cache      Switch     `env:"TASKMED_CACHE" envDefault:"on" help:"whether answers are kept: on or off"`
+	CacheBytes uint64     `env:"TASKMED_CACHE_BYTES" envDefault:"134217728" help:"what the answers kept in the process may take"`
+	Operations Operations `env:"TASKMED_OPERATIONS" envDefault:"any" help:"which operations run: any, or those that were published with taskmed operations publish (registered)"`
 
 	Addr      string `env:"TASKMED_ADDR" envDefault:"127.0.0.1:8080" help:"where the API and the playground listen"`
 	AdminAddr string `env:"TASKMED_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where metrics, health and pprof listen"`
@@ -31,7 +37,7 @@ type Config struct {
 	JWTIssuer   string `env:"TASKMED_JWT_ISSUER" help:"the issuer that tokens must name"`
 	JWTAudience string `env:"TASKMED_JWT_AUDIENCE" help:"the audience that tokens must name"`
 
-	Secret string `env:"TASKMED_SECRET" help:"64 or more hexadecimal digits that all instances share; seals cursors (required)"`
+	Secret string `env:"TASKMED_SECRET" help:"64 or more hexadecimal digits that all instances share; seals cursors and ETags (required)"`
 
 	AllowedOrigins []string `env:"TASKMED_ALLOWED_ORIGINS" help:"origins whose pages may call the API, separated by commas"`
 	Introspection  bool     `env:"TASKMED_INTROSPECTION" envDefault:"true" help:"whether clients may read the schema"`
@@ -121,6 +127,10 @@ func (c Config) check() error {
 // checkBounds finds bounds that would let nothing through.
 func (c Config) checkBounds() []error {
 	var wrong []error
+	const leastCache = 1 << 20
+	if c.CacheBytes < leastCache {
+		wrong = append(wrong, fmt.Errorf("TASKMED_CACHE_BYTES must be %d or more", leastCache))
+	}
 	for variable, number := range map[string]int64{
 		"TASKMED_DATABASE_MAX_CONNS": int64(c.DatabaseMaxConns), "TASKMED_BODY_BYTES": c.BodyBytes,
 		"TASKMED_MAX_CONNECTIONS": int64(c.MaxConnections), "TASKMED_COST_LIMIT": int64(c.CostLimit),
@@ -132,6 +142,14 @@ func (c Config) checkBounds() []error {
 		}
 	}
 	return wrong
+}
+
+// ListenURL reaches Postgres for LISTEN.
+func (c Config) ListenURL() string {
+	if c.DatabaseListen != "" {
+		return c.DatabaseListen
+	}
+	return c.DatabaseURL
 }
 
 // SecretBytes is the secret that Secret spells.

@@ -61,6 +61,8 @@ type CacheAnswer struct {
 	// Hit is whether it was kept before the question came. With Data and no hit
 	// somebody else computed it meanwhile.
 	Hit bool
+	// Bypassed is whether nothing can be kept now, whatever the question.
+	Bypassed bool
 	// Tier is where it was kept; Reason says in words why it is no hit.
 	Tier, Reason string
 	// Age is how long ago it was computed, Stored whether it was kept now.
@@ -96,6 +98,9 @@ func (e *executor) DispatchOperation(ctx context.Context, op *graphql.OperationC
 	op.Stats.SetExtension(noteKey, n)
 	directives := requested(op.Headers)
 	switch {
+	case op.Operation.Operation == ast.Mutation && e.writing != nil:
+		ctx = e.writing(ctx, mutationOf(op))
+		fallthrough
 	case op.Operation.Operation != ast.Query, n.caching.Why != "":
 		n.Reason, n.unfit = n.caching.Why, n.caching.Why
 		return e.Executor.DispatchOperation(ctx, op)
@@ -117,6 +122,17 @@ func (e *executor) DispatchOperation(ctx context.Context, op *graphql.OperationC
 	return once(func(ctx context.Context) *graphql.Response {
 		return run.cached(ctx, n)
 	}), ctx
+}
+
+// mutationOf names a mutation by its first field: clients' own names of
+// operations may be anything.
+func mutationOf(op *graphql.OperationContext) string {
+	for _, selection := range op.Operation.SelectionSet {
+		if field, ok := selection.(*ast.Field); ok {
+			return field.Name
+		}
+	}
+	return "mutation"
 }
 
 // once is a handler of one response.
@@ -166,6 +182,7 @@ func (r *run) cached(ctx context.Context, n *note) *graphql.Response {
 		Scope: r.scope, Caching: n.caching, Name: r.op.Operation.Name, Print: printOf(r.op),
 		Variables: variables, Text: r.op.RawQuery, Afresh: n.request,
 	}, r.compute)
+	n.bypass = n.Bypassed
 	switch {
 	case n.Data != nil:
 		return &graphql.Response{Data: n.Data}

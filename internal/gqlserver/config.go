@@ -54,6 +54,8 @@ type Config struct {
 	Documents Documents
 	// Cache keeps answers; nil where every query is run.
 	Cache Cache
+	// Writing puts a mutation's name into the context that it runs under; may be nil.
+	Writing func(ctx context.Context, mutation string) context.Context
 	// Secret keys the ETags; servers that share it give the same. Random if empty.
 	Secret []byte
 	// Playground answers everything on the public listener that is not the API; may be nil.

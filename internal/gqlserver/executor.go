@@ -25,6 +25,7 @@ type executor struct {
 	checker         *operation.Checker
 	documents       Documents
 	cache           Cache
+	writing         func(ctx context.Context, mutation string) context.Context
 	tags            *etags
 	presenter       *presenter
 	noIntrospection bool
@@ -41,7 +42,7 @@ var _ graphql.GraphExecutor = (*executor)(nil)
 func newExecutor(config Config, checker *operation.Checker, p *presenter) (*executor, error) {
 	e := &executor{
 		Executor: gqlexecutor.New(config.Schema), checker: checker, presenter: p, documents: config.Documents,
-		cache: config.Cache, tags: newETags(config.Secret),
+		cache: config.Cache, writing: config.Writing, tags: newETags(config.Secret),
 		noIntrospection: config.Operations.NoIntrospection,
 		textLimit:       config.Operations.WithDefaults().TextBytes,
 		fieldMiddleware: func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },

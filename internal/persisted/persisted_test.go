@@ -31,12 +31,13 @@ func newRedis(t *testing.T, url string) *redis.Client {
 	return client
 }
 
-func newTexts(t *testing.T, client redis.UniversalClient, bytes uint64) (*persisted.Texts, *prometheus.Registry) {
+func newTexts(t *testing.T, url string) (*persisted.Texts, *prometheus.Registry) {
 	t.Helper()
+	shared, err := persisted.OpenRedis(url, 5*time.Second)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = shared.Close() })
 	metrics := prometheus.NewRegistry()
-	texts, err := persisted.NewTexts(persisted.TextsConfig{
-		Shared: persisted.ByRedis(client), TTL: time.Hour, Bytes: bytes, Metrics: metrics,
-	})
+	texts, err := persisted.NewTexts(persisted.TextsConfig{Shared: shared, TTL: time.Hour, Metrics: metrics})
 	require.NoError(t, err)
 	return texts, metrics
 }
@@ -46,9 +47,10 @@ func unique() string { return "{ __typename } # " + uuid.NewString() }
 
 func TestTexts_AreSharedThroughRedis(t *testing.T) {
 	t.Parallel()
-	client := newRedis(t, testkit.NewDatabase(t).RedisURL)
-	one, _ := newTexts(t, client, 0)
-	other, metrics := newTexts(t, client, 0)
+	url := testkit.NewDatabase(t).RedisURL
+	client := newRedis(t, url)
+	one, _ := newTexts(t, url)
+	other, metrics := newTexts(t, url)
 	text := unique()
 	hash := persisted.Hash(text)
 
@@ -86,8 +88,9 @@ func outcomes(t *testing.T, metrics *prometheus.Registry) map[string]float64 {
 
 func TestTexts_AreHashedOnTheWayInAndOut(t *testing.T) {
 	t.Parallel()
-	client := newRedis(t, testkit.NewDatabase(t).RedisURL)
-	texts, metrics := newTexts(t, client, 0)
+	url := testkit.NewDatabase(t).RedisURL
+	client := newRedis(t, url)
+	texts, metrics := newTexts(t, url)
 	text := unique()
 	hash := persisted.Hash(text)
 
@@ -135,12 +138,19 @@ func TestTexts_AreBoundedInTheProcess(t *testing.T) {
 
 func TestTexts_GoOnWithoutRedis(t *testing.T) {
 	t.Parallel()
-	client := newRedis(t, "redis://127.0.0.1:1?max_retries=-1")
-	texts, _ := newTexts(t, client, 0)
+	texts, metrics := newTexts(t, "redis://127.0.0.1:1")
 	text := unique()
 	_, ok := texts.Find(t.Context(), persisted.Hash(text))
 	require.False(t, ok)
 	texts.Keep(t.Context(), persisted.Hash(text), text)
 	_, ok = texts.Find(t.Context(), persisted.Hash(text))
 	require.True(t, ok)
+	require.Equal(t, map[string]float64{"unreachable": 2, "kept": 1, "process": 1}, outcomes(t, metrics))
+}
+
+func TestOpenRedis_DoesNotRepeatThePassword(t *testing.T) {
+	t.Parallel()
+	_, err := persisted.OpenRedis("redis://:hunter2@[", time.Second)
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "hunter2")
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,6 +43,16 @@ func At(now time.Time) Option {
 // WithLog sets where the server writes its log.
 func WithLog(log *slog.Logger) Option {
 	return func(_ *config.Config, options *app.Options) { options.Log = log }
+}
+
+// WithoutCache has every query run: for tests of how it does.
+func WithoutCache() Option {
+	return func(settings *config.Config, _ *app.Options) { settings.Cache = false }
+}
+
+// WithRedis shares what is kept with the other servers of the test that do.
+func WithRedis(d *testkit.Database) Option {
+	return func(settings *config.Config, _ *app.Options) { settings.RedisURL = d.RedisURL }
 }
 
 // NewServer starts a server over a test's database and stops it after the test.
@@ -97,6 +108,7 @@ type Error struct {
 // Response is an answer of the API.
 type Response struct {
 	Status     int
+	Header     http.Header
 	Body       []byte
 	Data       json.RawMessage
 	Errors     []Error
@@ -104,29 +116,58 @@ type Response struct {
 		TaskMed struct {
 			Cost       int64
 			Statements int64
+			Cache      map[string]any
 		}
 	}
 }
 
-// Do posts an operation.
-func (c *Client) Do(t testing.TB, query string, variables any) *Response {
+// In is the same client asking for another clinic, by its id as clients have it.
+func (c *Client) In(clinic string) *Client {
+	other := *c
+	other.clinic = clinic
+	return &other
+}
+
+// Do posts an operation, with further headers: a name, a value, a name, …
+func (c *Client) Do(t testing.TB, query string, variables any, headers ...string) *Response {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	require.NoError(t, err)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.server.URL+"/graphql", bytes.NewReader(body))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/json")
+	return c.send(t, request, headers)
+}
+
+// Get asks by GET. A 304 has no body.
+func (c *Client) Get(t testing.TB, query string, variables any, headers ...string) *Response {
+	t.Helper()
+	encoded, err := json.Marshal(variables)
+	require.NoError(t, err)
+	values := url.Values{"query": {query}, "variables": {string(encoded)}}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.server.URL+"/graphql?"+values.Encode(), http.NoBody)
+	require.NoError(t, err)
+	return c.send(t, request, headers)
+}
+
+func (c *Client) send(t testing.TB, request *http.Request, headers []string) *Response {
+	t.Helper()
 	request.Header.Set("Authorization", "Bearer "+c.token)
 	request.Header.Set("X-Clinic-Id", c.clinic)
 	// Errors name the request; the same name each time keeps answers comparable.
 	request.Header.Set("X-Request-Id", "test")
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
 	answer, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
-	response := &Response{Status: answer.StatusCode, Body: text}
-	require.NoError(t, json.Unmarshal(text, response), "%s", text)
+	response := &Response{Status: answer.StatusCode, Header: answer.Header, Body: text}
+	if len(text) > 0 || answer.StatusCode != http.StatusNotModified {
+		require.NoError(t, json.Unmarshal(text, response), "%s", text)
+	}
 	return response
 }
 
