@@ -1,6 +1,7 @@
-// Package web holds the playground, the page that a developer sees at "/": it
-// is built from this folder by Vite (`make web`) and embedded here, so that the
-// taskmed binary serves it without a file on disk or a host on the network.
+// Package web holds the two pages: the playground, which a developer sees at "/",
+// and the operators' dashboard at "/dashboard" on the admin listener. They are
+// built from this folder by Vite (`make web`) and embedded here, so that the
+// taskmed binary serves them without a file on disk or a host on the network.
 package web
 
 import (
