@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -22,8 +23,10 @@ import (
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
+	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/resolvers"
 	"github.com/taskmed/taskmed/web"
 )
@@ -44,6 +47,10 @@ type App struct {
 	db     *database.DB
 	auth   *auth.Authenticator
 	server *gqlserver.Server
+	// documents and answers are what is kept between requests; answers is nil where
+	// nothing is.
+	documents documents
+	answers   *answers
 	// observer watches the others.
 	observer observer
 }
@@ -66,23 +73,33 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 
 	schema := generated.NewExecutableSchema(generated.Config{})
 	a := &App{}
-	defer func() {
+	defer func() { //nolint:contextcheck // closing has a bound of its own
 		if err != nil {
 			a.Close()
 		}
 	}()
-	if a.observer, err = observe(ctx, settings, &options, schema.Schema()); err != nil {
+	if a.observer, err = observe(ctx, settings, &options, schema.Schema(), a.known()); err != nil {
 		return nil, err
 	}
-	db, err := database.Open(ctx, database.Config{
+	if a.answers, err = openAnswers(settings, schema.Schema(), options.Log, a.observer.registerer()); err != nil {
+		return nil, err
+	}
+	reached := database.Config{
 		URL: settings.DatabaseURL, MaxConns: settings.DatabaseMaxConns,
 		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
 		Tracer: a.observer.tracer,
-	})
+	}
+	if a.answers != nil {
+		reached.Coherence = a.answers.cache
+	}
+	db, err := database.Open(ctx, reached)
 	if err != nil {
 		return nil, err
 	}
 	a.db = db
+	if a.documents, err = openDocuments(settings, db, options.Log, a.observer.registerer()); err != nil {
+		return nil, err
+	}
 
 	store := auth.NewStore(db)
 	a.auth, err = auth.New(auth.Config{ //nolint:contextcheck // its refreshing of keys ends with Close, not with the start
@@ -123,9 +140,15 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 			ctx, count := database.WithStatementCount(ctx)
 			return ctx, count.Load
 		},
-		Ready: db.Ping,
+		Documents: a.documents, Secret: secret,
+		Ready: func(ctx context.Context) error {
+			return errors.Join(db.Ping(ctx), a.documents.ready(settings))
+		},
 	}
-	a.observer.watch(db, &served)
+	if a.answers != nil {
+		served.Cache, served.Writing = a.answers, respcache.WithWriter
+	}
+	a.observer.watch(db, a.documents.redis, &served)
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}
@@ -145,6 +168,9 @@ func (a *App) Handler() http.Handler { return a.server.Public() }
 // Admin is the admin listener's handler: metrics, health, the dashboard, pprof.
 func (a *App) Admin() http.Handler { return a.server.Admin() }
 
+// Telemetry is what watches the server; nil where that is switched off.
+func (a *App) Telemetry() *telemetry.Telemetry { return a.observer.Telemetry }
+
 // Serve answers on both listeners until the context ends, and then stops
 // without cutting a request.
 func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
@@ -156,6 +182,8 @@ func (a *App) Close() {
 	if a.auth != nil {
 		a.auth.Close()
 	}
+	_ = a.documents.close() // its connections are closed, whatever it says
+	a.answers.close()
 	if a.db != nil {
 		a.db.Close()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/testkit/api"
 )
 
 // TestStatements_DoNotGrowWithThePages walks the schema to every chain of lists,
@@ -20,7 +21,7 @@ import (
 // may take one for its entities and one for their number.
 func TestStatements_DoNotGrowWithThePages(t *testing.T) {
 	t.Parallel()
-	world := newSeeded(t, roomy)
+	world := newSeeded(t, roomy, api.WithoutCache())
 	owner := world.as(t, world.aurora, "owner")
 	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
 	contact := firstContact(t, world)
@@ -175,7 +176,7 @@ func (w walker) arguments(field *ast.FieldDefinition) string {
 // send most cost in statements.
 func TestStatements_OfTheReferenceQueries(t *testing.T) {
 	t.Parallel()
-	world := newSeeded(t)
+	world := newSeeded(t, api.WithoutCache())
 	owner := world.as(t, world.aurora, "owner")
 	for _, query := range []struct {
 		name string

@@ -16,6 +16,7 @@ import (
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/persisted"
 	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/web"
 )
@@ -30,7 +31,7 @@ type observer struct {
 }
 
 // observe makes the observer and hands it the log, which then tells more of each request.
-func observe(ctx context.Context, settings config.Config, options *Options, schema *ast.Schema) (observer, error) {
+func observe(ctx context.Context, settings config.Config, options *Options, schema *ast.Schema, known knownOperations) (observer, error) {
 	if !settings.Metrics {
 		return observer{}, nil
 	}
@@ -38,7 +39,7 @@ func observe(ctx context.Context, settings config.Config, options *Options, sche
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	options.Log = telemetry.Logger(options.Log)
 	wanted := telemetry.Config{
-		Log: options.Log, Registry: registry, Schema: schema, Known: wellKnown(),
+		Log: options.Log, Registry: registry, Schema: schema, Known: known,
 		WebhookURL: settings.AlertWebhook, TraceRatio: settings.TraceRatio,
 	}
 	if settings.OTLPEndpoint != "" {
@@ -53,11 +54,11 @@ func observe(ctx context.Context, settings config.Config, options *Options, sche
 }
 
 // watch has the observer see what the server does.
-func (o observer) watch(db *database.DB, server *gqlserver.Config) {
+func (o observer) watch(db *database.DB, redis *persisted.Redis, server *gqlserver.Config) {
 	if o.Telemetry == nil {
 		return
 	}
-	o.Watch(telemetry.Servers{
+	servers := telemetry.Servers{
 		Postgres: db.Ping,
 		Pool: func() telemetry.PoolFigures {
 			now := db.Stat()
@@ -67,12 +68,24 @@ func (o observer) watch(db *database.DB, server *gqlserver.Config) {
 				Waited: now.EmptyAcquireWaitTime(),
 			}
 		},
-	})
+	}
+	if redis != nil {
+		servers.Redis = redis.Ping
+	}
+	o.Watch(servers)
 	// Outermost, so that it sees what the others do.
 	server.Extensions = append([]graphql.HandlerExtension{o.Extension()}, server.Extensions...)
 	server.Around, server.Metrics = o.Middleware, o.registry
 	dashboard := web.Dashboard[telemetry.Snapshot](o.Telemetry)
 	server.AdminRoutes = map[string]http.Handler{"/dashboard": dashboard, "/dashboard/": dashboard}
+}
+
+// registerer takes the parts' own metrics; nil where nobody reads them.
+func (o observer) registerer() prometheus.Registerer {
+	if o.Telemetry == nil {
+		return nil
+	}
+	return o.Registerer()
 }
 
 // sources are where entities come from, with their loaders watched.
@@ -84,9 +97,12 @@ func (o observer) sources(from loaders.Sources) loaders.Sources {
 // exampleName finds the name of an example's operation.
 var exampleName = regexp.MustCompile(`(?m)^(?:query|mutation|subscription)\s+(\w+)`)
 
-// wellKnown are the operations that are told apart though nobody registered
-// them: the playground's examples, by their names.
-func wellKnown() func(*graphql.OperationContext) (string, bool) {
+// knownOperations gives the name of an operation that may be told apart.
+type knownOperations func(*graphql.OperationContext) (string, bool)
+
+// known are the registered operations and, though nobody registered them, the
+// playground's examples, by their names.
+func (a *App) known() knownOperations {
 	names := map[string]struct{}{}
 	for _, example := range web.Examples() {
 		if match := exampleName.FindStringSubmatch(example.Query); match != nil {
@@ -94,6 +110,10 @@ func wellKnown() func(*graphql.OperationContext) (string, bool) {
 		}
 	}
 	return func(op *graphql.OperationContext) (string, bool) {
+		// The registry is there before the first request is.
+		if name, registered := a.documents.registry.Name(persisted.Hash(op.RawQuery)); registered && name != "" {
+			return name, true
+		}
 		_, known := names[op.Operation.Name]
 		return op.Operation.Name, known
 	}

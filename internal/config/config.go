@@ -25,10 +25,11 @@ type Config struct {
 	AcquireTimeout   time.Duration `env:"TASKMED_DATABASE_ACQUIRE_TIMEOUT" envDefault:"1s" help:"how long a request waits for a connection"`
 	StatementTimeout time.Duration `env:"TASKMED_DATABASE_STATEMENT_TIMEOUT" envDefault:"10s" help:"how long one statement may run"`
 
-	RedisURL   string     `env:"REDIS_URL" help:"Redis, redis://user:password@host:port/database; without it each instance keeps what it knows to itself, so run one alone"`
-	Cache      Switch     `env:"TASKMED_CACHE" envDefault:"on" help:"whether answers are kept: on or off"`
-	CacheBytes uint64     `env:"TASKMED_CACHE_BYTES" envDefault:"134217728" help:"what the answers kept in the process may take"`
-	Operations Operations `env:"TASKMED_OPERATIONS" envDefault:"any" help:"which operations run: any, or those that were published with taskmed operations publish (registered)"`
+	RedisURL     string        `env:"REDIS_URL" help:"Redis, redis://user:password@host:port/database; without it each instance keeps what it knows to itself, so run one alone"`
+	RedisTimeout time.Duration `env:"TASKMED_REDIS_TIMEOUT" envDefault:"100ms" help:"how long a request waits for Redis before it goes on without"`
+	Cache        Switch        `env:"TASKMED_CACHE" envDefault:"on" help:"whether answers are kept: on or off"`
+	CacheBytes   uint64        `env:"TASKMED_CACHE_BYTES" envDefault:"134217728" help:"what the answers kept in the process may take"`
+	Operations   Operations    `env:"TASKMED_OPERATIONS" envDefault:"any" help:"which operations run: any, or those that were published with taskmed operations publish (registered)"`
 
 	Addr      string `env:"TASKMED_ADDR" envDefault:"127.0.0.1:8080" help:"where the API and the playground listen"`
 	AdminAddr string `env:"TASKMED_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where metrics, health and pprof listen"`
@@ -136,6 +137,7 @@ func (c Config) checkBounds() []error {
 		"TASKMED_MAX_CONNECTIONS": int64(c.MaxConnections), "TASKMED_COST_LIMIT": int64(c.CostLimit),
 		"TASKMED_DEPTH_LIMIT": int64(c.DepthLimit), "TASKMED_TOKEN_LIMIT": int64(c.TokenLimit),
 		"TASKMED_REQUEST_TIMEOUT": int64(c.RequestTimeout), "TASKMED_STOP_TIMEOUT": int64(c.StopTimeout),
+		"TASKMED_REDIS_TIMEOUT": int64(c.RedisTimeout),
 	} {
 		if number < 1 {
 			wrong = append(wrong, fmt.Errorf("%s must be more than zero", variable))

@@ -13,8 +13,7 @@ const cacheStatus = "Cache-Status"
 func cacheReasons() []string {
 	return []string{
 		"first seen", "expired", "invalidated", "redis", "the kept answer cannot be read", "the cache is", "has errors", "has no data",
-		"ran out of time", "mutation", "subscription", "introspection", "nothing in it says how long", "something in it must not be kept",
-		"no-cache", "no-store", "switched off",
+		"ran out of time", "mutation", "subscription", "not cacheable", "no-cache", "no-store", "off",
 	}
 }
 

@@ -52,7 +52,10 @@ func WithoutCache() Option {
 
 // WithRedis shares what is kept with the other servers of the test that do.
 func WithRedis(d *testkit.Database) Option {
-	return func(settings *config.Config, _ *app.Options) { settings.RedisURL = d.RedisURL }
+	return func(settings *config.Config, _ *app.Options) {
+		// A machine that is busy with tests is no reason to go on without Redis.
+		settings.RedisURL, settings.RedisTimeout = d.RedisURL, 5*time.Second
+	}
 }
 
 // NewServer starts a server over a test's database and stops it after the test.
@@ -121,6 +124,12 @@ type Response struct {
 	}
 }
 
+// Authorize makes a request the client's.
+func (c *Client) Authorize(r *http.Request) {
+	r.Header.Set("Authorization", "Bearer "+c.token)
+	r.Header.Set("X-Clinic-Id", c.clinic)
+}
+
 // In is the same client asking for another clinic, by its id as clients have it.
 func (c *Client) In(clinic string) *Client {
 	other := *c
@@ -152,8 +161,7 @@ func (c *Client) Get(t testing.TB, query string, variables any, headers ...strin
 
 func (c *Client) send(t testing.TB, request *http.Request, headers []string) *Response {
 	t.Helper()
-	request.Header.Set("Authorization", "Bearer "+c.token)
-	request.Header.Set("X-Clinic-Id", c.clinic)
+	c.Authorize(request)
 	// Errors name the request; the same name each time keeps answers comparable.
 	request.Header.Set("X-Request-Id", "test")
 	for i := 0; i < len(headers); i += 2 {

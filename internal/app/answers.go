@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/formatter"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/gqlserver"
+	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/respcache"
+)
+
+// answers keeps the API's answers in the response cache: it says what an answer
+// depends on, and the cache whether that still holds.
+type answers struct {
+	cache *respcache.Cache
+	// program stands for the schema and for how this program answers it.
+	program string
+}
+
+// openAnswers makes the cache; nil where it is switched off.
+func openAnswers(settings config.Config, schema *ast.Schema, log *slog.Logger, metrics prometheus.Registerer) (*answers, error) {
+	if !settings.Cache {
+		return nil, nil //nolint:nilnil // no cache is what was asked for
+	}
+	cache, err := respcache.New(respcache.Config{
+		RedisURL: settings.RedisURL, RedisTimeout: settings.RedisTimeout, ListenURL: settings.ListenURL(),
+		Bytes: settings.CacheBytes,
+		// A transaction ends with its longest statement or its request, a reader with
+		// its request; both have the time to notice.
+		LongestCommit:  settings.StatementTimeout + 2*time.Second,
+		LongestRequest: settings.RequestTimeout + 5*time.Second,
+		Log:            log, Metrics: metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &answers{cache: cache, program: programOf(schema)}, nil
+}
+
+// programOf names the schema and the build: what one program kept another may
+// not understand, or may answer differently.
+func programOf(schema *ast.Schema) string {
+	var text strings.Builder
+	formatter.NewFormatter(&text).FormatSchema(schema)
+	if build, ok := debug.ReadBuildInfo(); ok {
+		text.WriteString(build.Main.Version)
+		for _, setting := range build.Settings {
+			if strings.HasPrefix(setting.Key, "vcs.") {
+				text.WriteString(setting.Key + setting.Value)
+			}
+		}
+	}
+	sum := sha256.Sum256([]byte(text.String()))
+	return hex.EncodeToString(sum[:])
+}
+
+// key is where the answer to a question is kept. The role and its permissions
+// are always in it, whatever the scope: what a role may not see is then not a
+// matter of how carefully the schema was annotated.
+func (a *answers) key(q *gqlserver.Question) respcache.Key {
+	parts := respcache.KeyParts{
+		SchemaHash: a.program, Clinic: q.Scope.ClinicID, Role: q.Scope.Role, Permissions: q.Scope.Permissions,
+		OperationName: q.Name, QueryHash: string(q.Print[:]), Variables: q.Variables,
+	}
+	if q.Caching.Scope == operation.ScopePrivate {
+		parts.Subject = q.Scope.Subject
+	}
+	return parts.Key()
+}
+
+// Answer implements gqlserver.Cache.
+func (a *answers) Answer(ctx context.Context, q *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
+	key, clinic := a.key(q), q.Scope.ClinicID
+	own := &computing{question: q, compute: compute}
+	if q.Afresh {
+		ticket := a.cache.Begin(ctx, clinic)
+		entry := own.run(ctx)
+		answer := gqlserver.CacheAnswer{Computed: own.computed, Reason: "no-cache asked for"}
+		if entry != nil {
+			answer.Stored, _ = a.cache.Store(ctx, clinic, ticket, key, entry)
+		}
+		return answer
+	}
+	entry, outcome, err := a.cache.Fill(ctx, respcache.Request{
+		Clinic: clinic, Key: key,
+		Compute: func(ctx context.Context) (*respcache.Entry, error) { return own.run(ctx), nil },
+		Refresh: func(ctx context.Context) (*respcache.Entry, error) {
+			return (&computing{question: q, compute: compute}).run(ctx), nil
+		},
+	})
+	answer := gqlserver.CacheAnswer{
+		Computed: own.computed, Hit: outcome.Hit, Bypassed: outcome.Bypassed, Tier: outcome.Tier, Reason: outcome.Reason, Age: outcome.Age,
+	}
+	switch {
+	case err != nil || own.computed != nil && entry == nil:
+		if own.unfit != "" {
+			answer.Reason = own.unfit
+		}
+	case own.computed != nil:
+		answer.Stored = !entry.StoredAt.IsZero()
+	default:
+		answer.Data, answer.Digest = entry.Body, entry.ETag
+	}
+	return answer
+}
+
+// computing is one run of an operation for the cache.
+type computing struct {
+	question *gqlserver.Question
+	compute  gqlserver.Compute
+	// computed is what it came to, nil until then; unfit is why the reads that it
+	// made rule out that it is kept.
+	computed *gqlserver.Computed
+	unfit    string
+}
+
+// run computes an answer together with what it depends on; nil if it must not be kept.
+func (c *computing) run(ctx context.Context) *respcache.Entry {
+	ctx, collector := cachetag.Collect(ctx)
+	computed := c.compute(ctx)
+	c.computed = &computed
+	if computed.Unfit != "" {
+		c.unfit = computed.Unfit
+		return nil
+	}
+	tags, reason := collector.Tags()
+	if reason != "" {
+		c.unfit = "not cacheable: " + reason
+		return nil
+	}
+	expires := time.Now().Add(c.question.Caching.MaxAge)
+	if until := collector.Until(); !until.IsZero() && until.Before(expires) {
+		expires = until
+	}
+	return &respcache.Entry{
+		Body: computed.Data, Tags: tags, Protected: collector.Protected(), ETag: computed.Digest, ExpiresAt: expires,
+	}
+}
+
+func (a *answers) close() {
+	if a != nil {
+		a.cache.Close()
+	}
+}
