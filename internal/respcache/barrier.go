@@ -114,23 +114,27 @@ func PostgresBarrier(url string) func(ctx context.Context) error {
 			return fmt.Errorf("connect for the barrier: %w", err)
 		}
 		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-		var next, oldest int64
-		const snapshot = `SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint`
-		if err := conn.QueryRow(connecting, snapshot).Scan(&next, &oldest); err != nil {
-			return fmt.Errorf("look at the running transactions: %w", err)
+		// An id of our own, which is above those of all who have one. A snapshot's
+		// upper bound would not do: it counts those that have ended alone.
+		var own, oldest int64
+		if err := conn.QueryRow(connecting, "SELECT pg_current_xact_id()::text::bigint").Scan(&own); err != nil {
+			return fmt.Errorf("get a transaction's id: %w", err)
 		}
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
-		for now := int64(0); oldest < next; {
+		for {
+			err := conn.QueryRow(context.WithoutCancel(ctx), "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint").Scan(&oldest)
+			if err != nil {
+				return fmt.Errorf("look at the running transactions: %w", err)
+			}
+			if oldest > own {
+				return nil
+			}
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-tick.C:
 			}
-			if err := conn.QueryRow(context.WithoutCancel(ctx), snapshot).Scan(&now, &oldest); err != nil {
-				return fmt.Errorf("look at the running transactions: %w", err)
-			}
 		}
-		return nil
 	}
 }

@@ -50,9 +50,3 @@ func (b *breaker) report(failed bool) {
 		b.until = time.Now().Add(pause)
 	}
 }
-
-func (b *breaker) isOpen() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.failures >= failuresToOpen
-}

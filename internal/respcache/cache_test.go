@@ -33,6 +33,7 @@ func everywhere(t *testing.T, test func(t *testing.T, config respcache.Config)) 
 func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, config respcache.Config) {
+		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		day, other := key("day"), key("other")
 		require.Equal(t, "1", keep(t, cache, clinic, day, answer("1", "appointment/day=2026-11-22", "contact:1")))
@@ -67,6 +68,7 @@ func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 func TestStore_RefusesWhatWasReadBeforeAWriteThatEndedBeforeIt(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, config respcache.Config) {
+		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		keep(t, cache, clinic, key("open"), answer("", "open"))
 		expires := time.Now().Add(time.Hour)
@@ -109,6 +111,7 @@ func TestStore_RefusesWhatWasReadBeforeAWriteThatEndedBeforeIt(t *testing.T) {
 func TestStore_RefusesAReaderWhoTookLongerThanTheFencesStand(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, config respcache.Config) {
+		t.Helper()
 		config.LongestRequest = 30 * time.Millisecond
 		cache, clinic := newCache(t, config), uuid.New()
 		keep(t, cache, clinic, key("open"), answer("", "open"))
@@ -125,6 +128,7 @@ func TestStore_RefusesAReaderWhoTookLongerThanTheFencesStand(t *testing.T) {
 func TestFill_OneOfManyComputes(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, config respcache.Config) {
+		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		for round := range 5 {
 			var ran atomic.Int32
@@ -154,6 +158,7 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 func TestFill_WhoeverWaitedForAFailureOrARefusalComputes(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, config respcache.Config) {
+		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		for name, compute := range map[string]respcache.Compute{
 			"failure": func(context.Context) (*respcache.Entry, error) { return nil, errors.New("out of luck") },
@@ -181,6 +186,7 @@ func TestFill_WhoeverWaitedForAFailureOrARefusalComputes(t *testing.T) {
 func TestFill_RefreshesAheadAndExpires(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, config respcache.Config) {
+		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		short := func(body string, life time.Duration) respcache.Compute {
 			return func(context.Context) (*respcache.Entry, error) {

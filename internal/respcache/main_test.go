@@ -102,7 +102,10 @@ func ready(t testing.TB, cache *respcache.Cache) {
 	require.NoError(t, cache.WaitReady(ctx))
 }
 
-func prefix(t testing.TB) string { return fmt.Sprintf("test-%s-%s", t.Name(), uuid.NewString()[:8]) }
+func prefix(t testing.TB) string {
+	t.Helper()
+	return fmt.Sprintf("test-%s-%s", t.Name(), uuid.NewString()[:8])
+}
 
 func key(parts ...any) respcache.Key {
 	return respcache.KeyParts{QueryHash: fmt.Sprint(parts...)}.Key()

@@ -91,14 +91,16 @@ type history struct {
 	db     *database
 	random func(n int) int
 	pause  func()
-	faults bool // Redis may fail
 
 	mu sync.Mutex
 	// least is what a read that begins now must show at least.
 	least [rows]int
-	stale []string
-	hits  *atomic.Int64
-	late  sync.WaitGroup
+	// unheard counts the writers of a row who could not tell Redis and have not
+	// been heard by all: what is seen of them may be seen before it counts.
+	unheard [rows]int
+	stale   []string
+	hits    *atomic.Int64
+	late    sync.WaitGroup
 }
 
 func (h *history) atLeast(values [rows]int, which []int) {
@@ -106,6 +108,25 @@ func (h *history) atLeast(values [rows]int, which []int) {
 	defer h.mu.Unlock()
 	for _, row := range which {
 		h.least[row] = max(h.least[row], values[row])
+	}
+}
+
+func (h *history) quiet(which []int, by int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, row := range which {
+		h.unheard[row] += by
+	}
+}
+
+// seen notes what a read showed.
+func (h *history) seen(values [rows]int, which []int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, row := range which {
+		if h.unheard[row] == 0 {
+			h.least[row] = max(h.least[row], values[row])
+		}
 	}
 }
 
@@ -144,11 +165,13 @@ func (h *history) write(ctx context.Context) {
 	if err != nil {
 		// As the database does: the transaction notifies at its commit, and the
 		// write is acknowledged once that was heard.
+		h.quiet(which, 1)
 		values, ok := end(which, time.Now().Add(time.Hour))
 		for _, other := range h.caches {
 			h.pause()
 			other.Notified(ctx, h.clinic, tags)
 		}
+		h.quiet(which, -1)
 		if settle != nil {
 			settle(ctx, cachetag.Committed)
 		}
@@ -158,13 +181,13 @@ func (h *history) write(ctx context.Context) {
 		return
 	}
 	h.pause()
-	switch fate := h.random(20); {
-	case fate == 0:
+	switch fate := h.random(20); fate {
+	case 0:
 		end(nil, by)
 		settle(ctx, cachetag.RolledBack)
-	case fate == 1: // it dies before its commit
+	case 1: // it dies before its commit
 		end(nil, by)
-	case fate == 2: // it dies while its commit is on the way
+	case 2: // it dies while its commit is on the way
 		h.late.Go(func() {
 			<-time.After(time.Duration(h.random(int(longest))))
 			end(which, by)
@@ -220,7 +243,7 @@ func (h *history) read(ctx context.Context) {
 	if outcome.Hit {
 		h.hits.Add(1)
 	}
-	h.atLeast(got, which)
+	h.seen(got, which)
 }
 
 func (h *history) run(ctx context.Context) []string {
@@ -256,7 +279,6 @@ type model struct {
 	config    respcache.Config
 	instances int
 	without   respcache.Protections
-	faults    bool
 }
 
 func (m model) run(t *testing.T, histories int, untilStale bool) []string {
@@ -295,7 +317,7 @@ func (m model) run(t *testing.T, histories int, untilStale bool) []string {
 		group.Go(func() {
 			for left.Add(-1) >= 0 {
 				h := &history{
-					clinic: uuid.New(), caches: caches, random: random, pause: pause, faults: m.faults, hits: &hits,
+					clinic: uuid.New(), caches: caches, random: random, pause: pause, hits: &hits,
 					db: &database{running: map[int]chan struct{}{}},
 				}
 				db.add(h.db)

@@ -1,0 +1,258 @@
+package respcache_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/testkit"
+)
+
+// notify sends what the triggers send.
+func notify(t *testing.T, d *testkit.Database, clinic any, token string, tags ...cachetag.Tag) {
+	t.Helper()
+	payload := map[string]any{"c": clinic}
+	if len(tags) > 0 {
+		payload["t"] = tags
+	}
+	if token != "" {
+		payload["k"] = token
+	}
+	text, err := json.Marshal(payload)
+	require.NoError(t, err)
+	d.Exec(t, "SELECT pg_notify('taskmed_cache', $1)", string(text))
+}
+
+func TestListen_AWriteOutsideTheAPIIsSeenWithin100ms(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	for name, config := range map[string]respcache.Config{
+		"with Redis":    {RedisURL: d.RedisURL, Prefix: prefix(t), ListenURL: d.AppURL},
+		"without Redis": {ListenURL: d.AppURL},
+	} {
+		t.Run(name, func(t *testing.T) {
+			caches := []*respcache.Cache{newCache(t, config)}
+			if config.RedisURL != "" {
+				caches = append(caches, newCache(t, config))
+			}
+			// Each in a clinic of its own: the instances raise what they hear one
+			// after the other, and a late one would be taken for the next.
+			one, two, three := uuid.New(), uuid.New(), uuid.New()
+			for _, c := range []struct {
+				clinic  uuid.UUID
+				written any
+				tags    []cachetag.Tag
+			}{{one, one, []cachetag.Tag{"contact:1"}}, {two, two, nil}, {three, nil, nil}} {
+				clinic := c.clinic
+				for _, one := range caches {
+					ready(t, one)
+					keep(t, one, clinic, key("a"), answer("1", "contact:1", "contact/list"))
+				}
+				notify(t, d, uuid.New(), "", "contact:1")
+				notify(t, d, clinic, "", "contact:2")
+				for _, one := range caches {
+					_, outcome := one.Get(t.Context(), clinic, key("a"))
+					require.True(t, outcome.Hit, "what others write does not matter")
+				}
+				notify(t, d, c.written, "", c.tags...)
+				committed := time.Now()
+				for _, one := range caches {
+					require.Eventually(t, func() bool {
+						_, outcome := one.Get(t.Context(), clinic, key("a"))
+						return !outcome.Hit
+					}, 10*time.Second, time.Millisecond)
+				}
+				// On an idle machine it is 1 ms; the tests' is not idle.
+				require.Less(t, time.Since(committed), time.Second)
+			}
+		})
+	}
+}
+
+func TestListen_WhoeverCouldNotTellRedisHearsItsOwnNotification(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	cache, clinic := newCache(t, respcache.Config{ListenURL: d.AppURL}), uuid.New()
+	keep(t, cache, clinic, key("a"), answer("1", "contact:1"))
+	token := uuid.NewString()
+	heard := make(chan error, 1)
+	go func() { heard <- cache.AwaitNotified(t.Context(), token) }()
+	select {
+	case err := <-heard:
+		require.Failf(t, "it did not wait", "%v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	notify(t, d, clinic, token, "contact:1")
+	require.NoError(t, <-heard)
+	_, outcome := cache.Get(t.Context(), clinic, key("a"))
+	require.False(t, outcome.Hit, "once it is heard it counts")
+
+	// One that arrived before it was asked for.
+	early := uuid.NewString()
+	notify(t, d, clinic, early, "contact:2")
+	require.NoError(t, cache.AwaitNotified(t.Context(), early))
+	never, done := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer done()
+	require.Error(t, cache.AwaitNotified(never, "never"))
+}
+
+// TestListen_LostMakesEverythingKeptWorthless cuts the listening connection and
+// writes while nobody listens.
+func TestListen_LostMakesEverythingKeptWorthless(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	lose := func(t *testing.T, config respcache.Config, without respcache.Protections) bool {
+		t.Helper()
+		cache, clinic := newCacheWithout(t, config, without, nil), uuid.New()
+		require.Equal(t, "old", keep(t, cache, clinic, key("a"), answer("old", "contact:1")))
+		// Nobody but a superuser may connect again for a moment.
+		limit := func(n int) {
+			d.Exec(t, fmt.Sprintf("DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I CONNECTION LIMIT %d', current_database()); END $$", n))
+		}
+		limit(0)
+		lost := func() bool {
+			d.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'taskmed cache' AND datname = current_database()")
+			return !cache.Listening()
+		}
+		require.Eventually(t, lost, 10*time.Second, 5*time.Millisecond)
+		notify(t, d, clinic, "", "contact:1")
+		entry, outcome := cache.Get(t.Context(), clinic, key("a"))
+		require.Nil(t, entry, "nothing is served while nobody listens")
+		require.True(t, outcome.Bypassed)
+		require.Equal(t, "Postgres is not heard", outcome.Reason)
+		limit(-1)
+		ready(t, cache)
+		entry, _ = cache.Get(t.Context(), clinic, key("a"))
+		return entry != nil
+	}
+	shared := respcache.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL}
+	require.True(t, lose(t, shared, respcache.Protections{Epoch: true}), "without a new epoch the old value is served")
+	require.False(t, lose(t, shared, respcache.Protections{}))
+	require.False(t, lose(t, respcache.Config{ListenURL: d.AppURL}, respcache.Protections{}))
+}
+
+func TestBarrier_WaitsForThoseWhoWereWriting(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	cache, clinic := newCache(t, respcache.Config{ListenURL: d.AppURL}), uuid.New()
+	conn := d.Connect(t, d.SuperuserURL)
+	writing, err := conn.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = writing.Exec(t.Context(), "SELECT pg_current_xact_id()")
+	require.NoError(t, err)
+	// Who begins to read while that transaction runs keeps nothing.
+	for range 3 {
+		entry, outcome, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key("a"), Compute: answer("1", "contact:1")})
+		require.NoError(t, err)
+		require.Equal(t, "1", string(entry.Body), "it is answered all the same")
+		require.False(t, outcome.Hit)
+	}
+	require.NoError(t, writing.Commit(t.Context()))
+	require.Equal(t, "2", keep(t, cache, clinic, key("a"), answer("2", "contact:1")))
+
+	// One who only reads holds nothing up.
+	reading, err := conn.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	require.NoError(t, err)
+	_, err = reading.Exec(t.Context(), "SELECT 1")
+	require.NoError(t, err)
+	require.NoError(t, respcache.PostgresBarrier(d.AppURL)(t.Context()))
+	require.NoError(t, reading.Rollback(t.Context()))
+}
+
+func TestShare_AClinicsFloodLeavesTheOthersTheirs(t *testing.T) {
+	t.Parallel()
+	flood := func(t *testing.T, without respcache.Protections) (left int) {
+		t.Helper()
+		cache := newCacheWithout(t, respcache.Config{Bytes: 4 << 20}, without, nil)
+		body := string(bytes.Repeat([]byte("x"), 8<<10))
+		var quiet []uuid.UUID
+		for range 20 {
+			clinic := uuid.New()
+			quiet = append(quiet, clinic)
+			for i := range 5 {
+				keep(t, cache, clinic, key(i), answer(body, "a"))
+			}
+		}
+		loud := uuid.New()
+		keep(t, cache, loud, key("first"), answer(body, "a"))
+		for i := range 3000 {
+			_, _, err := cache.Fill(t.Context(), respcache.Request{Clinic: loud, Key: key(i), Compute: answer(body, "a")})
+			require.NoError(t, err)
+		}
+		require.Eventually(t, func() bool {
+			cache.ClinicBytes(loud)
+			return cache.ProcessBytes() <= 4<<20
+		}, 10*time.Second, time.Millisecond)
+		for _, clinic := range quiet {
+			for i := range 5 {
+				if _, outcome := cache.Get(t.Context(), clinic, key(i)); outcome.Hit {
+					left++
+				}
+			}
+		}
+		return left
+	}
+	require.Equal(t, 100, flood(t, respcache.Protections{}))
+}
+
+func TestClose_LeavesNothingRunning(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	cache := newCache(t, respcache.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL})
+	keep(t, cache, uuid.New(), key("a"), answer("1", "contact:1"))
+	mine := fmt.Sprintf("(%p", cache)
+	running := func() bool {
+		stacks := make([]byte, 4<<20)
+		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("respcache.(*Cache).supervise"+mine))
+	}
+	require.True(t, running(), "the look at goroutines finds them")
+	cache.Close()
+	require.False(t, running())
+	_, outcome := cache.Get(t.Context(), uuid.New(), key("a"))
+	require.Equal(t, "the cache is closed", outcome.Reason)
+	require.Error(t, func() error { _, err := cache.Raise(t.Context(), uuid.New(), []cachetag.Tag{"a"}); return err }())
+}
+
+func TestPopular_TheOperationsThatRanMostComeFirst(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	config := respcache.Config{RedisURL: d.RedisURL, Prefix: prefix(t)}
+	one, other := newCache(t, config), newCache(t, config)
+	for range 30 {
+		one.Ran("DayView")
+		other.Ran("ContactPage")
+	}
+	other.Ran("DayView")
+	one.Ran("Rare")
+	for _, cache := range []*respcache.Cache{one, other} {
+		require.NoError(t, cache.AddCounts(t.Context()))
+	}
+	names, err := newCache(t, config).Popular(t.Context(), 2)
+	require.NoError(t, err)
+	require.Equal(t, []string{"DayView", "ContactPage"}, names)
+}
+
+func TestTexts_AreSharedBetweenInstances(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	config := respcache.Config{RedisURL: d.RedisURL, Prefix: prefix(t)}
+	one, other := newCache(t, config).Texts(), newCache(t, config).Texts()
+	require.NoError(t, one.Put(t.Context(), "h", "{ clinic { id } }", time.Hour))
+	text, err := other.Get(t.Context(), "h", time.Hour)
+	require.NoError(t, err)
+	require.Equal(t, "{ clinic { id } }", text)
+	text, err = other.Get(t.Context(), "absent", time.Hour)
+	require.NoError(t, err)
+	require.Empty(t, text)
+	require.Nil(t, newCache(t, respcache.Config{}).Texts())
+}
