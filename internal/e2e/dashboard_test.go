@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -140,6 +141,14 @@ func TestDashboard_ShowsWhatGoesOn(t *testing.T) {
 	assert.Equal(t, 1, open, "one operation is open at a time, whatever it is called")
 	b.do(t, chromedp.Click(`.operations tbody > tr:first-of-type button`))
 	b.text(t, ".details", "Contact.appointments")
+
+	// The arrow keys on one chart read earlier figures on all.
+	const second = ".charts .chart:nth-child(2) .u-legend"
+	assert.Contains(t, b.text(t, second, "p95"), "now")
+	b.do(t, chromedp.Focus(".plot"), chromedp.KeyEvent(kb.ArrowLeft), chromedp.KeyEvent(kb.ArrowLeft))
+	b.text(t, second, f.History()[len(f.History())-2].At.Local().Format("15:04:05"))
+	b.do(t, chromedp.KeyEvent(kb.Escape))
+	b.text(t, second, "now")
 
 	// What happens is on the page without it being loaded anew.
 	trouble := figure(now, snapshots)

@@ -78,17 +78,24 @@ export function Chart({ title, history, minutes, lines, format, steps, limit, to
         tabIndex={0}
         aria-label={`${title}: ${spoken}. Arrow keys read earlier figures.`}
         onKeyDown={event => walk(event, plot.current)}
-        onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
+        onBlur={() => point(plot.current, AWAY)}
       />
     </figure>
   );
+}
+
+const AWAY = { left: -10, top: -10 };
+
+/** Puts the cursor on all charts: uPlot's types lack the last argument, which tells the others. */
+function point(plot: uPlot | null, at: { left: number; top: number }) {
+  (plot?.setCursor as ((at: object, fire: boolean, publish: boolean) => void) | undefined)?.(at, true, true);
 }
 
 /** Moves the cursor by a snapshot, or ten with Shift. */
 function walk(event: KeyboardEvent, plot: uPlot | null) {
   const step = event.key === 'ArrowLeft' ? -1 : event.key === 'ArrowRight' ? 1 : 0;
   if (event.key === 'Escape') {
-    plot?.setCursor({ left: -10, top: -10 });
+    point(plot, AWAY);
   }
   const times = plot?.data[0];
   if (!plot || !step || !times?.length) {
@@ -97,7 +104,7 @@ function walk(event: KeyboardEvent, plot: uPlot | null) {
   event.preventDefault();
   const from = plot.cursor.idx ?? times.length;
   const index = Math.min(times.length - 1, Math.max(0, from + step * (event.shiftKey ? 10 : 1)));
-  plot.setCursor({ left: plot.valToPos(times[index] as number, 'x'), top: HEIGHT / 3 });
+  point(plot, { left: plot.valToPos(times[index] as number, 'x'), top: HEIGHT / 3 });
 }
 
 const written = (value: number | null | undefined, format: (value: number) => string) =>

@@ -95,7 +95,7 @@ function Board({ history, minutes, theme }: { history: Snapshot[]; minutes: numb
           name="Errors"
           value={served ? percent(minute.errorRate) : '–'}
           note={`${minute.failed} failed, ${minute.refused} refused in a minute`}
-          bad={minute.errorRate > LIMITS.errors}
+          wrong={minute.errorRate > LIMITS.errors && 'over its limit'}
           history={shown}
           pick={s => s.requests.errorRate}
         />
@@ -103,7 +103,7 @@ function Board({ history, minutes, theme }: { history: Snapshot[]; minutes: numb
           name="Response p95"
           value={latest.requests.count > 0 ? ms(latest.requests.p95Ms) : '–'}
           note={latest.requests.count > 0 ? `p50 ${ms(latest.requests.p50Ms)}, p99 ${ms(latest.requests.p99Ms)}` : 'no request just now'}
-          bad={latest.requests.p95Ms > LIMITS.responseMs}
+          wrong={latest.requests.p95Ms > LIMITS.responseMs && 'over its limit'}
           history={shown}
           pick={s => s.requests.p95Ms}
         />
@@ -111,7 +111,7 @@ function Board({ history, minutes, theme }: { history: Snapshot[]; minutes: numb
           name="Cache hits"
           value={percent(minute.hitRate)}
           note={minute.hitRate == null ? 'no cacheable read' : 'of cacheable reads in a minute'}
-          bad={minute.hitRate != null && minute.hitRate < LIMITS.cacheHits}
+          wrong={minute.hitRate != null && minute.hitRate < LIMITS.cacheHits && 'under its limit'}
           history={shown}
           pick={s => s.cache.hitRate ?? 0}
         />
@@ -119,7 +119,7 @@ function Board({ history, minutes, theme }: { history: Snapshot[]; minutes: numb
           name="Pool"
           value={percent(latest.pool.utilization)}
           note={`${latest.pool.inUse} of ${latest.pool.max} in use, ${latest.pool.waits} waits`}
-          bad={latest.pool.utilization > LIMITS.busy}
+          wrong={latest.pool.utilization > LIMITS.busy && 'over its limit'}
           history={shown}
           pick={s => s.pool.utilization}
         />
@@ -127,7 +127,7 @@ function Board({ history, minutes, theme }: { history: Snapshot[]; minutes: numb
           name="Memory"
           value={bytes(latest.process.memoryBytes)}
           note={`${percent(latest.process.memory)} of ${bytes(latest.process.memoryLimitBytes)}`}
-          bad={latest.process.memory > LIMITS.memory}
+          wrong={latest.process.memory > LIMITS.memory && 'over its limit'}
           history={shown}
           pick={s => s.process.memoryBytes}
         />

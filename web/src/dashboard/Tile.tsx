@@ -5,19 +5,19 @@ interface Props {
   name: string;
   value: string;
   note: string;
-  /** Over its limit. */
-  bad?: boolean;
+  /** On the wrong side of its limit, in words. */
+  wrong?: 'over its limit' | 'under its limit' | false;
   history: Snapshot[];
   pick: (snapshot: Snapshot) => number;
 }
 
 /** One figure as it is now, with how it came about. */
-export function Tile({ name, value, note, bad = false, history, pick }: Props) {
+export function Tile({ name, value, note, wrong = false, history, pick }: Props) {
   return (
-    <article className={bad ? 'card tile bad' : 'card tile'}>
+    <article className={wrong ? 'card tile bad' : 'card tile'}>
       <h2>
         {name}
-        {bad && <span className="over">over its limit</span>}
+        {wrong && <span className="over">{wrong}</span>}
       </h2>
       <p className="figure">{value}</p>
       <p className="note">{note}</p>
