@@ -142,8 +142,9 @@ type Outcome struct {
 	// "invalidated by appointment/day=2026-11-22: written by createContact 2 s
 	// ago", "redis unreachable", …
 	Reason string
-	// Bypassed tells that the answer cannot be stored, whatever it is.
-	Bypassed bool
+	// Bypassed tells that the answer cannot be stored, whatever it is; Stored that
+	// it was, by this request.
+	Bypassed, Stored bool
 }
 
 // Ticket is a reader's moment: what it has read after it may be stored with it.

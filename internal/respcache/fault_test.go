@@ -47,7 +47,7 @@ func TestModel_NoReadIsStaleWhileRedisFails(t *testing.T) {
 	cut := func(ctx context.Context) {
 		_ = server.client.ClientKillByFilter(ctx, "TYPE", "normal", "SKIPME", "yes").Err()
 	}
-	hang := func(ctx context.Context) {
+	hang := func(context.Context) {
 		_ = server.cmd.Process.Signal(syscall.SIGSTOP)
 		<-time.After(time.Duration(50+rand.IntN(150)) * time.Millisecond)
 		_ = server.cmd.Process.Signal(syscall.SIGCONT)
@@ -163,7 +163,7 @@ func TestRedis_ThatBecameAReplicaIsLeft(t *testing.T) {
 	server, master := newRedis(t), newRedis(t)
 	cache, clinic := newCache(t, respcache.Config{RedisURL: server.url()}), uuid.New()
 	keep(t, cache, clinic, key("a"), answer("1", "contact:1"))
-	require.NoError(t, server.client.SlaveOf(t.Context(), "127.0.0.1", master.addr()[len("127.0.0.1:"):]).Err())
+	require.NoError(t, server.client.ReplicaOf(t.Context(), "127.0.0.1", master.addr()[len("127.0.0.1:"):]).Err())
 	require.Eventually(t, func() bool {
 		_, outcome := cache.Get(t.Context(), clinic, key("a"))
 		return outcome.Bypassed

@@ -79,8 +79,8 @@ func (c *Cache) lead(ctx context.Context, r Request, outcome Outcome, ticket *Ti
 		refused = true
 		return nil, outcome, nil
 	}
-	stored, _ := c.Store(ctx, r.Clinic, ticket, r.Key, entry)
-	refused = !stored
+	outcome.Stored, _ = c.Store(ctx, r.Clinic, ticket, r.Key, entry)
+	refused = !outcome.Stored
 	return entry, outcome, nil
 }
 
@@ -110,7 +110,7 @@ func (c *Cache) compute(ctx context.Context, r Request, outcome Outcome, ticket 
 		return nil, outcome, err
 	}
 	if ticket != nil {
-		c.Store(ctx, r.Clinic, ticket, r.Key, entry)
+		outcome.Stored, _ = c.Store(ctx, r.Clinic, ticket, r.Key, entry)
 	}
 	return entry, outcome, nil
 }

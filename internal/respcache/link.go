@@ -163,3 +163,14 @@ func (l *link) close(ctx context.Context, log *slog.Logger) {
 		log.WarnContext(ctx, "closing the connections to redis", "error", err)
 	}
 }
+
+// LogRedis makes the Redis library write its own complaints to a logger. It is
+// for the whole process and must be called before the first New.
+func LogRedis(log *slog.Logger) { redis.SetLogger(redisLogger{log}) }
+
+type redisLogger struct{ log *slog.Logger }
+
+// Printf takes a line of the library's.
+func (l redisLogger) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis library", "line", fmt.Sprintf(format, args...))
+}

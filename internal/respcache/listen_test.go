@@ -173,7 +173,7 @@ func TestShare_AClinicsFloodLeavesTheOthersTheirs(t *testing.T) {
 	t.Parallel()
 	flood := func(t *testing.T, without respcache.Protections) (left int) {
 		t.Helper()
-		cache := newCacheWithout(t, respcache.Config{Bytes: 4 << 20}, without, nil)
+		cache := newCacheWithout(t, respcache.Config{Bytes: 4 << 20, ClinicBytes: 4 << 20}, without, nil)
 		body := string(bytes.Repeat([]byte("x"), 8<<10))
 		var quiet []uuid.UUID
 		for range 20 {
@@ -202,6 +202,7 @@ func TestShare_AClinicsFloodLeavesTheOthersTheirs(t *testing.T) {
 		}
 		return left
 	}
+	require.Less(t, flood(t, respcache.Protections{Share: true}), 100, "the test must notice when any clinic gives way")
 	require.Equal(t, 100, flood(t, respcache.Protections{}))
 }
 

@@ -152,9 +152,7 @@ func (s *supervisor) begin(ctx context.Context) {
 	if s.local != nil {
 		g.ledger = s.local
 	}
-	if s.without.share {
-		g.tier.share = g.tier.total
-	}
+	g.tier.unfair = s.without.share
 	if s.shared != nil {
 		epoch, err := s.nextEpoch(ctx)
 		if err != nil {

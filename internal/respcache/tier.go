@@ -18,6 +18,8 @@ type tier struct {
 	weight       atomic.Int64
 	evicted      func()
 	balancing    sync.Mutex
+	// unfair lets any clinic give way, for a test that must notice.
+	unfair bool
 }
 
 type clinicTier struct {
@@ -85,7 +87,7 @@ func (t *tier) balance() {
 		t.clinics.Range(func(_, value any) bool {
 			c := value.(*clinicTier) //nolint:errcheck,forcetypeassert // the map holds nothing else
 			switch weight := c.weight.Load(); {
-			case giving == nil || weight > heaviest:
+			case giving == nil || weight > heaviest || t.unfair && weight > 0:
 				second, heaviest, giving = heaviest, weight, c
 			case weight > second:
 				second = weight
