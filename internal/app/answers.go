@@ -108,7 +108,7 @@ func (a *answers) Answer(ctx context.Context, q *gqlserver.Question, compute gql
 			answer.Reason = own.unfit
 		}
 	case own.computed != nil:
-		answer.Stored = !entry.StoredAt.IsZero()
+		answer.Stored = outcome.Stored
 	default:
 		answer.Data, answer.Digest = entry.Body, entry.ETag
 	}

@@ -81,7 +81,8 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.observer, err = observe(ctx, settings, &options, schema.Schema(), a.known()); err != nil {
 		return nil, err
 	}
-	if a.answers, err = openAnswers(settings, schema.Schema(), options.Log, a.observer.registerer()); err != nil {
+	a.answers, err = openAnswers(settings, schema.Schema(), options.Log, a.observer.registerer()) //nolint:contextcheck // what it runs ends with Close, not with the start
+	if err != nil {
 		return nil, err
 	}
 	reached := database.Config{
@@ -97,7 +98,8 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	a.db = db
-	if a.documents, err = openDocuments(settings, db, options.Log, a.observer.registerer()); err != nil {
+	a.documents, err = openDocuments(settings, db, options.Log, a.observer.registerer()) //nolint:contextcheck // likewise
+	if err != nil {
 		return nil, err
 	}
 

@@ -156,7 +156,9 @@ func TestCache_AWriteWithPsqlIsSeenSoon(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("a write with psql was seen after %s (median), %s (longest)", took[len(took)/2], took[len(took)-1])
-	require.Less(t, took[len(took)*9/10], 100*time.Millisecond)
+	// The longest says how busy the machine is with other tests.
+	require.Less(t, took[len(took)/2], 100*time.Millisecond)
+	require.Less(t, took[len(took)-1], 2*time.Second)
 }
 
 func TestCache_NobodyIsShownWhatIsAnothers(t *testing.T) {
