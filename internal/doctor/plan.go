@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// typed finds a type before a value: pg_stat_statements puts a parameter where
+// only a literal may stand, as in interval $1.
+var typed = regexp.MustCompile(`(?i)\b(interval|date|time|timestamp|timestamptz)\s+(\$\d+)`)
 
 // scans plans statements and finds those that read a large table from one end
 // to the other. It gives how many could be planned.
@@ -93,7 +98,7 @@ func explain(ctx context.Context, conn *pgx.Conn, clinic, sql string) (plan node
 		return plan, err
 	}
 	// The extended protocol takes one statement only, whatever the text holds.
-	if result := conn.PgConn().ExecParams(ctx, "PREPARE examined AS "+sql, nil, nil, nil, nil).Read(); result.Err != nil {
+	if result := conn.PgConn().ExecParams(ctx, "PREPARE examined AS "+typed.ReplaceAllString(sql, "$2::$1"), nil, nil, nil, nil).Read(); result.Err != nil {
 		return plan, result.Err
 	}
 	prepared = true
