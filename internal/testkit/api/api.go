@@ -159,6 +159,16 @@ func (c *Client) Get(t testing.TB, query string, variables any, headers ...strin
 	return c.send(t, request, headers)
 }
 
+// Request is a POST with this body, to be handed to a handler.
+func (c *Client) Request(t testing.TB, body string) *http.Request {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", strings.NewReader(body))
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	request.Header.Set("X-Clinic-Id", c.clinic)
+	return request
+}
+
 func (c *Client) send(t testing.TB, request *http.Request, headers []string) *Response {
 	t.Helper()
 	c.Authorize(request)
