@@ -45,7 +45,6 @@ func newExecutor(config Config, checker *operation.Checker, p *presenter) (*exec
 		cache: config.Cache, writing: config.Writing, tags: newETags(config.Secret),
 		noIntrospection: config.Operations.NoIntrospection,
 		textLimit:       config.Operations.WithDefaults().TextBytes,
-		fieldMiddleware: func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) },
 		rootMiddleware:  func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
 	}
 	e.SetErrorPresenter(p.present)
@@ -58,6 +57,9 @@ func newExecutor(config Config, checker *operation.Checker, p *presenter) (*exec
 		if !e.hook(extension) {
 			return nil, fmt.Errorf("gqlserver: extension %s has no hook", extension.ExtensionName())
 		}
+	}
+	if e.fieldMiddleware == nil {
+		e.fieldMiddleware = func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) }
 	}
 	return e, nil
 }
@@ -75,9 +77,12 @@ func (e *executor) hook(extension graphql.HandlerExtension) bool {
 		hooked = true
 	}
 	if m, ok := extension.(graphql.FieldInterceptor); ok {
-		outer := e.fieldMiddleware
-		e.fieldMiddleware = func(ctx context.Context, next graphql.Resolver) (any, error) {
-			return outer(ctx, func(ctx context.Context) (any, error) { return m.InterceptField(ctx, next) })
+		if outer := e.fieldMiddleware; outer == nil {
+			e.fieldMiddleware = m.InterceptField // Most fields are leaves: a closure for each is worth sparing.
+		} else {
+			e.fieldMiddleware = func(ctx context.Context, next graphql.Resolver) (any, error) {
+				return outer(ctx, func(ctx context.Context) (any, error) { return m.InterceptField(ctx, next) })
+			}
 		}
 		hooked = true
 	}

@@ -70,6 +70,10 @@ func (extension) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	return response
 }
 
+// noticeable is below which a field's time is not worth noting as a part of its
+// operation's: most fields are there already when they are asked for.
+const noticeable = 20 * time.Microsecond
+
 // InterceptField implements graphql.FieldInterceptor.
 func (e extension) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	at := graphql.GetFieldContext(ctx)
@@ -83,11 +87,11 @@ func (e extension) InterceptField(ctx context.Context, next graphql.Resolver) (a
 	began := time.Now()
 	value, err := next(ctx)
 	took := time.Since(began)
-	trace := ""
-	if r := requestOf(ctx); r != nil {
-		trace = r.trace
-		r.addField(f, took)
+	f.count(took, err != nil)
+	if took >= noticeable {
+		if r := requestOf(ctx); r != nil {
+			r.addField(f, took)
+		}
 	}
-	f.count(took, err != nil, trace)
 	return value, err
 }

@@ -15,7 +15,6 @@ import (
 type field struct {
 	name     string
 	meter    meter
-	observer prometheus.Observer
 	failures prometheus.Counter
 }
 
@@ -35,6 +34,11 @@ type slot struct {
 
 func newFields(m *metrics, schema *ast.Schema) *fields {
 	f := &fields{metrics: m, names: map[*ast.FieldDefinition]*slot{}}
+	m.catalog.MustRegister(&histogram{
+		description: prometheus.NewDesc("taskmed_field_duration_seconds",
+			"Time that a field's resolver took, without the fields below it.", []string{"field"}, nil),
+		meters: f.meters,
+	})
 	if schema == nil {
 		return f
 	}
@@ -51,6 +55,15 @@ func newFields(m *metrics, schema *ast.Schema) *fields {
 	return f
 }
 
+// meters are those of the fields whose resolvers ran.
+func (f *fields) meters(yield func(string, *meter) bool) {
+	for _, place := range f.names {
+		if known := place.field.Load(); known != nil && !yield(known.name, &known.meter) {
+			return
+		}
+	}
+}
+
 // of is nil for what is not in the schema.
 func (f *fields) of(definition *ast.FieldDefinition) *field {
 	place, ok := f.names[definition]
@@ -61,7 +74,7 @@ func (f *fields) of(definition *ast.FieldDefinition) *field {
 		return known
 	}
 	made := &field{
-		name: place.name, observer: f.metrics.field.WithLabelValues(place.name), failures: f.metrics.fldFaults.WithLabelValues(place.name),
+		name: place.name, failures: f.metrics.fldFaults.WithLabelValues(place.name),
 	}
 	if !place.field.CompareAndSwap(nil, made) {
 		return place.field.Load()
@@ -69,9 +82,8 @@ func (f *fields) of(definition *ast.FieldDefinition) *field {
 	return made
 }
 
-func (f *field) count(took time.Duration, failed bool, trace string) {
+func (f *field) count(took time.Duration, failed bool) {
 	f.meter.observe(took, failed)
-	observe(f.observer, took, trace)
 	if failed {
 		f.failures.Inc()
 	}

@@ -2,16 +2,16 @@ package telemetry
 
 import (
 	"math"
-	"math/bits"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// exact is below how many microseconds each has a bucket of its own; above,
-	// an octave has four, so a bucket is a fifth wide at most.
-	exact   = 8
-	buckets = exact + 4*30
+	// The buckets are those of Prometheus' native histograms of schema 2: four to
+	// an octave of seconds, so that one is a fifth wide. The first holds all up to
+	// 2^lowest seconds, a microsecond; the last all above 64 s.
+	lowest  = -20
+	buckets = 1 + 4*26
 	// minute is how many intervals the lists of a Snapshot look back.
 	minute = int(time.Minute / Interval)
 )
@@ -19,12 +19,12 @@ const (
 // meter counts durations since it was made, for percentiles over the intervals
 // of the last minute. Counting takes some nanoseconds and never waits.
 type meter struct {
-	counts [buckets]atomic.Uint32
+	counts [buckets]atomic.Uint64
 	nanos  atomic.Int64
 	faults atomic.Int64
 
 	// What follows is the sampler's alone.
-	seen     [buckets]uint32
+	seen     [buckets]uint64
 	seenTime int64
 	seenBad  int64
 	recent   [minute]*tally
@@ -54,7 +54,7 @@ func (m *meter) roll() *tally {
 	t := &tally{}
 	for i := range m.counts {
 		now := m.counts[i].Load()
-		t.counts[i] = now - m.seen[i]
+		t.counts[i] = uint32(now - m.seen[i])
 		t.count += int64(t.counts[i])
 		m.seen[i] = now
 	}
@@ -100,12 +100,12 @@ func (t *tally) quantile(share float64) float64 {
 	for i, n := range t.counts {
 		if n > 0 && below+float64(n) >= rank {
 			low, high := boundsOf(i)
-			return (low + (high-low)*(rank-below)/float64(n)) / 1000
+			return low + (high-low)*(rank-below)/float64(n)
 		}
 		below += float64(n)
 	}
 	_, high := boundsOf(buckets - 1)
-	return high / 1000
+	return high
 }
 
 // above counts what took longer than a limit, which is rounded up to a bucket's bound.
@@ -127,23 +127,38 @@ func (t *tally) mean() float64 {
 }
 
 func bucketOf(took time.Duration) int {
-	micros := uint64(max(took, 0) / time.Microsecond)
-	if micros < exact {
-		return int(micros)
+	if took <= 0 {
+		return 0
 	}
-	octave := bits.Len64(micros) - 1
-	return min(exact+(octave-3)*4+int(micros>>(octave-2)&3), buckets-1)
+	// The fraction is from a half to one; a bucket's upper bound belongs to it.
+	fraction, octave := math.Frexp(took.Seconds())
+	if octave <= lowest {
+		return 0
+	}
+	quarter := 4
+	switch {
+	case fraction == 0.5:
+		quarter = 0
+	case fraction <= 1/(math.Sqrt2*quarterOctave):
+		quarter = 1
+	case fraction <= 1/math.Sqrt2:
+		quarter = 2
+	case fraction <= 1/quarterOctave:
+		quarter = 3
+	}
+	return min(4*(octave-1-lowest)+quarter, buckets-1)
 }
 
-// boundsOf gives a bucket's bounds in microseconds.
+// quarterOctave is the fourth root of two.
+const quarterOctave = 1.1892071150027210667
+
+// boundsOf gives a bucket's bounds in milliseconds.
 func boundsOf(bucket int) (low, high float64) {
-	if bucket < exact {
-		return float64(bucket), float64(bucket + 1)
+	high = 1000 * math.Exp2(lowest+float64(bucket)/4)
+	if bucket > 0 {
+		low = high / quarterOctave
 	}
-	octave, quarter := (bucket-exact)/4+3, (bucket-exact)%4
-	width := math.Ldexp(1, octave-2)
-	low = math.Ldexp(1, octave) + float64(quarter)*width
-	return low, low + width
+	return low, high
 }
 
 func milliseconds(nanos int64) float64 { return float64(nanos) / float64(time.Millisecond) }

@@ -1,11 +1,14 @@
 package telemetry
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -52,9 +55,59 @@ func TestBuckets_FollowEachOther(t *testing.T) {
 	for bucket := range buckets - 1 {
 		low, high := boundsOf(bucket)
 		next, _ := boundsOf(bucket + 1)
-		require.InDelta(t, high, next, 1e-9)
-		require.Equal(t, bucket, bucketOf(time.Duration(low)*time.Microsecond))
+		require.InEpsilon(t, high, next, 1e-9)
+		require.Equal(t, bucket, bucketOf(time.Duration((low+high)/2*float64(time.Millisecond))), "%g", low)
 	}
 	require.Equal(t, buckets-1, bucketOf(1<<62))
 	require.Zero(t, bucketOf(-1))
+	require.Zero(t, bucketOf(0))
+	require.Equal(t, bucketOf(time.Second), bucketOf(time.Second-1), "a bucket's upper bound belongs to it")
+	require.NotEqual(t, bucketOf(time.Second), bucketOf(time.Second+1))
+}
+
+// TestHistogram_TellsPrometheusWhatWasCounted reads the classic and the native
+// buckets back.
+func TestHistogram_TellsPrometheusWhatWasCounted(t *testing.T) {
+	t.Parallel()
+	var m meter
+	took := []time.Duration{100, 400 * time.Microsecond, 500 * time.Microsecond, 3 * time.Millisecond, 70 * time.Millisecond, time.Second, time.Minute, time.Hour}
+	for _, each := range took {
+		m.observe(each, false)
+	}
+	var out dto.Metric
+	require.NoError(t, reading{prometheus.NewDesc("x", "x", []string{"field"}, nil), "Query.contacts", &m}.Write(&out))
+	h := out.GetHistogram()
+	require.EqualValues(t, len(took), h.GetSampleCount())
+	for _, bucket := range h.GetBucket() {
+		within := 0
+		for _, each := range took {
+			if each.Seconds() <= bucket.GetUpperBound() {
+				within++
+			}
+		}
+		require.EqualValues(t, within, bucket.GetCumulativeCount(), "le=%g", bucket.GetUpperBound())
+	}
+	require.EqualValues(t, 1, h.GetZeroCount())
+	index, count, at, seen := int32(0), int64(0), 0, 1
+	for _, span := range h.GetPositiveSpan() {
+		index += span.GetOffset()
+		for range span.GetLength() {
+			count += h.GetPositiveDelta()[at]
+			at++
+			high := math.Exp2(float64(index) / 4)
+			within := int64(0)
+			for _, each := range took[:len(took)-1] { // The last bucket holds all beyond it.
+				if s := each.Seconds(); s <= high && s > high/quarterOctave {
+					within++
+				}
+			}
+			if index == 24 {
+				within++
+			}
+			require.Equal(t, within, count, "up to %g s", high)
+			seen += int(count)
+			index++
+		}
+	}
+	require.Equal(t, len(took), seen)
 }

@@ -32,7 +32,7 @@ type metrics struct {
 	cache     *prometheus.CounterVec
 	operation *prometheus.HistogramVec
 	opFaults  *prometheus.CounterVec
-	field     *prometheus.HistogramVec
+	catalog   *catalog
 	fldFaults *prometheus.CounterVec
 	statement *prometheus.HistogramVec
 	sqlFaults *prometheus.CounterVec
@@ -94,7 +94,7 @@ func kindOfMetric(made prometheus.Collector) string {
 		return "counter"
 	case *prometheus.GaugeVec:
 		return "gauge"
-	case *prometheus.HistogramVec:
+	case *prometheus.HistogramVec, *histogram:
 		return "histogram"
 	case prometheus.Metric:
 		var written dto.Metric
@@ -159,14 +159,13 @@ func partSeconds() []float64 {
 
 func newMetrics(c *catalog, from figures) *metrics {
 	m := &metrics{
+		catalog:  c,
 		requests: c.counters("taskmed_requests_total", "Requests to the API by outcome: ok, refused (the client's doing), failed (the server's), canceled (the client left).", "outcome"),
 		refusals: c.counters("taskmed_refusals_total", "Requests that were refused or failed, by error code.", "kind"),
 		cache:    c.counters("taskmed_cache_answers_total", "Answers by what the response cache did, and why, as Cache-Status tells it.", "outcome", "reason"),
 		operation: c.histograms("taskmed_operation_duration_seconds", "Time from a request's first header to its last byte, by registered or well-known operation.",
 			requestSeconds(), "operation", "type"),
-		opFaults: c.counters("taskmed_operation_failures_total", "Operations that failed by a fault of the server's.", "operation", "type"),
-		field: c.histograms("taskmed_field_duration_seconds", "Time that a field's resolver took, without the fields below it.",
-			partSeconds(), "field"),
+		opFaults:  c.counters("taskmed_operation_failures_total", "Operations that failed by a fault of the server's.", "operation", "type"),
 		fldFaults: c.counters("taskmed_field_errors_total", "Resolvers that gave an error.", "field"),
 		statement: c.histograms("taskmed_statement_duration_seconds", "Time from sending a SQL statement to its last row, by what it does to which tables.",
 			partSeconds(), "family"),
