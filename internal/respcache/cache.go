@@ -15,11 +15,13 @@ import (
 
 // Cache keeps answers. Its methods may be called from any goroutine.
 type Cache struct {
-	config  Config
-	log     logger
-	metrics *metrics
-	redis   *redis.Options // nil: the process alone
-	local   *localLedger   // nil: Redis
+	config Config
+	// instance names this one among those that share Redis.
+	instance string
+	log      logger
+	metrics  *metrics
+	redis    *redis.Options // nil: the process alone
+	local    *localLedger   // nil: Redis
 
 	listener *listener // nil: nobody listens
 	// trust is what may be served; nil while it is not known to be whole.
@@ -65,7 +67,7 @@ func newCache(config Config, without protections, at func(point string)) (*Cache
 		return nil, err
 	}
 	c := &Cache{
-		config: config, log: config.Log, without: without, at: at,
+		config: config, instance: uuid.NewString(), log: config.Log, without: without, at: at,
 		wake: make(chan struct{}, 1), opening: map[opening]chan struct{}{}, openings: make(chan opening, 256),
 		refreshes: make(chan struct{}, max(config.Refreshers, 0)),
 	}
@@ -88,6 +90,7 @@ func newCache(config Config, without protections, at func(point string)) (*Cache
 		c.listener.changed = c.notified
 		c.listener.lost = func() { c.distrust("Postgres is not heard") }
 		c.listener.listening = c.nudge
+		c.listener.beaten = c.beaten
 		c.tasks.Go(func() { c.listener.run(ctx) })
 	}
 	c.tasks.Go(func() { c.supervise(ctx) })
@@ -236,6 +239,7 @@ func (c *Cache) findShared(ctx context.Context, g *generation, part *clinicTier,
 		c.log.WarnContext(ctx, "a value in redis is not the one that belongs there", "error", err)
 		return nil, Outcome{Reason: "the kept answer cannot be read"}, ticket
 	}
+	part.view.start(begun.seq)
 	stands, why, err := c.stands(ctx, g, part, entry, clinic, begun.seq)
 	if err != nil {
 		return nil, unreachable(), nil

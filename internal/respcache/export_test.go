@@ -66,3 +66,14 @@ func Encode(clinic uuid.UUID, key Key, entry *Entry) []byte { return encode(clin
 func Decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
 	return decode(clinic, key, value)
 }
+
+// Vouches tells whether the cache has vouched for what is kept.
+func (c *Cache) Vouches(ctx context.Context) bool {
+	g := c.trust.Load()
+	if g == nil {
+		return false
+	}
+	vouchers, err := g.shared.vouchers(ctx, "")
+	_, mine := vouchers[c.instance]
+	return err == nil && mine
+}

@@ -141,6 +141,34 @@ func TestListen_LostMakesEverythingKeptWorthless(t *testing.T) {
 	require.False(t, lose(t, respcache.Config{ListenURL: d.AppURL}, respcache.Protections{}))
 }
 
+// TestVouch_AnInstanceThatBeginsTakesOverWhatAnotherVouchesFor is a rolling
+// deploy: what is kept in Redis survives while somebody has listened all along.
+func TestVouch_AnInstanceThatBeginsTakesOverWhatAnotherVouchesFor(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	config := respcache.Config{RedisURL: d.RedisURL, Prefix: prefix(t), ListenURL: d.AppURL}
+	first, clinic := newCache(t, config), uuid.New()
+	require.Equal(t, "1", keep(t, first, clinic, key("a"), answer("1", "contact:1")))
+	require.Eventually(t, func() bool { return first.Vouches(t.Context()) }, 10*time.Second, 5*time.Millisecond)
+	second := newCache(t, config)
+	_, outcome := second.Get(t.Context(), clinic, key("a"))
+	require.Equal(t, "redis", outcome.Tier, outcome.Reason)
+
+	// What the first did not pass on is nobody's to vouch for.
+	write(t, first, clinic, "contact:1")
+	_, outcome = second.Get(t.Context(), clinic, key("a"))
+	require.Equal(t, "invalidated by contact:1: written 0s ago", outcome.Reason)
+	require.Equal(t, "2", keep(t, second, clinic, key("a"), answer("2", "contact:1")))
+
+	// Nobody listens for a moment: what was kept before is not looked at, though
+	// the last voucher is still there.
+	first.Close()
+	second.Close()
+	third := newCache(t, config)
+	entry, _ := third.Get(t.Context(), clinic, key("a"))
+	require.Nil(t, entry)
+}
+
 func TestBarrier_WaitsForThoseWhoWereWriting(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)

@@ -49,6 +49,12 @@ type listener struct {
 	// listening is told that from now on nothing is missed.
 	listening func()
 
+	// beaten is told of each sign of life, once what was heard has been taken.
+	beaten func(ctx context.Context, server string, beats uint64)
+	beats  uint64
+	// server names the run of Postgres that is heard.
+	server atomic.Pointer[string]
+
 	started time.Time
 	// session counts the connections; 0 while there is none.
 	session  atomic.Uint64
@@ -125,8 +131,15 @@ func (l *listener) listen(ctx context.Context) error {
 		l.take(ctx, heard)
 		heard = nil
 		l.vouched.Store(int64(at + lease))
+		l.beats++
+		l.beaten(ctx, *l.server.Load(), l.beats)
 		return nil
 	}
+	var server string
+	if err := conn.QueryRow(ctx, "SELECT pg_postmaster_start_time()::text").Scan(&server); err != nil {
+		return fmt.Errorf("ask Postgres who it is: %w", err)
+	}
+	l.server.Store(&server)
 	if err := beat("LISTEN " + channel); err != nil {
 		return err
 	}

@@ -171,11 +171,14 @@ func (s *supervisor) begin(ctx context.Context) {
 	s.trust.Store(g)
 }
 
-// nextEpoch begins an epoch: what is stored under an earlier one may lack a write
-// that this instance did not hear of.
+// nextEpoch begins an epoch, unless another instance vouches for the last: what is
+// stored under an earlier one may lack a write that this instance did not hear of.
 func (s *supervisor) nextEpoch(ctx context.Context) (uint64, error) {
 	if s.without.epoch {
 		return 1, nil
+	}
+	if epoch := s.vouchedEpoch(ctx); epoch != 0 {
+		return epoch, nil
 	}
 	return s.shared.nextEpoch(ctx)
 }
