@@ -29,7 +29,7 @@ type seeded struct {
 var seeding sync.Mutex //nolint:gochecknoglobals // two seedings at once would only wait for each other's tables
 
 // newSeeded is a database of a test's own with the seeded clinics.
-func newSeeded(t *testing.T, options ...api.Option) *seeded {
+func newSeeded(t testing.TB, options ...api.Option) *seeded {
 	t.Helper()
 	s := &seeded{database: testkit.NewDatabase(t)}
 	seeding.Lock()
@@ -47,7 +47,7 @@ func newSeeded(t *testing.T, options ...api.Option) *seeded {
 }
 
 // as is a client of a seeded clinic's member who has a role, in lower case.
-func (s *seeded) as(t *testing.T, clinic *testkit.Clinic, role string) *api.Client {
+func (s *seeded) as(t testing.TB, clinic *testkit.Clinic, role string) *api.Client {
 	t.Helper()
 	return s.server.AsSubject(t, clinic, seed.Subject(clinic.Slug, role))
 }

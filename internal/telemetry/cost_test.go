@@ -41,7 +41,7 @@ func BenchmarkParts(b *testing.B) {
 	})
 	ctx := context.WithValue(b.Context(), requestKey{}, r)
 	for range 20 {
-		ctx = context.WithValue(ctx, statementKey{}, r)
+		ctx = context.WithValue(ctx, statementKey{}, r) //nolint:fatcontext // a field's context is that deep
 	}
 	b.Run("context", func(b *testing.B) {
 		for b.Loop() {

@@ -26,6 +26,7 @@ type Metric struct {
 // metrics are all that /metrics shows besides the Go runtime's and the process's.
 type metrics struct {
 	requests  *prometheus.CounterVec
+	outcomes  [4]prometheus.Counter
 	duration  prometheus.Histogram
 	inFlight  prometheus.Gauge
 	refusals  *prometheus.CounterVec
@@ -232,8 +233,8 @@ type PoolFigures struct {
 // begin makes the series of closed sets, so that their first event is an
 // increase and not a beginning.
 func (m *metrics) begin() {
-	for _, outcome := range outcomes() {
-		m.requests.WithLabelValues(outcome)
+	for i, outcome := range outcomes() {
+		m.outcomes[i] = m.requests.WithLabelValues(outcome)
 	}
 	for _, kind := range kinds() {
 		m.refusals.WithLabelValues(kind)

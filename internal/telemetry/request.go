@@ -173,7 +173,7 @@ func (t *Telemetry) end(ctx context.Context, r *http.Request, record *request, o
 		return
 	}
 	kind := record.conclude(out.status, errors.Is(r.Context().Err(), context.Canceled))
-	t.metrics.requests.WithLabelValues(outcomes()[record.outcome]).Inc()
+	t.metrics.outcomes[record.outcome].Inc()
 	if record.outcome != okOutcome {
 		t.metrics.refusals.WithLabelValues(kind).Inc()
 		t.refusals.count(kind)
