@@ -77,3 +77,12 @@ func (c *Cache) Vouches(ctx context.Context) bool {
 	_, mine := vouchers[c.instance]
 	return err == nil && mine
 }
+
+// Follows tells whether the cache keeps things under the last epoch, and vouches
+// for that.
+func (c *Cache) Follows(ctx context.Context) bool {
+	g := c.trust.Load()
+	epoch, err := g.shared.epoch(ctx)
+	vouchers, failed := g.shared.vouchers(ctx, "")
+	return err == nil && failed == nil && epoch == g.epoch.Load() && vouchers[c.instance].epoch == epoch
+}

@@ -150,6 +150,14 @@ func TestVouch_AnInstanceThatBeginsTakesOverWhatAnotherVouchesFor(t *testing.T) 
 	first, clinic := newCache(t, config), uuid.New()
 	require.Equal(t, "1", keep(t, first, clinic, key("a"), answer("1", "contact:1")))
 	require.Eventually(t, func() bool { return first.Vouches(t.Context()) }, 10*time.Second, 5*time.Millisecond)
+	elsewhere := config
+	elsewhere.ListenURL = testkit.NewDatabase(t).AppURL
+	entry, _ := newCache(t, elsewhere).Get(t.Context(), clinic, key("a"))
+	require.Nil(t, entry, "who hears another database is not vouched for")
+	// That one began an epoch, which the first follows.
+	require.Eventually(t, func() bool { return first.Follows(t.Context()) }, 10*time.Second, 5*time.Millisecond)
+	first.Forget()
+	require.Equal(t, "1", keep(t, first, clinic, key("a"), answer("1", "contact:1")))
 	second := newCache(t, config)
 	_, outcome := second.Get(t.Context(), clinic, key("a"))
 	require.Equal(t, "redis", outcome.Tier, outcome.Reason)
@@ -165,7 +173,7 @@ func TestVouch_AnInstanceThatBeginsTakesOverWhatAnotherVouchesFor(t *testing.T) 
 	first.Close()
 	second.Close()
 	third := newCache(t, config)
-	entry, _ := third.Get(t.Context(), clinic, key("a"))
+	entry, _ = third.Get(t.Context(), clinic, key("a"))
 	require.Nil(t, entry)
 }
 

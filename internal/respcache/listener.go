@@ -52,7 +52,7 @@ type listener struct {
 	// beaten is told of each sign of life, once what was heard has been taken.
 	beaten func(ctx context.Context, server string, beats uint64)
 	beats  uint64
-	// server names the run of Postgres that is heard.
+	// server names the run of Postgres, and the database, that is heard.
 	server atomic.Pointer[string]
 
 	started time.Time
@@ -136,7 +136,9 @@ func (l *listener) listen(ctx context.Context) error {
 		return nil
 	}
 	var server string
-	if err := conn.QueryRow(ctx, "SELECT pg_postmaster_start_time()::text").Scan(&server); err != nil {
+	// Notifications stay within a database, of which a server may have several.
+	const identity = `SELECT pg_postmaster_start_time()::text || '/' || oid FROM pg_database WHERE datname = current_database()`
+	if err := conn.QueryRow(ctx, identity).Scan(&server); err != nil {
 		return fmt.Errorf("ask Postgres who it is: %w", err)
 	}
 	l.server.Store(&server)

@@ -24,7 +24,7 @@ const (
 
 // voucher is what an instance says about itself at each sign of life.
 type voucher struct {
-	// server is the run of Postgres that it hears.
+	// server is the run of Postgres, and the database, that it hears.
 	server string
 	epoch  uint64
 	beats  uint64
