@@ -27,7 +27,7 @@ type Config struct {
 
 	RedisURL     string        `env:"REDIS_URL" help:"Redis, redis://user:password@host:port/database; without it each instance keeps what it knows to itself, so run one alone"`
 	RedisTimeout time.Duration `env:"TASKMED_REDIS_TIMEOUT" envDefault:"100ms" help:"how long a request waits for Redis before it goes on without"`
-	Cache        Switch        `env:"TASKMED_CACHE" envDefault:"on" help:"whether answers are kept: on or off"`
+	Cache        Switch        `env:"TASKMED_CACHE" envDefault:"off" help:"whether answers are kept: on or off; off until its last tests stand (docs/cache.md)"`
 	CacheBytes   uint64        `env:"TASKMED_CACHE_BYTES" envDefault:"134217728" help:"what the answers kept in the process may take"`
 	Operations   Operations    `env:"TASKMED_OPERATIONS" envDefault:"any" help:"which operations run: any, or those that were published with taskmed operations publish (registered)"`
 

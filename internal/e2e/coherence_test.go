@@ -106,7 +106,7 @@ type instance struct {
 
 func newInstance(t *testing.T, d *testkit.Database, redis *redisProcess, key *auth.DevKey) *instance {
 	t.Helper()
-	settings, err := config.Development(map[string]string{"REDIS_URL": redis.url(), "TASKMED_LOG_LEVEL": "error"}, d.AppURL, strings.Repeat("5ec2e7", 11))
+	settings, err := config.Development(map[string]string{"REDIS_URL": redis.url(), "TASKMED_CACHE": "on", "TASKMED_LOG_LEVEL": "error"}, d.AppURL, strings.Repeat("5ec2e7", 11))
 	require.NoError(t, err)
 	i := &instance{address: freeAddress(t), settings: settings, key: key}
 	i.start(t)

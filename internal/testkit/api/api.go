@@ -65,6 +65,8 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	require.NoError(t, err)
 	settings, err := config.Development(nil, d.AppURL, strings.Repeat("5ec2e7", 11))
 	require.NoError(t, err)
+	// Off is its default; tests look at what is harder.
+	settings.Cache = true
 	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, change := range changes {
 		change(&settings, &options)
