@@ -119,7 +119,7 @@ func (i *instance) start(t *testing.T) {
 	var err error
 	// It outlives the goroutine that starts it, and ends with kill.
 	i.app, err = app.New(context.WithoutCancel(t.Context()), i.settings, app.Options{DevKey: i.key, Log: slog.New(slog.DiscardHandler)})
-	if !assert.NoError(t, err) {
+	if !assert.NoError(t, err) { //nolint:testifylint // beside the test, where require may not end it
 		return
 	}
 	i.server = httptest.NewUnstartedServer(i.app.Handler())
@@ -173,7 +173,7 @@ func (r *redisProcess) start(t *testing.T) {
 	r.process = exec.CommandContext(context.WithoutCancel(t.Context()), r.path,
 		"--bind", "127.0.0.1", "--port", r.port, "--dir", r.folder, "--save", "", "--appendonly", "no")
 	r.process.Env = append(os.Environ(), r.env...)
-	assert.NoError(t, r.process.Start())
+	assert.NoError(t, r.process.Start()) //nolint:testifylint // as above
 	assert.Eventually(t, func() bool {
 		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+r.port, time.Second)
 		if err != nil {
