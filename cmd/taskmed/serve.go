@@ -13,6 +13,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/respcache"
 )
 
 type serveCommand struct{}
@@ -37,6 +38,7 @@ func (serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	respcache.LogRedis(log)
 	server, err := app.New(ctx, settings, app.Options{Log: log})
 	if err != nil {
 		return errors.Join(err, listening.close())
