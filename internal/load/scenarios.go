@@ -234,23 +234,32 @@ func (t *turn) dayView(ctx context.Context, day time.Time) {
 func (t *turn) write(ctx context.Context, query string, input map[string]any, field, entityField string) (acknowledged string) {
 	answer, o := t.send(ctx, query, map[string]any{"input": input})
 	if answer != nil {
-		var payloads map[string]map[string]json.RawMessage
-		var written entity
-		switch err := json.Unmarshal(answer.data, &payloads); {
+		written, err := writtenIn(answer.data, field, entityField)
+		switch {
 		case err != nil:
 			o.failure = err.Error()
-		case string(payloads[field][entityField]) == "null":
+		case written == nil:
 			o.refused = true
 		default:
-			if err := json.Unmarshal(payloads[field][entityField], &written); err != nil {
-				o.failure = err.Error()
-			}
 			t.world.oracle.wrote(written.ID, written.Version)
 			acknowledged = written.ID
 		}
 	}
 	t.report(o)
 	return acknowledged
+}
+
+// writtenIn is the entity in a mutation's payload; nil where it was refused.
+func writtenIn(data json.RawMessage, field, entityField string) (*entity, error) {
+	var fields, payload map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(fields[field], &payload); err != nil {
+		return nil, err
+	}
+	var written *entity
+	return written, json.Unmarshal(payload[entityField], &written)
 }
 
 // book takes a place in the day, wherever there is one: it may be refused, as
