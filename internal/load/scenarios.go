@@ -259,7 +259,8 @@ func writtenIn(data json.RawMessage, field, entityField string) (*entity, error)
 		return nil, err
 	}
 	var written *entity
-	return written, json.Unmarshal(payload[entityField], &written)
+	err := json.Unmarshal(payload[entityField], &written)
+	return written, err
 }
 
 // book takes a place in the day, wherever there is one: it may be refused, as
