@@ -130,14 +130,15 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 	everywhere(t, func(t *testing.T, config respcache.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
-		for round := range 5 {
-			var ran atomic.Int32
+		counted := 0
+		for round := range 20 {
+			var ran, bypassed atomic.Int32
 			var group sync.WaitGroup
 			start := make(chan struct{})
 			for range 500 {
 				group.Go(func() {
 					<-start
-					entry, _, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key(round), Compute: func(ctx context.Context) (*respcache.Entry, error) {
+					entry, outcome, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key(round), Compute: func(ctx context.Context) (*respcache.Entry, error) {
 						ran.Add(1)
 						<-time.After(20 * time.Millisecond)
 						return answer("x", "contact:1")(ctx)
@@ -145,13 +146,25 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 					if err != nil || string(entry.Body) != "x" {
 						t.Errorf("%v, %v", entry, err)
 					}
+					if outcome.Bypassed {
+						bypassed.Add(1)
+					}
 				})
 			}
 			close(start)
 			group.Wait()
+			// Where a busy machine lets Redis time out, everybody computes, as they
+			// should; that round says nothing of this.
+			if bypassed.Load() > 0 {
+				continue
+			}
 			require.LessOrEqual(t, ran.Load(), int32(2))
 			require.Positive(t, ran.Load())
+			if counted++; counted == 5 {
+				return
+			}
 		}
+		require.Positive(t, counted, "rounds in which Redis was reached")
 	})
 }
 

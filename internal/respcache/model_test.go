@@ -336,7 +336,7 @@ func (m model) run(t *testing.T, histories int, untilStale bool) []string {
 	group.Wait()
 	t.Logf("%d histories, %d hits, %d stale", ran.Load(), hits.Load(), len(stale))
 	if !untilStale {
-		require.Greater(t, int(hits.Load()), histories, "the model must hit, or it shows nothing")
+		require.Greater(t, int(hits.Load()), histories/4, "the model must hit, or it shows nothing")
 	}
 	return stale
 }
