@@ -135,13 +135,6 @@ func (r *Role) Scan(source any) error { return scan(r, source, AllRole, roleWord
 // Value implements driver.Valuer.
 func (r Role) Value() (driver.Value, error) { return value(r, roleWord) }
 
-// ParseRole reads a role as the database stores it.
-func ParseRole(word string) (Role, error) {
-	var role Role
-	err := role.Scan(word)
-	return role, err
-}
-
 // StoredWords are the words of several enums, for a comparison with = ANY.
 func StoredWords[E driver.Valuer](enums []E) ([]string, error) {
 	words := make([]string, len(enums))

@@ -17,7 +17,7 @@ import (
 
 // CreateContact adds a contact. Mistakes come back as models.Invalid.
 func (d *Directory) CreateContact(ctx context.Context, input models.CreateContactInput) (*models.Contact, error) {
-	zone, err := d.zone(ctx)
+	today, err := d.today(ctx, input.BirthDate)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (d *Directory) CreateContact(ctx context.Context, input models.CreateContac
 	contact.Email = email(&in, input.Email)
 	contact.Phone = phone(&in, input.Phone)
 	contact.TaxID = taxID(&in, input.TaxID)
-	contact.BirthDate = birthDate(&in, input.BirthDate, d.today(zone))
+	contact.BirthDate = birthDate(&in, input.BirthDate, today)
 	contact.Tags = tags(&in, input.Tags)
 	contact.Source = in.OptionalText("source", input.Source, longestSource)
 	contact.Notes = in.OptionalText("notes", input.Notes, longestNotes)
@@ -50,13 +50,14 @@ func (d *Directory) CreateContact(ctx context.Context, input models.CreateContac
 
 // UpdateContact changes what the input names. Mistakes come back as models.Invalid.
 func (d *Directory) UpdateContact(ctx context.Context, input models.UpdateContactInput) (*models.Contact, error) {
-	zone, err := d.zone(ctx)
+	born, _ := input.BirthDate.ValueOK()
+	today, err := d.today(ctx, born)
 	if err != nil {
 		return nil, err
 	}
 	var in validate.Input
 	id := in.ID("id", models.KindContact, input.ID)
-	changes := contactChanges(&in, input, d.today(zone))
+	changes := contactChanges(&in, input, today)
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
@@ -190,13 +191,21 @@ func (d *Directory) taken(ctx context.Context, err error, wanted *models.Contact
 	return models.Refuse(models.UserErrorCodeTaken, field, message, ids...)
 }
 
-// zone is the clinic's time zone, which says what day it is.
-func (d *Directory) zone(ctx context.Context) (*time.Location, error) {
+// today is the clinic's day, which a date of birth is compared with; without
+// such a date nobody need know, and no statement is spent on it.
+func (d *Directory) today(ctx context.Context, born *models.Date) (models.Date, error) {
+	if born == nil {
+		return models.Date{}, nil
+	}
 	name, err := database.Value[string](ctx, d.db, "SELECT time_zone FROM clinics WHERE id = app_clinic()")
 	if err != nil {
-		return nil, err
+		return models.Date{}, err
 	}
-	return time.LoadLocation(name)
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return models.Date{}, err
+	}
+	return models.DateOf(d.now().In(zone)), nil
 }
 
 func orEmpty(text *string) string {

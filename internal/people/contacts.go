@@ -2,7 +2,6 @@ package people
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -118,5 +117,3 @@ func contactColumns(sel selection.Set) []string {
 		return nil
 	})
 }
-
-func (d *Directory) today(zone *time.Location) models.Date { return models.DateOf(d.now().In(zone)) }
