@@ -112,7 +112,8 @@ func TestInTenant_TriesADeadlockAgain(t *testing.T) {
 	both.Wait()
 	require.NoError(t, errs[0])
 	require.NoError(t, errs[1])
-	require.Equal(t, 3, runs[0]+runs[1], "one of them ran twice")
+	// Where the loser is back before the winner woke up, they meet once more.
+	require.GreaterOrEqual(t, runs[0]+runs[1], 3, "one of them ran again")
 }
 
 // A commit whose answer is lost may have happened, and the client is told so.

@@ -32,9 +32,49 @@ func (p tenantPlugin) Initialize(db *gorm.DB) error {
 		callbacks.Delete().Before("gorm:delete").Register(p.Name(), changeWhereClinic),
 		callbacks.Create().Before("gorm:create").Register(p.Name(), createForClinic),
 		// Raw SQL brings its own WHERE; row-level security stands behind it.
-		callbacks.Row().Before("gorm:row").Register(p.Name(), needScope),
+		callbacks.Row().Before("gorm:row").Register(p.Name(), refuseRows),
 		callbacks.Raw().Before("gorm:raw").Register(p.Name(), needScope),
+		callbacks.Query().After("gorm:query").Register(clearing, clearFailed),
+		callbacks.Create().After("gorm:create").Register(clearing, clearFailed),
+		callbacks.Update().After("gorm:update").Register(clearing, clearFailed),
+		callbacks.Delete().After("gorm:delete").Register(clearing, clearFailed),
 	)
+}
+
+const clearing = "taskmed:clear"
+
+// clearFailed empties what a statement was being read into when it failed. GORM
+// scans into values that it keeps for all requests of the process, and where
+// scanning fails it copies what the last request left in them: another clinic's
+// row.
+func clearFailed(db *gorm.DB) {
+	target := db.Statement.ReflectValue
+	if db.Error == nil || db.RowsAffected == 0 || !target.IsValid() {
+		return
+	}
+	if rows, ok := rowsOf(target); ok {
+		for _, row := range rows {
+			if row.CanSet() {
+				row.SetZero()
+			}
+		}
+	}
+	if target.CanSet() {
+		target.SetZero()
+	}
+}
+
+// errNotCleared refuses GORM's Scan and Rows.
+var errNotCleared = errors.New("database: read with Find, Take or Pluck: after Scan and Rows no plugin can clear what GORM failed to read")
+
+// refuseRows lets Row pass alone, which scans into the caller's own values.
+func refuseRows(db *gorm.DB) {
+	if _, ok := scopeOf(db); !ok {
+		return
+	}
+	if many, ok := db.Get("rows"); ok && many == true {
+		_ = db.AddError(errNotCleared)
+	}
 }
 
 func needScope(db *gorm.DB) { scopeOf(db) }

@@ -6,8 +6,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+	"gorm.io/gorm/logger"
 
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
@@ -42,7 +44,8 @@ func TestPlugin_RefusesEveryStatementWithoutAScope(t *testing.T) {
 			}
 			return err
 		},
-		"raw":  func(db *gorm.DB) error { return db.Raw("SELECT 1").Scan(new(int)).Error },
+		"raw":  func(db *gorm.DB) error { return db.Raw("SELECT 1").Find(new(int)).Error },
+		"scan": func(db *gorm.DB) error { return db.Raw("SELECT 1").Scan(new(int)).Error },
 		"exec": func(db *gorm.DB) error { return db.Exec("SELECT 1").Error },
 	} {
 		if name == "row" {
@@ -191,7 +194,7 @@ func TestPlugin_BindsSubqueriesToTheClinic(t *testing.T) {
 	// A subquery that brings no clinic of its own is bound by the connection.
 	var count int64
 	require.NoError(t, d.DB.InTenant(ctx, func(tx *gorm.DB) error {
-		return tx.Raw("SELECT count(*) FROM (SELECT * FROM practitioners) p").Scan(&count).Error
+		return tx.Raw("SELECT count(*) FROM (SELECT * FROM practitioners) p").Find(&count).Error
 	}))
 	require.EqualValues(t, 2, count)
 }
@@ -236,4 +239,49 @@ func TestInTenant_CommitsOrTakesBack(t *testing.T) {
 		})
 	})
 	require.Equal(t, 1, name("Um"))
+}
+
+// GORM keeps the values it scans into for the next request; what it hands out
+// where scanning fails held the last request's row.
+func TestPlugin_AStatementThatFailsLeavesNothingOfTheLastOne(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	first, second := d.NewClinic(t, "first"), d.NewClinic(t, "second")
+	// Without the plugin, on a connection of the owner's: the mistake is GORM's.
+	bare, err := gorm.Open(postgres.Open(d.SuperuserURL), &gorm.Config{Logger: logger.Discard})
+	require.NoError(t, err)
+	connections, err := bare.DB()
+	require.NoError(t, err)
+	defer connections.Close()
+	leaks := func(own, other *gorm.DB, read func(*gorm.DB, any) error) (leaked int) {
+		for range 50 {
+			require.NoError(t, read(own.Raw("SELECT id, clinic_id FROM contacts WHERE clinic_id = ?", first.ID), &[]*seen{}))
+			var list []*seen
+			require.Error(t, read(other.Raw("SELECT 'x' AS id, 'y' AS clinic_id"), &list))
+			var one seen
+			require.Error(t, read(other.Raw("SELECT 'x' AS id, 'y' AS clinic_id"), &one))
+			for _, row := range append(list, &one) {
+				if row.ClinicID != uuid.Nil || row.ID != uuid.Nil {
+					leaked++
+				}
+			}
+		}
+		return leaked
+	}
+	find := func(db *gorm.DB, into any) error { return db.Find(into).Error }
+	scan := func(db *gorm.DB, into any) error { return db.Scan(into).Error }
+	require.Positive(t, leaks(bare, bare, find), "without the plugin")
+	require.Positive(t, leaks(bare, bare, scan), "without the plugin")
+
+	own, other := d.DB.ORM(first.As(t.Context(), models.RoleOwner)), d.DB.ORM(second.As(t.Context(), models.RoleOwner))
+	require.Zero(t, leaks(own, other, find))
+	require.Error(t, scan(own.Raw("SELECT id, clinic_id FROM contacts"), &[]*seen{}), "Scan passes by the plugin")
+	require.Error(t, own.Model(&models.Contact{}).Where("id = ?", first.Contacts[0]).Scan(&seen{}).Error)
+
+	// What a failed statement was to give back is cleared, too.
+	contact := &models.Contact{ID: first.Contacts[0]}
+	err = own.Model(contact).Clauses(clause.Returning{Columns: []clause.Column{{Name: "'x' AS id", Raw: true}, {Name: "clinic_id"}}}).
+		Where("id = ?", contact.ID).Update("name", "x").Error
+	require.Error(t, err)
+	require.Equal(t, models.Contact{}, *contact)
 }

@@ -68,7 +68,7 @@ func refer(
 		(SELECT contact_id FROM appointments WHERE clinic_id = @clinic AND id = @appointment) AS appointment_contact`,
 		map[string]any{
 			"clinic": scope.ClinicID, "contact": contact.id, "practitioner": practitioner.id, "appointment": draft.AppointmentID,
-		}).Scan(&there).Error
+		}).Find(&there).Error
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (d *Diary) lockPractitioner(tx *gorm.DB, in *validate.Input, id uuid.UUID) 
 func (p *proposal) checkFree(tx *gorm.DB, in *validate.Input, clinic uuid.UUID) (over bool, err error) {
 	var taken []*busy
 	// The list of one is passed on as an array; as ? GORM would spell it out.
-	if err := tx.Raw(busySQL, clinic, []uuid.UUID{p.practitioner}, p.span.From, p.span.To).Scan(&taken).Error; err != nil {
+	if err := tx.Raw(busySQL, clinic, []uuid.UUID{p.practitioner}, p.span.From, p.span.To).Find(&taken).Error; err != nil {
 		return false, err
 	}
 	taken = slices.DeleteFunc(taken, func(b *busy) bool { return b.Kind == busyAppointment && b.ID == p.appointment })

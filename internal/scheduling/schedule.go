@@ -184,7 +184,7 @@ func factsOf(tx *gorm.DB, clinic, service uuid.UUID, reference *string) (*facts,
 		SELECT c.time_zone, s.duration_minutes AS minutes, s.active,
 		  (SELECT a.id FROM appointments a WHERE a.clinic_id = c.id AND a.external_reference = $3) AS referenced
 		FROM clinics c LEFT JOIN services s ON s.clinic_id = c.id AND s.id = $2
-		WHERE c.id = $1`, clinic, service, reference).Scan(&known).Error
+		WHERE c.id = $1`, clinic, service, reference).Find(&known).Error
 	return &known, err
 }
 
