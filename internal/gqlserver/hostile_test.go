@@ -34,7 +34,7 @@ func TestHostileDocuments_AreRefusedByPostAndGet(t *testing.T) {
 		for method, send := range ways {
 			t.Run(fmt.Sprintf("%s by %s", document.Name, method), func(t *testing.T) {
 				best := time.Hour
-				for range 5 {
+				for run := 0; run < 5 || run < 50 && best >= 10*time.Millisecond*slowness; run++ {
 					var status int
 					var body string
 					best = min(best, cpu(func() { status, body = send() }))
