@@ -21,22 +21,28 @@ type opening struct {
 	born   uint64
 }
 
-// toOpen asks for a clinic to be opened, unless that has been asked for. The
-// channel is closed when it is, or could not be.
-func (c *Cache) toOpen(o opening) <-chan struct{} {
+// pending is an opening that was asked for.
+type pending struct {
+	asked time.Time
+	// done is closed when the clinic is open, or could not be opened.
+	done chan struct{}
+}
+
+// toOpen asks for a clinic to be opened, unless that has been asked for.
+func (c *Cache) toOpen(o opening) *pending {
 	c.openMu.Lock()
 	defer c.openMu.Unlock()
-	if done, known := c.opening[o]; known {
-		return done
+	if p, known := c.opening[o]; known {
+		return p
 	}
-	done := make(chan struct{})
+	p := &pending{asked: time.Now(), done: make(chan struct{})}
 	select {
 	case c.openings <- o:
-		c.opening[o] = done
+		c.opening[o] = p
 	default:
-		close(done) // too many at once: the next reader asks again
+		close(p.done) // too many at once: the next reader asks again
 	}
-	return done
+	return p
 }
 
 // opener opens clinics, as many with one barrier as there are waiting.
@@ -76,7 +82,7 @@ func (c *Cache) forget(batch []opening) {
 	c.openMu.Lock()
 	defer c.openMu.Unlock()
 	for _, o := range batch {
-		close(c.opening[o])
+		close(c.opening[o].done)
 		delete(c.opening, o)
 	}
 }

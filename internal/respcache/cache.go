@@ -34,7 +34,7 @@ type Cache struct {
 	wake   chan struct{}
 
 	openMu   sync.Mutex
-	opening  map[opening]chan struct{}
+	opening  map[opening]*pending
 	openings chan opening
 
 	flights   flights
@@ -68,8 +68,8 @@ func newCache(config Config, without protections, at func(point string)) (*Cache
 	}
 	c := &Cache{
 		config: config, instance: uuid.NewString(), log: config.Log, without: without, at: at,
-		wake: make(chan struct{}, 1), opening: map[opening]chan struct{}{}, openings: make(chan opening, 256),
-		refreshes: make(chan struct{}, max(config.Refreshers, 0)),
+		wake: make(chan struct{}, 1), opening: map[opening]*pending{}, openings: make(chan opening, 256),
+		refreshes: make(chan struct{}, max(config.Refreshers, 0)), flights: flights{late: without.late},
 	}
 	var err error
 	if c.metrics, err = newMetrics(c, config.Metrics); err != nil {
@@ -146,16 +146,17 @@ type Outcome struct {
 	// ago", "redis unreachable", …
 	Reason string
 	// Bypassed tells that the answer cannot be stored, whatever it is; Stored that
-	// it was, by this request.
-	Bypassed, Stored bool
+	// it was, by this request; Shared that another request computed it, which began
+	// to read after this one had come.
+	Bypassed, Stored, Shared bool
 }
 
 // Ticket is a reader's moment: what it has read after it may be stored with it.
 type Ticket struct {
 	generation *generation
 	begun      begun
-	// opened is closed once readers who begin then may store; nil if they may now.
-	opened <-chan struct{}
+	// opening is what readers wait for who want to store; nil if they may now.
+	opening *pending
 }
 
 // Begin notes the moment for a reader, before it reads Postgres. The ticket is
@@ -175,7 +176,7 @@ func (c *Cache) Begin(ctx context.Context, clinic uuid.UUID) *Ticket {
 func (c *Cache) ticket(g *generation, clinic uuid.UUID, begun begun) *Ticket {
 	t := &Ticket{generation: g, begun: begun}
 	if !begun.open {
-		t.opened = c.toOpen(opening{ledger: g.ledger, clinic: clinic, born: begun.born})
+		t.opening = c.toOpen(opening{ledger: g.ledger, clinic: clinic, born: begun.born})
 	}
 	return t
 }
@@ -183,17 +184,12 @@ func (c *Cache) ticket(g *generation, clinic uuid.UUID, begun begun) *Ticket {
 // Get gives the answer that is kept under a key, nil if there is none that may
 // be served now.
 func (c *Cache) Get(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Outcome) {
-	entry, outcome, _ := c.get(ctx, clinic, key)
+	entry, outcome, _ := c.find(ctx, clinic, key)
+	c.metrics.answered(outcome)
 	return entry, outcome
 }
 
-// get is Get with the ticket of a reader that begins now, nil if it cannot store.
-func (c *Cache) get(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Outcome, *Ticket) {
-	entry, outcome, ticket := c.find(ctx, clinic, key)
-	c.metrics.answered(outcome)
-	return entry, outcome, ticket
-}
-
+// find is Get with the ticket of a reader that begins now, nil if it cannot store.
 func (c *Cache) find(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Outcome, *Ticket) {
 	g := c.trusted()
 	if g == nil {

@@ -2,9 +2,6 @@ package respcache_test
 
 import (
 	"context"
-	"errors"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,77 +119,6 @@ func TestStore_RefusesAReaderWhoTookLongerThanTheFencesStand(t *testing.T) {
 		}, 10*time.Second, 5*time.Millisecond)
 		stored, why := cache.Store(t.Context(), clinic, cache.Begin(t.Context(), clinic), key("a"), &respcache.Entry{ExpiresAt: time.Now().Add(time.Hour)})
 		require.True(t, stored, why)
-	})
-}
-
-func TestFill_OneOfManyComputes(t *testing.T) {
-	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
-		t.Helper()
-		cache, clinic := newCache(t, config), uuid.New()
-		counted := 0
-		for round := range 20 {
-			var ran, bypassed atomic.Int32
-			var group sync.WaitGroup
-			start := make(chan struct{})
-			for range 500 {
-				group.Go(func() {
-					<-start
-					entry, outcome, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key(round), Compute: func(ctx context.Context) (*respcache.Entry, error) {
-						ran.Add(1)
-						<-time.After(20 * time.Millisecond)
-						return answer("x", "contact:1")(ctx)
-					}})
-					if err != nil || string(entry.Body) != "x" {
-						t.Errorf("%v, %v", entry, err)
-					}
-					if outcome.Bypassed {
-						bypassed.Add(1)
-					}
-				})
-			}
-			close(start)
-			group.Wait()
-			// Where a busy machine lets Redis time out, everybody computes, as they
-			// should; that round says nothing of this.
-			if bypassed.Load() > 0 {
-				continue
-			}
-			require.LessOrEqual(t, ran.Load(), int32(2))
-			require.Positive(t, ran.Load())
-			if counted++; counted == 5 {
-				return
-			}
-		}
-		require.Positive(t, counted, "rounds in which Redis was reached")
-	})
-}
-
-func TestFill_WhoeverWaitedForAFailureOrARefusalComputes(t *testing.T) {
-	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
-		t.Helper()
-		cache, clinic := newCache(t, config), uuid.New()
-		for name, compute := range map[string]respcache.Compute{
-			"failure": func(context.Context) (*respcache.Entry, error) { return nil, errors.New("out of luck") },
-			"refusal": func(context.Context) (*respcache.Entry, error) { return nil, nil },
-		} {
-			var ran atomic.Int32
-			var group sync.WaitGroup
-			for range 20 {
-				group.Go(func() {
-					entry, outcome, _ := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key(name), Compute: func(ctx context.Context) (*respcache.Entry, error) {
-						ran.Add(1)
-						return compute(ctx)
-					}})
-					if entry != nil || outcome.Hit {
-						t.Errorf("%s was kept", name)
-					}
-				})
-			}
-			group.Wait()
-			require.Equal(t, int32(20), ran.Load(), name)
-		}
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 )
 
 // Config says where answers are kept and how much of them.
@@ -36,6 +37,9 @@ type Config struct {
 	// Refreshers is how many answers are computed anew at once before they expire
 	// (2); negative switches that off.
 	Refreshers int
+
+	// Hook is put around every command that is sent to Redis; may be nil.
+	Hook redis.Hook
 
 	Log *slog.Logger
 	// Metrics takes the cache's metrics; may be nil.
@@ -79,5 +83,5 @@ func orElse[T comparable](value *T, otherwise T) {
 
 // protections are switched off by tests, to show that they would notice.
 type protections struct {
-	fence, check, barrier, epoch, share bool
+	fence, check, barrier, epoch, share, late bool
 }

@@ -9,13 +9,13 @@ import (
 )
 
 // Protections are what a test can switch off.
-type Protections struct{ Fence, Check, Barrier, Epoch, Share bool }
+type Protections struct{ Fence, Check, Barrier, Epoch, Share, Late bool }
 
 // NewWithout is New with protections switched off and a function that is called
 // at named points.
 func NewWithout(config Config, without Protections, at func(point string)) (*Cache, error) {
 	return newCache(config, protections{
-		fence: without.Fence, check: without.Check, barrier: without.Barrier, epoch: without.Epoch, share: without.Share,
+		fence: without.Fence, check: without.Check, barrier: without.Barrier, epoch: without.Epoch, share: without.Share, late: without.Late,
 	}, at)
 }
 
@@ -85,4 +85,15 @@ func (c *Cache) Follows(ctx context.Context) bool {
 	epoch, err := g.shared.epoch(ctx)
 	vouchers, failed := g.shared.vouchers(ctx, "")
 	return err == nil && failed == nil && epoch == g.epoch.Load() && vouchers[c.instance].epoch == epoch
+}
+
+// Aboard is how many wait for an answer, or compute it.
+func (c *Cache) Aboard(clinic uuid.UUID, key Key) int {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	seats := 0
+	for one := c.flights.by[flightKey{clinic, key}]; one != nil; one = one.next {
+		seats += one.seats
+	}
+	return seats
 }

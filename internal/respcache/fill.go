@@ -2,7 +2,7 @@ package respcache
 
 import (
 	"context"
-	"sync"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,80 +28,134 @@ type Request struct {
 const most = 3
 
 // Fill gives the answer that is kept, or computes it and keeps it. Of many who
-// miss the same answer at once one computes it. The entry is nil where Compute
-// gave none; the outcome tells whether it was a hit.
+// miss the same answer at once one computes it; where it cannot be kept, those
+// who came before its reading began take it over all the same (flight). The
+// entry is nil where Compute gave none; the outcome tells whether it was a hit.
 func (c *Cache) Fill(ctx context.Context, r Request) (*Entry, Outcome, error) {
-	place := flightKey{r.Clinic, r.Key}
-	for attempt := 0; ; attempt++ {
-		entry, outcome, ticket := c.get(ctx, r.Clinic, r.Key)
+	entry, outcome, err := c.fill(ctx, r)
+	c.metrics.answered(outcome)
+	return entry, outcome, err
+}
+
+func (c *Cache) fill(ctx context.Context, r Request) (*Entry, Outcome, error) {
+	for waits := 0; ; waits++ {
+		entry, outcome, ticket := c.find(ctx, r.Clinic, r.Key)
 		if entry != nil {
 			c.refreshAhead(ctx, r, entry)
 			return entry, outcome, nil
 		}
-		if ticket == nil || attempt == most {
+		if waits == most {
 			return c.compute(ctx, r, outcome, ticket)
 		}
-		flight, first := c.flights.join(place)
-		if !first {
-			select {
-			case <-ctx.Done():
-				return nil, outcome, ctx.Err()
-			case <-flight.done:
-			}
-			if flight.refused {
-				// What refused it stands for us, too: do not queue up for it.
-				attempt = most - 1
-			}
-			// Look again instead of taking over what the other found: a write may
-			// have been acknowledged between its store and our look.
-			continue
+		if entry, outcome, err := c.fly(ctx, r, outcome, ticket); !errors.Is(err, errAgain) {
+			return entry, outcome, err
 		}
-		// Somebody may have stored it between our look and our turn.
-		if c.present(ticket.generation, r) && attempt == 0 {
-			c.flights.leave(place, flight, false)
-			continue
-		}
-		return c.lead(ctx, r, outcome, ticket, place, flight)
 	}
 }
 
-func (c *Cache) lead(ctx context.Context, r Request, outcome Outcome, ticket *Ticket, place flightKey, flight *flight) (*Entry, Outcome, error) {
-	refused := false
-	// Also when computing panics: the others must not wait for ever.
-	defer func() { c.flights.leave(place, flight, refused) }()
-	ticket = c.whenOpen(ctx, r.Clinic, ticket)
-	c.point("compute")
-	entry, err := r.Compute(ctx)
-	if err != nil {
+// errAgain sends a request back to look once more.
+var errAgain = errors.New("look again")
+
+// fly computes the answer, or waits for who does.
+func (c *Cache) fly(ctx context.Context, r Request, outcome Outcome, ticket *Ticket) (*Entry, Outcome, error) {
+	place := flightKey{r.Clinic, r.Key}
+	mine, ahead := c.flights.board(place)
+	// Kept until the end: while this request looks, the next flight must not leave
+	// without it.
+	defer c.flights.leave(place, mine)
+	// Somebody may have stored it between the look and the seat.
+	missed := ticket != nil && c.present(ticket.generation, r)
+	if ahead != nil {
+		if err := ahead.wait(ctx); err != nil {
+			return nil, outcome, err
+		}
+		if ahead.unfit {
+			return c.compute(ctx, r, outcome, ticket)
+		}
+		if missed = !ahead.kept; ahead.kept {
+			// Looked for and not taken over: a write may have been acknowledged
+			// between its reading and our coming.
+			var entry *Entry
+			if entry, outcome, ticket = c.find(ctx, r.Clinic, r.Key); entry != nil {
+				return entry, outcome, nil
+			}
+		}
+	}
+	if c.flights.lead(mine) {
+		return c.lead(ctx, r, outcome, ticket, mine, missed)
+	}
+	if err := mine.wait(ctx); err != nil {
 		return nil, outcome, err
 	}
-	if entry == nil {
-		refused = true
-		return nil, outcome, nil
+	switch {
+	case mine.entry != nil:
+		outcome.Shared = true
+		return mine.entry, outcome, nil
+	case mine.unfit:
+		return c.compute(ctx, r, outcome, ticket)
+	default:
+		return nil, outcome, errAgain
 	}
-	outcome.Stored, _ = c.Store(ctx, r.Clinic, ticket, r.Key, entry)
-	refused = !outcome.Stored
+}
+
+func (f *flight) wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lead computes the answer for all who are aboard. missed tells that what is
+// known of the cache is out of date.
+func (c *Cache) lead(ctx context.Context, r Request, outcome Outcome, ticket *Ticket, mine *flight, missed bool) (*Entry, Outcome, error) {
+	// Also when computing panics: the others must not wait for ever.
+	defer c.flights.land(flightKey{r.Clinic, r.Key}, mine)
+	if missed {
+		var entry *Entry
+		if entry, outcome, ticket = c.find(ctx, r.Clinic, r.Key); entry != nil {
+			mine.kept = true
+			return entry, outcome, nil
+		}
+	}
+	ticket = c.whenOpen(ctx, r.Clinic, ticket)
+	c.flights.read(mine)
+	c.point("compute")
+	entry, err := r.Compute(ctx)
+	if err != nil || entry == nil {
+		// Where the request is over that says nothing of the answer: another
+		// computes it, for all the others.
+		mine.unfit = ctx.Err() == nil
+		return nil, outcome, err
+	}
+	if ticket != nil {
+		outcome.Stored, _ = c.Store(ctx, r.Clinic, ticket, r.Key, entry)
+	}
+	mine.entry, mine.kept = entry, outcome.Stored
 	return entry, outcome, nil
 }
 
-// longestOpening is how long a reader waits for its clinic's first opening.
+// longestOpening is how long after it was asked for readers wait for their
+// clinic's opening.
 const longestOpening = 100 * time.Millisecond
 
 // whenOpen gives a ticket with which something can be stored, if that can be had
-// soon: otherwise all who wait for the same answer would have to compute it.
+// soon: the first answer of a clinic is then kept already.
 func (c *Cache) whenOpen(ctx context.Context, clinic uuid.UUID, ticket *Ticket) *Ticket {
-	if ticket.opened == nil {
+	if ticket == nil || ticket.opening == nil {
 		return ticket
 	}
-	timer := time.NewTimer(longestOpening)
+	timer := time.NewTimer(longestOpening - time.Since(ticket.opening.asked))
 	defer timer.Stop()
 	select {
-	case <-ticket.opened:
-		return c.Begin(ctx, clinic)
+	case <-ticket.opening.done:
 	case <-timer.C:
+		return ticket
 	case <-ctx.Done():
+		return ticket
 	}
-	return ticket
+	return c.Begin(ctx, clinic)
 }
 
 func (c *Cache) compute(ctx context.Context, r Request, outcome Outcome, ticket *Ticket) (*Entry, Outcome, error) {
@@ -173,45 +227,4 @@ func dropIf(entry *Entry) func(*Entry) (*Entry, otter.ComputeOp) {
 		}
 		return now, otter.CancelOp
 	}
-}
-
-type flightKey struct {
-	clinic uuid.UUID
-	key    Key
-}
-
-// flight is an answer that somebody is computing.
-type flight struct {
-	done chan struct{}
-	// refused tells, once it is done, that the answer was computed and not stored.
-	refused bool
-}
-
-type flights struct {
-	mu sync.Mutex
-	by map[flightKey]*flight
-}
-
-// join gives the flight for an answer, and whether the caller is the one who
-// computes it.
-func (f *flights) join(place flightKey) (joined *flight, first bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if known, ok := f.by[place]; ok {
-		return known, false
-	}
-	if f.by == nil {
-		f.by = map[flightKey]*flight{}
-	}
-	made := &flight{done: make(chan struct{})}
-	f.by[place] = made
-	return made, true
-}
-
-func (f *flights) leave(place flightKey, left *flight, refused bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.by, place)
-	left.refused = refused
-	close(left.done)
 }

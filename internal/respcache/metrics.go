@@ -21,7 +21,7 @@ type metrics struct {
 func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "taskmed_respcache_lookups_total", Help: "Look-ups by where the answer was found, or that it was missing or could not be looked for.",
+			Name: "taskmed_respcache_lookups_total", Help: "Look-ups by where the answer was found, or that it was shared while somebody computed it, missing, or could not be looked for.",
 		}, []string{"outcome"}),
 		stores: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "taskmed_respcache_stores_total", Help: "Answers that were stored, or why they were not.",
@@ -76,6 +76,8 @@ func (m *metrics) answered(o Outcome) {
 	switch {
 	case o.Hit:
 		m.lookups.WithLabelValues(o.Tier).Inc()
+	case o.Shared:
+		m.lookups.WithLabelValues("shared").Inc()
 	case o.Bypassed:
 		m.lookups.WithLabelValues("bypass").Inc()
 	default:
