@@ -22,6 +22,8 @@ type DashboardSource[S any] interface {
 	// Subscribe gives what comes, until the context ends or the source does,
 	// which closes the channel.
 	Subscribe(ctx context.Context) <-chan S
+	// Plan gives Postgres' plan for a statement that the figures name.
+	Plan(ctx context.Context, statement string) (string, error)
 }
 
 const (
@@ -35,7 +37,8 @@ const (
 
 // Dashboard serves the operators' page at "/dashboard", its files under
 // "/dashboard/", what is kept at "/dashboard/history.json" and what comes, as
-// server-sent events, at "/dashboard/events". It has no authentication: mount
+// server-sent events, at "/dashboard/events", and the plan of ?statement= at
+// "/dashboard/plan.json". It has no authentication: mount
 // it on the admin listener, for "/dashboard" and "/dashboard/".
 func Dashboard[S any](source DashboardSource[S]) http.Handler {
 	files, err := fs.Sub(dist, "dist/dashboard")
@@ -55,6 +58,14 @@ func newDashboard[S any](source DashboardSource[S], files fs.FS, beat time.Durat
 			history = []S{}
 		}
 		writeJSON(w, r, history)
+	})
+	mux.HandleFunc("GET /dashboard/plan.json", func(w http.ResponseWriter, r *http.Request) {
+		plan, err := source.Plan(r.Context(), r.URL.Query().Get("statement"))
+		if err != nil { // Its words may name hosts.
+			http.Error(w, "no plan is to be had for this statement", http.StatusNotFound)
+			return
+		}
+		writeJSON(w, r, map[string]string{"plan": plan})
 	})
 	var watching atomic.Int64
 	mux.HandleFunc("GET /dashboard/events", func(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -27,6 +28,13 @@ type source struct {
 
 func (s *source) History() []figures { return s.kept }
 
+func (s *source) Plan(_ context.Context, statement string) (string, error) {
+	if statement != "known" {
+		return "", errors.New("no such statement at db.internal")
+	}
+	return "Index Scan using idx", nil
+}
+
 func (s *source) Subscribe(ctx context.Context) <-chan figures {
 	context.AfterFunc(ctx, func() { close(s.left) })
 	return s.come
@@ -41,6 +49,17 @@ func dashboardFiles() fstest.MapFS {
 }
 
 func newSource() *source { return &source{come: make(chan figures), left: make(chan struct{})} }
+
+func TestDashboard_AsksForPlans(t *testing.T) {
+	t.Parallel()
+	h := newDashboard(newSource(), dashboardFiles(), time.Hour)
+	known := get(t, h, "/dashboard/plan.json?statement=known", nil)
+	assert.Equal(t, http.StatusOK, known.StatusCode)
+	assert.JSONEq(t, `{"plan":"Index Scan using idx"}`, body(t, known))
+	unknown := get(t, h, "/dashboard/plan.json?statement=else", nil)
+	assert.Equal(t, http.StatusNotFound, unknown.StatusCode)
+	assert.NotContains(t, body(t, unknown), "db.internal")
+}
 
 func TestDashboard_ServesItsPageFilesAndHistory(t *testing.T) {
 	t.Parallel()

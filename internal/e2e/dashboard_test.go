@@ -32,6 +32,10 @@ func (f *figures) History() []telemetry.Snapshot {
 	return append([]telemetry.Snapshot(nil), f.kept...)
 }
 
+func (*figures) Plan(context.Context, string) (string, error) {
+	return "Index Scan using idx_contacts_search on contacts", nil
+}
+
 func (f *figures) Subscribe(context.Context) <-chan telemetry.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -65,7 +69,10 @@ func figure(at time.Time, n int) telemetry.Snapshot {
 			MissesBy: []telemetry.Count{{Name: "absent", Count: 40}, {Name: "invalidated", Count: 30}, {Name: "mutation", Count: 30}},
 		},
 		SlowFields: []telemetry.Field{
-			{Name: "Query.searchContacts", Count: 300, P50: 4, P95: 22, Total: 1500},
+			{
+				Name: "Query.searchContacts", Count: 300, P50: 4, P95: 22, Total: 1500,
+				Statements: []telemetry.Share{{Name: "SELECT … FROM search_contacts($1, $2)", Count: 300, Total: 1200, Mean: 4, Statement: "a1"}},
+			},
 			{Name: "Query.availability", Count: 200, Errors: 2, P50: 3, P95: 12, Total: 800},
 			{Name: "Contact.nextAppointment", Count: 5000, P50: 0.1, P95: 0.6, Total: 700},
 		},
@@ -73,7 +80,7 @@ func figure(at time.Time, n int) telemetry.Snapshot {
 			{
 				Name: "SearchContacts", Type: "query", Count: 300, P50: 5, P95: 24, P99: 41,
 				Fields:     []telemetry.Share{{Name: "Query.searchContacts", Count: 300, Total: 1500, Mean: 5}, {Name: "Contact.appointments", Count: 300, Total: 300, Mean: 1}},
-				Statements: []telemetry.Share{{Name: "SELECT … FROM search_contacts($1, $2)", Count: 300, Total: 1200, Mean: 4}},
+				Statements: []telemetry.Share{{Name: "SELECT … FROM search_contacts($1, $2)", Count: 300, Total: 1200, Mean: 4, Statement: "a1"}},
 			},
 			{Name: "other", Type: "query", Count: 7, P50: 2, P95: 11, P99: 16},
 			{Name: "other", Type: "mutation", Count: 3, P50: 2, P95: 10, P99: 16},
@@ -81,7 +88,7 @@ func figure(at time.Time, n int) telemetry.Snapshot {
 			{Name: "ScheduleAppointment", Type: "mutation", Count: 60, P50: 7, P95: 8, P99: 9},
 		},
 		SlowStatements: []telemetry.Statement{
-			{Family: "select search_contacts", Shape: "SELECT … FROM search_contacts($1, $2)", Count: 300, P50: 4, P95: 19, Total: 1200},
+			{Family: "select search_contacts", Shape: "SELECT … FROM search_contacts($1, $2)", Statement: "a1", Count: 300, P50: 4, P95: 19, Total: 1200},
 			{Family: "select appointments", Shape: "SELECT … FROM appointments WHERE clinic_id = $1", Count: 2300, P50: 0.5, P95: 2, Total: 1900},
 		},
 		Clinics: []telemetry.Clinic{
@@ -133,9 +140,21 @@ func TestDashboard_ShowsWhatGoesOn(t *testing.T) {
 	opened := b.text(t, ".details", "SQL statements")
 	assert.Contains(t, opened, "Contact.appointments")
 	assert.Contains(t, opened, "SELECT … FROM search_contacts($1, $2)")
+	b.do(t, chromedp.Focus(".operations .plan-toggle"), chromedp.KeyEvent("\r"))
+	b.text(t, ".operations .plan", "Index Scan using idx_contacts_search")
+
+	// So do a field and a statement.
+	b.do(t, chromedp.Focus(".fields .opener"), chromedp.KeyEvent("\r"))
+	opened = b.text(t, ".fields .details", "query SearchContacts")
+	assert.Contains(t, opened, "SELECT … FROM search_contacts($1, $2)")
+	b.do(t, chromedp.Focus(".statements .opener"), chromedp.KeyEvent(" "))
+	b.text(t, ".statements .details", "SELECT … FROM search_contacts($1, $2)")
+	b.do(t, chromedp.Focus(".statements .plan-toggle"), chromedp.KeyEvent(" "))
+	b.text(t, ".statements .plan", "Index Scan using idx_contacts_search")
+	b.do(t, chromedp.Click(".statements .opener"), chromedp.Click(".fields .opener"))
 
 	b.do(t, chromedp.Click(`.operations tbody > tr:nth-of-type(3) button`))
-	b.text(t, ".details", "no statement ran")
+	b.text(t, ".operations .details", "no statement ran")
 	open, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`document.querySelectorAll('.details').length`))
 	require.NoError(t, err)
 	assert.Equal(t, 1, open, "one operation is open at a time, whatever it is called")
@@ -157,9 +176,14 @@ func TestDashboard_ShowsWhatGoesOn(t *testing.T) {
 	trouble.Alerts.Active = []telemetry.Alert{
 		{Name: "Redis", Summary: "Redis does not answer", Severity: "critical", Threshold: 1, Unit: "up", Since: now},
 		{Name: "ResponseTime", Summary: "responses take too long", Severity: "warning", Value: 250, Threshold: 100, Unit: "ms", Since: now},
+		{Name: "SlowField", Subject: "Query.availability", Summary: "it takes too long", Severity: "warning", Value: 180, Threshold: 100, Unit: "ms", Since: now},
+		{Name: "SlowField", Subject: "Query.contacts", Summary: "it takes too long", Severity: "warning", Value: 170, Threshold: 100, Unit: "ms", Since: now},
 	}
 	f.tell(trouble)
-	assert.Contains(t, b.text(t, ".alerts", "Redis does not answer"), "250 ms against 100 ms")
+	alerts := b.text(t, ".alerts", "Redis does not answer")
+	for _, text := range []string{"250 ms against 100 ms", "Query.availability", "Query.contacts", "170 ms"} {
+		assert.Contains(t, alerts, text)
+	}
 	b.text(t, ".health .down", "unreachable")
 	b.text(t, ".tile.bad", "over its limit")
 	b.text(t, ".details", "SQL statements")

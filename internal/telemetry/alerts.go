@@ -1,8 +1,12 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -25,13 +29,16 @@ const (
 	window = 2
 	// calm is how many intervals without a crossing end an alert.
 	calm = 6
-	// fewest requests tell nothing below this.
+	// fewest requests, and fewest calls of one part, tell nothing below this.
 	fewestRequests = 10
+	fewestCalls    = 5
 	fewestReads    = 50
 	// warming is how long after its start a cache may still be cold.
 	warming = time.Minute
-	// maxRecent bounds the alerts that are remembered.
-	maxRecent = 100
+	// maxRecent bounds the alerts that are remembered, mostOfRule those that one
+	// rule has active: where everything is slow, a few names say as much as all.
+	maxRecent  = 100
+	mostOfRule = 10
 )
 
 // Rule is a threshold, as docs/observability.md and the rules for Prometheus have it.
@@ -48,6 +55,43 @@ type Rule struct {
 	// measure gives the value and whether it crosses; known is false where there
 	// is too little to judge by.
 	measure func(now view) (value float64, crossed, known bool)
+	// each is measure's counterpart for a rule about parts, of which each has its
+	// own alert: it gives those that cross.
+	each func(now view) []crossing
+}
+
+// crossing is a part that is on the wrong side of a threshold.
+type crossing struct {
+	// subject is a field, an operation or a family of statements.
+	subject string
+	value   float64
+}
+
+// crossings judges what a rule is about.
+func (r Rule) crossings(now view) []crossing {
+	if r.each != nil {
+		worst := slices.Clone(r.each(now))
+		slices.SortFunc(worst, func(a, b crossing) int {
+			return cmp.Or(cmp.Compare(b.value, a.value), cmp.Compare(a.subject, b.subject))
+		})
+		return worst
+	}
+	if value, crossed, known := r.measure(now); known && crossed {
+		return []crossing{{value: value}}
+	}
+	return nil
+}
+
+// slowly gives what a meter's owner was slow at within the window.
+func slowly(subject string, m *meter, slow []crossing) []crossing {
+	sum := m.last(window)
+	if sum.count < fewestCalls {
+		return slow
+	}
+	if p95 := sum.quantile(.95); p95 > responseTimeLimit {
+		slow = append(slow, crossing{subject, p95})
+	}
+	return slow
 }
 
 // view is what an alert is judged by.
@@ -58,7 +102,12 @@ type view struct {
 	hits, misses int64
 	// recent are the latest snapshots, this one included.
 	recent []Snapshot
+	// slow are the parts that were.
+	slow slowParts
 }
+
+// slowParts are the operations, fields and statements that were slow within the window.
+type slowParts struct{ operations, fields, statements []crossing }
 
 // least is the least value that a figure had within the window: it was above
 // all that time.
@@ -96,6 +145,21 @@ func Rules() []Rule {
 				p95 := v.requests.quantile(.95)
 				return p95, p95 > responseTimeLimit, v.requests.count >= fewestRequests
 			},
+		},
+		{
+			Name: "SlowOperation", Summary: "One request in twenty for this operation takes longer than 100 ms", Severity: "warning",
+			Threshold: responseTimeLimit, Unit: "ms", For: "1m", Query: slowQuery("taskmed_operation_duration_seconds", "operation, type"),
+			each: func(v view) []crossing { return v.slow.operations },
+		},
+		{
+			Name: "SlowField", Summary: "One call in twenty of this field's resolver takes longer than 100 ms", Severity: "warning",
+			Threshold: responseTimeLimit, Unit: "ms", For: "1m", Query: slowQuery("taskmed_field_duration_seconds", "field"),
+			each: func(v view) []crossing { return v.slow.fields },
+		},
+		{
+			Name: "SlowStatement", Summary: "One in twenty of these SQL statements takes longer than 100 ms", Severity: "warning",
+			Threshold: responseTimeLimit, Unit: "ms", For: "1m", Query: slowQuery("taskmed_statement_duration_seconds", "family"),
+			each: func(v view) []crossing { return v.slow.statements },
 		},
 		{
 			Name: "Errors", Summary: "More than 2 % of the requests fail by a fault of the server's", Severity: "critical",
@@ -144,56 +208,78 @@ func Rules() []Rule {
 	}
 }
 
+// slowQuery is the same for one part of the work each, told apart by labels; a
+// part that is hardly asked for tells nothing.
+func slowQuery(metric, labels string) string {
+	return fmt.Sprintf(`histogram_quantile(0.95, sum by (instance, %[2]s, le) (rate(%[1]s_bucket[1m]))) > 0.1 and sum by (instance, %[2]s) (rate(%[1]s_count[1m])) > 0.2`,
+		metric, labels)
+}
+
 // watch is what is known of the alerts. It is the sampler's alone.
 type watch struct {
-	rules  []Rule
-	active map[string]*Alert
-	quiet  map[string]int
+	rules []Rule
+	// active are the alerts of each rule by what they are about.
+	active map[string]map[string]*lasting
 	recent []Alert
 }
 
+// lasting is an active alert and for how many intervals it has not been crossed.
+type lasting struct {
+	Alert
+
+	quiet int
+}
+
 func newWatch() *watch {
-	return &watch{rules: Rules(), active: map[string]*Alert{}, quiet: map[string]int{}}
+	w := &watch{rules: Rules(), active: map[string]map[string]*lasting{}}
+	for _, rule := range w.rules {
+		w.active[rule.Name] = map[string]*lasting{}
+	}
+	return w
 }
 
 // judge holds the latest figures against every rule; it gives the state and
 // the alerts that have just begun or ended.
 func (w *watch) judge(now view) (Alerts, []Alert) {
 	changed := []Alert{}
-	at := now.latest.At
+	state := Alerts{Active: []Alert{}}
 	for _, rule := range w.rules {
-		value, crossed, known := rule.measure(now)
-		alert, active := w.active[rule.Name]
-		switch {
-		case known && crossed && !active:
-			alert = &Alert{
-				Name: rule.Name, Summary: rule.Summary, Severity: rule.Severity,
-				Value: value, Threshold: rule.Threshold, Unit: rule.Unit, Since: at,
+		active := w.active[rule.Name]
+		for _, alert := range active {
+			alert.quiet++
+		}
+		for _, found := range rule.crossings(now) {
+			if alert, lasts := active[found.subject]; lasts {
+				alert.Value, alert.quiet = found.value, 0
+			} else if len(active) < mostOfRule {
+				alert := Alert{
+					Name: rule.Name, Subject: found.subject, Summary: rule.Summary, Severity: rule.Severity,
+					Value: found.value, Threshold: rule.Threshold, Unit: rule.Unit, Since: now.latest.At,
+				}
+				active[found.subject] = &lasting{Alert: alert}
+				changed = append(changed, alert)
 			}
-			w.active[rule.Name], w.quiet[rule.Name] = alert, 0
-			changed = append(changed, *alert)
-		case known && crossed:
-			alert.Value, w.quiet[rule.Name] = value, 0
-		case active:
-			if w.quiet[rule.Name]++; w.quiet[rule.Name] >= calm {
-				ended := *alert
-				ended.Until = &at
-				delete(w.active, rule.Name)
-				w.recent = append([]Alert{ended}, w.recent...)
-				changed = append(changed, ended)
+		}
+		for _, subject := range slices.Sorted(maps.Keys(active)) {
+			if alert := active[subject]; alert.quiet < calm {
+				state.Active = append(state.Active, alert.Alert)
+			} else {
+				delete(active, subject)
+				changed = append(changed, w.end(alert.Alert, now.latest.At))
 			}
 		}
 	}
-	for len(w.recent) > maxRecent || len(w.recent) > 0 && at.Sub(*w.recent[len(w.recent)-1].Until) > Kept {
+	for len(w.recent) > maxRecent || len(w.recent) > 0 && now.latest.At.Sub(*w.recent[len(w.recent)-1].Until) > Kept {
 		w.recent = w.recent[:len(w.recent)-1]
 	}
-	state := Alerts{Active: []Alert{}, Recent: append([]Alert{}, w.recent...)}
-	for _, rule := range w.rules {
-		if alert, active := w.active[rule.Name]; active {
-			state.Active = append(state.Active, *alert)
-		}
-	}
+	state.Recent = append([]Alert{}, w.recent...)
 	return state, changed
+}
+
+func (w *watch) end(alert Alert, at time.Time) Alert {
+	alert.Until = &at
+	w.recent = append([]Alert{alert}, w.recent...)
+	return alert
 }
 
 // tell logs what began and what ended, and sends it to the webhook.
@@ -203,12 +289,8 @@ func (t *Telemetry) tell(ctx context.Context, changed []Alert) {
 		if alert.Until != nil {
 			state, level = "ended", slog.LevelInfo
 		}
-		value := 0.0
-		if alert.Until == nil {
-			value = 1
-		}
-		t.metrics.alerts.WithLabelValues(alert.Name).Set(value)
-		t.log.LogAttrs(ctx, level, "alert", slog.String("alert", alert.Name), slog.String("state", state),
+		t.metrics.alerts.WithLabelValues(alert.Name).Set(float64(len(t.watch.active[alert.Name])))
+		t.log.LogAttrs(ctx, level, "alert", slog.String("alert", alert.Name), slog.String("subject", alert.Subject), slog.String("state", state),
 			slog.String("severity", alert.Severity), slog.String("summary", alert.Summary),
 			slog.Float64("value", alert.Value), slog.Float64("threshold", alert.Threshold), slog.String("unit", alert.Unit))
 		if t.webhook != nil {

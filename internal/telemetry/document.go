@@ -36,6 +36,7 @@ func LogFields() []LogField {
 		{"fault", "what, error", "what went wrong, in the words of the code that noticed"},
 		{"panic", "reason, stack", "the panic's type, and where"},
 		{"alert", "alert, state, severity, summary", "which threshold was crossed (active) or is no longer (ended)"},
+		{"alert", "subject", "the operation, field or family of statements it is about, or empty"},
 		{"alert", "value, threshold, unit", "by how much"},
 	}
 }

@@ -2,11 +2,14 @@ package telemetry
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -16,6 +19,10 @@ type field struct {
 	name     string
 	meter    meter
 	failures prometheus.Counter
+
+	mu sync.Mutex
+	// statements are those that its resolver made.
+	statements parts
 }
 
 // fields finds a field's counters by its definition, without a lock: the map is
@@ -89,15 +96,29 @@ func (f *field) count(took time.Duration, failed bool) {
 	}
 }
 
-// roll ends an interval and gives the slowest fields of the last minute.
-func (f *fields) roll(most int) []Field {
-	slowest := []Field{}
+// around is the field whose resolver the context is in; nil outside of one.
+func (f *fields) around(ctx context.Context) *field {
+	for at := graphql.GetFieldContext(ctx); at != nil; at = at.Parent {
+		if at.IsResolver {
+			return f.of(at.Field.Definition)
+		}
+	}
+	return nil
+}
+
+// roll ends an interval and gives the slowest fields of the last minute, and
+// those that were slow within the alerts' window.
+func (f *fields) roll(most int) (slowest []Field, slow []crossing) {
+	slowest = []Field{}
+	all := map[string]*field{}
 	for _, place := range f.names {
 		known := place.field.Load()
 		if known == nil {
 			continue
 		}
+		all[known.name] = known
 		known.meter.roll()
+		slow = slowly(known.name, &known.meter, slow)
 		if sum := known.meter.last(minute); sum.count > 0 {
 			slowest = append(slowest, Field{
 				Name: known.name, Count: sum.count, Errors: sum.faults,
@@ -106,7 +127,22 @@ func (f *fields) roll(most int) []Field {
 		}
 	}
 	slices.SortFunc(slowest, func(a, b Field) int { return cmp.Or(cmp.Compare(b.P95, a.P95), cmp.Compare(a.Name, b.Name)) })
-	return slowest[:min(len(slowest), most)]
+	slowest = slowest[:min(len(slowest), most)]
+	for i := range slowest {
+		slowest[i].Statements = all[slowest[i].Name].topStatements(most)
+	}
+	for _, known := range all {
+		known.mu.Lock()
+		known.statements.roll()
+		known.mu.Unlock()
+	}
+	return slowest, slow
+}
+
+func (f *field) topStatements(most int) []Share {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.statements.top(most)
 }
 
 // observe counts a duration, with its trace as an exemplar if there is one.

@@ -43,6 +43,7 @@ func panels() []panel {
 		{"Processor and memory", "percentunit", [][2]string{
 			{"processor {{instance}}", "taskmed_cpu_utilization_ratio"}, {"memory {{instance}}", "taskmed_memory_utilization_ratio"},
 		}},
+		{"Alerts that instances raise by themselves", "short", [][2]string{{"{{alert}} {{instance}}", "taskmed_alert_active > 0"}}},
 		{"Up", "short", [][2]string{{"Postgres {{instance}}", "taskmed_postgres_up"}, {"Redis {{instance}}", "taskmed_redis_up"}}},
 	}
 }

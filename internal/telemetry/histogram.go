@@ -35,9 +35,12 @@ type reading struct {
 // Desc implements prometheus.Metric.
 func (r reading) Desc() *prometheus.Desc { return r.description }
 
-// classicOctaves are the classic buckets' bounds, as powers of two of a second:
-// from 0.12 ms to 8 s.
-func classicOctaves() []int { return []int{-13, -11, -10, -9, -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 3} }
+// classicQuarters are the classic buckets' bounds in quarters of octaves of a
+// second: from 0.12 ms to 8 s, with one at 88 ms, so that what takes half of the
+// limit of 100 ms is not taken for what exceeds it.
+func classicQuarters() []int {
+	return []int{-52, -44, -40, -36, -32, -28, -24, -20, -16, -14, -12, -8, -4, 0, 4, 12}
+}
 
 // Write implements prometheus.Metric.
 func (r reading) Write(out *dto.Metric) error {
@@ -52,11 +55,11 @@ func (r reading) Write(out *dto.Metric) error {
 		Schema: new(int32(2)), ZeroThreshold: new(math.Exp2(lowest)), ZeroCount: &counts[0],
 	}
 	below, next := uint64(0), 0
-	for _, octave := range classicOctaves() {
-		for ; next <= 4*(octave-lowest); next++ {
+	for _, quarter := range classicQuarters() {
+		for ; next <= quarter-4*lowest; next++ {
 			below += counts[next]
 		}
-		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: new(math.Exp2(float64(octave))), CumulativeCount: new(below)})
+		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: new(math.Exp2(float64(quarter)/4)), CumulativeCount: new(below)})
 	}
 	var before int64
 	last := 0

@@ -183,7 +183,7 @@ func newMetrics(c *catalog, from figures) *metrics {
 	})
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "taskmed_requests_in_flight", Help: "Requests under way."})
 	m.alerts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "taskmed_alert_active", Help: "1 while an alert of this instance is active.",
+		Name: "taskmed_alert_active", Help: "How many alerts of a name this instance has active.",
 	}, []string{"alert"})
 	c.MustRegister(m.duration, m.inFlight, m.alerts)
 	m.read(c, from)

@@ -27,25 +27,28 @@ type operation struct {
 	fields, statements parts
 }
 
-// part is a share of an operation's time.
+// part is a share of an operation's or a field's time.
 type part struct{ count, nanos int64 }
 
-// parts are an operation's over the last intervals.
+// partKey is a part's name and, for a statement, by what it is asked for.
+type partKey struct{ name, statement string }
+
+// parts are an operation's or a field's over the last intervals.
 type parts struct {
-	recent [minute]map[string]part
+	recent [minute]map[partKey]part
 	turn   int
 }
 
-func (p *parts) add(name string, count, nanos int64) {
+func (p *parts) add(key partKey, count, nanos int64) {
 	if p.recent[p.turn] == nil {
-		p.recent[p.turn] = map[string]part{}
+		p.recent[p.turn] = map[partKey]part{}
 	}
-	had, known := p.recent[p.turn][name]
+	had, known := p.recent[p.turn][key]
 	if !known && len(p.recent[p.turn]) >= maxParts {
-		name = other
-		had = p.recent[p.turn][name]
+		key = partKey{name: other}
+		had = p.recent[p.turn][key]
 	}
-	p.recent[p.turn][name] = part{had.count + count, had.nanos + nanos}
+	p.recent[p.turn][key] = part{had.count + count, had.nanos + nanos}
 }
 
 // maxParts bounds an operation's parts: "other" sends whatever it likes.
@@ -57,17 +60,17 @@ func (p *parts) roll() {
 }
 
 func (p *parts) top(most int) []Share {
-	sums := map[string]part{}
+	sums := map[partKey]part{}
 	for _, interval := range p.recent {
-		for name, n := range interval {
-			sum := sums[name]
-			sums[name] = part{sum.count + n.count, sum.nanos + n.nanos}
+		for key, n := range interval {
+			sum := sums[key]
+			sums[key] = part{sum.count + n.count, sum.nanos + n.nanos}
 		}
 	}
 	shares := make([]Share, 0, len(sums))
-	for name, sum := range sums {
+	for key, sum := range sums {
 		total := milliseconds(sum.nanos)
-		shares = append(shares, Share{Name: name, Count: sum.count, Total: total, Mean: total / float64(max(sum.count, 1))})
+		shares = append(shares, Share{Name: key.name, Statement: key.statement, Count: sum.count, Total: total, Mean: total / float64(max(sum.count, 1))})
 	}
 	slices.SortFunc(shares, func(a, b Share) int {
 		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Name, b.Name))
@@ -75,7 +78,7 @@ func (p *parts) top(most int) []Share {
 	return shares[:min(len(shares), most)]
 }
 
-// end counts a request of the operation's.
+// end counts a request of the operation's. The request has ended.
 func (o *operation) end(r *request, took time.Duration) {
 	failed := r.outcome == failedOutcome
 	o.meter.observe(took, failed)
@@ -86,10 +89,10 @@ func (o *operation) end(r *request, took time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, f := range r.fields {
-		o.fields.add(f.field.name, f.count, f.nanos)
+		o.fields.add(partKey{name: f.field.name}, f.count, f.nanos)
 	}
 	for _, s := range r.statements {
-		o.statements.add(s.statement.shape, s.count, s.nanos)
+		o.statements.add(s.statement.key(), s.count, s.nanos)
 	}
 }
 
@@ -139,18 +142,20 @@ func (o *operations) make(key operationKey) *operation {
 	return made
 }
 
-// roll ends an interval and gives the slowest operations of the last minute.
-func (o *operations) roll(most int) []Operation {
+// roll ends an interval and gives the slowest operations of the last minute,
+// and those that were slow within the alerts' window.
+func (o *operations) roll(most int) (slowest []Operation, slow []crossing) {
 	o.mu.RLock()
 	all := make([]*operation, 0, len(o.byKey))
 	for _, each := range o.byKey {
 		all = append(all, each)
 	}
 	o.mu.RUnlock()
-	slowest := []Operation{}
+	slowest = []Operation{}
 	from := map[operationKey]*operation{}
 	for _, each := range all {
 		each.meter.roll()
+		slow = slowly(each.kind+" "+each.name, &each.meter, slow)
 		sum := each.meter.last(minute)
 		if sum.count > 0 {
 			from[each.operationKey] = each
@@ -176,5 +181,5 @@ func (o *operations) roll(most int) []Operation {
 		each.statements.roll()
 		each.mu.Unlock()
 	}
-	return slowest
+	return slowest, slow
 }

@@ -60,6 +60,7 @@ type fieldShare struct {
 
 type statementShare struct {
 	statement    *statement
+	field        *field
 	count, nanos int64
 }
 
@@ -86,20 +87,32 @@ func (r *request) addField(f *field, took time.Duration) {
 	r.fields = append(r.fields, fieldShare{f, 1, int64(took)})
 }
 
-func (r *request) addStatement(s *statement, took time.Duration) {
+func (r *request) addStatement(s *statement, of *field, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
 		return
 	}
 	for i := range r.statements {
-		if r.statements[i].statement == s {
+		if r.statements[i].statement == s && r.statements[i].field == of {
 			r.statements[i].count++
 			r.statements[i].nanos += int64(took)
 			return
 		}
 	}
-	r.statements = append(r.statements, statementShare{s, 1, int64(took)})
+	r.statements = append(r.statements, statementShare{s, of, 1, int64(took)})
+}
+
+// shareWithFields counts the request's statements among those of the fields
+// that made them. The request has ended.
+func (r *request) shareWithFields() {
+	for _, s := range r.statements {
+		if s.field != nil {
+			s.field.mu.Lock()
+			s.field.statements.add(s.statement.key(), s.count, s.nanos)
+			s.field.mu.Unlock()
+		}
+	}
 }
 
 // count is how many statements the request made, without the pool's own.
@@ -194,6 +207,7 @@ func (t *Telemetry) end(ctx context.Context, r *http.Request, record *request, o
 		}
 		t.cache.count(record.header)
 	}
+	record.shareWithFields()
 	t.traces.end(record, out.status)
 	if !record.logged.Load() {
 		t.log.LogAttrs(ctx, slog.LevelInfo, requestLine, slog.String("request_id", requestid.From(ctx)),

@@ -1,5 +1,7 @@
 package telemetry
 
+import "slices"
+
 // ring keeps the last snapshots.
 type ring struct {
 	kept []Snapshot
@@ -11,11 +13,11 @@ type ring struct {
 func newRing(size int) ring { return ring{size: size} }
 
 // add keeps a snapshot in place of the oldest. What the one before it tells of
-// its operations in detail is dropped: an hour of it would take megabytes.
+// its operations and fields in detail is dropped: an hour of it would take megabytes.
 func (r *ring) add(snapshot Snapshot) {
 	if len(r.kept) > 0 {
 		latest := &r.kept[(r.next+len(r.kept)-1)%len(r.kept)]
-		latest.SlowOperations = withoutDetails(latest.SlowOperations)
+		latest.SlowOperations, latest.SlowFields = withoutDetails(latest.SlowOperations, latest.SlowFields)
 	}
 	if len(r.kept) < r.size {
 		r.kept = append(r.kept, snapshot)
@@ -32,12 +34,14 @@ func (r *ring) all() []Snapshot {
 	return append(all, r.kept[:r.next]...)
 }
 
-// withoutDetails copies: subscribers may still be reading the original.
-func withoutDetails(operations []Operation) []Operation {
-	bare := make([]Operation, len(operations))
-	copy(bare, operations)
-	for i := range bare {
-		bare[i].Fields, bare[i].Statements = nil, nil
+// withoutDetails copies: subscribers may still be reading the originals.
+func withoutDetails(operations []Operation, fields []Field) ([]Operation, []Field) {
+	operations, fields = slices.Clone(operations), slices.Clone(fields)
+	for i := range operations {
+		operations[i].Fields, operations[i].Statements = nil, nil
 	}
-	return bare
+	for i := range fields {
+		fields[i].Statements = nil
+	}
+	return operations, fields
 }

@@ -25,13 +25,15 @@ func (t *Telemetry) sample(ctx context.Context) Snapshot {
 	t.sampled = now
 	snapshot := Snapshot{
 		At: now, IntervalSeconds: interval.Seconds(),
-		Requests: t.rollRequests(interval), Cache: t.cache.roll(),
-		SlowFields: t.fields.roll(most), SlowOperations: t.operations.roll(most), SlowStatements: t.rollStatements(most),
-		Clinics: t.clinics.roll(mostClinics),
-		Pool:    t.rollPool(), Process: t.process.read(interval, now), Postgres: postgres, Redis: redis,
+		Requests: t.rollRequests(interval), Cache: t.cache.roll(), Clinics: t.clinics.roll(mostClinics),
+		Pool: t.rollPool(), Process: t.process.read(interval, now), Postgres: postgres, Redis: redis,
 	}
+	var slow slowParts
+	snapshot.SlowOperations, slow.operations = t.operations.roll(most)
+	snapshot.SlowFields, slow.fields = t.fields.roll(most)
+	snapshot.SlowStatements, slow.statements = t.rollStatements(most)
 	t.latest.Store(&snapshot)
-	state, changed := t.watch.judge(t.view(snapshot))
+	state, changed := t.watch.judge(t.view(snapshot, slow))
 	snapshot.Alerts = state
 	t.publish(snapshot)
 	t.tell(ctx, changed)
@@ -39,8 +41,8 @@ func (t *Telemetry) sample(ctx context.Context) Snapshot {
 }
 
 // view is what the alerts are judged by.
-func (t *Telemetry) view(latest Snapshot) view {
-	v := view{latest: latest, requests: t.requests.last(window), hits: latest.Cache.Hits, misses: latest.Cache.Misses}
+func (t *Telemetry) view(latest Snapshot, slow slowParts) view {
+	v := view{latest: latest, slow: slow, requests: t.requests.last(window), hits: latest.Cache.Hits, misses: latest.Cache.Misses}
 	history := t.History()
 	for _, snapshot := range history[max(len(history)-minute+1, 0):] {
 		v.hits += snapshot.Cache.Hits
@@ -71,26 +73,27 @@ func (t *Telemetry) rollRequests(interval time.Duration) Requests {
 	return r
 }
 
-func (t *Telemetry) rollStatements(most int) []Statement {
-	slowest := []Statement{}
+func (t *Telemetry) rollStatements(most int) (slowest []Statement, slow []crossing) {
+	slowest = []Statement{}
 	for _, f := range t.statements.all() {
 		f.meter.roll()
+		slow = slowly(f.name, &f.meter, slow)
 		sum := f.meter.last(minute)
 		f.mu.Lock()
-		shape := f.shape
+		example := f.example
 		if sum.count == 0 {
 			f.slowest = 0 // The next one begins anew.
 		}
 		f.mu.Unlock()
-		if sum.count > 0 {
+		if sum.count > 0 && example != nil {
 			slowest = append(slowest, Statement{
-				Family: f.name, Shape: shape, Count: sum.count, Errors: sum.faults,
+				Family: f.name, Shape: example.shape, Statement: example.id, Count: sum.count, Errors: sum.faults,
 				P50: sum.quantile(.5), P95: sum.quantile(.95), Total: sum.total(),
 			})
 		}
 	}
 	slices.SortFunc(slowest, func(a, b Statement) int { return cmp.Or(cmp.Compare(b.P95, a.P95), cmp.Compare(a.Family, b.Family)) })
-	return slowest[:min(len(slowest), most)]
+	return slowest[:min(len(slowest), most)], slow
 }
 
 func (t *Telemetry) rollPool() Pool {

@@ -76,6 +76,9 @@ type Field struct {
 	P50    float64 `json:"p50Ms"`
 	P95    float64 `json:"p95Ms"`
 	Total  float64 `json:"totalMs"`
+	// Statements are those that its resolver made over the last minute, the most
+	// time first, ten at most; like an Operation's.
+	Statements []Share `json:"statements"`
 }
 
 // Operation is a registered or well-known operation, or "other".
@@ -98,23 +101,27 @@ type Operation struct {
 // Share is a part of an operation's time.
 type Share struct {
 	// Name is a field ("Contact.appointments") or a statement's shape.
-	Name  string  `json:"name"`
-	Count int64   `json:"count"`
-	Total float64 `json:"totalMs"`
-	Mean  float64 `json:"meanMs"`
+	Name string `json:"name"`
+	// Statement is by what a statement's plan is asked for; "" for a field.
+	Statement string  `json:"statement,omitempty"`
+	Count     int64   `json:"count"`
+	Total     float64 `json:"totalMs"`
+	Mean      float64 `json:"meanMs"`
 }
 
 // Statement is a family of SQL statements.
 type Statement struct {
 	// Family is what it does to which tables, as "select appointments".
 	Family string `json:"family"`
-	// Shape is the SQL of its slowest statement, without values or columns.
-	Shape  string  `json:"shape"`
-	Count  int64   `json:"count"`
-	Errors int64   `json:"errors"`
-	P50    float64 `json:"p50Ms"`
-	P95    float64 `json:"p95Ms"`
-	Total  float64 `json:"totalMs"`
+	// Shape is the SQL of its slowest statement, without values or columns;
+	// Statement is by what its plan is asked for.
+	Shape     string  `json:"shape"`
+	Statement string  `json:"statement"`
+	Count     int64   `json:"count"`
+	Errors    int64   `json:"errors"`
+	P50       float64 `json:"p50Ms"`
+	P95       float64 `json:"p95Ms"`
+	Total     float64 `json:"totalMs"`
 }
 
 // Clinic is a clinic's share of the load.
@@ -176,15 +183,16 @@ type Alerts struct {
 
 // Alert is one crossing of a threshold.
 type Alert struct {
-	// Name is as in docs/observability.md: "ResponseTime", "Errors", "Memory",
-	// "CacheHits", "Pool", "CPU", "Postgres", "Redis".
+	// Name is as in docs/observability.md: "ResponseTime", "SlowField", "Errors", …
 	Name string `json:"name"`
+	// Subject is the operation, field or family of statements that it is about;
+	// "" where it is about the whole instance.
+	Subject string `json:"subject"`
 	// Summary says in words what is wrong.
 	Summary string `json:"summary"`
 	// Severity is "warning" or "critical".
 	Severity string `json:"severity"`
-	// Value is the latest while it is active, then the worst; Threshold what it is
-	// held against, both in Unit: "ms", "ratio" or "up".
+	// Value is the latest that crossed it; Threshold what it is held against, both in Unit: "ms", "ratio" or "up".
 	Value     float64 `json:"value"`
 	Threshold float64 `json:"threshold"`
 	Unit      string  `json:"unit"`

@@ -21,13 +21,19 @@ type statementKey struct{}
 type running struct {
 	statement *statement
 	request   *request
-	began     time.Time
-	span      trace.Span
+	// field is the one whose resolver makes it; nil for what is made for several.
+	field *field
+	began time.Time
+	span  trace.Span
 }
 
 // TraceQueryStart implements pgx.QueryTracer.
 func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	s := &running{statement: t.statements.of(data.SQL), request: requestOf(ctx), began: time.Now()}
+	s := &running{statement: t.statements.of(data.SQL), request: requestOf(ctx)}
+	if s.request != nil {
+		s.field = t.fields.around(ctx)
+	}
+	s.began = time.Now()
 	ctx, s.span = t.traces.statement(ctx, s.statement)
 	return context.WithValue(ctx, statementKey{}, s)
 }
@@ -44,7 +50,7 @@ func (t tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 	sampled := ""
 	if s.request != nil {
 		sampled = s.request.trace
-		s.request.addStatement(s.statement, took)
+		s.request.addStatement(s.statement, s.field, took)
 	}
 	s.statement.family.count(s.statement, took, failed, sampled)
 	t.traces.endStatement(s.span, failed)
@@ -59,6 +65,6 @@ func (f *family) count(s *statement, took time.Duration, failed bool, trace stri
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if int64(took) > f.slowest {
-		f.slowest, f.shape = int64(took), s.shape
+		f.slowest, f.example = int64(took), s
 	}
 }

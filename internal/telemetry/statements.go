@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"sync"
@@ -28,15 +30,18 @@ type family struct {
 	failures prometheus.Counter
 
 	mu sync.Mutex
-	// slowest of the current interval.
+	// slowest is how long the slowest one lately took, example which one it was.
 	slowest int64
-	shape   string
+	example *statement
 }
 
 // statement is what is known of one text.
 type statement struct {
 	family *family
 	shape  string
+	// id is by what its plan is asked for: short, and the same for the same shape.
+	// "" where it has no plan, or is not among those that are kept.
+	id string
 	// own is true for what the pool does by itself: putting the clinic on a
 	// connection, beginning and ending transactions.
 	own bool
@@ -49,10 +54,12 @@ type statements struct {
 	mu       sync.RWMutex
 	texts    map[string]*statement
 	families map[string]*family
+	// examples are texts by the ids of their statements.
+	examples map[string]string
 }
 
 func newStatements(begin func(name string) *family) *statements {
-	return &statements{begin: begin, texts: map[string]*statement{}, families: map[string]*family{}}
+	return &statements{begin: begin, texts: map[string]*statement{}, families: map[string]*family{}, examples: map[string]string{}}
 }
 
 func (s *statements) of(sql string) *statement {
@@ -69,9 +76,38 @@ func (s *statements) of(sql string) *statement {
 	defer s.mu.Unlock()
 	found.family = s.family(name)
 	if len(s.texts) < maxTexts {
-		s.texts[strings.Clone(sql)] = found
+		text := strings.Clone(sql)
+		s.texts[text] = found
+		if canBePlanned(name) {
+			found.id = idOf(found.shape)
+			s.examples[found.id] = text
+		}
 	}
 	return found
+}
+
+// example is a text with a statement's shape; "" where none is known.
+func (s *statements) example(id string) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.examples[id]
+}
+
+// key is what a statement is counted under.
+func (s *statement) key() partKey { return partKey{name: s.shape, statement: s.id} }
+
+func idOf(shape string) string {
+	sum := sha256.Sum256([]byte(shape))
+	return hex.EncodeToString(sum[:8])
+}
+
+func canBePlanned(family string) bool {
+	verb, _, _ := strings.Cut(family, " ")
+	switch verb {
+	case "select", "insert", "update", "delete":
+		return true
+	}
+	return false
 }
 
 func (s *statements) family(name string) *family {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vektah/gqlparser/v2/ast"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -59,6 +60,8 @@ type Servers struct {
 	Pool func() PoolFigures
 	// Postgres and Redis tell whether the servers answer.
 	Postgres, Redis func(context.Context) error
+	// Plan gives Postgres' plan for a statement as it would be made for a clinic.
+	Plan func(ctx context.Context, clinic uuid.UUID, sql string) (string, error)
 }
 
 // Telemetry watches one instance. Its methods may be called at any time from
@@ -186,6 +189,26 @@ func (t *Telemetry) Registerer() prometheus.Registerer { return t.catalog }
 // Batch counts a data loader's fetch. The loaders' names are the code's own.
 func (t *Telemetry) Batch(loader string, keys int) {
 	t.metrics.batch.WithLabelValues(loader).Observe(float64(keys))
+}
+
+// ErrNoPlan tells that a statement's plan is not to be had.
+var ErrNoPlan = errors.New("telemetry: no plan is to be had for this statement")
+
+// Plan gives Postgres' plan, line by line, for a statement that a Snapshot
+// names: the general one, made without any value, for the clinic that has asked
+// most in the last minute. It is ErrNoPlan where the statement is not known, or
+// no clinic has asked for anything.
+func (t *Telemetry) Plan(ctx context.Context, statement string) (string, error) {
+	plan, sql, latest := t.servers.Load().Plan, t.statements.example(statement), t.latest.Load()
+	if plan == nil || sql == "" || latest == nil {
+		return "", ErrNoPlan
+	}
+	for _, clinic := range latest.Clinics {
+		if id, err := uuid.Parse(clinic.ID); err == nil { // The rest of them have no id.
+			return plan(ctx, id, sql)
+		}
+	}
+	return "", ErrNoPlan
 }
 
 // History gives the snapshots of the last hour, the oldest first.

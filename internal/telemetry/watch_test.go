@@ -188,7 +188,7 @@ func TestAlerts_BeginEndAndAreRemembered(t *testing.T) {
 
 func TestAlerts_JudgeRequestsByTheLastTenSeconds(t *testing.T) {
 	t.Parallel()
-	telemetry := newTelemetry(t.Context(), Config{})
+	telemetry := newTelemetry(t.Context(), Config{Now: ticking()})
 	alerts := func() string {
 		names := ""
 		for _, alert := range telemetry.sample(t.Context()).Alerts.Active {

@@ -15,9 +15,10 @@ export function Alerts({ alerts, at }: { alerts: Snapshot['alerts']; at: string 
         ) : (
           <ul className="active">
             {active.map(alert => (
-              <li key={alert.name} className={alert.severity}>
+              <li key={`${alert.name} ${alert.subject}`} className={alert.severity}>
                 <Sign kind={alert.severity === 'critical' ? 'bad' : 'warn'} />
                 <strong>{alert.name}</strong>
+                {alert.subject && <code className="subject">{alert.subject}</code>}
                 <span className="summary">{alert.summary}</span>
                 <Held alert={alert} />
                 <span className="when">for {span((Date.parse(at) - Date.parse(alert.since)) / 1000)}</span>
@@ -33,8 +34,9 @@ export function Alerts({ alerts, at }: { alerts: Snapshot['alerts']; at: string 
           </summary>
           <ul className="lately">
             {lately.map(alert => (
-              <li key={`${alert.name} ${alert.since}`}>
+              <li key={`${alert.name} ${alert.subject} ${alert.since}`}>
                 <strong>{alert.name}</strong>
+                {alert.subject && <code className="subject">{alert.subject}</code>}
                 <span className="summary">{alert.summary}</span>
                 <Held alert={alert} />
                 <span className="when">

@@ -145,7 +145,7 @@ function Board({ history, minutes, theme }: { history: Snapshot[]; minutes: numb
       </section>
       <section className="lists" aria-label="The last minute">
         <Operations operations={latest.slowOperations ?? []} />
-        <Fields fields={latest.slowFields ?? []} />
+        <Fields fields={latest.slowFields ?? []} operations={latest.slowOperations ?? []} />
         <Statements statements={latest.slowStatements ?? []} />
         <Clinics clinics={latest.clinics ?? []} />
         <div className="stack">

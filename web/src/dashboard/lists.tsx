@@ -1,6 +1,8 @@
-import type { ReactNode } from 'react';
-import { ms, percent, whole } from './figures';
-import type { ClinicLoad, Count, Field, Statement } from './snapshot';
+import { Fragment, type ReactNode } from 'react';
+import { Opener, Plan, Shares, useOpened } from './Details';
+import { LIMITS, ms, percent, whole } from './figures';
+import { Meter } from './Meter';
+import type { ClinicLoad, Count, Field, Operation, Share, Statement } from './snapshot';
 
 interface CardProps {
   title: string;
@@ -23,20 +25,13 @@ export function Card({ title, note, none, empty, wide, children }: CardProps) {
   );
 }
 
-/** A length that is compared with the longest of its column. */
-export function Meter({ share }: { share: number }) {
+/** The slowest fields; one opens to show its statements and the operations that asked for it. */
+export function Fields({ fields, operations }: { fields: Field[]; operations: Operation[] }) {
+  const { shown, isOpen, toggle } = useOpened(fields, field => field.name);
+  const most = Math.max(...shown.map(field => field.p95Ms), 1e-9);
   return (
-    <span className="meter" aria-hidden="true">
-      <span style={{ width: `${Math.min(1, Math.max(0, share)) * 100}%` }} />
-    </span>
-  );
-}
-
-export function Fields({ fields }: { fields: Field[] }) {
-  const most = Math.max(...fields.map(field => field.p95Ms), 1e-9);
-  return (
-    <Card title="Slowest fields" note="last minute" none="no field was resolved in the last minute" empty={fields.length === 0}>
-      <table>
+    <Card title="Slowest fields" note="last minute" none="no field was resolved in the last minute" empty={shown.length === 0}>
+      <table className="fields">
         <thead>
           <tr>
             <th scope="col">Field</th>
@@ -47,18 +42,30 @@ export function Fields({ fields }: { fields: Field[] }) {
           </tr>
         </thead>
         <tbody>
-          {fields.map(field => (
-            <tr key={field.name}>
-              <th scope="row">
-                <code>{field.name}</code>
-                <Meter share={field.p95Ms / most} />
-                {field.errors > 0 && <span className="faults">{whole(field.errors)} errors</span>}
-              </th>
-              <td>{ms(field.p95Ms)}</td>
-              <td>{ms(field.p50Ms)}</td>
-              <td>{whole(field.count)}</td>
-              <td>{ms(field.totalMs)}</td>
-            </tr>
+          {shown.map(field => (
+            <Fragment key={field.name}>
+              <tr className={isOpen(field) ? 'open' : ''}>
+                <th scope="row">
+                  <Opener open={isOpen(field)} onToggle={() => toggle(field)}>
+                    <code>{field.name}</code>
+                  </Opener>
+                  <Meter share={field.p95Ms / most} />
+                  {field.errors > 0 && <span className="faults">{counted(field.errors, 'error')}</span>}
+                </th>
+                <td className={field.p95Ms > LIMITS.responseMs ? 'faulty' : ''}>{ms(field.p95Ms)}</td>
+                <td>{ms(field.p50Ms)}</td>
+                <td>{whole(field.count)}</td>
+                <td>{ms(field.totalMs)}</td>
+              </tr>
+              {isOpen(field) && (
+                <tr className="details">
+                  <td colSpan={5}>
+                    <Shares title="In the slowest operations" shares={within(operations, field.name)} none="none of the slowest operations spends time on it" />
+                    <Shares title="SQL statements of its resolver" shares={field.statements ?? []} none="no statement ran" />
+                  </td>
+                </tr>
+              )}
+            </Fragment>
           ))}
         </tbody>
       </table>
@@ -66,11 +73,21 @@ export function Fields({ fields }: { fields: Field[] }) {
   );
 }
 
+/** What a field takes of each operation. */
+function within(operations: Operation[], field: string): Share[] {
+  return operations.flatMap(operation => {
+    const share = operation.fields?.find(({ name }) => name === field);
+    return share ? [{ ...share, name: `${operation.type} ${operation.name}` }] : [];
+  });
+}
+
+/** The slowest statements; one opens to show its text and its plan. */
 export function Statements({ statements }: { statements: Statement[] }) {
-  const most = Math.max(...statements.map(statement => statement.p95Ms), 1e-9);
+  const { shown, isOpen, toggle } = useOpened(statements, statement => statement.family);
+  const most = Math.max(...shown.map(statement => statement.p95Ms), 1e-9);
   return (
-    <Card title="Slowest SQL" note="last minute" none="no statement ran in the last minute" empty={statements.length === 0}>
-      <table>
+    <Card title="Slowest SQL" note="last minute" none="no statement ran in the last minute" empty={shown.length === 0}>
+      <table className="statements">
         <thead>
           <tr>
             <th scope="col">Statements</th>
@@ -81,24 +98,41 @@ export function Statements({ statements }: { statements: Statement[] }) {
           </tr>
         </thead>
         <tbody>
-          {statements.map(statement => (
-            <tr key={statement.family}>
-              <th scope="row" title={statement.shape}>
-                <code>{statement.family}</code>
-                <Meter share={statement.p95Ms / most} />
-                {statement.errors > 0 && <span className="faults">{whole(statement.errors)} errors</span>}
-              </th>
-              <td>{ms(statement.p95Ms)}</td>
-              <td>{ms(statement.p50Ms)}</td>
-              <td>{whole(statement.count)}</td>
-              <td>{ms(statement.totalMs)}</td>
-            </tr>
+          {shown.map(statement => (
+            <Fragment key={statement.family}>
+              <tr className={isOpen(statement) ? 'open' : ''}>
+                <th scope="row">
+                  <Opener open={isOpen(statement)} onToggle={() => toggle(statement)}>
+                    <code>{statement.family}</code>
+                  </Opener>
+                  <Meter share={statement.p95Ms / most} />
+                  {statement.errors > 0 && <span className="faults">{counted(statement.errors, 'error')}</span>}
+                </th>
+                <td className={statement.p95Ms > LIMITS.responseMs ? 'faulty' : ''}>{ms(statement.p95Ms)}</td>
+                <td>{ms(statement.p50Ms)}</td>
+                <td>{whole(statement.count)}</td>
+                <td>{ms(statement.totalMs)}</td>
+              </tr>
+              {isOpen(statement) && (
+                <tr className="details">
+                  <td colSpan={5}>
+                    <section className="shares">
+                      <h3>The slowest of them</h3>
+                      <code>{statement.shape}</code>
+                      {statement.statement && <Plan key={statement.statement} statement={statement.statement} />}
+                    </section>
+                  </td>
+                </tr>
+              )}
+            </Fragment>
           ))}
         </tbody>
       </table>
     </Card>
   );
 }
+
+const counted = (count: number, noun: string) => `${whole(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 export function Clinics({ clinics }: { clinics: ClinicLoad[] }) {
   const most = Math.max(...clinics.map(clinic => clinic.requests), 1);

@@ -8,6 +8,8 @@ export interface Count {
 
 export interface Share {
   name: string;
+  /** By what a statement's plan is asked for. */
+  statement?: string;
   count: number;
   totalMs: number;
   meanMs: number;
@@ -20,6 +22,8 @@ export interface Field {
   p50Ms: number;
   p95Ms: number;
   totalMs: number;
+  /** Only in the latest snapshot; older ones have null. */
+  statements: Share[] | null;
 }
 
 export interface Operation {
@@ -38,6 +42,7 @@ export interface Operation {
 export interface Statement {
   family: string;
   shape: string;
+  statement: string;
   count: number;
   errors: number;
   p50Ms: number;
@@ -62,6 +67,8 @@ export interface Health {
 
 export interface Alert {
   name: string;
+  /** The operation, field or family of statements that it is about, or "". */
+  subject: string;
   summary: string;
   severity: string;
   value: number;
