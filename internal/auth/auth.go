@@ -2,7 +2,7 @@
 // key, into a tenant.Scope: who asks, for which clinic and in which role.
 //
 // A token says who somebody is and nothing more; the role comes from the
-// subject's membership in the clinic, read at every request, so that a
+// subject's membership in the clinic, asked for at every request, so that a
 // membership that was revoked is worth nothing from the next request on.
 package auth
 
@@ -19,8 +19,9 @@ import (
 
 // Config says whose tokens are believed and where rights are looked up.
 type Config struct {
-	// Memberships and Keys are asked once per request. Store implements both;
-	// a cache may stand before it.
+	// Memberships and Keys are asked once per request. Store implements both; a
+	// cache may stand before it if it forgets what changes the moment it does.
+	// What they give is not changed here, so it may be shared.
 	Memberships Memberships
 	Keys        Keys
 
@@ -97,7 +98,10 @@ func New(cfg Config) (*Authenticator, error) {
 			return nil, err
 		}
 	}
-	a.tokens = newTokenVerifier(cfg, set)
+	var err error
+	if a.tokens, err = newTokenVerifier(cfg, set); err != nil {
+		return nil, err
+	}
 
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop

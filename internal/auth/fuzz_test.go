@@ -89,7 +89,8 @@ func FuzzToken(f *testing.F) {
 	close(set.ready)
 	close(set.ended)
 	set.state.Store(&keyState{})
-	verifier := newTokenVerifier(Config{Issuer: "i", Audience: "a"}, set)
+	verifier, err := newTokenVerifier(Config{Issuer: "i", Audience: "a"}, set)
+	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, bearer string) {
 		_, err := verifier.verify(t.Context(), bearer)
 		var refused *models.Error

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -14,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -60,6 +62,9 @@ type keySet struct {
 
 type keyState struct {
 	keys []publicKey
+	// version is another whenever the keys are: what was believed with one
+	// version is to be checked anew with the next.
+	version uint64
 	// failed tells that the newest fetch did not succeed, so that a key that
 	// is missing here may exist.
 	failed bool
@@ -156,15 +161,20 @@ func (s *keySet) pause() time.Duration {
 
 func (s *keySet) refresh(ctx context.Context) {
 	keys, err := s.fetch(ctx)
-	if err == nil {
-		s.state.Store(&keyState{keys: keys})
-		return
-	}
-	next := &keyState{failed: true}
+	next := &keyState{keys: keys, version: 1, failed: err != nil}
 	if last := s.state.Load(); last != nil {
-		next.keys = last.keys
+		if err != nil {
+			next.keys = last.keys
+		}
+		next.version = last.version
+		if !slices.EqualFunc(next.keys, last.keys, publicKey.equal) {
+			next.version++
+		}
 	}
 	s.state.Store(next)
+	if err == nil {
+		return
+	}
 	if ctx.Err() == nil {
 		s.log.WarnContext(ctx, "the identity provider's key set could not be fetched; its last keys stay in use",
 			"url", s.url, "keys", len(next.keys), "error", err)
@@ -253,18 +263,26 @@ func parseKey(raw json.RawMessage) (publicKey, error) {
 	}
 }
 
-// find gives the keys that may have made a signature, fetching the set anew,
-// within limits, if it has none. Without a key id those of every key that fits
-// the algorithm.
-func (s *keySet) find(ctx context.Context, kid, alg string) ([]jwt.VerificationKey, error) {
+// version is that of the keys in use; 0 before there are any.
+func (s *keySet) version() uint64 {
+	if state := s.state.Load(); state != nil {
+		return state.version
+	}
+	return 0
+}
+
+// find gives the keys that may have made a signature, and the version of the set
+// that they are of, fetching the set anew, within limits, if it has none. Without
+// a key id those of every key that fits the algorithm.
+func (s *keySet) find(ctx context.Context, kid, alg string) ([]jwt.VerificationKey, uint64, error) {
 	// Right after a start: the fetch under way is all that is needed.
 	select {
 	case <-s.ready:
 	case <-ctx.Done():
-		return nil, errNoKeySet
+		return nil, 0, errNoKeySet
 	}
-	if keys := s.fitting(kid, alg); len(keys) > 0 {
-		return keys, nil
+	if keys, version := s.fitting(kid, alg); len(keys) > 0 {
+		return keys, version, nil
 	}
 	done := make(chan struct{})
 	select {
@@ -276,19 +294,19 @@ func (s *keySet) find(ctx context.Context, kid, alg string) ([]jwt.VerificationK
 	case <-s.ended:
 	case <-ctx.Done():
 	}
-	if keys := s.fitting(kid, alg); len(keys) > 0 {
-		return keys, nil
+	if keys, version := s.fitting(kid, alg); len(keys) > 0 {
+		return keys, version, nil
 	}
 	if state := s.state.Load(); state == nil || state.failed {
-		return nil, errNoKeySet
+		return nil, 0, errNoKeySet
 	}
-	return nil, errUnknownSigner
+	return nil, 0, errUnknownSigner
 }
 
-func (s *keySet) fitting(kid, alg string) []jwt.VerificationKey {
+func (s *keySet) fitting(kid, alg string) ([]jwt.VerificationKey, uint64) {
 	state := s.state.Load()
 	if state == nil {
-		return nil
+		return nil, 0
 	}
 	var keys []jwt.VerificationKey
 	for _, candidate := range state.keys {
@@ -296,7 +314,13 @@ func (s *keySet) fitting(kid, alg string) []jwt.VerificationKey {
 			keys = append(keys, candidate.key)
 		}
 	}
-	return keys
+	return keys, state.version
+}
+
+// equal tells whether two are the same key for the same use.
+func (k publicKey) equal(other publicKey) bool {
+	key, ok := k.key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.id == other.id && k.alg == other.alg && key.Equal(other.key)
 }
 
 // fits tells whether a key is for an algorithm, the curve included, which the

@@ -84,7 +84,7 @@ func (a *Authenticator) checkKey(ctx context.Context, text, wantedClinic string)
 		}
 	}
 	if key.LastUsedAt == nil || now.Sub(*key.LastUsedAt) >= useEvery {
-		a.used.note(key)
+		a.used.note(key, now)
 	}
 	return grant, nil
 }
@@ -94,26 +94,59 @@ func (a *Authenticator) checkKey(ctx context.Context, text, wantedClinic string)
 type usage struct {
 	keys    Keys
 	log     *slog.Logger
-	queue   chan *PartnerKey
+	queue   chan use
 	waiting sync.Map // ids in the queue
+
+	// noted is when keys were last noted: a key that is kept by a cache does not
+	// know of its last use.
+	mu    sync.Mutex
+	noted map[uuid.UUID]time.Time
 }
 
-// usageQueue bounds what waits to be written; beyond it, uses go unnoted.
-const usageQueue = 256
+type use struct {
+	key *PartnerKey
+	at  time.Time
+}
+
+const (
+	// usageQueue bounds what waits to be written; beyond it, uses go unnoted.
+	usageQueue = 256
+	// usageNoted bounds the keys whose last use is remembered.
+	usageNoted = 10_000
+)
 
 func newUsage(keys Keys, log *slog.Logger) *usage {
-	return &usage{keys: keys, log: log, queue: make(chan *PartnerKey, usageQueue)}
+	return &usage{keys: keys, log: log, queue: make(chan use, usageQueue), noted: map[uuid.UUID]time.Time{}}
 }
 
-func (u *usage) note(key *PartnerKey) {
+func (u *usage) note(key *PartnerKey, now time.Time) {
+	if u.isNoted(key.ID, now) {
+		return
+	}
 	if _, waits := u.waiting.LoadOrStore(key.ID, struct{}{}); waits {
 		return
 	}
 	select {
-	case u.queue <- key:
+	case u.queue <- use{key, now}:
 	default:
 		u.waiting.Delete(key.ID)
 	}
+}
+
+func (u *usage) isNoted(key uuid.UUID, now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	at, noted := u.noted[key]
+	return noted && now.Sub(at) < useEvery
+}
+
+func (u *usage) wrote(used use) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.noted) >= usageNoted {
+		clear(u.noted) // Postgres knows, and looks before it writes.
+	}
+	u.noted[used.key.ID] = used.at
 }
 
 func (u *usage) run(ctx context.Context) {
@@ -121,13 +154,16 @@ func (u *usage) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case key := <-u.queue:
+		case used := <-u.queue:
 			writing, done := context.WithTimeout(ctx, 5*time.Second)
-			err := u.keys.Used(writing, key)
+			err := u.keys.Used(writing, used.key)
 			done()
-			u.waiting.Delete(key.ID)
+			if err == nil {
+				u.wrote(used)
+			}
+			u.waiting.Delete(used.key.ID)
 			if err != nil && ctx.Err() == nil {
-				u.log.WarnContext(ctx, "a key's last use could not be written down", "key", key.Subject(), "error", err)
+				u.log.WarnContext(ctx, "a key's last use could not be written down", "key", used.key.Subject(), "error", err)
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,6 +21,11 @@ type transport func(*http.Request) (*http.Response, error)
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
 const oneKey = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
+
+func fitting(set *keySet) []jwt.VerificationKey {
+	keys, _ := set.fitting("a", "EdDSA")
+	return keys
+}
 
 // The hours of this test pass in no time: inside the bubble the clock runs
 // ahead whenever everybody waits.
@@ -49,32 +55,32 @@ func TestKeySet_IsFetchedAgainByItself(t *testing.T) {
 			return fetches.Load()
 		}
 		require.EqualValues(t, 1, after(0), "at once")
-		require.Len(t, set.fitting("a", "EdDSA"), 1)
+		require.Len(t, fitting(set), 1)
 		require.EqualValues(t, 1, after(refreshEvery-time.Second))
 		require.EqualValues(t, 2, after(2*time.Second))
 
 		broken.Store(true)
 		require.EqualValues(t, 3, after(refreshEvery))
 		require.EqualValues(t, 5, after(2*retryEvery), "soon again while it fails")
-		require.Len(t, set.fitting("a", "EdDSA"), 1, "the last good keys stay")
+		require.Len(t, fitting(set), 1, "the last good keys stay")
 
 		hung.Store(true)
 		require.EqualValues(t, 6, after(retryEvery))
 		require.EqualValues(t, 6, after(fetchTimeout-time.Second), "one fetch at a time")
 		begun := time.Now()
 		asking, cancel := context.WithTimeout(ctx, time.Second/2)
-		_, err = set.find(asking, "b", "EdDSA")
+		_, _, err = set.find(asking, "b", "EdDSA")
 		cancel()
 		require.ErrorIs(t, err, errNoKeySet)
 		require.Equal(t, time.Second/2, time.Since(begun), "a request waits no longer than it wants to")
 		begun = time.Now()
-		_, err = set.find(ctx, "b", "EdDSA")
+		_, _, err = set.find(ctx, "b", "EdDSA")
 		require.ErrorIs(t, err, errNoKeySet)
 		require.LessOrEqual(t, time.Since(begun), 2*fetchTimeout, "nor longer than the fetch under way and its own")
 
 		stop()
 		<-set.ended
-		_, err = set.find(t.Context(), "b", "EdDSA")
+		_, _, err = set.find(t.Context(), "b", "EdDSA")
 		require.ErrorIs(t, err, errNoKeySet)
 	})
 }

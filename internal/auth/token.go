@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,9 +48,15 @@ type tokenVerifier struct {
 
 	devKey *DevKey // nil in production
 	dev    *jwt.Validator
+
+	verified *verified
 }
 
-func newTokenVerifier(cfg Config, set *keySet) *tokenVerifier {
+func newTokenVerifier(cfg Config, set *keySet) (*tokenVerifier, error) {
+	verified, err := newVerified(verifiedBytes)
+	if err != nil {
+		return nil, err
+	}
 	common := []jwt.ParserOption{
 		jwt.WithTimeFunc(cfg.Now), jwt.WithLeeway(leeway), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
 	}
@@ -77,56 +84,98 @@ func newTokenVerifier(cfg Config, set *keySet) *tokenVerifier {
 		provider: jwt.NewValidator(provider...),
 		devKey:   cfg.DevKey,
 		dev:      jwt.NewValidator(dev...),
-	}
+		verified: verified,
+	}, nil
 }
 
-// verify checks signature and claims.
+// verify checks signature and claims: the signature of a token once, as long as
+// the keys stay the same, and the claims each time.
 func (v *tokenVerifier) verify(ctx context.Context, bearer string) (identity, error) {
+	hash := sha256.Sum256([]byte(bearer))
+	token := v.verified.find(hash, v.keys())
+	known := token != nil
+	if !known {
+		var err error
+		if token, err = v.verifySignature(ctx, bearer); err != nil {
+			return identity{}, err
+		}
+	}
+	if err := v.checkClaims(token); err != nil {
+		if known {
+			v.verified.forget(hash)
+		}
+		return identity{}, err
+	}
+	if !known {
+		v.verified.remember(hash, token)
+	}
+	return identity{subject: token.claims.Subject, name: token.name, expiresAt: token.claims.ExpiresAt.Time}, nil
+}
+
+// keys is the version of the keys that are believed now. The development key
+// never changes.
+func (v *tokenVerifier) keys() uint64 {
+	if v.set == nil {
+		return 0
+	}
+	return v.set.version()
+}
+
+// verifySignature gives what a token says if somebody signed it who is believed.
+func (v *tokenVerifier) verifySignature(ctx context.Context, bearer string) (*verifiedToken, error) {
 	var claims tokenClaims
-	validator := v.provider
-	_, err := v.parser.ParseWithClaims(bearer, &claims, func(token *jwt.Token) (any, error) {
+	token := &verifiedToken{validator: v.provider, keys: v.keys(), bytes: len(bearer)}
+	_, err := v.parser.ParseWithClaims(bearer, &claims, func(parsed *jwt.Token) (any, error) {
 		// RFC 7515, section 4.1.11: what is critical and not understood is refused.
-		if _, critical := token.Header["crit"]; critical {
+		if _, critical := parsed.Header["crit"]; critical {
 			return nil, errHeader
 		}
-		kid, _ := token.Header["kid"].(string) // a token without one is tried with every key
+		kid, _ := parsed.Header["kid"].(string) // a token without one is tried with every key
 		if v.devKey != nil && kid == v.devKey.id {
-			if token.Method != jwt.SigningMethodEdDSA {
+			if parsed.Method != jwt.SigningMethodEdDSA {
 				return nil, errUnknownSigner
 			}
-			validator = v.dev
+			token.validator = v.dev
 			return v.devKey.private.Public(), nil
 		}
 		if v.set == nil {
 			return nil, errUnknownSigner
 		}
-		keys, err := v.set.find(ctx, kid, token.Method.Alg())
+		keys, version, err := v.set.find(ctx, kid, parsed.Method.Alg())
 		if err != nil {
 			return nil, err
 		}
+		// That of the keys themselves: the set may be another by now.
+		token.keys = version
 		return jwt.VerificationKeySet{Keys: keys}, nil
 	})
 	if errors.Is(err, errNoKeySet) || ctx.Err() != nil {
-		return identity{}, unavailable(errors.Join(err, ctx.Err()))
+		return nil, unavailable(errors.Join(err, ctx.Err()))
 	}
 	if err != nil {
-		return identity{}, unauthenticated(sayInvalidToken, err)
+		return nil, unauthenticated(sayInvalidToken, err)
 	}
-	if err := validator.Validate(&claims); err != nil {
+	token.claims, token.name = claims.RegisteredClaims, cleanName(claims.Name)
+	return token, nil
+}
+
+// checkClaims checks what a well-signed token says.
+func (v *tokenVerifier) checkClaims(token *verifiedToken) error {
+	if err := token.validator.Validate(&token.claims); err != nil {
 		// Only one who holds a well-signed token learns that it is old, and
 		// only if nothing else is wrong with it.
 		if onlyExpired(err) {
-			return identity{}, unauthenticated(sayExpiredToken, err)
+			return unauthenticated(sayExpiredToken, err)
 		}
-		return identity{}, unauthenticated(sayInvalidToken, err)
+		return unauthenticated(sayInvalidToken, err)
 	}
-	if !v.now().Before(claims.ExpiresAt.Time) {
-		return identity{}, unauthenticated(sayExpiredToken, jwt.ErrTokenExpired)
+	if !v.now().Before(token.claims.ExpiresAt.Time) {
+		return unauthenticated(sayExpiredToken, jwt.ErrTokenExpired)
 	}
-	if err := checkSubject(claims.Subject); err != nil {
-		return identity{}, unauthenticated(sayInvalidToken, err)
+	if err := checkSubject(token.claims.Subject); err != nil {
+		return unauthenticated(sayInvalidToken, err)
 	}
-	return identity{subject: claims.Subject, name: cleanName(claims.Name), expiresAt: claims.ExpiresAt.Time}, nil
+	return nil
 }
 
 func onlyExpired(err error) bool {
