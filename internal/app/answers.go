@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/formatter"
 
@@ -29,7 +28,7 @@ type answers struct {
 }
 
 // openAnswers makes the cache; nil where it is switched off.
-func openAnswers(settings config.Config, schema *ast.Schema, log *slog.Logger, metrics prometheus.Registerer) (*answers, error) {
+func openAnswers(settings config.Config, schema *ast.Schema, log *slog.Logger, watching observer) (*answers, error) {
 	if !settings.Cache {
 		return nil, nil //nolint:nilnil // no cache is what was asked for
 	}
@@ -40,7 +39,7 @@ func openAnswers(settings config.Config, schema *ast.Schema, log *slog.Logger, m
 		// its request; both have the time to notice.
 		LongestCommit:  settings.StatementTimeout + 2*time.Second,
 		LongestRequest: settings.RequestTimeout + 5*time.Second,
-		Log:            log, Metrics: metrics,
+		Log:            log, Metrics: watching.registerer(), Hook: watching.redisHook(),
 	})
 	if err != nil {
 		return nil, err

@@ -38,6 +38,8 @@ type Options struct {
 	DevKey *auth.DevKey
 	// Demo clinics are offered by the playground with their tokens. Never in production.
 	Demo []web.DemoClinic
+	// Extensions run within the server's own: tests plant faults with them.
+	Extensions []graphql.HandlerExtension
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -81,7 +83,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.observer, err = observe(ctx, settings, &options, schema.Schema(), a.known()); err != nil {
 		return nil, err
 	}
-	a.answers, err = openAnswers(settings, schema.Schema(), options.Log, a.observer.registerer()) //nolint:contextcheck // what it runs ends with Close, not with the start
+	a.answers, err = openAnswers(settings, schema.Schema(), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	a.db = db
-	a.documents, err = openDocuments(settings, db, options.Log, a.observer.registerer()) //nolint:contextcheck // likewise
+	a.documents, err = openDocuments(settings, db, options.Log, a.observer) //nolint:contextcheck // likewise
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +138,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 			Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit),
 			NoIntrospection: !settings.Introspection,
 		},
-		Extensions: []graphql.HandlerExtension{loaders.PerResponse(sources)},
+		Extensions: append([]graphql.HandlerExtension{loaders.PerResponse(sources)}, options.Extensions...),
 		Playground: playground(settings, options), Origins: settings.AllowedOrigins,
 		CountStatements: func(ctx context.Context) (context.Context, func() int64) {
 			ctx, count := database.WithStatementCount(ctx)
@@ -148,9 +150,9 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		},
 	}
 	if a.answers != nil {
-		served.Cache, served.Writing = a.answers, respcache.WithWriter
+		served.Cache, served.Writing = a.observer.cache(a.answers), respcache.WithWriter
 	}
-	a.observer.watch(db, a.documents.redis, &served)
+	a.observer.watch(db, settings.DatabaseURL, a.documents.redis, &served)
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}

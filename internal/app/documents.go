@@ -4,8 +4,6 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/persisted"
@@ -19,11 +17,14 @@ type documents struct {
 	redis    *persisted.Redis
 }
 
-func openDocuments(settings config.Config, db *database.DB, log *slog.Logger, metrics prometheus.Registerer) (d documents, err error) {
-	wanted := persisted.TextsConfig{Log: log, Metrics: metrics}
+func openDocuments(settings config.Config, db *database.DB, log *slog.Logger, watching observer) (d documents, err error) {
+	wanted := persisted.TextsConfig{Log: log, Metrics: watching.registerer()}
 	if settings.RedisURL != "" {
 		if d.redis, err = persisted.OpenRedis(settings.RedisURL, settings.RedisTimeout); err != nil {
 			return d, err
+		}
+		if hook := watching.redisHook(); hook != nil {
+			d.redis.AddHook(hook)
 		}
 		wanted.Shared = d.redis
 	}

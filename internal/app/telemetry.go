@@ -15,7 +15,6 @@ import (
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/gqlserver"
-	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/persisted"
 	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/web"
@@ -27,7 +26,6 @@ type observer struct {
 
 	registry *prometheus.Registry
 	tracer   pgx.QueryTracer
-	batched  func(loader string, keys int)
 }
 
 // observe makes the observer and hands it the log, which then tells more of each request.
@@ -50,16 +48,16 @@ func observe(ctx context.Context, settings config.Config, options *Options, sche
 		wanted.Spans = spans
 	}
 	made := telemetry.New(wanted) //nolint:contextcheck // it ends with Close, not with the start
-	return observer{Telemetry: made, registry: registry, tracer: made.Tracer(), batched: made.Batch}, nil
+	return observer{Telemetry: made, registry: registry, tracer: made.Tracer()}, nil
 }
 
 // watch has the observer see what the server does.
-func (o observer) watch(db *database.DB, redis *persisted.Redis, server *gqlserver.Config) {
+func (o observer) watch(db *database.DB, databaseURL string, redis *persisted.Redis, server *gqlserver.Config) {
 	if o.Telemetry == nil {
 		return
 	}
 	servers := telemetry.Servers{
-		Postgres: db.Ping,
+		Postgres: db.Ping, Plan: newPlanner(databaseURL).plan,
 		Pool: func() telemetry.PoolFigures {
 			now := db.Stat()
 			return telemetry.PoolFigures{
@@ -86,12 +84,6 @@ func (o observer) registerer() prometheus.Registerer {
 		return nil
 	}
 	return o.Registerer()
-}
-
-// sources are where entities come from, with their loaders watched.
-func (o observer) sources(from loaders.Sources) loaders.Sources {
-	from.Batched = o.batched
-	return from
 }
 
 // exampleName finds the name of an example's operation.

@@ -151,7 +151,7 @@ func TestTelemetry_NeverHoldsAPatientsValue(t *testing.T) {
 		_, _ = io.Copy(&spans, r.Body)
 	}))
 	t.Cleanup(collector.Close)
-	server := api.NewServer(t, d, api.WithLog(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+	server := api.NewServer(t, d, api.WithLog(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))), api.WithRedis(d),
 		func(settings *config.Config, _ *app.Options) {
 			settings.OTLPEndpoint, settings.TraceRatio = collector.URL, 1
 		})
@@ -180,6 +180,10 @@ func TestTelemetry_NeverHoldsAPatientsValue(t *testing.T) {
 		`{ contact(id: "` + canary + `") { name } }`, `{ contacts(first: 1, after: "` + canary + `") { nodes { name } } }`,
 		`{ contacts(first: 3) { nodes { name notes tags ` + canary + ` } } }`, `{ "` + canary + `" }`, `{ contact(id: "` + canary,
 		`mutation { createContact(input: {name: "` + canary + `\u0000"}) { userErrors { message } } }`,
+		// Twice from the cache, and by way of the look-ahead and of the loaders.
+		`{ searchContacts(query: "` + canary + `", first: 3) { nodes { name } } }`,
+		`{ contacts(first: 3) { nodes { name appointments(first: 1) { nodes { contact { name } } } } } }`,
+		`{ contacts(first: 3) { nodes { name lastAppointment { id } } edges { node { name lastAppointment { id } } } } }`,
 	} {
 		owner.Do(t, query, nil)
 	}
@@ -206,7 +210,11 @@ func TestTelemetry_NeverHoldsAPatientsValue(t *testing.T) {
 	metrics, kept := operator(t, server, "/metrics"), operator(t, server, "/dashboard/history.json")
 	server.App.Close() // The spans that wait are sent.
 	require.Contains(t, spans.String(), "mutation CreateContact")
-	require.Contains(t, spans.String(), "insert contacts")
+	for _, part := range []string{
+		"insert contacts", "select contacts", "execute", "load Contact.appointments", "load lastAppointments", "taskmed.cache.outcome", "first seen", "redis HGET", "EVALSHA",
+	} {
+		require.Contains(t, spans.String(), part)
+	}
 	for where, written := range map[string]string{"log": log.String(), "metrics": metrics, "dashboard": kept, "spans": spans.String()} {
 		require.NotEmpty(t, written)
 		require.NotContains(t, strings.ToLower(written), strings.ToLower(canary), where)

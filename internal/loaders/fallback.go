@@ -56,15 +56,15 @@ type setKey struct{}
 func With(ctx context.Context, from Sources) context.Context {
 	set := &Set{from: from}
 	ctx = context.WithValue(ctx, setKey{}, set)
-	set.Contacts = byID(ctx, from.counts("contacts"), from.People.ContactsByID, everyContact())
-	set.Practitioners = byID(ctx, from.counts("practitioners"), from.People.PractitionersByID, everyPractitioner())
-	set.Services = byID(ctx, from.counts("services"), from.People.ServicesByID, everyService())
-	set.Appointments = byID(ctx, from.counts("appointments"), from.Diary.AppointmentsByID, everyAppointment())
-	set.NextAppointments = byID(ctx, from.counts("nextAppointments"), from.Diary.NextAppointments, everyAppointment())
-	set.LastAppointments = byID(ctx, from.counts("lastAppointments"), from.Diary.LastAppointments, everyAppointment())
-	set.Records = byID(ctx, from.counts("records"), from.Chart.RecordsByID, everyRecord())
-	set.Amendments = byID(ctx, from.counts("amendments"), from.Chart.AmendmentsOf, everyRecord())
-	set.hours = newLoader(ctx, from.counts("workingHours"), from.Diary.WorkingHoursOf)
+	set.Contacts = byID(ctx, from.batched("contacts"), from.People.ContactsByID, everyContact())
+	set.Practitioners = byID(ctx, from.batched("practitioners"), from.People.PractitionersByID, everyPractitioner())
+	set.Services = byID(ctx, from.batched("services"), from.People.ServicesByID, everyService())
+	set.Appointments = byID(ctx, from.batched("appointments"), from.Diary.AppointmentsByID, everyAppointment())
+	set.NextAppointments = byID(ctx, from.batched("nextAppointments"), from.Diary.NextAppointments, everyAppointment())
+	set.LastAppointments = byID(ctx, from.batched("lastAppointments"), from.Diary.LastAppointments, everyAppointment())
+	set.Records = byID(ctx, from.batched("records"), from.Chart.RecordsByID, everyRecord())
+	set.Amendments = byID(ctx, from.batched("amendments"), from.Chart.AmendmentsOf, everyRecord())
+	set.hours = newLoader(ctx, from.batched("workingHours"), from.Diary.WorkingHoursOf)
 	return ctx
 }
 
@@ -97,35 +97,35 @@ func (s *Set) HoursOf(ctx context.Context, practitioner uuid.UUID) ([]*models.Wo
 
 // ContactAppointments loads a page of a contact's appointments.
 func (s *Set) ContactAppointments(ctx context.Context, contact uuid.UUID, query scheduling.AppointmentQuery) (*paging.Page[models.Appointment], error) {
-	return s.contactAppointments.load(ctx, s.from.counts("contactAppointments"), query, contact, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*paging.Page[models.Appointment], error) {
+	return s.contactAppointments.load(ctx, s.from.batched("contactAppointments"), query, contact, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*paging.Page[models.Appointment], error) {
 		return s.from.Diary.AppointmentsOfContacts(ctx, ids, query, everyAppointment())
 	})
 }
 
 // PractitionerAppointments loads a page of a practitioner's appointments.
 func (s *Set) PractitionerAppointments(ctx context.Context, practitioner uuid.UUID, query scheduling.AppointmentQuery) (*paging.Page[models.Appointment], error) {
-	return s.practitionerAppointments.load(ctx, s.from.counts("practitionerAppointments"), query, practitioner, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*paging.Page[models.Appointment], error) {
+	return s.practitionerAppointments.load(ctx, s.from.batched("practitionerAppointments"), query, practitioner, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*paging.Page[models.Appointment], error) {
 		return s.from.Diary.AppointmentsOfPractitioners(ctx, ids, query, everyAppointment())
 	})
 }
 
 // ContactRecords loads a page of a contact's medical records.
 func (s *Set) ContactRecords(ctx context.Context, contact uuid.UUID, query records.RecordQuery) (*paging.Page[models.MedicalRecord], error) {
-	return s.contactRecords.load(ctx, s.from.counts("contactRecords"), query, contact, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*paging.Page[models.MedicalRecord], error) {
+	return s.contactRecords.load(ctx, s.from.batched("contactRecords"), query, contact, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*paging.Page[models.MedicalRecord], error) {
 		return s.from.Chart.RecordsOfContacts(ctx, ids, query, everyRecord())
 	})
 }
 
 // AppointmentRecords loads a page of the medical records about an appointment.
 func (s *Set) AppointmentRecords(ctx context.Context, appointment uuid.UUID, query records.RecordQuery) (*paging.Page[models.MedicalRecord], error) {
-	return s.appointmentRecords.load(ctx, s.from.counts("appointmentRecords"), query, appointment, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*paging.Page[models.MedicalRecord], error) {
+	return s.appointmentRecords.load(ctx, s.from.batched("appointmentRecords"), query, appointment, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*paging.Page[models.MedicalRecord], error) {
 		return s.from.Chart.RecordsOfAppointments(ctx, ids, query, everyRecord())
 	})
 }
 
 // TimeOff loads a practitioner's absences within a range.
 func (s *Set) TimeOff(ctx context.Context, practitioner uuid.UUID, span models.DateTimeRange) ([]*models.TimeOff, error) {
-	return s.timeOff.load(ctx, s.from.counts("timeOff"), span, practitioner, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID][]*models.TimeOff, error) {
+	return s.timeOff.load(ctx, s.from.batched("timeOff"), span, practitioner, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID][]*models.TimeOff, error) {
 		return s.from.Diary.TimeOffOf(ctx, ids, span)
 	})
 }
@@ -137,7 +137,7 @@ type lists[V any] struct {
 }
 
 func (l *lists[V]) load(
-	ctx context.Context, count func(int), arguments any, parent uuid.UUID, fetch func(context.Context, []uuid.UUID) (map[uuid.UUID]V, error),
+	ctx context.Context, around batched, arguments any, parent uuid.UUID, fetch func(context.Context, []uuid.UUID) (map[uuid.UUID]V, error),
 ) (V, error) {
 	var none V
 	key, err := json.Marshal(arguments)
@@ -150,7 +150,7 @@ func (l *lists[V]) load(
 		if l.loaders == nil {
 			l.loaders = map[string]*dataloadgen.Loader[uuid.UUID, V]{}
 		}
-		loader = newLoader(ctx, count, fetch)
+		loader = newLoader(ctx, around, fetch)
 		l.loaders[string(key)] = loader
 	}
 	l.mu.Unlock()
@@ -162,20 +162,24 @@ func (l *lists[V]) load(
 }
 
 func byID[T any](
-	ctx context.Context, count func(int),
+	ctx context.Context, around batched,
 	fetch func(context.Context, []uuid.UUID, selection.Set) (map[uuid.UUID]*T, error), every selection.Set,
 ) *Loader[T] {
-	return newLoader(ctx, count, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*T, error) {
+	return newLoader(ctx, around, func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*T, error) {
 		return fetch(ctx, ids, every)
 	})
 }
 
-// counts tells whoever wants to know how many keys a loader fetches at once.
-func (s Sources) counts(loader string) func(int) {
-	return func(keys int) {
-		if s.Batched != nil {
-			s.Batched(loader, keys)
+// batched is what surrounds a loader's fetch of a number of keys.
+type batched func(ctx context.Context, keys int) (context.Context, func(error))
+
+// batched tells whoever wants to know what a loader fetches at once.
+func (s Sources) batched(loader string) batched {
+	return func(ctx context.Context, keys int) (context.Context, func(error)) {
+		if s.Batched == nil {
+			return ctx, func(error) {}
 		}
+		return s.Batched(ctx, loader, keys)
 	}
 }
 
@@ -183,11 +187,13 @@ func (s Sources) counts(loader string) func(int) {
 // their place. The response's context goes to the statement, since the first
 // waiting field's may be cancelled while others still wait.
 func newLoader[V any](
-	response context.Context, count func(int), fetch func(context.Context, []uuid.UUID) (map[uuid.UUID]V, error),
+	response context.Context, around batched, fetch func(context.Context, []uuid.UUID) (map[uuid.UUID]V, error),
 ) *dataloadgen.Loader[uuid.UUID, V] {
 	return dataloadgen.NewMappedLoader(func(_ context.Context, ids []uuid.UUID) (map[uuid.UUID]V, error) {
-		count(len(ids))
-		return fetch(response, ids)
+		ctx, done := around(response, len(ids))
+		found, err := fetch(ctx, ids)
+		done(err)
+		return found, err
 	}, dataloadgen.WithWait(wait), dataloadgen.WithBatchCapacity(batch))
 }
 

@@ -1,6 +1,8 @@
 package loaders
 
 import (
+	"context"
+
 	"github.com/google/uuid"
 
 	"github.com/taskmed/taskmed/internal/paging"
@@ -42,12 +44,23 @@ func PlaceOf(connection selection.Set) Place {
 
 // each looks at every selected field below entities; without entities there is
 // nothing to look for.
-func each[T any](entities []*T, sel selection.Set, look func(field selection.Field) error) error {
+func each[T any](
+	ctx context.Context, from Sources, kind string, entities []*T, sel selection.Set, look func(ctx context.Context, field selection.Field) error,
+) error {
 	if len(entities) == 0 {
 		return nil
 	}
 	for field := range sel.All() {
-		if err := look(field); err != nil {
+		if from.Ahead == nil || field.Set.Leaf() {
+			if err := look(ctx, field); err != nil {
+				return err
+			}
+			continue
+		}
+		below, done := from.Ahead(ctx, kind+"."+field.Name, len(entities))
+		err := look(below, field)
+		done(err)
+		if err != nil {
 			return err
 		}
 	}

@@ -25,8 +25,12 @@ type Sources struct {
 	People *people.Directory
 	Diary  *scheduling.Diary
 	Chart  *records.Chart
-	// Batched, if set, is told how many keys a data loader fetched at once.
-	Batched func(loader string, keys int)
+	// Batched, if set, is told how many keys a data loader is about to fetch at
+	// once, and gives the context to do it under. What it returns is called after.
+	Batched func(ctx context.Context, loader string, keys int) (context.Context, func(error))
+	// Ahead, if set, is told likewise of a field that the look-ahead is about to
+	// fetch for a number of parents, with all that was asked for below it.
+	Ahead func(ctx context.Context, field string, parents int) (context.Context, func(error))
 }
 
 // LookAhead fetches below entities that were just read.
@@ -37,7 +41,7 @@ func NewLookAhead(from Sources) *LookAhead { return &LookAhead{from: from} }
 
 // Contacts fetches what is selected below contacts.
 func (l *LookAhead) Contacts(ctx context.Context, contacts []*models.Contact, sel selection.Set) error {
-	return each(contacts, sel, func(field selection.Field) error {
+	return each(ctx, l.from, "Contact", contacts, sel, func(ctx context.Context, field selection.Field) error {
 		switch field.Name {
 		case "appointments":
 			query, err := appointmentQuery(field)
@@ -68,7 +72,7 @@ func (l *LookAhead) Contacts(ctx context.Context, contacts []*models.Contact, se
 
 // Appointments fetches what is selected below appointments.
 func (l *LookAhead) Appointments(ctx context.Context, appointments []*models.Appointment, sel selection.Set) error {
-	return each(appointments, sel, func(field selection.Field) error {
+	return each(ctx, l.from, "Appointment", appointments, sel, func(ctx context.Context, field selection.Field) error {
 		switch field.Name {
 		case "contact":
 			contactOf := func(a *models.Appointment) uuid.UUID { return a.ContactID }
@@ -98,7 +102,7 @@ func (l *LookAhead) Appointments(ctx context.Context, appointments []*models.App
 
 // MedicalRecords fetches what is selected below medical records.
 func (l *LookAhead) MedicalRecords(ctx context.Context, records []*models.MedicalRecord, sel selection.Set) error {
-	return each(records, sel, func(field selection.Field) error {
+	return each(ctx, l.from, "MedicalRecord", records, sel, func(ctx context.Context, field selection.Field) error {
 		switch field.Name {
 		case "contact":
 			contactOf := func(r *models.MedicalRecord) uuid.UUID { return r.ContactID }
@@ -126,7 +130,7 @@ func (l *LookAhead) MedicalRecords(ctx context.Context, records []*models.Medica
 
 // Practitioners fetches what is selected below practitioners.
 func (l *LookAhead) Practitioners(ctx context.Context, practitioners []*models.Practitioner, sel selection.Set) error {
-	return each(practitioners, sel, func(field selection.Field) error {
+	return each(ctx, l.from, "Practitioner", practitioners, sel, func(ctx context.Context, field selection.Field) error {
 		switch field.Name {
 		case "workingHours":
 			hours, err := l.from.Diary.WorkingHoursOf(ctx, ids(practitioners, practitionerID))
@@ -159,7 +163,7 @@ func (l *LookAhead) Practitioners(ctx context.Context, practitioners []*models.P
 
 // Slots fetches what is selected below slots.
 func (l *LookAhead) Slots(ctx context.Context, slots []*models.Slot, sel selection.Set) error {
-	return each(slots, sel, func(field selection.Field) error {
+	return each(ctx, l.from, "Slot", slots, sel, func(ctx context.Context, field selection.Field) error {
 		if field.Name != "practitioner" {
 			return nil
 		}

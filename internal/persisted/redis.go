@@ -42,6 +42,9 @@ func OpenRedis(url string, timeout time.Duration) (*Redis, error) {
 	return &Redis{client: redis.NewClient(options)}, nil
 }
 
+// AddHook has a hook around every command. Call it before the first.
+func (r *Redis) AddHook(hook redis.Hook) { r.client.AddHook(hook) }
+
 // Close closes the connections.
 func (r *Redis) Close() error { return r.client.Close() }
 

@@ -31,12 +31,15 @@ type link struct {
 	run string
 }
 
-// dial makes a link and finds out to whom it leads.
-func dial(ctx context.Context, options *redis.Options) (*link, error) {
+// dial makes a link and finds out to whom it leads. The hook may be nil.
+func dial(ctx context.Context, options *redis.Options, hook redis.Hook) (*link, error) {
 	l := &link{}
 	settings := *options
 	settings.OnConnect = l.identify
 	l.client = redis.NewClient(&settings)
+	if hook != nil {
+		l.client.AddHook(hook)
+	}
 	if err := l.client.Ping(ctx).Err(); err != nil {
 		_ = l.client.Close()
 		return nil, fmt.Errorf("reach redis: %w", err)

@@ -91,7 +91,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	}
 	connecting, done := context.WithTimeout(ctx, 2*time.Second)
 	defer done()
-	link, err := dial(connecting, s.redis)
+	link, err := dial(connecting, s.redis, s.config.Hook)
 	if err != nil {
 		if s.failed.IsZero() {
 			s.log.WarnContext(ctx, "the cache does not reach redis and is not used", "error", err)

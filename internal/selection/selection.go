@@ -27,6 +27,9 @@ type Field struct {
 // Of makes a Set.
 func Of(fields ...Field) Set { return Set{fields: fields} }
 
+// Leaf tells whether nothing is selected.
+func (s Set) Leaf() bool { return len(s.fields) == 0 }
+
 // Has tells whether a field is selected under any key.
 func (s Set) Has(name string) bool {
 	for i := range s.fields {

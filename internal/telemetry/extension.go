@@ -54,8 +54,10 @@ func (e extension) MutateOperationContext(ctx context.Context, op *graphql.Opera
 }
 
 // InterceptResponse implements graphql.ResponseInterceptor.
-func (extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (e extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	ctx, span := e.traces.run(ctx)
 	response := next(ctx)
+	span.End(response != nil && len(response.Errors) > 0)
 	r := requestOf(ctx)
 	if r == nil || response == nil || len(response.Errors) == 0 {
 		return response

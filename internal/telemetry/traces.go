@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// traces makes spans of requests and their statements. A nil one makes none,
+// traces makes spans of requests and, in trace_parts.go, of their parts. A nil one makes none,
 // and takes no time.
 type traces struct {
 	provider *sdktrace.TracerProvider
@@ -102,23 +102,16 @@ func (t *traces) end(record *request, status int) {
 }
 
 func (t *traces) statement(ctx context.Context, s *statement) (context.Context, trace.Span) {
-	if t == nil || !trace.SpanContextFromContext(ctx).IsSampled() {
-		return ctx, nil
-	}
-	return t.tracer.Start(ctx, s.family.name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-		attribute.String("db.system.name", "postgresql"), attribute.String("db.query.summary", s.family.name),
-		attribute.String("db.query.text", s.shape)))
+	ctx, part := t.part(ctx, trace.SpanKindClient, s.family.name, func() []attribute.KeyValue {
+		return []attribute.KeyValue{
+			attribute.String("db.system.name", "postgresql"), attribute.String("db.query.summary", s.family.name),
+			attribute.String("db.query.text", s.shape),
+		}
+	})
+	return ctx, part.span
 }
 
-func (*traces) endStatement(span trace.Span, failed bool) {
-	if span == nil {
-		return
-	}
-	if failed { // Its words may hold a value.
-		span.SetStatus(codes.Error, "failed")
-	}
-	span.End()
-}
+func (*traces) endStatement(span trace.Span, failed bool) { Span{span}.End(failed) }
 
 // Inject puts the context's trace into the headers of a request to others.
 func (t *Telemetry) Inject(ctx context.Context, header http.Header) {

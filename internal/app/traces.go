@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/taskmed/taskmed/internal/gqlserver"
+	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/telemetry"
+)
+
+// What follows surrounds the parts with spans, and is put around them only
+// where traces are made: off, nothing of it is there to cost anything.
+
+func (o observer) traced() bool { return o.Telemetry != nil && o.Traced() }
+
+// sources are where entities come from, with their loaders watched.
+func (o observer) sources(from loaders.Sources) loaders.Sources {
+	if o.Telemetry == nil {
+		return from
+	}
+	from.Batched = func(ctx context.Context, loader string, keys int) (context.Context, func(error)) {
+		o.Batch(loader, keys)
+		ctx, span := o.Fetch(ctx, loader, keys)
+		return ctx, func(err error) { span.End(err != nil) }
+	}
+	if o.Traced() {
+		from.Ahead = func(ctx context.Context, field string, parents int) (context.Context, func(error)) {
+			ctx, span := o.Fetch(ctx, field, parents)
+			return ctx, func(err error) { span.End(err != nil) }
+		}
+	}
+	return from
+}
+
+// cache is the response cache, with its look-ups traced.
+func (o observer) cache(cache gqlserver.Cache) gqlserver.Cache {
+	if !o.traced() {
+		return cache
+	}
+	return tracedCache{cache, o.Telemetry}
+}
+
+type tracedCache struct {
+	gqlserver.Cache
+
+	traces *telemetry.Telemetry
+}
+
+// Answer implements gqlserver.Cache.
+func (c tracedCache) Answer(ctx context.Context, question *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
+	ctx, span := c.traces.Look(ctx)
+	answer := c.Cache.Answer(ctx, question, compute)
+	looked := telemetry.Looked{Outcome: "miss", Tier: answer.Tier, Reason: answer.Reason, Stored: answer.Stored}
+	switch {
+	case answer.Hit:
+		looked.Outcome = "hit"
+	case answer.Bypassed:
+		looked.Outcome = "bypass"
+	case answer.Data != nil:
+		looked.Outcome = "shared"
+	}
+	span.EndLook(looked)
+	return answer
+}
+
+// redisHook traces what is sent to Redis; nil where nothing is traced.
+func (o observer) redisHook() redis.Hook {
+	if !o.traced() {
+		return nil
+	}
+	return tracedRedis{o.Telemetry}
+}
+
+type tracedRedis struct{ traces *telemetry.Telemetry }
+
+// DialHook implements redis.Hook.
+func (tracedRedis) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+// ProcessHook implements redis.Hook.
+func (r tracedRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		ctx, span := r.traces.Redis(ctx, 1, func(int) string { return command.Name() })
+		err := next(ctx, command)
+		span.End(failed(err))
+		return err
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (r tracedRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		ctx, span := r.traces.Redis(ctx, len(commands), func(i int) string { return commands[i].Name() })
+		err := next(ctx, commands)
+		span.End(failed(err))
+		return err
+	}
+}
+
+// failed: that there is no such key is an answer.
+func failed(err error) bool { return err != nil && !errors.Is(err, redis.Nil) }
