@@ -208,6 +208,13 @@ func TestTelemetry_NeverHoldsAPatientsValue(t *testing.T) {
 	require.Contains(t, log.String(), `"msg":"slow operation"`)
 	require.Contains(t, log.String(), `"msg":"request"`)
 	metrics, kept := operator(t, server, "/metrics"), operator(t, server, "/dashboard/history.json")
+	plans := ""
+	for _, statement := range slow.SlowStatements {
+		if statement.Statement != "" {
+			plans += operator(t, server, "/dashboard/plan.json?statement="+statement.Statement)
+		}
+	}
+	require.Contains(t, plans, "Index Cond: (clinic_id = ")
 	server.App.Close() // The spans that wait are sent.
 	require.Contains(t, spans.String(), "mutation CreateContact")
 	for _, part := range []string{
@@ -215,7 +222,7 @@ func TestTelemetry_NeverHoldsAPatientsValue(t *testing.T) {
 	} {
 		require.Contains(t, spans.String(), part)
 	}
-	for where, written := range map[string]string{"log": log.String(), "metrics": metrics, "dashboard": kept, "spans": spans.String()} {
+	for where, written := range map[string]string{"log": log.String(), "metrics": metrics, "dashboard": kept, "plans": plans, "spans": spans.String()} {
 		require.NotEmpty(t, written)
 		require.NotContains(t, strings.ToLower(written), strings.ToLower(canary), where)
 		require.NotContains(t, written, "987654321", where)

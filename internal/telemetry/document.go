@@ -90,7 +90,7 @@ const introduction = `# Seeing what the server does
 
 This page is written by ` + "`make generate`" + ` from internal/telemetry, which defines what it lists.
 
-Everything is on the admin listener (` + "`TASKMED_ADMIN_ADDR`" + `, loopback unless told otherwise): ` + "`/metrics`" + ` for Prometheus, ` + "`/dashboard`" + ` for people, who need neither Prometheus nor Grafana for it, and ` + "`/debug/pprof/`" + `. ` + "`TASKMED_METRICS=off`" + ` switches metrics, dashboard, alerts and traces off. deploy/prometheus has Prometheus' rules, deploy/grafana a dashboard for Grafana.
+Everything is on the admin listener (` + "`TASKMED_ADMIN_ADDR`" + `, loopback unless told otherwise): ` + "`/metrics`" + ` for Prometheus, ` + "`/dashboard`" + ` for people, who need neither Prometheus nor Grafana for it (an operation, a field or a family of statements opens to show where its time went, and Postgres' plans), and ` + "`/debug/pprof/`" + `. ` + "`TASKMED_METRICS=off`" + ` switches metrics, dashboard, alerts and traces off. deploy/prometheus has Prometheus' rules, deploy/grafana a dashboard for Grafana.
 
 No metric, log line or span holds a value of a patient's: labels and names come from the schema, the registered operations and the code's own SQL.
 `
@@ -102,7 +102,7 @@ Histograms have classic buckets and native ones. Where a request is traced, the 
 const logging = `One line of JSON each, on standard error. Every request has a line ` + "`request`" + ` (level info); one that takes longer than 100 ms has a line ` + "`slow operation`" + ` (warn) beside it.
 `
 
-const alerting = `Every instance judges these by itself every 5 s, by what it saw in the last 10 s (the cache by the last minute). An alert that begins or ends is a line ` + "`alert`" + ` in the log, shows on the dashboard, sets ` + "`taskmed_alert_active`" + `, and is posted as JSON to ` + "`TASKMED_ALERT_WEBHOOK`" + `. It ends after 30 s below its threshold. deploy/prometheus/rules.yml has the same thresholds, as ` + "`TaskMedResponseTime`" + ` and so on, and ` + "`TaskMedDown`" + `.
+const alerting = `Every instance judges these by itself every 5 s, by what it saw in the last 10 s (the cache by the last minute). An alert that begins or ends is a line ` + "`alert`" + ` in the log, shows on the dashboard, sets ` + "`taskmed_alert_active`" + `, and is posted as JSON to ` + "`TASKMED_ALERT_WEBHOOK`" + `. It ends after 30 s below its threshold. ` + "`" + `SlowOperation` + "`" + `, ` + "`" + `SlowField` + "`" + ` and ` + "`" + `SlowStatement` + "`" + ` name what they are about as their ` + "`" + `subject` + "`" + `: from five calls on, and ten at a time at most. deploy/prometheus/rules.yml has the same thresholds, as ` + "`TaskMedResponseTime`" + ` and so on, and ` + "`TaskMedDown`" + `.
 `
 
 const objectives = `Prometheus also watches the objective that 99.9 % of the requests do not fail by a fault of the server's. ` + "`TaskMedErrorBudgetBurn…`" + ` says how fast the errors that it allows are being used up:

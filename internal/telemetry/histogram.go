@@ -59,7 +59,7 @@ func (r reading) Write(out *dto.Metric) error {
 		for ; next <= quarter-4*lowest; next++ {
 			below += counts[next]
 		}
-		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: new(math.Exp2(float64(quarter)/4)), CumulativeCount: new(below)})
+		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: new(math.Exp2(float64(quarter) / 4)), CumulativeCount: new(below)})
 	}
 	var before int64
 	last := 0

@@ -141,12 +141,11 @@ func isPools(name string, words []string) bool {
 	case "begin", "commit", "rollback", "savepoint", "release":
 		return true
 	}
-	for i, word := range words {
-		if strings.EqualFold(word, "set_config") && i == 1 {
-			return true
-		}
-	}
-	return false
+	return isSetting(words)
+}
+
+func isSetting(words []string) bool {
+	return len(words) > 1 && strings.EqualFold(words[1], "set_config")
 }
 
 // scan splits SQL into words and signs. Literals become "?": no value is kept,
@@ -208,6 +207,9 @@ func familyOf(words []string) string {
 		return other
 	}
 	verb := strings.ToLower(words[0])
+	if verb == "select" && isSetting(words) {
+		return "set"
+	}
 	var tables []string
 	for i, word := range words {
 		switch strings.ToLower(word) {
@@ -263,6 +265,8 @@ func lower(words []string, i int) string { return strings.ToLower(words[i]) }
 func shapeOf(words []string) string {
 	var shape strings.Builder
 	depth, from, hide := 0, 0, false
+	// Without a table there is nothing else to tell it by.
+	columns := slices.ContainsFunc(words, func(word string) bool { return strings.EqualFold(word, "from") })
 	for i, word := range words {
 		switch {
 		case word == "(":
@@ -281,7 +285,7 @@ func shapeOf(words []string) string {
 			shape.WriteByte(' ')
 		}
 		shape.WriteString(word)
-		if verb := lower(words, i); verb == "select" || verb == "returning" {
+		if verb := lower(words, i); verb == "select" && columns || verb == "returning" {
 			shape.WriteString(" …")
 			hide, from = true, depth
 		}

@@ -19,6 +19,7 @@ func TestFamily_IsVerbAndTables(t *testing.T) {
 		"SELECT id FROM appointments WHERE id = $1 FOR NO KEY UPDATE":                                                                "select appointments",
 		"SELECT m.rank FROM search_contacts($1, $2) m JOIN contacts c ON c.id = m.id":                                                "select search_contacts, contacts",
 		"WITH gone AS (DELETE FROM slot_holds WHERE expires < now() RETURNING 1) SELECT 1 FROM gone":                                 "delete slot_holds, gone",
+		"SELECT set_config('app.clinic', $1, false)":                                                                                 "set",
 		"begin": "begin",
 		"":      "other",
 	} {
@@ -33,6 +34,7 @@ func TestShape_HasNeitherValuesNorColumns(t *testing.T) {
 		"SELECT one.* FROM unnest($2::uuid[]) AS c(id) CROSS JOIN LATERAL (SELECT a, b FROM t WHERE c = $1) AS one": "SELECT … FROM unnest(?::uuid[]) AS c(id) CROSS JOIN LATERAL (SELECT … FROM t WHERE c = ?) AS one",
 		`INSERT INTO "contacts" ("name") VALUES ($1) RETURNING "id","name"`:                                         "INSERT INTO contacts(name) VALUES (?) RETURNING …",
 		"SELECT (SELECT a FROM b) AS x FROM c -- 'Maria'":                                                           "SELECT … FROM c",
+		"SELECT set_config('app.clinic', $1, false)":                                                                "SELECT set_config(?, ?, false)",
 	} {
 		require.Equal(t, want, shapeOf(scan(sql)), sql)
 	}

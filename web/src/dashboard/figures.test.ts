@@ -52,8 +52,9 @@ describe('the last minute', () => {
 });
 
 it('writes figures with their units', () => {
-  expect([ms(0), ms(0.5), ms(12.34), ms(250.4), ms(1500), ms(12_000), ms(null)]).toEqual([
+  expect([ms(0), ms(0.002), ms(0.5), ms(12.34), ms(250.4), ms(1500), ms(12_000), ms(null)]).toEqual([
     '0 ms',
+    '<0.01 ms',
     '0.50 ms',
     '12.3 ms',
     '250 ms',

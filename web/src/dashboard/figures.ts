@@ -101,6 +101,9 @@ export function ms(value: number | null | undefined): string {
   if (value >= 1000) {
     return `${(value / 1000).toFixed(value >= 10_000 ? 1 : 2)} s`;
   }
+  if (value > 0 && value < 0.005) {
+    return '<0.01 ms';
+  }
   return value === 0 ? '0 ms' : `${value >= 100 ? Math.round(value) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ms`;
 }
 
