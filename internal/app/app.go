@@ -22,6 +22,7 @@ import (
 	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/rights"
@@ -90,7 +91,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	reached := database.Config{
 		URL: settings.DatabaseURL, MaxConns: settings.DatabaseMaxConns,
 		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
-		Tracer: a.observer.tracer,
+		Tracer: a.observer.tracers(),
 	}
 	if a.answers != nil {
 		reached.Coherence = a.answers.cache
@@ -144,7 +145,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 			ctx, count := database.WithStatementCount(ctx)
 			return ctx, count.Load
 		},
-		Documents: a.documents, Secret: secret,
+		Documents: a.documents, Secret: secret, Explain: profile.NewPlanner(settings.DatabaseURL).Explain,
 		Ready: func(ctx context.Context) error {
 			return errors.Join(db.Ping(ctx), a.documents.ready(settings))
 		},

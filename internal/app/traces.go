@@ -5,12 +5,24 @@ import (
 	"errors"
 	"net"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/telemetry"
 )
+
+// tracers see every statement: the observer's, where there is one, and the one
+// that shows developers theirs.
+func (o observer) tracers() pgx.QueryTracer {
+	if o.tracer == nil {
+		return profile.Tracer{}
+	}
+	return multitracer.New(profile.Tracer{}, o.tracer)
+}
 
 // What follows surrounds the parts with spans, and is put around them only
 // where traces are made: off, nothing of it is there to cost anything.

@@ -29,7 +29,7 @@ func scans(ctx context.Context, conn *pgx.Conn, clinic string, statements []stri
 			continue
 		}
 		seen[sql] = true
-		plan, err := explain(ctx, conn, clinic, sql)
+		plan, err := Explain(ctx, conn, clinic, sql)
 		if _, refused := errors.AsType[*pgconn.PgError](err); refused {
 			failures = append(failures, shape(sql))
 			continue
@@ -39,7 +39,7 @@ func scans(ctx context.Context, conn *pgx.Conn, clinic string, statements []stri
 		}
 		planned++
 		found := map[string]string{}
-		plan.walk(func(n node) {
+		plan.walk(func(n Node) {
 			if rows, is := large[n.Relation]; is && n.Type == "Seq Scan" {
 				found[n.Relation] = fmt.Sprintf("all %d rows of %s", rows, n.Relation)
 				if n.Filter != "" {
@@ -63,25 +63,38 @@ func scans(ctx context.Context, conn *pgx.Conn, clinic string, statements []stri
 	return planned, findings, nil
 }
 
-// node is what is read of a plan.
-type node struct {
-	Type     string `json:"Node Type"`
-	Relation string `json:"Relation Name"`
-	Filter   string `json:"Filter"`
-	Plans    []node `json:"Plans"`
+// Node is what is read of a step of a plan. The names are Postgres' own.
+type Node struct {
+	Type        string   `json:"Node Type"`
+	Relation    string   `json:"Relation Name"`
+	Index       string   `json:"Index Name"`
+	Function    string   `json:"Function Name"`
+	Filter      string   `json:"Filter"`
+	IndexCond   string   `json:"Index Cond"`
+	RecheckCond string   `json:"Recheck Cond"`
+	HashCond    string   `json:"Hash Cond"`
+	MergeCond   string   `json:"Merge Cond"`
+	JoinFilter  string   `json:"Join Filter"`
+	OnceFilter  string   `json:"One-Time Filter"`
+	SortKey     []string `json:"Sort Key"`
+	// Rows and Cost are the planner's guesses.
+	Rows  float64 `json:"Plan Rows"`
+	Cost  float64 `json:"Total Cost"`
+	Plans []Node  `json:"Plans"`
 }
 
-func (n node) walk(visit func(node)) {
+func (n Node) walk(visit func(Node)) {
 	visit(n)
 	for _, child := range n.Plans {
 		child.walk(visit)
 	}
 }
 
-// explain plans a statement whose values are parameters as Postgres does once
-// it no longer looks at them. EXPLAIN (GENERIC_PLAN) does that from Postgres 16
-// on; a prepared statement does it on all. Nothing is executed.
-func explain(ctx context.Context, conn *pgx.Conn, clinic, sql string) (plan node, err error) {
+// Explain plans a statement whose values are parameters as Postgres does once
+// it no longer looks at them, for a clinic and under its row-level security.
+// EXPLAIN (GENERIC_PLAN) does that from Postgres 16 on; a prepared statement
+// does it on all. Nothing is executed.
+func Explain(ctx context.Context, conn *pgx.Conn, clinic, sql string) (plan Node, err error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return plan, err
@@ -117,7 +130,7 @@ func explain(ctx context.Context, conn *pgx.Conn, clinic, sql string) (plan node
 	if len(result.Rows) != 1 || len(result.Rows[0]) != 1 {
 		return plan, errors.New("a plan was expected, in one row")
 	}
-	var plans []struct{ Plan node }
+	var plans []struct{ Plan Node }
 	if err := json.Unmarshal(result.Rows[0][0], &plans); err != nil || len(plans) != 1 {
 		return plan, errors.Join(errors.New("a plan could not be read"), err)
 	}

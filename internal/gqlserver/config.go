@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/tenant"
 )
@@ -65,6 +67,9 @@ type Config struct {
 	// CountStatements begins to count the SQL statements made under the context
 	// that it returns; nil where nobody counts.
 	CountStatements func(ctx context.Context) (context.Context, func() int64)
+	// Explain gives a developer's statements their plans, for a clinic; nil where
+	// there are none to be had. It bounds the time that it takes by itself.
+	Explain func(ctx context.Context, clinic uuid.UUID, statements []*profile.Statement)
 	// Ready tells why the server cannot answer now; nil if it always can.
 	Ready func(ctx context.Context) error
 	// Around, if set, watches the API's requests from their first header to their last byte.

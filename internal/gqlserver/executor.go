@@ -11,6 +11,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/fingerprint"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -138,6 +139,9 @@ func (e *executor) CreateOperationContext(ctx context.Context, params *graphql.R
 		ResolverMiddleware:     e.fieldMiddleware,
 		RootResolverMiddleware: e.rootMiddleware,
 		Stats:                  graphql.Stats{Read: params.ReadTime, OperationStart: graphql.Now()},
+	}
+	if noted := profile.From(ctx); noted != nil {
+		op.ResolverMiddleware = noted.Around(op.ResolverMiddleware)
 	}
 	scope, err := tenant.From(ctx)
 	if err != nil {

@@ -109,10 +109,10 @@ func (s *Server) refuseCredentials(ctx context.Context, w http.ResponseWriter, r
 
 // run executes and answers an operation.
 func (s *Server) run(ctx context.Context, w http.ResponseWriter, r *http.Request, media mediaType, scope *tenant.Scope, params *graphql.RawParams, started time.Time) {
-	count := func() int64 { return 0 }
 	developer := scope.May(tenant.PermissionDeveloper)
-	if developer && s.config.CountStatements != nil {
-		ctx, count = s.config.CountStatements(ctx)
+	var noted *watched
+	if developer {
+		ctx, noted = s.watch(ctx, started)
 	}
 	op, faults := s.executor.CreateOperationContext(ctx, params)
 	if r.Method == http.MethodGet && op.Operation != nil && op.Operation.Operation != ast.Query {
@@ -137,14 +137,7 @@ func (s *Server) run(ctx context.Context, w http.ResponseWriter, r *http.Request
 		if response.Extensions == nil {
 			response.Extensions = map[string]any{}
 		}
-		seen := map[string]any{
-			"cost": costOf(op), "statements": count(),
-			"durationMs": float64(time.Since(started).Microseconds()) / 1000,
-		}
-		if told != nil {
-			seen["cache"] = told.forDevelopers()
-		}
-		response.Extensions["taskmed"] = seen
+		response.Extensions["taskmed"] = s.seen(ctx, noted, r.Header, op, scope)
 	}
 	buffer := s.buffers.get()
 	defer s.buffers.put(buffer)
