@@ -24,6 +24,7 @@ type Cache struct {
 	local    *localLedger   // nil: Redis
 
 	listener *listener // nil: nobody listens
+	aside    aside
 	// trust is what may be served; nil while it is not known to be whole.
 	trust     atomic.Pointer[generation]
 	trustMu   sync.Mutex
@@ -81,12 +82,13 @@ func newCache(config Config, without protections, at func(point string)) (*Cache
 		return nil, err
 	}
 	c.popular = newPopular()
+	c.aside.started, c.aside.without = time.Now(), without.aside
 	starting := "the cache is starting"
 	c.why.Store(&starting)
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	if config.ListenURL != "" {
-		c.listener = newListener(config.ListenURL, config.Log)
+		c.listener = newListener(config.ListenURL, config.Log, &c.aside)
 		c.listener.changed = c.notified
 		c.listener.lost = func() { c.distrust("Postgres is not heard") }
 		c.listener.listening = c.nudge
@@ -114,10 +116,18 @@ func (c *Cache) point(name string) {
 
 // trusted is the generation that may be served from, nil if none may.
 func (c *Cache) trusted() *generation {
-	if c.listener != nil && !c.listener.whole() {
+	if c.listener != nil && !c.listener.whole() || c.aside.stands() {
 		return nil
 	}
 	return c.trust.Load()
+}
+
+// distrusted says in words why nothing is served.
+func (c *Cache) distrusted() string {
+	if c.aside.stands() {
+		return "an instance writes that does not reach redis"
+	}
+	return *c.why.Load()
 }
 
 // WaitReady waits until answers may be served and stored.
@@ -127,7 +137,7 @@ func (c *Cache) WaitReady(ctx context.Context) error {
 	for c.trusted() == nil {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the cache is not ready: %s: %w", *c.why.Load(), ctx.Err())
+			return fmt.Errorf("the cache is not ready: %s: %w", c.distrusted(), ctx.Err())
 		case <-tick.C:
 		}
 	}
@@ -193,7 +203,7 @@ func (c *Cache) Get(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Out
 func (c *Cache) find(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Outcome, *Ticket) {
 	g := c.trusted()
 	if g == nil {
-		return nil, Outcome{Reason: *c.why.Load(), Bypassed: true}, nil
+		return nil, Outcome{Reason: c.distrusted(), Bypassed: true}, nil
 	}
 	part, err := g.tier.clinic(clinic, g.ledger)
 	if err != nil {

@@ -13,10 +13,6 @@ import (
 // errUnreached is returned to a writer while Redis is not reached.
 var errUnreached = errors.New("redis is not reached: other instances cannot be told of a write")
 
-// othersHear is how long a writer who could not tell Redis waits, once it has
-// heard its own notification, for the other instances to hear it too.
-const othersHear = 10 * time.Millisecond
-
 type writerKey struct{}
 
 // WithWriter names the operation that writes, for the reasons of misses.
@@ -35,24 +31,40 @@ func writer(ctx context.Context) string {
 func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag) (settle func(ctx context.Context, outcome cachetag.Outcome), err error) {
 	began := time.Now()
 	defer func() { c.metrics.raised(time.Since(began), err) }()
-	ledger := c.writeLedger()
-	if ledger == nil {
-		return nil, errUnreached
-	}
 	w := write{tags: tags, by: writer(ctx), fence: uuid.NewString(), standing: c.config.standing()}
 	raising := w
 	if c.without.fence {
 		raising.fence = ""
 	}
+	raise := func(ctx context.Context) error {
+		ledger := c.writeLedger()
+		if ledger == nil {
+			return errUnreached
+		}
+		return ledger.raise(ctx, clinic, raising)
+	}
 	c.point("raise")
 	// The request's end must not leave it open whether others were told.
 	ctx = context.WithoutCancel(ctx)
-	if err := ledger.raise(ctx, clinic, raising); err != nil {
+	var end func(still time.Duration)
+	if err = raise(ctx); err != nil && c.listener != nil {
 		// It may have arrived all the same; the fence then runs out by itself.
-		return func(ctx context.Context, outcome cachetag.Outcome) { c.settle(ctx, clinic, w, outcome) }, err
+		var raised bool
+		if raised, end = c.standAside(ctx, raise); raised {
+			err = nil
+		}
 	}
 	c.point("raised")
-	return func(ctx context.Context, outcome cachetag.Outcome) { c.settle(ctx, clinic, w, outcome) }, nil
+	return func(ctx context.Context, outcome cachetag.Outcome) {
+		if end != nil {
+			still := time.Duration(0)
+			if outcome == cachetag.Unknown {
+				still = c.config.LongestCommit
+			}
+			end(still)
+		}
+		c.settle(ctx, clinic, w, outcome)
+	}, err
 }
 
 // settle ends what Raise began. What cannot be told here need not be: a fence
@@ -87,23 +99,25 @@ func (c *Cache) writeLedger() ledger {
 }
 
 // AwaitNotified implements database.Coherence for a writer whose Raise failed.
+// Where others may serve from the cache all the same, it returns once all of
+// them must have heard, or know that they do not hear.
 func (c *Cache) AwaitNotified(ctx context.Context, token string) error {
-	var err error
-	if c.listener == nil || c.listener.session.Load() == 0 {
-		// Nothing is served here; others hear it for themselves.
-		err = errors.New("nobody listens to Postgres here")
-	} else {
-		err = c.listener.await(ctx, token)
+	if c.listener == nil {
+		return errors.New("nobody listens to Postgres here")
 	}
-	if c.local == nil {
-		timer := time.NewTimer(othersHear)
+	if c.local == nil && !c.aside.complete() {
+		timer := time.NewTimer(lease + heartbeat/2)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 		}
 	}
-	return err
+	if c.listener.session.Load() == 0 {
+		// Nothing is served here, and what is kept will not be.
+		return errors.New("nobody listens to Postgres here")
+	}
+	return c.listener.await(ctx, token)
 }
 
 // notified takes what the listener heard and raises it, as the writers did not.
@@ -114,6 +128,10 @@ func (c *Cache) notified(ctx context.Context, notices []notice) {
 	}
 	byClinic := map[uuid.UUID]*heard{}
 	for _, n := range notices {
+		if n.Aside {
+			c.aside.heard()
+			continue
+		}
 		if n.Clinic == nil {
 			c.distrust("every clinic was written to")
 			continue

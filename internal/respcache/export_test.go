@@ -2,6 +2,7 @@ package respcache
 
 import (
 	"context"
+	"math"
 
 	"github.com/google/uuid"
 
@@ -9,13 +10,14 @@ import (
 )
 
 // Protections are what a test can switch off.
-type Protections struct{ Fence, Check, Barrier, Epoch, Share, Late bool }
+type Protections struct{ Fence, Check, Barrier, Epoch, Share, Late, Aside bool }
 
 // NewWithout is New with protections switched off and a function that is called
 // at named points.
 func NewWithout(config Config, without Protections, at func(point string)) (*Cache, error) {
 	return newCache(config, protections{
 		fence: without.Fence, check: without.Check, barrier: without.Barrier, epoch: without.Epoch, share: without.Share, late: without.Late,
+		aside: without.Aside,
 	}, at)
 }
 
@@ -96,4 +98,20 @@ func (c *Cache) Aboard(clinic uuid.UUID, key Key) int {
 		seats += one.seats
 	}
 	return seats
+}
+
+// StandAside makes the cache stand aside, as an announcement does, until release.
+func (c *Cache) StandAside() (release func()) {
+	change := func(by int, until int64) {
+		c.aside.mu.Lock()
+		defer c.aside.mu.Unlock()
+		if c.aside.writers += by; c.aside.writers > 0 {
+			until = math.MaxInt64
+		}
+		if !c.aside.without {
+			c.aside.until.Store(until)
+		}
+	}
+	change(1, 0)
+	return func() { change(-1, 0) }
 }

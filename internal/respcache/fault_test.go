@@ -62,7 +62,7 @@ func TestModel_NoReadIsStaleWhileRedisFails(t *testing.T) {
 
 	stop = chaos(t, server, flush, flush, cut, hang)
 	defer stop()
-	require.Empty(t, m.run(t, 3000, false))
+	require.Empty(t, m.run(t, histories(t, 1000), false))
 }
 
 func TestModel_NoReadIsStaleWhileRedisIsRestarted(t *testing.T) {
@@ -75,7 +75,7 @@ func TestModel_NoReadIsStaleWhileRedisIsRestarted(t *testing.T) {
 	m := model{instances: 2, config: respcache.Config{RedisURL: server.url(), RedisTimeout: 60 * time.Millisecond}}
 	stop := chaos(t, server, restart)
 	defer stop()
-	require.Empty(t, m.run(t, 1500, false))
+	require.Empty(t, m.run(t, histories(t, 700), false))
 }
 
 // TestRedis_RestoredFromAnOlderSnapshotServesNothingOfIt restores what Redis had

@@ -23,9 +23,9 @@ func aboard(t *testing.T, cache *respcache.Cache, clinic uuid.UUID, k respcache.
 	require.Eventually(t, func() bool { return cache.Aboard(clinic, k) == n }, 60*time.Second, time.Millisecond)
 }
 
-// storm is n requests at once for one answer, whose first computing does not end
+// rush is n requests at once for one answer, whose first computing does not end
 // before all of them have come. It gives how many computed.
-func storm(t *testing.T, cache *respcache.Cache, clinic uuid.UUID, k respcache.Key, n int, fill func(r respcache.Request)) int {
+func rush(t *testing.T, cache *respcache.Cache, clinic uuid.UUID, k respcache.Key, n int, fill func(r respcache.Request)) int {
 	t.Helper()
 	var ran atomic.Int32
 	var group sync.WaitGroup
@@ -61,25 +61,25 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		for n := range 3 {
-			ran := storm(t, cache, clinic, key("kept", n), many, fill(cache))
+			ran := rush(t, cache, clinic, key("kept", n), many, fill(cache))
 			require.LessOrEqual(t, ran, 2, "an answer that is kept")
 			require.Positive(t, ran)
 		}
 		_, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
 		require.NoError(t, err)
-		require.LessOrEqual(t, storm(t, cache, clinic, key("fenced"), many, fill(cache)), 2, "an answer that is being written")
+		require.LessOrEqual(t, rush(t, cache, clinic, key("fenced"), many, fill(cache)), 2, "an answer that is being written")
 		_, outcome := cache.Get(t.Context(), clinic, key("fenced"))
 		require.False(t, outcome.Hit)
 
 		cache.Close()
-		require.LessOrEqual(t, storm(t, cache, clinic, key("bypassed"), many, fill(cache)), 2, "nothing can be kept")
+		require.LessOrEqual(t, rush(t, cache, clinic, key("bypassed"), many, fill(cache)), 2, "nothing can be kept")
 	})
 	everywhere(t, func(t *testing.T, config respcache.Config) {
 		t.Helper()
 		ends := make(chan struct{})
 		config.Barrier = func(context.Context) error { <-ends; return nil }
 		cache, clinic := newCache(t, config), uuid.New()
-		require.LessOrEqual(t, storm(t, cache, clinic, key("closed"), many, fill(cache)), 2, "a clinic that is not open")
+		require.LessOrEqual(t, rush(t, cache, clinic, key("closed"), many, fill(cache)), 2, "a clinic that is not open")
 		_, outcome := cache.Get(t.Context(), clinic, key("closed"))
 		require.False(t, outcome.Hit)
 		close(ends)
@@ -90,7 +90,7 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 		cache, clinic := newCache(t, respcache.Config{RedisURL: server.url()}), uuid.New()
 		keep(t, cache, clinic, key("a"), answer("1"))
 		require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
-		require.LessOrEqual(t, storm(t, cache, clinic, key("hangs"), many, fill(cache)), 2)
+		require.LessOrEqual(t, rush(t, cache, clinic, key("hangs"), many, fill(cache)), 2)
 	})
 }
 
@@ -141,7 +141,7 @@ func TestFill_WhoeverWaitedForAFailureOrARefusalComputes(t *testing.T) {
 			"failure": func(context.Context) (*respcache.Entry, error) { return nil, errors.New("out of luck") },
 			"refusal": func(context.Context) (*respcache.Entry, error) { return nil, nil },
 		} {
-			ran := storm(t, cache, clinic, key(name), 20, func(r respcache.Request) {
+			ran := rush(t, cache, clinic, key(name), 20, func(r respcache.Request) {
 				counted := r.Compute
 				r.Compute = func(ctx context.Context) (*respcache.Entry, error) {
 					if _, err := counted(ctx); err != nil {
@@ -172,7 +172,7 @@ func TestFill_AnotherComputesForTheRestWhereOneGaveUp(t *testing.T) {
 		} {
 			var first atomic.Bool
 			var answered, gone atomic.Int32
-			ran := storm(t, cache, clinic, key(name), 50, func(r respcache.Request) {
+			ran := rush(t, cache, clinic, key(name), 50, func(r respcache.Request) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				defer func() {

@@ -35,6 +35,8 @@ type notice struct {
 	Clinic *uuid.UUID     `json:"c"`
 	Tags   []cachetag.Tag `json:"t"`
 	Token  string         `json:"k"`
+	// Aside tells that somebody writes who cannot tell Redis: it is no write.
+	Aside bool `json:"a,omitempty"`
 }
 
 // listener hears what Postgres tells of writes made outside the API. While it is
@@ -49,9 +51,13 @@ type listener struct {
 	// listening is told that from now on nothing is missed.
 	listening func()
 
+	// aside is what the signs of life announce at times.
+	aside *aside
 	// beaten is told of each sign of life, once what was heard has been taken.
 	beaten func(ctx context.Context, server string, beats uint64)
 	beats  uint64
+	// announcing tells that the connection holds the lock of who announces.
+	announcing bool
 	// server names the run of Postgres, and the database, that is heard.
 	server atomic.Pointer[string]
 
@@ -68,9 +74,9 @@ type listener struct {
 	waiting map[string]chan struct{}
 }
 
-func newListener(url string, log *slog.Logger) *listener {
+func newListener(url string, log *slog.Logger, aside *aside) *listener {
 	return &listener{
-		url: url, log: log, started: time.Now(),
+		url: url, log: log, started: time.Now(), aside: aside,
 		arrived: map[string]struct{}{}, waiting: map[string]chan struct{}{},
 	}
 }
@@ -86,6 +92,7 @@ func (l *listener) run(ctx context.Context) {
 		err := l.listen(ctx)
 		l.vouched.Store(0)
 		l.session.Store(0)
+		l.aside.silenced()
 		if ctx.Err() != nil {
 			return
 		}
@@ -103,6 +110,7 @@ func (l *listener) run(ctx context.Context) {
 }
 
 func (l *listener) listen(ctx context.Context) error {
+	l.announcing = false // a lock goes with its connection
 	config, err := pgx.ParseConfig(l.url)
 	if err != nil {
 		return fmt.Errorf("the URL of Postgres cannot be read")
@@ -145,6 +153,14 @@ func (l *listener) listen(ctx context.Context) error {
 	if err := beat("LISTEN " + channel); err != nil {
 		return err
 	}
+	// Who began to announce before is not heard at once.
+	var free bool
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(asideLock)).Scan(&free); err != nil {
+		return fmt.Errorf("ask whether somebody writes without redis: %w", err)
+	}
+	if !free {
+		l.aside.heard()
+	}
 	l.sessions++
 	l.session.Store(l.sessions)
 	l.listening()
@@ -163,11 +179,30 @@ func (l *listener) listen(ctx context.Context) error {
 		l.take(ctx, heard)
 		heard = nil
 		if time.Since(last) >= heartbeat {
-			if err := beat("SELECT 1"); err != nil {
+			if err := l.sign(beat); err != nil {
 				return err
 			}
 			last = time.Now()
 		}
+	}
+}
+
+// sign gives a sign of life, which announces what there is to announce.
+func (l *listener) sign(beat func(sql string) error) error {
+	switch announcing := l.aside.announces(); {
+	case announcing:
+		begun := time.Now()
+		if err := beat(fmt.Sprintf("SELECT pg_advisory_lock_shared(%d), pg_notify('%s', '%s')", int64(asideLock), channel, announcement())); err != nil {
+			return err
+		}
+		l.aside.announced(begun)
+		l.announcing = true
+		return nil
+	case l.announcing:
+		l.announcing = false
+		return beat("SELECT pg_advisory_unlock_all()")
+	default:
+		return beat("SELECT 1")
 	}
 }
 

@@ -3,8 +3,11 @@ package respcache_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,8 +32,8 @@ const rows = 4
 // longest bounds a commit and a request in the model.
 const longest = 60 * time.Millisecond
 
-// database is the model's Postgres.
-type database struct {
+// rowStore is the model's Postgres.
+type rowStore struct {
 	mu      sync.Mutex
 	values  [rows]int
 	running map[int]chan struct{}
@@ -38,7 +41,7 @@ type database struct {
 }
 
 // begin begins a transaction; end must be called with whether it commits.
-func (d *database) begin() (end func(write []int, by time.Time) (committed [rows]int, ok bool)) {
+func (d *rowStore) begin() (end func(write []int, by time.Time) (committed [rows]int, ok bool)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	id, done := d.next, make(chan struct{})
@@ -60,14 +63,14 @@ func (d *database) begin() (end func(write []int, by time.Time) (committed [rows
 	}
 }
 
-func (d *database) read() [rows]int {
+func (d *rowStore) read() [rows]int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.values
 }
 
 // barrier waits for the transactions that are running now.
-func (d *database) barrier(ctx context.Context) error {
+func (d *rowStore) barrier(ctx context.Context) error {
 	d.mu.Lock()
 	var running []chan struct{}
 	for _, done := range d.running {
@@ -84,49 +87,40 @@ func (d *database) barrier(ctx context.Context) error {
 	return nil
 }
 
+// errCut is what a writer gets who is cut off from Redis.
+var errCut = errors.New("cut off from redis")
+
 // history is one clinic's life.
 type history struct {
+	// mute cuts some writers off from Redis.
+	mute   bool
 	clinic uuid.UUID
 	caches []*respcache.Cache
-	db     *database
+	db     *rowStore
 	random func(n int) int
 	pause  func()
 
 	mu sync.Mutex
 	// least is what a read that begins now must show at least.
 	least [rows]int
-	// unheard counts the writers of a row who could not tell Redis and have not
-	// been heard by all: what is seen of them may be seen before it counts.
-	unheard [rows]int
-	stale   []string
-	hits    *atomic.Int64
-	late    sync.WaitGroup
+	stale []string
+	hits  *atomic.Int64
+	late  sync.WaitGroup
 }
 
-func (h *history) atLeast(values [rows]int, which []int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, row := range which {
-		h.least[row] = max(h.least[row], values[row])
+// acknowledged notes that a write is done, if it is.
+func (h *history) acknowledged(values [rows]int, which []int, done bool) {
+	if done {
+		h.seen(values, which)
 	}
 }
 
-func (h *history) quiet(which []int, by int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, row := range which {
-		h.unheard[row] += by
-	}
-}
-
-// seen notes what a read showed.
+// seen notes what a read showed: nobody may be shown less from then on.
 func (h *history) seen(values [rows]int, which []int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, row := range which {
-		if h.unheard[row] == 0 {
-			h.least[row] = max(h.least[row], values[row])
-		}
+		h.least[row] = max(h.least[row], values[row])
 	}
 }
 
@@ -161,22 +155,32 @@ func (h *history) write(ctx context.Context) {
 	end := h.db.begin()
 	h.pause()
 	by := time.Now().Add(longest)
-	settle, err := cache.Raise(ctx, h.clinic, tags)
+	var settle func(ctx context.Context, outcome cachetag.Outcome)
+	err := errCut
+	if !h.mute || h.random(4) > 0 {
+		settle, err = cache.Raise(ctx, h.clinic, tags)
+	}
 	if err != nil {
-		// As the database does: the transaction notifies at its commit, and the
-		// write is acknowledged once that was heard.
-		h.quiet(which, 1)
+		// As a cache that listens and the database do: everybody stands aside, the
+		// transaction notifies at its commit, and they come back once that was heard.
+		var releases []func()
+		for _, other := range h.caches {
+			h.pause()
+			releases = append(releases, other.StandAside())
+		}
+		h.pause()
 		values, ok := end(which, time.Now().Add(time.Hour))
+		h.acknowledged(values, which, ok)
 		for _, other := range h.caches {
 			h.pause()
 			other.Notified(ctx, h.clinic, tags)
 		}
-		h.quiet(which, -1)
 		if settle != nil {
 			settle(ctx, cachetag.Committed)
 		}
-		if ok {
-			h.atLeast(values, which)
+		for _, release := range releases {
+			h.pause()
+			release()
 		}
 		return
 	}
@@ -206,9 +210,7 @@ func (h *history) write(ctx context.Context) {
 			outcome = cachetag.RolledBack
 		}
 		settle(ctx, outcome)
-		if ok {
-			h.atLeast(values, which)
-		}
+		h.acknowledged(values, which, ok)
 	}
 }
 
@@ -279,6 +281,7 @@ type model struct {
 	config    respcache.Config
 	instances int
 	without   respcache.Protections
+	mute      bool
 }
 
 func (m model) run(t *testing.T, histories int, untilStale bool) []string {
@@ -315,10 +318,11 @@ func (m model) run(t *testing.T, histories int, untilStale bool) []string {
 	left.Store(int64(histories))
 	for range 12 {
 		group.Go(func() {
-			for left.Add(-1) >= 0 {
+			// On a slow machine that many may not hit often enough to show anything.
+			for left.Add(-1) >= 0 || !untilStale && int(hits.Load()) <= histories/4 && ran.Load() < int64(10*histories) {
 				h := &history{
-					clinic: uuid.New(), caches: caches, random: random, pause: pause, hits: &hits,
-					db: &database{running: map[int]chan struct{}{}},
+					clinic: uuid.New(), caches: caches, random: random, pause: pause, hits: &hits, mute: m.mute,
+					db: &rowStore{running: map[int]chan struct{}{}},
 				}
 				db.add(h.db)
 				ran.Add(1)
@@ -341,22 +345,35 @@ func (m model) run(t *testing.T, histories int, untilStale bool) []string {
 	return stale
 }
 
+// histories is how many run here: so many, or as many times more as
+// TASKMED_TEST_LONGER says.
+func histories(t *testing.T, n int) int {
+	t.Helper()
+	longer := os.Getenv("TASKMED_TEST_LONGER")
+	if longer == "" {
+		return n
+	}
+	times, err := strconv.Atoi(longer)
+	require.NoError(t, err, "TASKMED_TEST_LONGER is a number")
+	return n * times
+}
+
 // barriers is the barrier of all databases of the model: they share a server.
 type barriers struct {
 	mu  sync.Mutex
-	all map[*database]struct{}
+	all map[*rowStore]struct{}
 }
 
-func (b *barriers) add(d *database) {
+func (b *barriers) add(d *rowStore) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.all == nil {
-		b.all = map[*database]struct{}{}
+		b.all = map[*rowStore]struct{}{}
 	}
 	b.all[d] = struct{}{}
 }
 
-func (b *barriers) remove(d *database) {
+func (b *barriers) remove(d *rowStore) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.all, d)
@@ -364,7 +381,7 @@ func (b *barriers) remove(d *database) {
 
 func (b *barriers) barrier(ctx context.Context) error {
 	b.mu.Lock()
-	var all []*database
+	var all []*rowStore
 	for d := range b.all {
 		all = append(all, d)
 	}
@@ -380,17 +397,23 @@ func (b *barriers) barrier(ctx context.Context) error {
 func TestModel_NoReadIsOlderThanWhatWasAcknowledgedOrSeen(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
+	shared := respcache.Config{RedisURL: d.RedisURL}
 	for name, m := range map[string]model{
-		"two instances on Redis":     {config: respcache.Config{RedisURL: d.RedisURL}, instances: 2},
+		"two instances on Redis":     {config: shared, instances: 2},
 		"one instance without Redis": {instances: 1},
+		"writers cut off from Redis": {config: shared, instances: 2, mute: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, without := range []respcache.Protections{{Fence: true}, {Check: true}} {
+			wanting := []respcache.Protections{{Fence: true}, {Check: true}, {Late: true}}
+			if m.mute {
+				wanting = []respcache.Protections{{Aside: true}}
+			}
+			for _, without := range wanting {
 				broken := m
 				broken.without = without
-				require.NotEmpty(t, broken.run(t, 2000, true), "the model must notice that %+v is missing", without)
+				require.NotEmpty(t, broken.run(t, 10*histories(t, 600), true), "the model must notice that %+v is missing", without)
 			}
-			require.Empty(t, m.run(t, 2000, false))
+			require.Empty(t, m.run(t, histories(t, 600), false))
 		})
 	}
 }

@@ -1,0 +1,151 @@
+package respcache
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A writer that cannot tell Redis could change what others serve from the cache.
+// So before it commits it makes everybody stand aside: its instance announces
+// itself through Postgres, at every sign of life of its listening connection,
+// and whoever hears that uses the cache no more until the announcements have
+// ceased for a while. Once the first is older than a lease, everybody who would
+// still serve has heard it, or does not know whether it hears at all and does
+// not serve either. Only the first such write of an instance waits; the next
+// find everybody aside already.
+
+const (
+	// asideLock is the advisory lock that who announces holds in Postgres, so that
+	// an instance that begins to listen between two announcements knows.
+	asideLock = 0x7461736b6d656400 // "taskmed"
+	// asideGap is how long after one announcement the next must have followed.
+	asideGap = 3 * heartbeat
+	// asideStands is how long those who heard an announcement stand aside. It is
+	// longer than a lease and a gap: an announcement that was made, but is not
+	// heard yet, finds them still aside.
+	asideStands = 2 * lease
+	// asideLingers is how long announcements go on after the last of those writes
+	// has ended, so that everybody has heard of it before they use the cache.
+	asideLingers = lease + asideGap
+	// longestAside bounds the wait for the others to have heard.
+	longestAside = 2*lease + heartbeat
+	// raiseAgain is how often a writer who waits tries Redis again.
+	raiseAgain = 50 * time.Millisecond
+)
+
+// aside is both sides of it: that this instance announces, and that it heard.
+type aside struct {
+	started time.Time
+	// until is when this instance uses the cache again, since started.
+	until atomic.Int64
+	// without makes it deaf, for a test that must notice.
+	without bool
+
+	mu sync.Mutex
+	// writers are those who have not ended, wanted until when it is announced that
+	// there are, or were.
+	writers int
+	wanted  time.Time
+	// since is when the first of an unbroken row of announcements had been made,
+	// zero if there is none; latest is before the latest was.
+	since, latest time.Time
+}
+
+// heard makes this instance stand aside.
+func (a *aside) heard() {
+	if !a.without {
+		a.until.Store(int64(time.Since(a.started) + asideStands))
+	}
+}
+
+// stands tells whether this instance stands aside.
+func (a *aside) stands() bool { return int64(time.Since(a.started)) < a.until.Load() }
+
+// begin has announcements made until a while after end, which must be called
+// once, with how long the write may still go on.
+func (a *aside) begin() (end func(still time.Duration)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.writers++
+	return func(still time.Duration) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.writers--
+		if until := time.Now().Add(still + asideLingers); until.After(a.wanted) {
+			a.wanted = until
+		}
+	}
+}
+
+// announces tells whether the next sign of life shall be an announcement.
+func (a *aside) announces() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.writers > 0 || time.Now().Before(a.wanted) {
+		return true
+	}
+	a.since = time.Time{}
+	return false
+}
+
+// announced notes that one was made at some time after begun.
+func (a *aside) announced(begun time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if a.since.IsZero() || now.Sub(a.latest) > asideGap {
+		a.since = now
+	}
+	a.latest = begun
+}
+
+// silenced notes that the connection that announced is gone.
+func (a *aside) silenced() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.since = time.Time{}
+}
+
+// complete tells whether everybody stands aside, or does not serve.
+func (a *aside) complete() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	return !a.since.IsZero() && now.Sub(a.since) > lease+heartbeat/2 && now.Sub(a.latest) < asideGap
+}
+
+// standAside makes everybody stand aside for a writer that could not raise, or
+// raises after all if that becomes possible meanwhile. Where Postgres is not
+// heard there is no point in waiting.
+func (c *Cache) standAside(ctx context.Context, raise func(ctx context.Context) error) (raised bool, end func(still time.Duration)) {
+	end = c.aside.begin()
+	limit := time.NewTimer(longestAside)
+	defer limit.Stop()
+	tick := time.NewTicker(raiseAgain)
+	defer tick.Stop()
+	for waits := true; waits && !c.aside.complete(); {
+		select {
+		case <-limit.C:
+			waits = false
+		case <-tick.C:
+			waits = c.listener.session.Load() != 0
+		}
+		if raise(ctx) == nil {
+			end(0)
+			return true, nil
+		}
+	}
+	return false, end
+}
+
+// announcement is the notification that asks everybody to stand aside.
+func announcement() string {
+	text, err := json.Marshal(notice{Aside: true})
+	if err != nil {
+		return "" // nothing in it can fail
+	}
+	return string(text)
+}

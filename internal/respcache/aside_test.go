@@ -1,0 +1,183 @@
+package respcache_test
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/testkit"
+)
+
+// wire is a way to Redis that a test can cut for one instance alone.
+type wire struct {
+	to       string
+	listener net.Listener
+
+	mu    sync.Mutex
+	isCut bool
+	// refuse is how many more connections find it cut, then it heals.
+	refuse int
+	conns  map[net.Conn]struct{}
+}
+
+func newWire(t *testing.T, to string) *wire {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	w := &wire{to: to, listener: listener, conns: map[net.Conn]struct{}{}}
+	var group sync.WaitGroup
+	t.Cleanup(func() {
+		_ = listener.Close()
+		w.cut(0)
+		group.Wait()
+	})
+	group.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() { w.carry(conn) })
+		}
+	})
+	return w
+}
+
+func (w *wire) url() string { return "redis://" + w.listener.Addr().String() + "/0" }
+
+// cut ends all connections and refuses so many, or all with 0.
+func (w *wire) cut(refuse int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isCut, w.refuse = true, refuse
+	for conn := range w.conns {
+		_ = conn.Close()
+	}
+}
+
+func (w *wire) heal() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isCut = false
+}
+
+// admits tells whether a connection is let through.
+func (w *wire) admits(conns ...net.Conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.isCut {
+		if w.refuse--; w.refuse == 0 {
+			w.isCut = false
+		}
+		return false
+	}
+	for _, conn := range conns {
+		w.conns[conn] = struct{}{}
+	}
+	return true
+}
+
+func (w *wire) carry(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	onward, err := net.Dial("tcp", w.to)
+	if err != nil {
+		return
+	}
+	defer func() { _ = onward.Close() }()
+	if !w.admits(conn, onward) {
+		return
+	}
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.conns, conn)
+		delete(w.conns, onward)
+	}()
+	var group sync.WaitGroup
+	for from, to := range map[net.Conn]net.Conn{conn: onward, onward: conn} {
+		group.Go(func() {
+			_, _ = io.Copy(to, from)
+			_ = to.Close()
+		})
+	}
+	group.Wait()
+}
+
+// TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis cuts one of two
+// instances off from Redis.
+func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	const aside = "an instance writes that does not reach redis"
+	cutOff := func(t *testing.T, without respcache.Protections) (servedOld bool) {
+		t.Helper()
+		server := newRedis(t)
+		way := newWire(t, server.addr())
+		config := respcache.Config{RedisURL: way.url(), Prefix: prefix(t), ListenURL: d.AppURL}
+		writes := newCacheWithout(t, config, without, nil)
+		config.RedisURL = server.url()
+		reads, clinic := newCacheWithout(t, config, without, nil), uuid.New()
+		ready(t, writes)
+		require.Equal(t, "old", keep(t, reads, clinic, key("a"), answer("old", "contact:1")))
+		require.Equal(t, "old", keep(t, writes, clinic, key("a"), answer("old", "contact:1")))
+
+		way.cut(0)
+		settle, err := writes.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+		require.Error(t, err, "the transaction must notify")
+		// It may commit from here on.
+		_, outcome := reads.Get(t.Context(), clinic, key("a"))
+		if outcome.Hit {
+			servedOld = true
+		} else {
+			require.Equal(t, aside, outcome.Reason)
+			require.True(t, outcome.Bypassed)
+		}
+		began := time.Now()
+		settleNext, err := writes.Raise(t.Context(), uuid.New(), []cachetag.Tag{"contact:1"})
+		require.Error(t, err)
+		t.Logf("the next such write waited %s", time.Since(began).Round(time.Millisecond))
+		// Who begins only now stands aside, too.
+		late, err := respcache.NewWithout(config, without, nil)
+		require.NoError(t, err)
+		t.Cleanup(late.Close)
+		require.Eventually(t, func() bool {
+			_, outcome := late.Get(t.Context(), clinic, key("a"))
+			require.False(t, outcome.Hit)
+			return outcome.Reason == aside || without.Aside
+		}, 20*time.Second, time.Millisecond)
+
+		token := uuid.NewString()
+		notify(t, d, clinic, token, "contact:1")
+		settle(t.Context(), cachetag.Committed)
+		settleNext(t.Context(), cachetag.RolledBack)
+		require.NoError(t, writes.AwaitNotified(t.Context(), token))
+		way.heal()
+		for _, cache := range []*respcache.Cache{reads, writes, late} {
+			require.Equal(t, "new", keep(t, cache, clinic, key("a"), answer("new", "contact:1")))
+		}
+		return servedOld
+	}
+	require.True(t, cutOff(t, respcache.Protections{Aside: true}), "the test must notice who goes on serving")
+	require.False(t, cutOff(t, respcache.Protections{}))
+}
+
+func TestAside_AWriterWhoReachesRedisAgainMeanwhileRaises(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	server := newRedis(t)
+	way := newWire(t, server.addr())
+	cache, clinic := newCache(t, respcache.Config{RedisURL: way.url(), ListenURL: d.AppURL}), uuid.New()
+	require.Equal(t, "old", keep(t, cache, clinic, key("a"), answer("old", "contact:1")))
+	way.cut(3)
+	settle, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+	require.NoError(t, err)
+	settle(t.Context(), cachetag.Committed)
+	require.Equal(t, "new", keep(t, cache, clinic, key("a"), answer("new", "contact:1")))
+}
