@@ -279,18 +279,3 @@ func TestPopular_TheOperationsThatRanMostComeFirst(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"DayView", "ContactPage"}, names)
 }
-
-func TestTexts_AreSharedBetweenInstances(t *testing.T) {
-	t.Parallel()
-	d := testkit.NewDatabase(t)
-	config := respcache.Config{RedisURL: d.RedisURL, Prefix: prefix(t)}
-	one, other := newCache(t, config).Texts(), newCache(t, config).Texts()
-	require.NoError(t, one.Put(t.Context(), "h", "{ clinic { id } }", time.Hour))
-	text, err := other.Get(t.Context(), "h", time.Hour)
-	require.NoError(t, err)
-	require.Equal(t, "{ clinic { id } }", text)
-	text, err = other.Get(t.Context(), "absent", time.Hour)
-	require.NoError(t, err)
-	require.Empty(t, text)
-	require.Nil(t, newCache(t, respcache.Config{}).Texts())
-}
