@@ -126,9 +126,15 @@ func (b *browser) text(t *testing.T, selector, want string) string {
 // picture leaves what the tab shows among the test's artifacts (go test -artifacts).
 func (b *browser) picture(t *testing.T) {
 	t.Helper()
+	b.keep(t, "tab.png")
+}
+
+// keep is picture under a name.
+func (b *browser) keep(t *testing.T, name string) {
+	t.Helper()
 	ctx, done := context.WithTimeout(b.ctx, patience)
 	defer done()
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(t.ArtifactDir(), "tab.png"), png, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(t.ArtifactDir(), name), png, 0o600))
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -73,4 +74,66 @@ func TestPlayground_ExplainsTheSchema(t *testing.T) {
 	b.text(t, ".graphiql-plugin", "Query")
 	b.do(t, chromedp.Click(`.graphiql-plugin a.graphiql-doc-explorer-type-name`))
 	b.text(t, ".graphiql-plugin", "searchContacts")
+}
+
+// A developer sees beside the answer what it cost, with Postgres' plans once
+// they are asked for, in every width and theme.
+func TestPlayground_ShowsDevelopersWhatAnAnswerCosts(t *testing.T) {
+	t.Parallel()
+	site := startSite(t)
+	site.database.Exec(t, "UPDATE memberships SET permissions = '{developer}' WHERE clinic_id = $1 AND role = 'owner'", site.clinic.ID)
+	b := newBrowser(t, site.server.URL)
+	const panel = ".cost"
+	b.do(t, chromedp.Navigate(site.server.URL+"/"))
+	b.text(t, variables, "T00:00:00-03:00")
+
+	b.do(t, chromedp.Click(".cost-button"))
+	b.text(t, panel, "Run an operation")
+	b.do(t, chromedp.Click(runButton))
+	shown := b.text(t, panel, "appointments.nodes.contact")
+	assert.Contains(t, shown, "first seen")
+	assert.Contains(t, shown, "FROM appointments WHERE")
+	assert.NotContains(t, shown, "Limit", "plans were not asked for")
+
+	b.do(t, chromedp.Click(`.cost input[name="plans"]`), chromedp.Click(`.cost input[name="afresh"]`), chromedp.Click(runButton))
+	shown = b.text(t, panel, "idx_appointments_clinic_")
+	assert.Contains(t, shown, "no-cache asked for")
+	assert.Contains(t, shown, "Nothing was run for them")
+	assert.NotContains(t, shown, "Ana Souza")
+	shown = b.text(t, answer, `"appointments"`)
+	assert.Contains(t, shown, "Ana Souza")
+	// The panel is beside the answer, and covers none of it.
+	overlap, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`
+		document.querySelector('.cost').getBoundingClientRect().left < document.querySelector('.graphiql-response').getBoundingClientRect().right`))
+	require.NoError(t, err)
+	assert.False(t, overlap)
+
+	for _, theme := range []string{"light", "dark"} {
+		b.do(t, chromedp.Click(".theme-toggle"), chromedp.WaitVisible(`html[data-theme="`+theme+`"]`))
+		for _, size := range [][2]int64{{1440, 900}, {1024, 800}, {390, 844}} {
+			b.do(t, chromedp.EmulateViewport(size[0], size[1]))
+			wider, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`
+				Math.max(document.documentElement.scrollWidth - innerWidth, document.querySelector('.cost').scrollWidth - document.querySelector('.cost').clientWidth)`))
+			require.NoError(t, err)
+			assert.LessOrEqual(t, wider, 0, "at %d pixels nothing must scroll sideways", size[0])
+			b.keep(t, fmt.Sprintf("cost-%s-%d.png", theme, size[0]))
+		}
+	}
+
+	// A hit is told as one. What was chosen is chosen still when the page is opened again.
+	b.do(t, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(site.server.URL+"/"))
+	b.text(t, variables, "T00:00:00-03:00")
+	plans, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`document.querySelector('.cost input[name="plans"]').checked`))
+	require.NoError(t, err)
+	assert.True(t, plans)
+	b.do(t, chromedp.Click(runButton))
+	b.text(t, panel, "The answer was kept")
+	b.keep(t, "cost-hit.png")
+
+	// Who has not the right is told so, and closes it by the keyboard.
+	b.do(t, chromedp.Focus(`select[name="role"]`), chromedp.KeyEvent("Finance"), chromedp.WaitVisible(`main[data-role="FINANCE"] `+runButton))
+	b.text(t, operation, "query")
+	b.do(t, chromedp.Click(runButton))
+	b.text(t, panel, "developer")
+	b.do(t, chromedp.Focus(".cost .close"), chromedp.KeyEvent("\r"), chromedp.WaitNotPresent(panel))
 }

@@ -21,8 +21,9 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // `taskmed dev`. Ana Souza comes to the first of them today and tomorrow, so
 // that a test which runs over midnight still finds her.
 type site struct {
-	server *api.Server
-	clinic *testkit.Clinic
+	database *testkit.Database
+	server   *api.Server
+	clinic   *testkit.Clinic
 	// other is the second clinic as the playground's list has it.
 	other web.DemoClinic
 }
@@ -44,7 +45,7 @@ func startSite(t *testing.T) site {
 		demo = []web.DemoClinic{demoClinic(t, options.DevKey, aurora), demoClinic(t, options.DevKey, boaVista)}
 		options.Demo = demo
 	})
-	return site{server: server, clinic: aurora, other: demo[1]}
+	return site{database: d, server: server, clinic: aurora, other: demo[1]}
 }
 
 func demoClinic(t *testing.T, key *auth.DevKey, clinic *testkit.Clinic) web.DemoClinic {

@@ -2,6 +2,7 @@ import { DOC_EXPLORER_PLUGIN } from '@graphiql/plugin-doc-explorer';
 import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
 import { GraphiQL } from 'graphiql';
 import { useEffect, useMemo, useState } from 'react';
+import { CostPanel } from './CostPanel';
 import { type Config, keepSession, restoreSession, type Session, sessionHeaders } from './config';
 import { EditorLook } from './EditorLook';
 import { EXAMPLES } from './examples';
@@ -9,6 +10,7 @@ import { examplesPlugin } from './ExamplesPlugin';
 import { createFetcher, runner } from './fetcher';
 import { createOutcomeStore, ResponseFooter } from './ResponseFooter';
 import { createStorage } from './storage';
+import { useCostPanel } from './costSettings';
 import { type Theme, useTheme } from './theme';
 import { TopBar } from './TopBar';
 import { fetchValues, type Values } from './values';
@@ -71,41 +73,48 @@ interface WorkbenchProps {
 }
 
 function Workbench({ endpoint, stage, theme }: WorkbenchProps) {
+  const panel = useCostPanel();
+  const { asking } = panel;
   const { storage, fetcher, defaultHeaders, plugins, outcomes } = useMemo(() => {
     const headers = sessionHeaders(stage.session);
     const store = createOutcomeStore();
     return {
       storage: createStorage(EXAMPLES, stage.values, stage.previous, localStorage, sessionStorage),
-      fetcher: createFetcher(endpoint, headers, store.set),
+      fetcher: createFetcher(endpoint, headers, store.set, asking),
       defaultHeaders: Object.keys(headers).length > 0 ? JSON.stringify(headers, null, 2) : '',
       plugins: [examplesPlugin(stage.values), HISTORY_PLUGIN],
       outcomes: store,
     };
-  }, [endpoint, stage]);
+  }, [endpoint, stage, asking]);
   useEffect(() => () => storage.retire(), [storage]);
 
   return (
-    <GraphiQL
-      fetcher={fetcher}
-      storage={storage}
-      onTabChange={storage.keepTabs}
-      defaultHeaders={defaultHeaders}
-      shouldPersistHeaders={false}
-      defaultEditorToolsVisibility="variables"
-      referencePlugin={DOC_EXPLORER_PLUGIN}
-      plugins={plugins}
-      forcedTheme={theme}
-      schemaDescription
-      inputValueDeprecation
-    >
-      <GraphiQL.Logo>
-        <></>
-      </GraphiQL.Logo>
-      <GraphiQL.Footer>
-        <ResponseFooter store={outcomes} />
-      </GraphiQL.Footer>
-      <EditorLook theme={theme} />
-    </GraphiQL>
+    <div className="workbench">
+      <GraphiQL
+        fetcher={fetcher}
+        storage={storage}
+        onTabChange={storage.keepTabs}
+        defaultHeaders={defaultHeaders}
+        shouldPersistHeaders={false}
+        defaultEditorToolsVisibility="variables"
+        referencePlugin={DOC_EXPLORER_PLUGIN}
+        plugins={plugins}
+        forcedTheme={theme}
+        schemaDescription
+        inputValueDeprecation
+      >
+        <GraphiQL.Logo>
+          <></>
+        </GraphiQL.Logo>
+        <GraphiQL.Footer>
+          <ResponseFooter store={outcomes} open={panel.open} onOpen={panel.setOpen} />
+        </GraphiQL.Footer>
+        <EditorLook theme={theme} />
+      </GraphiQL>
+      {panel.open && (
+        <CostPanel store={outcomes} asks={panel.asks} onAsks={panel.setAsks} onClose={() => panel.setOpen(false)} />
+      )}
+    </div>
   );
 }
 

@@ -24,28 +24,44 @@ export function createOutcomeStore(): OutcomeStore {
   };
 }
 
-export function ResponseFooter({ store }: { store: OutcomeStore }) {
+interface Props {
+  store: OutcomeStore;
+  /** Whether the panel beside the answer is open, and how to open or close it. */
+  open: boolean;
+  onOpen: (open: boolean) => void;
+}
+
+export function ResponseFooter({ store, open, onOpen }: Props) {
   const outcome = useSyncExternalStore(store.subscribe, store.get);
-  if (!outcome) {
-    return <p className="outcome">Not run yet</p>;
-  }
   return (
-    <p className="outcome" aria-live="polite">
+    <div className="outcome">
+      <p aria-live="polite">{outcome ? <Facts outcome={outcome} /> : 'Not run yet'}</p>
+      <button type="button" className="cost-button" aria-expanded={open} onClick={() => onOpen(!open)}>
+        What it cost
+      </button>
+    </div>
+  );
+}
+
+function Facts({ outcome }: { outcome: Outcome }) {
+  const { details } = outcome;
+  return (
+    <>
       <span className={outcome.status < 400 ? 'status ok' : 'status bad'}>{outcome.status}</span>
       <span>{formatMilliseconds(outcome.milliseconds)}</span>
       <span>{formatBytes(outcome.bytes)}</span>
-      {outcome.statements !== undefined && (
+      {details && (
         <span>
-          {outcome.statements} SQL {outcome.statements === 1 ? 'statement' : 'statements'}
+          {details.statements} SQL {details.statements === 1 ? 'statement' : 'statements'}
         </span>
       )}
-      {outcome.cost !== undefined && <span>cost {outcome.cost}</span>}
+      {details && <span>cost {details.cost}</span>}
       {outcome.cache && <span>cache {outcome.cache}</span>}
       {outcome.requestId && (
         <span className="request-id" title="X-Request-Id: look for it in the server's log">
           {outcome.requestId}
         </span>
       )}
-    </p>
+    </>
   );
 }

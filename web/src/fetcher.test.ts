@@ -53,7 +53,7 @@ test('an answer is measured', async () => {
   const outcome = await new Promise<Outcome>(done => {
     void createFetcher('/graphql', mine, done)({ query: '{ a }' }, {});
   });
-  expect(outcome).toMatchObject({ status: 200, bytes: 63, cache: 'miss', requestId: 'r1', statements: 2, cost: 31 });
+  expect(outcome).toMatchObject({ status: 200, bytes: 63, cache: 'miss', requestId: 'r1', details: { statements: 2, cost: 31 } });
 });
 
 test('what the footer says', () => {
@@ -74,4 +74,12 @@ test('the operation of the tab before is not asked for', () => {
   expect(operationToRun('query A { a } query B { b }', 'C')).toBe('C');
   expect(operationToRun('query {', 'DayView')).toBe('DayView');
   expect(operationToRun('query Viewer { a }', null)).toBeUndefined();
+});
+
+test('what the panel asks for goes with whatever is run, but not with the schema’s request', async () => {
+  const sent = serve();
+  const fetcher = createFetcher('/graphql', mine, () => {}, () => ({ 'X-TaskMed-Explain': 'plans' }));
+  await fetcher({ query: '{ a }' }, { headers: {} });
+  await fetcher({ query: '{ a }', operationName: 'IntrospectionQuery' }, {});
+  expect(sent.map(request => request.headers['X-TaskMed-Explain'])).toEqual(['plans', undefined]);
 });

@@ -1,5 +1,6 @@
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { Kind, parse } from 'graphql';
+import { type Cost, costOf } from './cost';
 import { fetchValues, hasPlaceholders, resolve, type Run, type Values } from './values';
 
 /** What the last answer's status line says about it. */
@@ -11,9 +12,8 @@ export interface Outcome {
   /** What Cache-Status (RFC 9211) says: "hit", "miss", "bypass", ...; "" without that header. */
   cache: string;
   requestId: string;
-  /** What the server tells a developer in extensions.taskmed. */
-  statements?: number;
-  cost?: number;
+  /** What the server tells a developer. */
+  details?: Cost;
 }
 
 const CLIENT = { 'apollographql-client-name': 'taskmed-playground' };
@@ -39,11 +39,13 @@ export function runner(endpoint: string, headers: Record<string, string>): Run {
  * The fetcher behind every tab. The tab's own headers decide, {} included: that
  * is how a request without a token is tried. An empty editor means the session's,
  * and so does the request for the schema, which is sent before a tab is open.
+ * asking gives further headers, which are sent with whatever is run in a tab.
  */
 export function createFetcher(
   endpoint: string,
   headers: Record<string, string>,
   report: (outcome: Outcome) => void,
+  asking: () => Record<string, string> = () => ({}),
 ): Fetcher {
   const send = createGraphiQLFetcher({
     url: endpoint,
@@ -70,7 +72,7 @@ export function createFetcher(
     const mine = (options?.headers ?? headers) as Record<string, string>;
     const text = JSON.stringify(params.variables ?? {});
     if (!hasPlaceholders(text)) {
-      return send({ ...params, operationName }, { ...options, headers: mine });
+      return send({ ...params, operationName }, { ...options, headers: { ...asking(), ...mine } });
     }
     // The page opened without a session; now that there are headers, the
     // examples' ids can be had.
@@ -78,7 +80,7 @@ export function createFetcher(
     const values = late.get(key) ?? fetchValues(runner(endpoint, mine), new Date());
     late.set(key, values);
     const variables = JSON.parse(resolve(text, await values)) as Record<string, unknown>;
-    return send({ ...params, operationName, variables }, { ...options, headers: mine });
+    return send({ ...params, operationName, variables }, { ...options, headers: { ...asking(), ...mine } });
   };
 }
 
@@ -104,22 +106,13 @@ function isSchemaRequest(init?: RequestInit): boolean {
 async function measure(response: Response, begun: number): Promise<Outcome> {
   const body = await response.arrayBuffer();
   return {
-    ...developerFacts(new TextDecoder().decode(body)),
+    details: costOf(new TextDecoder().decode(body)),
     status: response.status,
     milliseconds: performance.now() - begun,
     bytes: body.byteLength,
     cache: cacheOutcome(response.headers.get('cache-status')),
     requestId: response.headers.get('x-request-id') ?? '',
   };
-}
-
-function developerFacts(body: string): Pick<Outcome, 'statements' | 'cost'> {
-  try {
-    const facts = (JSON.parse(body) as { extensions?: { taskmed?: Outcome } }).extensions?.taskmed;
-    return { statements: facts?.statements, cost: facts?.cost };
-  } catch {
-    return {}; // Not JSON: some proxy's page.
-  }
 }
 
 export function cacheOutcome(header: string | null): string {
