@@ -201,7 +201,9 @@ func (r *run) cached(ctx context.Context, n *note) *graphql.Response {
 // since running writes into it: it may be another one's than the request's, and
 // go on after the request.
 func (r *run) compute(ctx context.Context) Computed {
-	response := r.response(tenant.With(ctx, r.scope), again(r.op))
+	op := again(r.op)
+	op.ResolverMiddleware = notingProtected(ctx, op.ResolverMiddleware)
+	response := r.response(tenant.With(ctx, r.scope), op)
 	r.ran.Store(response)
 	return r.executor.judge(response)
 }
