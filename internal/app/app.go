@@ -107,12 +107,16 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 
 	store := auth.NewStore(db)
-	a.auth, err = auth.New(auth.Config{ //nolint:contextcheck // its refreshing of keys ends with Close, not with the start
+	credentials := auth.Config{
 		Memberships: store, Keys: store,
 		JWKSURL: settings.JWKSURL, Issuer: settings.JWTIssuer, Audience: settings.JWTAudience,
 		DevKey: options.DevKey, Log: options.Log, Now: options.Now,
-	})
-	if err != nil {
+	}
+	if a.answers != nil {
+		kept := sessions{cache: a.answers.cache, store: store}
+		credentials.Memberships, credentials.Keys = kept, kept
+	}
+	if a.auth, err = auth.New(credentials); err != nil { //nolint:contextcheck // its refreshing of keys ends with Close, not with the start
 		return nil, err
 	}
 
@@ -154,6 +158,9 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		served.Cache, served.Writing = a.observer.cache(a.answers), respcache.WithWriter
 	}
 	a.observer.watch(db, settings.DatabaseURL, a.documents.redis, &served)
+	if a.answers != nil && settings.RedisURL != "" {
+		served.Around = around(served.Around)
+	}
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}

@@ -211,7 +211,7 @@ func (c *Cache) find(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Ou
 	}
 	reason := "first seen"
 	if entry, ok := part.entries.GetIfPresent(key); ok {
-		at, err := g.ledger.head(ctx, clinic)
+		at, err := g.head(ctx, clinic)
 		if err != nil {
 			return nil, unreachable(), nil
 		}
@@ -339,9 +339,11 @@ func (c *Cache) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key
 	if life < time.Millisecond {
 		return verdict{refusal: refusedExpired}
 	}
-	value := encode(clinic, key, entry)
-	if len(value) > MaxValue {
-		return verdict{refusal: refusedSize}
+	var value []byte
+	if entry.session == nil {
+		if value = encode(clinic, key, entry); len(value) > MaxValue {
+			return verdict{refusal: refusedSize}
+		}
 	}
 	part, err := g.tier.clinic(clinic, g.ledger)
 	if err != nil {

@@ -31,7 +31,8 @@ func writer(ctx context.Context) string {
 func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag) (settle func(ctx context.Context, outcome cachetag.Outcome), err error) {
 	began := time.Now()
 	defer func() { c.metrics.raised(time.Since(began), err) }()
-	w := write{tags: tags, by: writer(ctx), fence: uuid.NewString(), standing: c.config.standing()}
+	w := write{by: writer(ctx), fence: uuid.NewString(), standing: c.config.standing()}
+	shares := c.shares(clinic, tags)
 	raising := w
 	if c.without.fence {
 		raising.fence = ""
@@ -41,7 +42,13 @@ func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag
 		if ledger == nil {
 			return errUnreached
 		}
-		return ledger.raise(ctx, clinic, raising)
+		for _, s := range shares {
+			raising.tags = s.tags
+			if err := ledger.raise(ctx, s.clinic, raising); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	c.point("raise")
 	// The request's end must not leave it open whether others were told.
@@ -63,7 +70,10 @@ func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag
 			}
 			end(still)
 		}
-		c.settle(ctx, clinic, w, outcome)
+		for _, s := range shares {
+			w.tags = s.tags
+			c.settle(ctx, s.clinic, w, outcome)
+		}
 	}, err
 }
 
@@ -106,12 +116,7 @@ func (c *Cache) AwaitNotified(ctx context.Context, token string) error {
 		return errors.New("nobody listens to Postgres here")
 	}
 	if c.local == nil && !c.aside.complete() {
-		timer := time.NewTimer(lease + heartbeat/2)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
+		c.outlast(ctx)
 	}
 	if c.listener.session.Load() == 0 {
 		// Nothing is served here, and what is kept will not be.
@@ -136,19 +141,21 @@ func (c *Cache) notified(ctx context.Context, notices []notice) {
 			c.distrust("every clinic was written to")
 			continue
 		}
-		h := byClinic[*n.Clinic]
-		if h == nil {
-			h = &heard{seen: map[cachetag.Tag]struct{}{}}
-			byClinic[*n.Clinic] = h
-		}
 		tags := n.Tags
 		if len(tags) == 0 {
 			tags = []cachetag.Tag{cachetag.Everything}
 		}
-		for _, tag := range tags {
-			if _, known := h.seen[tag]; !known {
-				h.seen[tag] = struct{}{}
-				h.tags = append(h.tags, tag)
+		for _, s := range c.shares(*n.Clinic, tags) {
+			h := byClinic[s.clinic]
+			if h == nil {
+				h = &heard{seen: map[cachetag.Tag]struct{}{}}
+				byClinic[s.clinic] = h
+			}
+			for _, tag := range s.tags {
+				if _, known := h.seen[tag]; !known {
+					h.seen[tag] = struct{}{}
+					h.tags = append(h.tags, tag)
+				}
 			}
 		}
 	}

@@ -17,7 +17,7 @@ import (
 const MaxValue = 512 << 10
 
 // entryMagic begins every value: four letters and the version of its form.
-const entryMagic = "TMRC\x01"
+const entryMagic = "TMRC\x02"
 
 // Entry is one answer that is kept. Whoever gets one must not change it.
 type Entry struct {
@@ -27,9 +27,17 @@ type Entry struct {
 	Tags []cachetag.Tag
 	// Protected are the global ids of the protected entities in the answer.
 	Protected []string
+	// Recipe is what the caller needs to compute the answer anew, in a form of its
+	// own; it may be empty, and is where an answer is not kept in Redis.
+	Recipe []byte
 	// ETag is the caller's; it is kept as it is.
 	ETag                string
 	StoredAt, ExpiresAt time.Time
+
+	// session is set where this is no answer but what is known of who asks. It is
+	// kept in the process alone, where it takes extra bytes.
+	session any
+	extra   int
 
 	// seq is the clinic's sequence up to which nothing that the answer depends
 	// on had changed when it was stored.
@@ -43,7 +51,7 @@ type Entry struct {
 // weight is what the entry takes in the process, in bytes, roughly.
 func (e *Entry) weight() uint32 {
 	const fixed = 400
-	weight := fixed + len(e.Body) + len(e.ETag)
+	weight := fixed + len(e.Body) + len(e.Recipe) + len(e.ETag) + e.extra
 	for _, tag := range e.Tags {
 		weight += 16 + len(tag)
 	}
@@ -60,7 +68,7 @@ var errValue = errors.New("not a value of this key")
 // encode writes an entry for its place. The clinic and the key stand inside, so
 // that a value found in another's place is known for what it is.
 func encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
-	size := len(entryMagic) + 16 + len(key) + 6*binary.MaxVarintLen64 + len(entry.ETag) + len(entry.Body) + 4
+	size := len(entryMagic) + 16 + len(key) + 7*binary.MaxVarintLen64 + len(entry.ETag) + len(entry.Recipe) + len(entry.Body) + 4
 	for _, tag := range entry.Tags {
 		size += len(tag) + 2
 	}
@@ -83,6 +91,8 @@ func encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
 	for _, id := range entry.Protected {
 		out = appendText(out, id)
 	}
+	out = binary.AppendUvarint(out, uint64(len(entry.Recipe)))
+	out = append(out, entry.Recipe...)
 	out = binary.AppendUvarint(out, uint64(len(entry.Body)))
 	out = append(out, entry.Body...)
 	return binary.BigEndian.AppendUint32(out, checksum(out))
@@ -124,6 +134,7 @@ func decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
 	for i := range entry.Protected {
 		entry.Protected[i] = string(r.bytes())
 	}
+	entry.Recipe = r.bytes()
 	entry.Body = r.bytes()
 	if r.failed || len(r.rest) != 0 {
 		return nil, fmt.Errorf("%w: odd lengths", errValue)

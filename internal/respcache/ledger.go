@@ -25,7 +25,7 @@ type ledger interface {
 	// did, fallen is empty and through is the step up to which that is known.
 	confirm(ctx context.Context, clinic uuid.UUID, since uint64, tags []cachetag.Tag) (through uint64, fallen string, err error)
 	// store keeps a value if nothing it depends on changed since its reader began
-	// or is being written.
+	// or is being written. Without a value it tells whether it would.
 	store(ctx context.Context, s storing) (verdict, error)
 	// raise moves the sequence on; with a fence nothing with the tags is stored
 	// until the fence is taken off or has run out.
@@ -70,7 +70,7 @@ type storing struct {
 	key    Key
 	begun  begun
 	tags   []cachetag.Tag
-	value  []byte
+	value  []byte // nil for what the process keeps alone
 	life   time.Duration
 }
 

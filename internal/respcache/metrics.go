@@ -16,6 +16,7 @@ type metrics struct {
 	distrust  prometheus.Counter
 	raises    *prometheus.HistogramVec
 	refreshes *prometheus.CounterVec
+	sessions  *prometheus.CounterVec
 }
 
 func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
@@ -42,12 +43,15 @@ func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "taskmed_respcache_refreshes_total", Help: "Answers that were computed anew before they expired.",
 		}, []string{"outcome"}),
+		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "taskmed_session_lookups_total", Help: "Look-ups of memberships and keys: found in the process, missing, or why they could not be kept.",
+		}, []string{"outcome"}),
 	}
 	if registerer == nil {
 		return m, nil
 	}
 	for _, collector := range []prometheus.Collector{
-		m.lookups, m.stores, m.bad, m.evictions, m.distrust, m.raises, m.refreshes,
+		m.lookups, m.stores, m.bad, m.evictions, m.distrust, m.raises, m.refreshes, m.sessions,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "taskmed_respcache_process_bytes", Help: "What is kept in the process.",
 		}, func() float64 {

@@ -2,6 +2,7 @@
 -- being written.
 -- KEYS: state, last, fences, value
 -- ARGV: the reader's step, until when in microseconds, life in milliseconds, value, tags...
+-- Without a value it only tells whether one would be kept.
 local state = redis.call('HMGET', KEYS[1], 'seq', 'open', 'floor')
 if not state[1] then return {'unknown', ''} end
 local since, seq = tonumber(ARGV[1]), tonumber(state[1])
@@ -33,5 +34,7 @@ if #fences > 0 then
     end
   end
 end
-redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[3])
+if ARGV[4] ~= '' then
+  redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[3])
+end
 return {'', ''}

@@ -100,6 +100,11 @@ func (s *Server) AsSubject(t testing.TB, clinic *testkit.Clinic, subject string)
 	return &Client{server: s, token: token, clinic: models.KindClinic.Global(clinic.ID)}
 }
 
+// WithToken is a client that sends a token or a key of a clinic's.
+func (s *Server) WithToken(clinic *testkit.Clinic, token string) *Client {
+	return &Client{server: s, token: token, clinic: models.KindClinic.Global(clinic.ID)}
+}
+
 // Error is a GraphQL error as clients see it.
 type Error struct {
 	Message    string

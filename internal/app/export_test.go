@@ -1,0 +1,17 @@
+package app
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/tenant"
+)
+
+// Database is the server's own door to Postgres, whose writes its cache tells of.
+func (a *App) Database() *database.DB { return a.db }
+
+// Authenticate gives the scope of a request.
+func (a *App) Authenticate(ctx context.Context, r *http.Request) (*tenant.Scope, error) {
+	return a.auth.Authenticate(ctx, r)
+}

@@ -1,0 +1,148 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/auth"
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/models"
+)
+
+// sessionLife is how long memberships and keys are kept that nobody changes.
+const sessionLife = 4 * time.Hour
+
+// sessions keeps who has which rights, and forgets what changes the moment it
+// does. What there is not, it does not keep: whoever invents subjects or keys
+// fills nothing.
+type sessions struct {
+	cache *respcache.Cache
+	store *auth.Store
+}
+
+var (
+	_ auth.Memberships = sessions{}
+	_ auth.Keys        = sessions{}
+)
+
+// Of implements auth.Memberships.
+func (s sessions) Of(ctx context.Context, subject string) ([]auth.Membership, error) {
+	kept, err := s.cache.Session(ctx, respcache.SessionRequest{
+		Key: sessionKey("memberships", []byte(subject)),
+		Load: func(ctx context.Context) (*respcache.Session, error) {
+			all, err := s.store.Of(ctx, subject)
+			if err != nil || len(all) == 0 {
+				return nil, err
+			}
+			return keptMemberships(subject, all), nil
+		},
+		Clinic: func(value any) uuid.UUID { return clinicOf(ctx, value) },
+	})
+	all, _ := kept.([]auth.Membership)
+	return all, err
+}
+
+func keptMemberships(subject string, all []auth.Membership) *respcache.Session {
+	session := &respcache.Session{Value: all, ExpiresAt: time.Now().Add(sessionLife), Bytes: 100 + len(subject)}
+	session.Tags = append(session.Tags, cachetag.On("membership", "subject", subject))
+	for i, one := range all {
+		// Many share it from now on: nobody's append may write into it.
+		all[i].Permissions = slices.Clip(one.Permissions)
+		session.Tags = append(session.Tags, cachetag.Entity(models.KindClinic, one.ClinicID))
+		session.Bytes += 150 + len(one.Slug) + len(one.ClinicName) + len(one.SubjectName)
+		for _, permission := range one.Permissions {
+			session.Bytes += 16 + len(permission)
+		}
+	}
+	return session
+}
+
+// Find implements auth.Keys. A key's end is checked by who uses it.
+func (s sessions) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*auth.PartnerKey, error) {
+	kept, err := s.cache.Session(ctx, respcache.SessionRequest{
+		Key: sessionKey("key", clinic[:], hash[:]),
+		Load: func(ctx context.Context) (*respcache.Session, error) {
+			key, err := s.store.Find(ctx, clinic, hash)
+			if err != nil {
+				return nil, err
+			}
+			return &respcache.Session{
+				Value: key, Tags: []cachetag.Tag{cachetag.Entity(models.KindAPIKey, key.ID)},
+				ExpiresAt: time.Now().Add(sessionLife), Bytes: 300 + len(key.Name),
+			}, nil
+		},
+		Clinic: func(any) uuid.UUID { return clinic },
+	})
+	if err != nil {
+		return nil, err
+	}
+	key, found := kept.(*auth.PartnerKey)
+	if !found {
+		return nil, models.ErrNotFound
+	}
+	return key, nil
+}
+
+// Used implements auth.Keys.
+func (s sessions) Used(ctx context.Context, key *auth.PartnerKey) error {
+	return s.store.Used(ctx, key)
+}
+
+func sessionKey(kind string, parts ...[]byte) respcache.Key {
+	buffer := append(make([]byte, 0, 128), kind...)
+	for _, part := range parts {
+		buffer = append(append(buffer, 0), part...)
+	}
+	return sha256.Sum256(buffer)
+}
+
+type wantedClinicKey struct{}
+
+// expecting lets a request's parts share their questions to Redis: once it is
+// known who asks, it is known for which clinic.
+func expecting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := respcache.WithGlimpse(r.Context())
+		if wanted := r.Header.Get("X-Clinic-Id"); wanted != "" {
+			ctx = context.WithValue(ctx, wantedClinicKey{}, wanted)
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// clinicOf is the clinic that a request is for, if its subject belongs to it. It
+// decides nothing: a clinic that is asked about in vain costs a question.
+func clinicOf(ctx context.Context, value any) uuid.UUID {
+	all, _ := value.([]auth.Membership)
+	wanted, _ := ctx.Value(wantedClinicKey{}).(string)
+	if wanted == "" {
+		if len(all) == 0 {
+			return uuid.Nil
+		}
+		return all[0].ClinicID
+	}
+	clinic, err := models.KindClinic.Parse(wanted)
+	if err != nil {
+		return uuid.Nil
+	}
+	for _, one := range all {
+		if one.ClinicID == clinic {
+			return clinic
+		}
+	}
+	return uuid.Nil
+}
+
+// around is what a request's parts share, outside of what watches it.
+func around(watching func(http.Handler) http.Handler) func(http.Handler) http.Handler {
+	if watching == nil {
+		return expecting
+	}
+	return func(next http.Handler) http.Handler { return watching(expecting(next)) }
+}

@@ -1,0 +1,208 @@
+package respcache
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+)
+
+// What is known of who asks, memberships and keys, is kept like answers are, by
+// the same protocol, with two differences. A subject's memberships are of many
+// clinics, so what changes them stands in the ledger under a clinic that there is
+// not, uuid.Nil: of every write those tags that matter to a session are raised
+// there, too (shares). And it is
+// kept in the process alone: whoever can write to Redis must not be able to give
+// himself rights.
+
+// Session is what is kept of who asks. Whoever gets its value must not change it.
+type Session struct {
+	Value any
+	// Tags are what the value depends on: membership/subject=…, api_key:… and
+	// clinic:… alone; no other tag is noticed here.
+	Tags []cachetag.Tag
+	// ExpiresAt is when it must be loaded anew though nothing has changed.
+	ExpiresAt time.Time
+	// Bytes is what the value takes in memory, roughly.
+	Bytes int
+}
+
+// SessionRequest asks for a session.
+type SessionRequest struct {
+	Key Key
+	// Load reads it from Postgres; nil, as where there is none, is not kept.
+	Load func(ctx context.Context) (*Session, error)
+	// Clinic tells, of the value of a session, whose answers the request is about
+	// to ask for; uuid.Nil if that is not known. May be nil.
+	Clinic func(value any) uuid.UUID
+}
+
+// Session gives the session that is kept, or loads it and keeps it. A session
+// that is given holds at a moment since the call. It is nil where Load gives none.
+func (c *Cache) Session(ctx context.Context, r SessionRequest) (any, error) {
+	value, outcome, err := c.session(ctx, r)
+	c.metrics.sessions.WithLabelValues(outcome).Inc()
+	return value, err
+}
+
+func (c *Cache) session(ctx context.Context, r SessionRequest) (value any, outcome string, err error) {
+	const bypass, miss = "bypass", "miss"
+	g := c.trusted()
+	if g == nil {
+		value, err = load(ctx, r)
+		return value, bypass, err
+	}
+	part, err := g.tier.clinic(uuid.Nil, g.ledger)
+	if err != nil {
+		return nil, bypass, err
+	}
+	if entry, ok := part.entries.GetIfPresent(r.Key); ok {
+		stands, err := c.sessionStands(ctx, g, part, entry, r)
+		if err != nil { // Redis is not reached.
+			value, err = load(ctx, r)
+			return value, bypass, err
+		}
+		if stands {
+			return entry.session, "process", nil
+		}
+		part.entries.ComputeIfPresent(r.Key, dropIf(entry))
+	}
+	ticket := c.Begin(ctx, uuid.Nil)
+	c.point("session")
+	session, err := r.Load(ctx)
+	if err != nil || session == nil {
+		return nil, miss, err
+	}
+	if ticket == nil {
+		return session.Value, bypass, nil
+	}
+	entry := &Entry{session: session.Value, extra: session.Bytes, Tags: session.Tags, ExpiresAt: session.ExpiresAt}
+	if said := c.store(ctx, uuid.Nil, ticket, r.Key, entry); said.refusal != "" {
+		return session.Value, string(said.refusal), nil
+	}
+	return session.Value, miss, nil
+}
+
+func load(ctx context.Context, r SessionRequest) (any, error) {
+	session, err := r.Load(ctx)
+	if err != nil || session == nil {
+		return nil, err
+	}
+	return session.Value, nil
+}
+
+func (c *Cache) sessionStands(ctx context.Context, g *generation, part *clinicTier, entry *Entry, r SessionRequest) (bool, error) {
+	at, err := c.sessionHead(ctx, g, entry, r)
+	if err != nil {
+		return false, err
+	}
+	c.point("session found")
+	stands, _, err := c.stands(ctx, g, part, entry, uuid.Nil, at)
+	return stands, err
+}
+
+// sessionHead asks for the sessions' sequence, and in the same breath for that of
+// the clinic that the request is about to ask for.
+func (c *Cache) sessionHead(ctx context.Context, g *generation, entry *Entry, r SessionRequest) (uint64, error) {
+	seen, _ := ctx.Value(glimpseKey{}).(*glimpse)
+	if seen == nil || g.shared == nil || r.Clinic == nil {
+		return g.ledger.head(ctx, uuid.Nil)
+	}
+	clinic := r.Clinic(entry.session)
+	if clinic == uuid.Nil {
+		return g.ledger.head(ctx, uuid.Nil)
+	}
+	asked := time.Now()
+	at, beside, err := g.shared.heads(ctx, uuid.Nil, clinic)
+	if err == nil {
+		seen.Store(&glimpsed{generation: g, clinic: clinic, at: beside, asked: asked})
+	}
+	return at, err
+}
+
+// A glimpse is a clinic's sequence as it was seen while the request's session was
+// looked up, which spares the request a second question to Redis. It holds at a
+// moment of the request's own, so what is answered by it is as good as if the
+// request had come then.
+type glimpse = atomic.Pointer[glimpsed]
+
+type glimpsed struct {
+	generation *generation
+	clinic     uuid.UUID
+	at         uint64
+	asked      time.Time
+}
+
+type glimpseKey struct{}
+
+// glimpseHolds bounds how old a glimpse may be. A request's body may be long in
+// coming.
+const glimpseHolds = 50 * time.Millisecond
+
+// WithGlimpse lets what is asked for under the context, which must be that of a
+// single request, share questions to Redis.
+func WithGlimpse(ctx context.Context) context.Context {
+	return context.WithValue(ctx, glimpseKey{}, &glimpse{})
+}
+
+// head is a clinic's sequence at a moment of the request's.
+func (g *generation) head(ctx context.Context, clinic uuid.UUID) (uint64, error) {
+	if seen, ok := ctx.Value(glimpseKey{}).(*glimpse); ok {
+		// Once: who looks again wants to know what has changed since.
+		if s := seen.Swap(nil); s != nil && s.generation == g && s.clinic == clinic && time.Since(s.asked) < glimpseHolds {
+			return s.at, nil
+		}
+	}
+	return g.ledger.head(ctx, clinic)
+}
+
+// share is what a write changes in one of the ledger's clinics.
+type share struct {
+	clinic uuid.UUID
+	tags   []cachetag.Tag
+}
+
+// shares are what a write to a clinic changes: the clinic's answers, and the
+// sessions if it may have changed one.
+func (c *Cache) shares(clinic uuid.UUID, tags []cachetag.Tag) []share {
+	both := []share{{clinic, tags}}
+	if c.without.mirror {
+		return both
+	}
+	if mattering := sessionTags(tags); len(mattering) > 0 {
+		both = append(both, share{uuid.Nil, mattering})
+	}
+	return both
+}
+
+// sessionTags are those of a write's tags that a session may have. A write that
+// does not say what it changed in a clinic may have changed anybody's session.
+func sessionTags(tags []cachetag.Tag) []cachetag.Tag {
+	var mattering []cachetag.Tag
+	for _, tag := range tags {
+		switch {
+		case tag == cachetag.Everything:
+			return []cachetag.Tag{cachetag.Everything}
+		case strings.HasPrefix(string(tag), "membership/subject="), strings.HasPrefix(string(tag), "api_key:"),
+			strings.HasPrefix(string(tag), "clinic:"):
+			mattering = append(mattering, tag)
+		}
+	}
+	return mattering
+}
+
+// outlast returns once no instance can serve a session from before it was called,
+// whatever it can reach: by then each has had a sign of life from Postgres, and
+// heard what was committed before, or serves nothing.
+func (c *Cache) outlast(ctx context.Context) {
+	timer := time.NewTimer(lease * 11 / 10)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
