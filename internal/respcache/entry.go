@@ -28,7 +28,7 @@ type Entry struct {
 	// Protected are the global ids of the protected entities in the answer.
 	Protected []string
 	// Recipe is what the caller needs to compute the answer anew, in a form of its
-	// own; it may be empty, and is where an answer is not kept in Redis.
+	// own; it may be empty.
 	Recipe []byte
 	// ETag is the caller's; it is kept as it is.
 	ETag                string

@@ -109,6 +109,10 @@ func (l *listener) run(ctx context.Context) {
 	}
 }
 
+// identity names the run of Postgres and the database: notifications stay within
+// a database, of which a server may have several.
+const identity = `SELECT pg_postmaster_start_time()::text || '/' || oid FROM pg_database WHERE datname = current_database()`
+
 func (l *listener) listen(ctx context.Context) error {
 	l.announcing = false // a lock goes with its connection
 	config, err := pgx.ParseConfig(l.url)
@@ -144,8 +148,6 @@ func (l *listener) listen(ctx context.Context) error {
 		return nil
 	}
 	var server string
-	// Notifications stay within a database, of which a server may have several.
-	const identity = `SELECT pg_postmaster_start_time()::text || '/' || oid FROM pg_database WHERE datname = current_database()`
 	if err := conn.QueryRow(ctx, identity).Scan(&server); err != nil {
 		return fmt.Errorf("ask Postgres who it is: %w", err)
 	}

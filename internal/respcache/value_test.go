@@ -93,7 +93,7 @@ func TestValue_ComesBackAsItWasKept(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		texts := rapid.SliceOfN(rapid.String(), 0, 20)
 		entry := &respcache.Entry{
-			Body: []byte(rapid.String().Draw(t, "body")), ETag: rapid.String().Draw(t, "etag"),
+			Body: []byte(rapid.String().Draw(t, "body")), ETag: rapid.String().Draw(t, "etag"), Recipe: []byte(rapid.String().Draw(t, "recipe")),
 			StoredAt:  time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "stored")),
 			ExpiresAt: time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "expires")), Protected: texts.Draw(t, "protected"),
 		}
@@ -106,6 +106,7 @@ func TestValue_ComesBackAsItWasKept(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(entry.Body), string(got.Body))
 		require.Equal(t, entry.ETag, got.ETag)
+		require.Equal(t, string(entry.Recipe), string(got.Recipe))
 		require.Equal(t, entry.StoredAt, got.StoredAt)
 		require.Equal(t, entry.ExpiresAt, got.ExpiresAt)
 		require.ElementsMatch(t, entry.Tags, got.Tags)
@@ -127,7 +128,7 @@ func TestValue_ComesBackAsItWasKept(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	clinic, k := uuid.MustParse("0193aaaa-0000-7000-8000-00000000000a"), key("a")
 	f.Add(respcache.Encode(clinic, k, &respcache.Entry{Body: []byte(`{"a":1}`), Tags: []cachetag.Tag{"contact:1"}}))
-	f.Add([]byte("TMRC\x01"))
+	f.Add([]byte("TMRC\x02"))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		entry, err := respcache.Decode(clinic, k, value)
 		require.Equal(t, err == nil, entry != nil)

@@ -1,0 +1,251 @@
+package respcache
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrBadValue is what an error wraps about a value in Redis that is not the one
+// that belongs there.
+var ErrBadValue = errValue
+
+// ErrNobodyServes is returned where no instance vouches for what is kept in
+// Redis: none of it would be served.
+var ErrNobodyServes = errors.New("no server serves what is kept in redis")
+
+// Inspector looks at what is kept in Redis without being an instance: it begins
+// no epoch, tells nobody anything and changes nothing.
+type Inspector struct {
+	link   *link
+	ledger *sharedLedger
+	epoch  uint64
+}
+
+// Inspect reaches the Redis that a cache with the same configuration uses.
+func Inspect(ctx context.Context, config Config) (*Inspector, error) {
+	if config.RedisURL == "" {
+		return nil, errors.New("without Redis answers are kept in the servers' memory alone")
+	}
+	if err := config.complete(); err != nil {
+		return nil, err
+	}
+	options, err := redisOptions(config.RedisURL, config.RedisTimeout)
+	if err != nil {
+		return nil, err
+	}
+	l, err := dial(ctx, options, config.Hook)
+	if err != nil {
+		return nil, err
+	}
+	return &Inspector{link: l, ledger: newSharedLedger(l, config.Prefix, config.LongestRequest)}, nil
+}
+
+// Close ends the connections.
+func (i *Inspector) Close() error { return i.link.client.Close() }
+
+// Place is where an answer is kept: its key in Redis.
+type Place string
+
+// Kept is an answer found in Redis.
+type Kept struct {
+	*Entry
+
+	Clinic uuid.UUID
+	Key    Key
+	Place  Place
+
+	value []byte
+}
+
+// Same tells whether two looks found the very same value, kept at the same time.
+func (k *Kept) Same(other *Kept) bool { return string(k.value) == string(other.value) }
+
+// Sample gives places of answers that servers may serve now: at most n, each
+// with the same chance, of one clinic unless that is uuid.Nil, and how many there
+// are. It notes which epoch is served; Read and Stands speak of that one.
+func (i *Inspector) Sample(ctx context.Context, n int, clinic uuid.UUID) (places []Place, of int, err error) {
+	if i.epoch, err = i.ledger.epoch(ctx); err != nil {
+		return nil, 0, fmt.Errorf("ask redis what is served: %w", err)
+	}
+	where := "{*}"
+	if clinic != uuid.Nil {
+		where = "{" + clinic.String() + "}"
+	}
+	pattern := i.ledger.prefix + where + ":value:" + strconv.FormatUint(i.epoch, 10) + ":*"
+	seen := map[string]struct{}{} // a scan may tell a key twice
+	var cursor uint64
+	for {
+		var keys []string
+		err := i.link.do(ctx, func(ctx context.Context) (err error) {
+			keys, cursor, err = i.link.client.Scan(ctx, cursor, pattern, 1000).Result()
+			return err
+		})
+		if err != nil {
+			return nil, 0, fmt.Errorf("look what redis keeps: %w", err)
+		}
+		for _, key := range keys {
+			if _, again := seen[key]; again {
+				continue
+			}
+			seen[key] = struct{}{}
+			of++
+			if len(places) < n {
+				places = append(places, Place(key))
+			} else if at := rand.IntN(of); at < n {
+				places[at] = Place(key)
+			}
+		}
+		if cursor == 0 {
+			return places, of, nil
+		}
+	}
+}
+
+// Read gives what is kept at a place, nil if nothing is any more. A value that
+// is not one of this place is an error that wraps ErrBadValue.
+func (i *Inspector) Read(ctx context.Context, place Place) (*Kept, error) {
+	clinic, key, err := i.parse(place)
+	if err != nil {
+		return nil, err
+	}
+	var value []byte
+	err = i.link.do(ctx, func(ctx context.Context) (err error) {
+		value, err = i.link.client.Get(ctx, string(place)).Bytes()
+		return err
+	})
+	var said redis.Error
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, nil //nolint:nilnil // gone is an answer
+	case errors.As(err, &said) && strings.HasPrefix(said.Error(), "WRONGTYPE"):
+		return nil, fmt.Errorf("%w: another type", ErrBadValue)
+	case err != nil:
+		return nil, fmt.Errorf("read what redis keeps: %w", err)
+	}
+	entry, err := decode(clinic, key, value)
+	if err != nil {
+		return nil, err
+	}
+	return &Kept{Entry: entry, Clinic: clinic, Key: key, Place: place, value: value}, nil
+}
+
+func (i *Inspector) parse(place Place) (uuid.UUID, Key, error) {
+	rest, ours := strings.CutPrefix(string(place), i.ledger.prefix+"{")
+	name, rest, closed := strings.Cut(rest, "}:value:")
+	_, text, found := strings.Cut(rest, ":")
+	clinic, err := uuid.Parse(name)
+	key, fault := base64.RawURLEncoding.DecodeString(text)
+	if !ours || !closed || !found || err != nil || fault != nil || len(key) != len(Key{}) {
+		return uuid.Nil, Key{}, fmt.Errorf("%w: an odd key", ErrBadValue)
+	}
+	return clinic, Key(key), nil
+}
+
+// Stands tells whether a server that looked now would serve what was found, and
+// if not why: the ledger is asked as by a server that knows nothing yet.
+func (i *Inspector) Stands(ctx context.Context, kept *Kept) (stands bool, why string, err error) {
+	if !time.Now().Before(kept.ExpiresAt) {
+		return false, "expired", nil
+	}
+	epoch, err := i.ledger.epoch(ctx)
+	if err != nil {
+		return false, "", fmt.Errorf("ask redis what is served: %w", err)
+	}
+	if epoch != i.epoch {
+		return false, "a new epoch began", nil
+	}
+	_, fallen, err := i.ledger.confirm(ctx, kept.Clinic, kept.seq, kept.Tags)
+	if err != nil {
+		return false, "", fmt.Errorf("ask redis what was written: %w", err)
+	}
+	if fallen != "" {
+		return false, "invalidated by " + fallen, nil
+	}
+	return true, "", nil
+}
+
+// Settle waits until everything that was committed when it was called, by
+// whomever, stands in Redis. An instance that serves knows: at the second
+// sign of life from now it has heard, and passed on, whatever was committed
+// before the first. Where none serves it is ErrNobodyServes. database names the
+// run of Postgres and the database as Database does; "" takes any.
+func (i *Inspector) Settle(ctx context.Context, database string) error {
+	first, err := i.serving(ctx, database)
+	if err != nil {
+		return err
+	}
+	bounded, done := context.WithTimeout(ctx, longestSettling)
+	defer done()
+	tick := time.NewTicker(heartbeat / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-bounded.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return ErrNobodyServes
+		case <-tick.C:
+		}
+		now, err := i.ledger.vouchers(bounded, "")
+		if err != nil {
+			continue // Redis is asked again until the time is up
+		}
+		for id, v := range now {
+			before, known := first[id]
+			if !known && i.speaks(v, database) {
+				first[id] = v
+			}
+			if known && v.server == before.server && v.epoch == i.epoch && v.beats >= before.beats+2 {
+				return nil
+			}
+		}
+	}
+}
+
+// longestSettling bounds Settle: a server that gave no two signs of life in it
+// does not trust what is kept either.
+const longestSettling = 10 * time.Second
+
+// serving are the instances that serve what is kept.
+func (i *Inspector) serving(ctx context.Context, database string) (map[string]voucher, error) {
+	vouchers, err := i.ledger.vouchers(ctx, "")
+	if err != nil {
+		return nil, fmt.Errorf("ask redis who serves: %w", err)
+	}
+	for id, v := range vouchers {
+		if !i.speaks(v, database) {
+			delete(vouchers, id)
+		}
+	}
+	return vouchers, nil
+}
+
+func (i *Inspector) speaks(v voucher, database string) bool {
+	return v.epoch == i.epoch && (database == "" || v.server == database)
+}
+
+// Database names the run of Postgres, and the database, that a listening
+// connection hears, as instances say of themselves whom they hear.
+func Database(ctx context.Context, listenURL string) (string, error) {
+	conn, err := pgx.Connect(ctx, listenURL)
+	if err != nil {
+		return "", fmt.Errorf("ask Postgres who it is: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is left to lose
+	var server string
+	if err := conn.QueryRow(ctx, identity).Scan(&server); err != nil {
+		return "", fmt.Errorf("ask Postgres who it is: %w", err)
+	}
+	return server, nil
+}
