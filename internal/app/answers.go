@@ -22,9 +22,12 @@ import (
 // answers keeps the API's answers in the response cache: it says what an answer
 // depends on, and the cache whether that still holds.
 type answers struct {
-	cache *respcache.Cache
+	cache  *respcache.Cache
+	schema *ast.Schema
 	// program stands for the schema and for how this program answers it.
 	program string
+	// warming asks what is asked most; nil where that is not known.
+	warming *warming
 }
 
 // openAnswers makes the cache; nil where it is switched off.
@@ -44,7 +47,7 @@ func openAnswers(settings config.Config, schema *ast.Schema, log *slog.Logger, w
 	if err != nil {
 		return nil, err
 	}
-	return &answers{cache: cache, program: programOf(schema)}, nil
+	return &answers{cache: cache, schema: schema, program: programOf(schema)}, nil
 }
 
 // programOf names the schema and the build: what one program kept another may
@@ -81,6 +84,7 @@ func (a *answers) key(q *gqlserver.Question) respcache.Key {
 // Answer implements gqlserver.Cache.
 func (a *answers) Answer(ctx context.Context, q *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
 	key, clinic := a.key(q), q.Scope.ClinicID
+	a.count(ctx, key, q)
 	own := &computing{question: q, compute: compute}
 	if q.Afresh {
 		ticket := a.cache.Begin(ctx, clinic)
@@ -149,6 +153,7 @@ func (c *computing) run(ctx context.Context) *respcache.Entry {
 
 func (a *answers) close() {
 	if a != nil {
+		a.warming.close()
 		a.cache.Close()
 	}
 }

@@ -164,6 +164,9 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}
+	if a.answers != nil {
+		a.answers.warm(a.server, credentials.Memberships, settings.RequestTimeout, options.Log) //nolint:contextcheck // it ends with Close, not with the start
+	}
 	return a, nil
 }
 

@@ -173,15 +173,13 @@ func (r *run) alone(ctx context.Context, n *note) *graphql.Response {
 }
 
 func (r *run) cached(ctx context.Context, n *note) *graphql.Response {
-	variables, err := canonical(r.op.Variables)
+	question, err := r.question(n.caching)
 	if err != nil {
 		n.Reason = "its variables cannot be compared"
 		return r.alone(ctx, n)
 	}
-	n.CacheAnswer = r.executor.cache.Answer(ctx, &Question{
-		Scope: r.scope, Caching: n.caching, Name: r.op.Operation.Name, Print: printOf(r.op),
-		Variables: variables, Text: r.op.RawQuery, Afresh: n.request,
-	}, r.compute)
+	question.Afresh = n.request
+	n.CacheAnswer = r.executor.cache.Answer(ctx, question, r.compute)
 	n.bypass = n.Bypassed
 	switch {
 	case n.Data != nil:
@@ -195,6 +193,18 @@ func (r *run) cached(ctx context.Context, n *note) *graphql.Response {
 	default:
 		return r.alone(ctx, n)
 	}
+}
+
+// question is what the cache is asked.
+func (r *run) question(caching operation.Caching) (*Question, error) {
+	variables, err := canonical(r.op.Variables)
+	if err != nil {
+		return nil, err
+	}
+	return &Question{
+		Scope: r.scope, Caching: caching, Name: r.op.Operation.Name, Print: printOf(r.op),
+		Variables: variables, Text: r.op.RawQuery,
+	}, nil
 }
 
 // compute implements Compute. Each run has an operation context of its own,

@@ -115,7 +115,7 @@ func (w *wire) carry(conn net.Conn) {
 func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	const aside = "an instance writes that does not reach redis"
+	const aside = "redis is out of reach of an instance that writes"
 	cutOff := func(t *testing.T, without respcache.Protections) (servedOld bool) {
 		t.Helper()
 		server := newRedis(t)

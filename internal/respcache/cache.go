@@ -125,7 +125,7 @@ func (c *Cache) trusted() *generation {
 // distrusted says in words why nothing is served.
 func (c *Cache) distrusted() string {
 	if c.aside.stands() {
-		return "an instance writes that does not reach redis"
+		return "redis is out of reach of an instance that writes"
 	}
 	return *c.why.Load()
 }
@@ -344,6 +344,7 @@ func (c *Cache) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key
 		if value = encode(clinic, key, entry); len(value) > MaxValue {
 			return verdict{refusal: refusedSize}
 		}
+		entry.Recipe = nil // nobody asks the process for it
 	}
 	part, err := g.tier.clinic(clinic, g.ledger)
 	if err != nil {

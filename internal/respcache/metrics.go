@@ -16,6 +16,7 @@ type metrics struct {
 	distrust  prometheus.Counter
 	raises    *prometheus.HistogramVec
 	refreshes *prometheus.CounterVec
+	warms     *prometheus.CounterVec
 	sessions  *prometheus.CounterVec
 }
 
@@ -47,11 +48,14 @@ func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
 			Name: "taskmed_session_lookups_total", Help: "Look-ups of memberships and keys: found in the process, missing, or why they could not be kept.",
 		}, []string{"outcome"}),
 	}
+	m.warms = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "taskmed_respcache_warmed_total", Help: "Questions asked again by an instance that has nothing kept, by what came of it.",
+	}, []string{"outcome"})
 	if registerer == nil {
 		return m, nil
 	}
 	for _, collector := range []prometheus.Collector{
-		m.lookups, m.stores, m.bad, m.evictions, m.distrust, m.raises, m.refreshes, m.sessions,
+		m.lookups, m.stores, m.bad, m.evictions, m.distrust, m.raises, m.refreshes, m.warms, m.sessions,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "taskmed_respcache_process_bytes", Help: "What is kept in the process.",
 		}, func() float64 {

@@ -1,8 +1,10 @@
 package respcache
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,82 +12,179 @@ import (
 )
 
 const (
-	// keptPopular bounds the operations whose runs are counted.
-	keptPopular = 500
+	// keptPopular bounds the questions whose runs are counted, here and in Redis.
+	keptPopular = 1000
 	// countEvery is how often an instance adds its counts to the shared ones.
 	countEvery = 10 * time.Second
-	// longestName bounds what an operation is called here, in bytes.
-	longestName = 4096
+	// longestQuestion bounds what a question is kept as, in bytes.
+	longestQuestion = 4096
+	// fading is what is left of a count after each addition: what ran last month
+	// gives way.
+	fading = 0.99
+	// popularLives is how long the counts outlive the last instance.
+	popularLives = 7 * 24 * time.Hour
 )
 
-// popular counts which operations run most, for those who warm up after a start.
+// popular counts which questions are asked most, for those who warm up.
 type popular struct {
+	// fresh is told when there is an empty process to be filled.
+	fresh chan struct{}
+
 	mu   sync.Mutex
-	runs map[string]int
+	runs map[Key]*ran
 }
 
-func newPopular() *popular { return &popular{runs: map[string]int{}} }
+// ran is how often a question was asked.
+type ran struct {
+	question []byte
+	// unsaid are the runs that Redis was not told of, total those that were, faded.
+	unsaid, total float64
+}
 
-// Ran counts a run of an operation. The name is the caller's: it must suffice to
-// run it again, and holds no patient's data. It is kept in Redis only.
-func (c *Cache) Ran(name string) {
-	if c.redis == nil || len(name) > longestName {
+func newPopular() *popular {
+	return &popular{fresh: make(chan struct{}, 1), runs: map[Key]*ran{}}
+}
+
+// Ran counts that a question was asked. How it is asked again is the caller's to
+// write, and read; nil is not counted. It is kept where answers are.
+func (c *Cache) Ran(key Key, question func() []byte) {
+	if c.redis == nil {
 		return
 	}
 	c.popular.mu.Lock()
 	defer c.popular.mu.Unlock()
-	if _, known := c.popular.runs[name]; known || len(c.popular.runs) < keptPopular {
-		c.popular.runs[name]++
+	known, ok := c.popular.runs[key]
+	if !ok {
+		if len(c.popular.runs) >= keptPopular {
+			return
+		}
+		written := question()
+		if len(written) == 0 || len(written) > longestQuestion {
+			return
+		}
+		known = &ran{question: written}
+		c.popular.runs[key] = known
+	}
+	known.unsaid++
+}
+
+// Fresh tells when the process has nothing kept and answers may be served: at the
+// start, and after everything was given up.
+func (c *Cache) Fresh() <-chan struct{} { return c.popular.fresh }
+
+// Warmed counts what came of a popular question.
+func (c *Cache) Warmed(outcome string) { c.metrics.warms.WithLabelValues(outcome).Inc() }
+
+func (p *popular) refreshed() {
+	select {
+	case p.fresh <- struct{}{}:
+	default:
 	}
 }
 
-// Popular gives the operations that ran most, at most n, the most frequent first;
-// none without Redis.
-func (c *Cache) Popular(ctx context.Context, n int) ([]string, error) {
+// Popular gives the questions that were asked most, at most n, the most frequent
+// first: those of all instances, and if Redis lost them this one's own.
+func (c *Cache) Popular(ctx context.Context, n int) ([][]byte, error) {
 	ledger := c.writes.Load()
 	if ledger == nil || n <= 0 {
 		return nil, nil
 	}
-	var names []string
-	err := ledger.link.do(ctx, func(ctx context.Context) (err error) {
+	var found []any
+	err := ledger.link.do(ctx, func(ctx context.Context) error {
 		// By its name: the library marks it as old, and Redis 6.0 has no other.
-		names, err = ledger.link.client.Do(ctx, "ZREVRANGE", c.popularKey(), 0, n-1).StringSlice()
+		ids, err := ledger.link.client.Do(ctx, "ZREVRANGE", c.popularKey(), 0, n-1).StringSlice()
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		found, err = ledger.link.client.HMGet(ctx, c.questionsKey(), ids...).Result()
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ask which operations ran most: %w", err)
+		return nil, fmt.Errorf("ask which questions are asked most: %w", err)
 	}
-	return names, nil
+	var questions [][]byte
+	for _, one := range found {
+		if text, ok := one.(string); ok && len(text) <= longestQuestion {
+			questions = append(questions, []byte(text))
+		}
+	}
+	if len(questions) == 0 {
+		questions = c.popular.own(n)
+	}
+	return questions, nil
 }
 
-// popularKey outlives the server's run: what ran most says nothing about data.
-func (c *Cache) popularKey() string { return c.config.Prefix + ":popular" }
+func (p *popular) own(n int) [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]*ran, 0, len(p.runs))
+	for _, one := range p.runs {
+		all = append(all, one)
+	}
+	slices.SortFunc(all, func(a, b *ran) int { return cmp.Compare(b.total+b.unsaid, a.total+a.unsaid) })
+	questions := make([][]byte, 0, min(n, len(all)))
+	for _, one := range all[:min(n, len(all))] {
+		questions = append(questions, one.question)
+	}
+	return questions
+}
 
-// addCounts adds what ran here to the shared counts, which fade: each addition
-// takes a little off all, so that what ran last month gives way.
+// The keys outlive the server's run: what is asked most says nothing about data.
+// They share a hash tag, so that they are on one server of a cluster.
+func (c *Cache) popularKey() string   { return c.config.Prefix + ":{popular}:counts" }
+func (c *Cache) questionsKey() string { return c.config.Prefix + ":{popular}:questions" }
+
+// addCounts adds what ran here to the shared counts, all of which fade a little.
 func (c *Cache) addCounts(ctx context.Context) error {
 	ledger := c.writes.Load()
 	if ledger == nil {
 		return nil
 	}
-	c.popular.mu.Lock()
-	runs := c.popular.runs
-	c.popular.runs = map[string]int{}
-	c.popular.mu.Unlock()
-	if len(runs) == 0 {
+	said := c.popular.say()
+	if len(said) == 0 {
 		return nil
 	}
+	counts, questions := c.popularKey(), c.questionsKey()
 	return ledger.link.do(ctx, func(ctx context.Context) error {
+		var surplus *redis.StringSliceCmd
 		_, err := ledger.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			key := c.popularKey()
-			pipe.ZUnionStore(ctx, key, &redis.ZStore{Keys: []string{key}, Weights: []float64{0.99}})
-			for name, count := range runs {
-				pipe.ZIncrBy(ctx, key, float64(count), name)
+			pipe.ZUnionStore(ctx, counts, &redis.ZStore{Keys: []string{counts}, Weights: []float64{fading}})
+			for key, one := range said {
+				pipe.ZIncrBy(ctx, counts, one.unsaid, key.String())
+				pipe.HSet(ctx, questions, key.String(), one.question)
 			}
-			pipe.ZRemRangeByRank(ctx, key, 0, -keptPopular-1)
-			pipe.Expire(ctx, key, 30*24*time.Hour)
+			surplus = pipe.ZRange(ctx, counts, 0, -keptPopular-1)
+			pipe.Expire(ctx, counts, popularLives)
+			pipe.Expire(ctx, questions, popularLives)
+			return nil
+		})
+		if err != nil || len(surplus.Val()) == 0 {
+			return err
+		}
+		_, err = ledger.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for _, id := range surplus.Val() {
+				pipe.ZRem(ctx, counts, id)
+				pipe.HDel(ctx, questions, id)
+			}
 			return nil
 		})
 		return err
 	})
+}
+
+// say gives the runs that Redis was not told of, and lets the known ones fade.
+func (p *popular) say() map[Key]ran {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	said := map[Key]ran{}
+	for key, one := range p.runs {
+		if one.unsaid > 0 {
+			said[key] = *one
+		}
+		one.total, one.unsaid = one.total*fading*fading+one.unsaid, 0
+		if len(p.runs) > keptPopular/2 && one.total < 2 {
+			delete(p.runs, key)
+		}
+	}
+	return said
 }

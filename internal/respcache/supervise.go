@@ -39,13 +39,11 @@ func (c *Cache) supervise(ctx context.Context) {
 		s.attend(ctx)
 		if time.Since(counted) > countEvery {
 			counted = time.Now()
-			if err := s.addCounts(ctx); err != nil {
-				s.log.DebugContext(ctx, "count which operations run most", "error", err)
-			}
+			s.count(ctx)
 		}
 		select {
 		case <-ctx.Done():
-			s.drop(ctx)
+			s.leave(context.WithoutCancel(ctx))
 			return
 		case <-c.wake:
 		case <-tick.C:
@@ -60,6 +58,21 @@ type supervisor struct {
 	shared *sharedLedger
 	asked  time.Time
 	failed time.Time
+}
+
+// count shares what ran here.
+func (s *supervisor) count(ctx context.Context) {
+	if err := s.addCounts(ctx); err != nil {
+		s.log.DebugContext(ctx, "count which questions are asked most", "error", err)
+	}
+}
+
+// leave shares what has not been shared and lets go.
+func (s *supervisor) leave(ctx context.Context) {
+	bounded, done := context.WithTimeout(ctx, time.Second)
+	defer done()
+	s.count(bounded)
+	s.drop(ctx)
 }
 
 func (s *supervisor) attend(ctx context.Context) {
@@ -169,6 +182,7 @@ func (s *supervisor) begin(ctx context.Context) {
 		return
 	}
 	s.trust.Store(g)
+	s.popular.refreshed()
 }
 
 // nextEpoch begins an epoch, unless another instance vouches for the last: what is
