@@ -139,6 +139,7 @@ func (c *devCommand) settings(stack *devstack.Stack) (config.Config, error) {
 		return config.Config{}, err
 	}
 	settings.RedisURL = stack.RedisURL()
+	settings.MaintainURL = stack.OwnerURL(devstack.Database)
 	settings.Addr, settings.AdminAddr, settings.LogLevel = c.Addr, c.AdminAddr, c.LogLevel
 	return settings, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/maintenance"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/profile"
@@ -54,6 +55,8 @@ type App struct {
 	// nothing is.
 	documents documents
 	answers   *answers
+	// keeper does what is due daily; nil where that is switched off.
+	keeper *maintenance.Keeper
 	// observer watches the others.
 	observer observer
 }
@@ -167,6 +170,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.answers != nil {
 		a.answers.warm(a.server, credentials.Memberships, settings.RequestTimeout, options.Log) //nolint:contextcheck // it ends with Close, not with the start
 	}
+	a.keeper = maintain(settings, options.Log, a.observer) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
 }
 
@@ -194,6 +198,9 @@ func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
 
 // Close lets go of what New took.
 func (a *App) Close() {
+	if a.keeper != nil {
+		a.keeper.Close()
+	}
 	if a.auth != nil {
 		a.auth.Close()
 	}

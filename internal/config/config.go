@@ -52,6 +52,9 @@ type Config struct {
 	DepthLimit     int           `env:"TASKMED_DEPTH_LIMIT" envDefault:"15" help:"an operation's depth, at most"`
 	TokenLimit     int           `env:"TASKMED_TOKEN_LIMIT" envDefault:"2000" help:"an operation's tokens, at most"`
 
+	Maintain    Daily  `env:"TASKMED_MAINTAIN" envDefault:"03:00" help:"when what is due daily is done, by one instance at a time: a time of the day in the server's zone (TZ), or off"`
+	MaintainURL string `env:"TASKMED_MAINTAIN_URL" help:"Postgres as the owner's role, for the part of it that takes the owner's rights; without it that part is left to taskmed maintain, and the log says so"`
+
 	LogLevel string `env:"TASKMED_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 
 	Metrics      Switch  `env:"TASKMED_METRICS" envDefault:"on" help:"whether metrics, the dashboard, alerts and traces are made: on or off"`

@@ -1,7 +1,9 @@
 // Package maintenance does what a database needs regularly and nothing else
 // does: the audit trail's coming months, rows that have expired, statistics
 // that are out of date. It may run at any time beside servers, as often as one
-// likes, and one at a time: whoever comes second does nothing.
+// likes, and one at a time: whoever comes second does nothing. `taskmed
+// maintain` runs it as the owner's role; servers run by themselves what their
+// own role may do (Keeper), and all of it if they are told the owner's address.
 package maintenance
 
 import (
@@ -9,14 +11,15 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
 // Result is what was done.
 type Result struct {
-	// Busy is true where another run was at it, so that this one did nothing.
-	Busy bool `json:"busy"`
+	// Busy is true where another run was at it, and NotDue where one was not long
+	// enough ago, so that this one did nothing.
+	Busy   bool `json:"busy"`
+	NotDue bool `json:"notDue,omitempty"`
 	// Partitions are the months of the audit trail that were made.
 	Partitions []string `json:"partitions"`
 	// Keys and Holds are the idempotency keys and the holds on slots that had
@@ -27,6 +30,8 @@ type Result struct {
 	Clinics int `json:"clinics"`
 	// Analyzed are the tables whose statistics were taken anew.
 	Analyzed []string `json:"analyzed"`
+	// Left is what is due and takes the owner's rights, which this run had not.
+	Left []string `json:"left,omitempty"`
 	// Warnings are what a person should look at.
 	Warnings []string      `json:"warnings"`
 	Took     time.Duration `json:"tookNanoseconds"`
@@ -41,13 +46,27 @@ const (
 	lockTimeout = "2s"
 )
 
-// Run does everything that is due, as the owner's role.
-func Run(ctx context.Context, ownerURL string) (result Result, err error) {
+// step is a part of the work.
+type step func(context.Context, *pgx.Conn, *Result) error
+
+// Run does everything that is due, as the owner's role, however long ago the
+// last run was.
+func Run(ctx context.Context, ownerURL string) (Result, error) {
+	return run(ctx, ownerURL, 0, asOwner())
+}
+
+func asOwner() []step { return []step{partitions, expired, statistics} }
+
+// asServer is what the application's role may do.
+func asServer() []step { return []step{expiredForServers, leftToOwner} }
+
+// run takes the steps unless another run is at it, or began less than a period ago.
+func run(ctx context.Context, url string, period time.Duration, steps []step) (result Result, err error) {
 	began := time.Now()
 	result = Result{Partitions: []string{}, Analyzed: []string{}, Warnings: []string{}}
-	conn, err := pgx.Connect(ctx, ownerURL)
+	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
-		return result, fmt.Errorf("connect to the database as its owner: %w", err)
+		return result, fmt.Errorf("connect to the database: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it takes the lock with it
 	// The session's, not a transaction's: there are many transactions.
@@ -58,117 +77,19 @@ func Run(ctx context.Context, ownerURL string) (result Result, err error) {
 	if result.Busy {
 		return result, nil
 	}
-	for _, step := range []func(context.Context, *pgx.Conn, *Result) error{partitions, expired, statistics} {
+	// Under the lock, by Postgres' clock.
+	var due bool
+	if err := conn.QueryRow(ctx, "SELECT maintenance_begin($1)", period).Scan(&due); err != nil {
+		return result, fmt.Errorf("see whether it is due: %w", err)
+	}
+	if result.NotDue = !due; result.NotDue {
+		return result, nil
+	}
+	for _, step := range steps {
 		if err := step(ctx, conn, &result); err != nil {
 			return result, err
 		}
 	}
 	result.Took = time.Since(began)
 	return result, nil
-}
-
-// partitions makes the months of the audit trail that are missing.
-func partitions(ctx context.Context, conn *pgx.Conn, result *Result) error {
-	const there = `SELECT c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
-		WHERE h.inhparent = 'audit_events'::regclass AND NOT c.relname = ANY($1) ORDER BY c.relname`
-	before, err := names(ctx, conn, there, []string{})
-	if err != nil {
-		return err
-	}
-	for n := range months + 1 {
-		_, err := conn.Exec(ctx, "SELECT ensure_audit_partition((date_trunc('month', now()) + make_interval(months => $1))::date)", n)
-		if err != nil {
-			return fmt.Errorf("make the audit trail's partition for %d months ahead: %w", n, err)
-		}
-	}
-	if result.Partitions, err = names(ctx, conn, there, before); err != nil {
-		return err
-	}
-	var misplaced bool
-	if err := conn.QueryRow(ctx, "SELECT pg_relation_size('audit_events_default') > 0").Scan(&misplaced); err != nil {
-		return fmt.Errorf("look at the audit trail's default partition: %w", err)
-	}
-	if misplaced {
-		result.Warnings = append(result.Warnings, "audit_events_default holds rows: a month's partition was missing when they were written, and cannot be made before they are moved")
-	}
-	return nil
-}
-
-// expired deletes what nobody may use any more, clinic by clinic: row-level
-// security binds the owner, too.
-func expired(ctx context.Context, conn *pgx.Conn, result *Result) error {
-	rows, err := conn.Query(ctx, "SELECT clinic FROM clinic_slugs ORDER BY clinic")
-	if err != nil {
-		return fmt.Errorf("list the clinics: %w", err)
-	}
-	clinics, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	if err != nil {
-		return fmt.Errorf("list the clinics: %w", err)
-	}
-	for _, clinic := range clinics {
-		for _, work := range []struct {
-			table string
-			gone  *int64
-		}{{"idempotency_keys", &result.Keys}, {"slot_holds", &result.Holds}} {
-			gone, err := deleteExpired(ctx, conn, clinic, work.table)
-			*work.gone += gone
-			if err != nil {
-				return fmt.Errorf("delete what has expired from %s: %w", work.table, err)
-			}
-		}
-	}
-	result.Clinics = len(clinics)
-	return nil
-}
-
-func deleteExpired(ctx context.Context, conn *pgx.Conn, clinic uuid.UUID, table string) (gone int64, err error) {
-	for {
-		var deleted int64
-		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "SELECT set_config('app.clinic', $1, true)", clinic.String()); err != nil {
-				return err
-			}
-			// What a request holds locked is left for the next run.
-			tag, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE clinic_id = $1 AND ctid = ANY(ARRAY(
-				SELECT ctid FROM `+table+` WHERE clinic_id = $1 AND expires_at < now() LIMIT $2 FOR UPDATE SKIP LOCKED))`, clinic, batch)
-			deleted = tag.RowsAffected()
-			return err
-		})
-		gone += deleted
-		if err != nil || deleted < batch {
-			return gone, err
-		}
-	}
-}
-
-// statistics takes those of tables of which a tenth has changed, which
-// autovacuum does, too, where it is on and keeps up.
-func statistics(ctx context.Context, conn *pgx.Conn, result *Result) error {
-	due, err := names(ctx, conn, `SELECT relid::regclass::text FROM pg_stat_user_tables
-		WHERE pg_get_userbyid((SELECT relowner FROM pg_class WHERE oid = relid)) = current_user AND NOT relid::regclass::text = ANY($1)
-			AND (n_mod_since_analyze > 1000 + n_live_tup / 10 OR (n_live_tup > 0 AND last_analyze IS NULL AND last_autoanalyze IS NULL))
-		ORDER BY 1`, []string{})
-	if err != nil {
-		return err
-	}
-	for _, table := range due {
-		// The name comes from the catalogue, quoted as it needs to be.
-		if _, err := conn.Exec(ctx, "ANALYZE "+table); err != nil {
-			return fmt.Errorf("take the statistics of %s: %w", table, err)
-		}
-		result.Analyzed = append(result.Analyzed, table)
-	}
-	return nil
-}
-
-func names(ctx context.Context, conn *pgx.Conn, sql string, but []string) ([]string, error) {
-	rows, err := conn.Query(ctx, sql, but)
-	if err != nil {
-		return nil, fmt.Errorf("look into the catalogue: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("look into the catalogue: %w", err)
-	}
-	return found, nil
 }
