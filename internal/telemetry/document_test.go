@@ -44,7 +44,10 @@ func TestGrafanaDashboard_IsTheDeployedOneAndAsksForWhatThereIs(t *testing.T) {
 	t.Parallel()
 	dashboard, err := GrafanaDashboard()
 	require.NoError(t, err)
-	golden(t, dashboard, "deploy", "grafana", "taskmed.json")
+	golden(t, dashboard, "deploy", "grafana", "dashboards", "taskmed.json")
+	parts, err := GrafanaParts() // Its metrics are other packages': internal/app's tests look for them.
+	require.NoError(t, err)
+	golden(t, parts, "deploy", "grafana", "dashboards", "taskmed-parts.json")
 	there := map[string]bool{}
 	for _, metric := range newTelemetry(t.Context(), Config{}).Metrics() {
 		there[metric.Name] = true

@@ -48,12 +48,57 @@ func panels() []panel {
 	}
 }
 
-// GrafanaDashboard is deploy/grafana/taskmed.json, which shows what the metrics
-// have; its data source is chosen in Grafana.
-func GrafanaDashboard() ([]byte, error) {
+// GrafanaDashboard is deploy/grafana/dashboards/taskmed.json, which shows what
+// the metrics have; its data source is chosen in Grafana.
+func GrafanaDashboard() ([]byte, error) { return dashboardOf("taskmed", "TaskMed", panels()) }
+
+// GrafanaParts is deploy/grafana/dashboards/taskmed-parts.json: how the parts do
+// that requests do not show, the cache's coherence before all.
+func GrafanaParts() ([]byte, error) {
+	return dashboardOf("taskmed-parts", "TaskMed: cache, maintenance, runtime", partsPanels())
+}
+
+func partsPanels() []panel {
+	rate := func(metric, by string) string { return "sum by (" + by + ") (rate(" + metric + "[$__rate_interval]))" }
+	return []panel{
+		{"Look-ups by where the answer was", "reqps", [][2]string{{"{{outcome}}", rate("taskmed_respcache_lookups_total", "outcome")}}},
+		{"The cache is trusted", "short", [][2]string{
+			{"trusted {{instance}}", "taskmed_respcache_trusted"},
+			{"given up, times in an hour {{instance}}", "increase(taskmed_respcache_distrusted_total[1h])"},
+		}},
+		{"Stored, or why not", "reqps", [][2]string{{"{{verdict}}", rate("taskmed_respcache_stores_total", "verdict")}}},
+		{"Kept in the process", "bytes", [][2]string{{"{{instance}}", "taskmed_respcache_process_bytes"}}},
+		{"Given way, computed early, warmed", "reqps", [][2]string{
+			{"evicted", "sum(rate(taskmed_respcache_evictions_total[$__rate_interval]))"},
+			{"refreshed: {{outcome}}", rate("taskmed_respcache_refreshes_total", "outcome")},
+			{"warmed: {{outcome}}", rate("taskmed_respcache_warmed_total", "outcome")},
+		}},
+		{"What a write waits for the cache, p99", "s", [][2]string{
+			{"{{outcome}}", "histogram_quantile(0.99, sum by (le, outcome) (rate(taskmed_respcache_raise_seconds_bucket[$__rate_interval])))"},
+		}},
+		{"Values in Redis that do not belong there", "short", [][2]string{{"in an hour", "sum(increase(taskmed_respcache_bad_values_total[1h]))"}}},
+		{"Persisted queries", "reqps", [][2]string{{"{{outcome}}", rate("taskmed_persisted_queries_total", "outcome")}}},
+		{"Maintenance: hours since it was done", "h", [][2]string{
+			{"all instances", "(time() - max(taskmed_maintenance_last_success_timestamp_seconds > 0)) / 3600"},
+		}},
+		{"Maintenance: attempts, and what is left to the owner", "short", [][2]string{
+			{"{{outcome}}, in a day", "sum by (outcome) (increase(taskmed_maintenance_runs_total[1d]))"},
+			{"left", "max(taskmed_maintenance_left_tasks)"},
+		}},
+		{"Goroutines", "short", [][2]string{{"{{instance}}", "go_goroutines{job=\"taskmed\"}"}}},
+		{"Memory", "bytes", [][2]string{
+			{"resident {{instance}}", "process_resident_memory_bytes{job=\"taskmed\"}"},
+			{"heap {{instance}}", "go_memstats_heap_inuse_bytes{job=\"taskmed\"}"},
+		}},
+		{"Collections, the longest", "s", [][2]string{{"{{instance}}", "max by (instance) (go_gc_duration_seconds{job=\"taskmed\"})"}}},
+		{"Open descriptors", "short", [][2]string{{"{{instance}}", "process_open_fds{job=\"taskmed\"}"}}},
+	}
+}
+
+func dashboardOf(uid, title string, panels []panel) ([]byte, error) {
 	const wide, high = 12, 8
-	shown := make([]any, 0, len(panels()))
-	for i, p := range panels() {
+	shown := make([]any, 0, len(panels))
+	for i, p := range panels {
 		targets := make([]any, len(p.queries))
 		for j, query := range p.queries {
 			targets[j] = map[string]any{"refId": string(rune('A' + j)), "legendFormat": query[0], "expr": query[1], "exemplar": true}
@@ -66,7 +111,7 @@ func GrafanaDashboard() ([]byte, error) {
 		})
 	}
 	text, err := json.MarshalIndent(map[string]any{
-		"uid": "taskmed", "title": "TaskMed", "tags": []string{"taskmed"}, "schemaVersion": 39, "refresh": "10s",
+		"uid": uid, "title": title, "tags": []string{"taskmed"}, "schemaVersion": 39, "refresh": "10s",
 		"time":       map[string]string{"from": "now-1h", "to": "now"},
 		"templating": map[string]any{"list": []any{map[string]any{"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"}}},
 		"panels":     shown,
