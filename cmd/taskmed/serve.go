@@ -13,6 +13,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/internal/respcache"
 )
 
@@ -33,7 +34,7 @@ func (serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level}))
+	log := slog.New(telemetry.NewJSONHandler(s.err, level))
 	listening, err := listen(ctx, settings)
 	if err != nil {
 		return err

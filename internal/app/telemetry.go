@@ -73,7 +73,7 @@ func (o observer) watch(db *database.DB, databaseURL string, redis *persisted.Re
 	o.Watch(servers)
 	// Outermost, so that it sees what the others do.
 	server.Extensions = append([]graphql.HandlerExtension{o.Extension()}, server.Extensions...)
-	server.Around, server.Metrics = o.Middleware, o.registry
+	server.Around, server.Metrics, server.Statements = o.Middleware, o.registry, telemetry.Statements
 	dashboard := web.Dashboard[telemetry.Snapshot](o.Telemetry)
 	server.AdminRoutes = map[string]http.Handler{"/dashboard": dashboard, "/dashboard/": dashboard}
 }
@@ -101,9 +101,10 @@ func (a *App) known() knownOperations {
 			names[match[1]] = struct{}{}
 		}
 	}
+	var known hashes
 	return func(op *graphql.OperationContext) (string, bool) {
 		// The registry is there before the first request is.
-		if name, registered := a.documents.registry.Name(persisted.Hash(op.RawQuery)); registered && name != "" {
+		if name, registered := a.documents.registry.Name(known.of(op.RawQuery)); registered && name != "" {
 			return name, true
 		}
 		_, known := names[op.Operation.Name]

@@ -218,7 +218,7 @@ func TestTelemetry_NeverHoldsAPatientsValue(t *testing.T) {
 	server.App.Close() // The spans that wait are sent.
 	require.Contains(t, spans.String(), "mutation CreateContact")
 	for _, part := range []string{
-		"insert contacts", "select contacts", "execute", "load Contact.appointments", "load lastAppointments", "taskmed.cache.outcome", "first seen", "redis HGET", "EVALSHA",
+		"insert contacts", "select contacts", "execute", "load Contact.appointments", "load lastAppointments", "taskmed.cache.outcome", "first seen", "redis ", "HGET", "EVALSHA",
 	} {
 		require.Contains(t, spans.String(), part)
 	}
@@ -289,7 +289,7 @@ func TestAlerts_ShowWithinFifteenSeconds(t *testing.T) {
 	require.Equal(t, clinic.ID.String(), seen.Clinics[0].ID)
 	require.EqualValues(t, 15, seen.Requests.Failed)
 	require.Contains(t, operator(t, server, "/metrics"), `taskmed_alert_active{alert="Errors"} 1`)
-	require.Contains(t, log.String(), `"msg":"alert","alert":"Errors","state":"active"`)
+	require.Contains(t, log.String(), `"msg":"alert","alert":"Errors","subject":"","state":"active"`)
 	require.Eventually(t, func() bool { return strings.Contains(posted.String(), `"name":"Errors"`) }, 5*time.Second, 10*time.Millisecond)
 }
 

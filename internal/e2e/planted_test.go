@@ -66,7 +66,7 @@ func TestSeeing_WhatIsPlantedShowsWithinFifteenSeconds(t *testing.T) {
 			p.load(t, 400*time.Millisecond, `query Offer { clinic { services(first: 3) { nodes { name } } } }`)
 		},
 		page:    map[string]string{".statements": "select services", ".fields": "Clinic.services"},
-		metrics: []string{`taskmed_statement_duration_seconds_bucket{family="select services",le="0.1"} 0`},
+		metrics: []string{`taskmed_statement_duration_seconds_bucket{family="select services",le="0.125"} 0`},
 		rule:    `ALERTS{alertname="TaskMedSlowStatement", family="select services", alertstate="firing"}`,
 	})
 	p.seen(t, plant{

@@ -67,6 +67,9 @@ type Config struct {
 	// CountStatements begins to count the SQL statements made under the context
 	// that it returns; nil where nobody counts.
 	CountStatements func(ctx context.Context) (context.Context, func() int64)
+	// Statements is how many SQL statements the context's request has made; nil
+	// where nobody counts all requests'.
+	Statements func(ctx context.Context) int64
 	// Explain gives a developer's statements their plans, for a clinic; nil where
 	// there are none to be had. It bounds the time that it takes by itself.
 	Explain func(ctx context.Context, clinic uuid.UUID, statements []*profile.Statement)

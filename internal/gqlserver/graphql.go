@@ -130,7 +130,7 @@ func (s *Server) run(ctx context.Context, w http.ResponseWriter, r *http.Request
 	}
 	if etag != "" && r.Method == http.MethodGet && noneMatch(r.Header, etag) {
 		w.WriteHeader(http.StatusNotModified)
-		s.logRequest(ctx, r, op, told, http.StatusNotModified, 0, 0, started)
+		s.logRequest(ctx, r, scope, op, told, http.StatusNotModified, 0, 0, started)
 		return
 	}
 	if developer {
@@ -148,19 +148,7 @@ func (s *Server) run(ctx context.Context, w http.ResponseWriter, r *http.Request
 		return
 	}
 	s.write(w, media, answer{status, buffer.Bytes()})
-	s.logRequest(ctx, r, op, told, status, len(response.Errors), buffer.Len(), started)
-}
-
-func (s *Server) logRequest(
-	ctx context.Context, r *http.Request, op *graphql.OperationContext, told *note, status, faults, bytes int, started time.Time,
-) {
-	cache := ""
-	if told != nil {
-		cache = strings.TrimPrefix(told.status(), "taskmed; ")
-	}
-	s.config.Log.LogAttrs(ctx, slog.LevelInfo, "request", append(s.presenter.where(graphql.WithOperationContext(ctx, op)),
-		slog.String("method", r.Method), slog.Int("status", status), slog.Int("errors", faults),
-		slog.Int("bytes", bytes), slog.Int64("cost", costOf(op)), slog.String("cache", cache), slog.Duration("took", time.Since(started)))...)
+	s.logRequest(ctx, r, scope, op, told, status, len(response.Errors), buffer.Len(), started)
 }
 
 // respond gives the operation's one response, whatever happens in it.

@@ -24,6 +24,7 @@ type Server struct {
 	// connections are those of the public listener.
 	connections connections
 	buffers     bufferPool
+	lines       linePool
 	public      http.Handler
 	admin       http.Handler
 }

@@ -1,13 +1,20 @@
 package telemetry
 
 import (
+	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // cacheStatus is the header in which the cache says what it did (RFC 9211).
 const cacheStatus = "Cache-Status"
+
+// cacheHit is what it says of an answer that was kept.
+const cacheHit = "taskmed; hit"
 
 // cacheReasons are the reasons that are told apart, by how the detail begins.
 func cacheReasons() []string {
@@ -17,28 +24,61 @@ func cacheReasons() []string {
 	}
 }
 
-// cacheCounts counts what the cache did in the current interval.
+// cacheCounts counts what the cache did, and what of it in the current interval.
 type cacheCounts struct {
-	metrics                *metrics
-	hits, misses, bypassed atomic.Int64
-	reasons                tallies
+	description *prometheus.Desc
+	// hits are most, so they have a place of their own.
+	hits atomic.Int64
+	mu   sync.Mutex
+	// others are the misses and bypasses by their reasons, a closed set.
+	others map[[2]string]int64
+
+	// What follows is the sampler's alone.
+	seenHits int64
+	seen     map[[2]string]int64
+}
+
+func newCacheCounts(c *catalog) *cacheCounts {
+	counts := &cacheCounts{
+		description: prometheus.NewDesc("taskmed_cache_answers_total",
+			"Answers by what the response cache did, and why, as Cache-Status tells it.", []string{"outcome", "reason"}, nil),
+		others: map[[2]string]int64{}, seen: map[[2]string]int64{},
+	}
+	c.MustRegister(counts)
+	return counts
+}
+
+// Describe implements prometheus.Collector.
+func (c *cacheCounts) Describe(descriptions chan<- *prometheus.Desc) { descriptions <- c.description }
+
+// Collect implements prometheus.Collector.
+func (c *cacheCounts) Collect(shown chan<- prometheus.Metric) {
+	shown <- prometheus.MustNewConstMetric(c.description, prometheus.CounterValue, float64(c.hits.Load()), "hit", "hit")
+	c.mu.Lock()
+	others := maps.Clone(c.others)
+	c.mu.Unlock()
+	for why, n := range others {
+		shown <- prometheus.MustNewConstMetric(c.description, prometheus.CounterValue, float64(n), why[0], why[1])
+	}
 }
 
 func (c *cacheCounts) count(header http.Header) {
-	did, reason := readCacheStatus(header.Get(cacheStatus))
-	switch did {
+	status := header.Get(cacheStatus)
+	switch status {
 	case "":
 		return
-	case "hit":
+	case cacheHit:
 		c.hits.Add(1)
-	case "miss":
-		c.misses.Add(1)
-		c.reasons.count(reason)
-	default:
-		c.bypassed.Add(1)
-		c.reasons.count(reason)
+		return
 	}
-	c.metrics.cache.WithLabelValues(did, reason).Inc()
+	did, reason := readCacheStatus(status)
+	if did == "hit" {
+		c.hits.Add(1)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.others[[2]string{did, reason}]++
 }
 
 // readCacheStatus gives the outcome ("hit", "miss", "bypass", or "" if there is
@@ -70,11 +110,33 @@ func readCacheStatus(status string) (did, reason string) {
 	return did, reason
 }
 
+// roll ends an interval and gives what it counted.
 func (c *cacheCounts) roll() Cache {
-	hits, misses := c.hits.Swap(0), c.misses.Swap(0)
-	counted := Cache{Hits: hits, Misses: misses, Bypassed: c.bypassed.Swap(0), MissesBy: c.reasons.roll()}
-	if hits+misses > 0 {
-		rate := float64(hits) / float64(hits+misses)
+	hits := c.hits.Load()
+	c.mu.Lock()
+	others := maps.Clone(c.others)
+	c.mu.Unlock()
+	counted := Cache{Hits: hits - c.seenHits, MissesBy: []Count{}}
+	by := map[string]int64{}
+	for why, n := range others {
+		n -= c.seen[why]
+		switch {
+		case n == 0:
+			continue
+		case why[0] == "miss":
+			counted.Misses += n
+		default:
+			counted.Bypassed += n
+		}
+		by[why[1]] += n
+	}
+	c.seenHits, c.seen = hits, others
+	for reason, n := range by {
+		counted.MissesBy = append(counted.MissesBy, Count{reason, n})
+	}
+	mostFirst(counted.MissesBy)
+	if reads := counted.Hits + counted.Misses; reads > 0 {
+		rate := float64(counted.Hits) / float64(reads)
 		counted.HitRate = &rate
 	}
 	return counted

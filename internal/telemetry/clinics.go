@@ -3,6 +3,7 @@ package telemetry
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,78 +37,106 @@ func classOf(took time.Duration) int {
 
 // clinic is what is counted of one clinic.
 type clinic struct {
-	id                 string
-	meter              meter
-	requests, failures prometheus.Counter
-	class              [4]prometheus.Counter
+	id    string
+	meter meter
+	class [4]atomic.Int64
 }
 
 func (c *clinic) count(took time.Duration, failed bool) {
 	c.meter.observe(took, failed)
-	c.requests.Inc()
-	if failed {
-		c.failures.Inc()
-	}
-	c.class[classOf(took)].Inc()
+	c.class[classOf(took)].Add(1)
 }
 
 // clinics tells clinics apart, the first thousand that come.
 type clinics struct {
-	metrics *metrics
-
-	mu   sync.RWMutex
-	byID map[uuid.UUID]*clinic
+	// byID has *clinic by uuid.UUID; it is mostly read.
+	byID sync.Map
 	rest *clinic
+	// mu is held while one is added; full is set once there are as many as may be.
+	mu    sync.Mutex
+	added int
+	full  atomic.Bool
+
+	requests, failures, latency *prometheus.Desc
 }
 
 func newClinics(m *metrics) *clinics {
-	c := &clinics{metrics: m, byID: map[uuid.UUID]*clinic{}}
-	c.rest = c.make(other)
+	c := &clinics{
+		rest:     &clinic{id: other},
+		requests: prometheus.NewDesc("taskmed_clinic_requests_total", "Requests by clinic; beyond the first thousand, other.", []string{"clinic"}, nil),
+		failures: prometheus.NewDesc("taskmed_clinic_failures_total", "Requests by clinic that failed by a fault of the server's.", []string{"clinic"}, nil),
+		latency: prometheus.NewDesc("taskmed_clinic_latency_total",
+			"Requests by clinic and how long they took: fast (to 25 ms), fair (to 100 ms), slow (to 1 s), stuck.", []string{"clinic", "class"}, nil),
+	}
+	m.catalog.MustRegister(c)
 	return c
 }
 
+// Describe implements prometheus.Collector.
+func (c *clinics) Describe(descriptions chan<- *prometheus.Desc) {
+	descriptions <- c.requests
+	descriptions <- c.failures
+	descriptions <- c.latency
+}
+
+// Collect implements prometheus.Collector.
+func (c *clinics) Collect(shown chan<- prometheus.Metric) {
+	for _, each := range c.all() {
+		total := int64(0)
+		for i, class := range classes() {
+			n := each.class[i].Load()
+			total += n
+			shown <- prometheus.MustNewConstMetric(c.latency, prometheus.CounterValue, float64(n), each.id, class)
+		}
+		shown <- prometheus.MustNewConstMetric(c.requests, prometheus.CounterValue, float64(total), each.id)
+		shown <- prometheus.MustNewConstMetric(c.failures, prometheus.CounterValue, float64(each.meter.faults.Load()), each.id)
+	}
+}
+
 func (c *clinics) of(id uuid.UUID) *clinic {
-	c.mu.RLock()
-	known, ok := c.byID[id]
-	full := len(c.byID) >= maxClinics
-	c.mu.RUnlock()
-	switch {
-	case ok:
+	if known, ok := c.known(id); ok {
 		return known
-	case full:
+	}
+	if c.full.Load() {
 		return c.rest
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.byID[id]; ok {
+	if known, ok := c.known(id); ok {
 		return known
 	}
-	if len(c.byID) >= maxClinics {
+	if c.added >= maxClinics {
 		return c.rest
 	}
-	made := c.make(id.String())
-	c.byID[id] = made
+	made := &clinic{id: id.String()}
+	c.byID.Store(id, made)
+	c.added++
+	c.full.Store(c.added >= maxClinics)
 	return made
 }
 
-func (c *clinics) make(id string) *clinic {
-	made := &clinic{id: id, requests: c.metrics.clinics.WithLabelValues(id), failures: c.metrics.clnFaults.WithLabelValues(id)}
-	for i, class := range classes() {
-		made.class[i] = c.metrics.clnTimes.WithLabelValues(id, class)
-	}
-	return made
+func (c *clinics) known(id uuid.UUID) (*clinic, bool) {
+	kept, _ := c.byID.Load(id)
+	known, ok := kept.(*clinic)
+	return known, ok
+}
+
+// all gives the clinics that are told apart, and the rest as one.
+func (c *clinics) all() []*clinic {
+	all := []*clinic{c.rest}
+	c.byID.Range(func(_, kept any) bool {
+		if each, ok := kept.(*clinic); ok {
+			all = append(all, each)
+		}
+		return true
+	})
+	return all
 }
 
 // roll ends an interval and gives the busiest clinics of the last minute.
 func (c *clinics) roll(most int) []Clinic {
-	c.mu.RLock()
-	all := make([]*clinic, 0, len(c.byID)+1)
-	for _, each := range c.byID {
-		all = append(all, each)
-	}
-	c.mu.RUnlock()
 	busy := []Clinic{}
-	for _, each := range append(all, c.rest) {
+	for _, each := range c.all() {
 		each.meter.roll()
 		sum := each.meter.last(minute)
 		if sum.count == 0 {

@@ -41,11 +41,8 @@ type slot struct {
 
 func newFields(m *metrics, schema *ast.Schema) *fields {
 	f := &fields{metrics: m, names: map[*ast.FieldDefinition]*slot{}}
-	m.catalog.MustRegister(&histogram{
-		description: prometheus.NewDesc("taskmed_field_duration_seconds",
-			"Time that a field's resolver took, without the fields below it.", []string{"field"}, nil),
-		meters: f.meters,
-	})
+	m.catalog.MustRegister(newHistogram("taskmed_field_duration_seconds",
+		"Time that a field's resolver took, without the fields below it.", f.meters, "field"))
 	if schema == nil {
 		return f
 	}
@@ -63,9 +60,9 @@ func newFields(m *metrics, schema *ast.Schema) *fields {
 }
 
 // meters are those of the fields whose resolvers ran.
-func (f *fields) meters(yield func(string, *meter) bool) {
+func (f *fields) meters(yield func([]string, *meter) bool) {
 	for _, place := range f.names {
-		if known := place.field.Load(); known != nil && !yield(known.name, &known.meter) {
+		if known := place.field.Load(); known != nil && !yield([]string{known.name}, &known.meter) {
 			return
 		}
 	}
@@ -143,15 +140,4 @@ func (f *field) topStatements(most int) []Share {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.statements.top(most)
-}
-
-// observe counts a duration, with its trace as an exemplar if there is one.
-func observe(observer prometheus.Observer, took time.Duration, trace string) {
-	if trace != "" {
-		if with, ok := observer.(prometheus.ExemplarObserver); ok {
-			with.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
-			return
-		}
-	}
-	observer.Observe(took.Seconds())
 }

@@ -16,12 +16,11 @@ const requestLine = "request"
 // mostShapes bounds the statements and fields in a line about a slow operation.
 const mostShapes = 5
 
-// handler adds to the log's request lines what only this package knows. What the
-// cache did is in them already.
+// handler notes which requests have their line in the log, and adds their
+// traces to lines.
 type handler struct{ slog.Handler }
 
-// Logger is a log whose request lines tell how many SQL statements were run,
-// and whose lines about a traced request tell its trace.
+// Logger is a log whose lines about a traced request tell its trace.
 func Logger(log *slog.Logger) *slog.Logger { return slog.New(handler{log.Handler()}) }
 
 // Handle implements slog.Handler.
@@ -30,15 +29,24 @@ func (h handler) Handle(ctx context.Context, line slog.Record) error {
 	if r == nil {
 		return h.Handler.Handle(ctx, line)
 	}
-	line = line.Clone()
-	if r.trace != "" {
-		line.AddAttrs(slog.String("trace_id", r.trace))
-	}
 	if line.Message == requestLine {
 		r.logged.Store(true)
-		line.AddAttrs(slog.Int64("statements", r.count()))
+	}
+	if r.trace != "" {
+		line = line.Clone()
+		line.AddAttrs(slog.String("trace_id", r.trace))
 	}
 	return h.Handler.Handle(ctx, line)
+}
+
+// Statements is how many SQL statements the context's request has made so far;
+// 0 outside of one.
+func Statements(ctx context.Context) int64 {
+	r := requestOf(ctx)
+	if r == nil {
+		return 0
+	}
+	return r.count()
 }
 
 // WithAttrs implements slog.Handler.

@@ -4,6 +4,9 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 const (
@@ -22,6 +25,9 @@ type meter struct {
 	counts [buckets]atomic.Uint64
 	nanos  atomic.Int64
 	faults atomic.Int64
+	// traced has the latest that was traced of each classic bucket; nil as long as
+	// none was.
+	traced atomic.Pointer[exemplars]
 
 	// What follows is the sampler's alone.
 	seen     [buckets]uint64
@@ -37,6 +43,43 @@ func (m *meter) observe(took time.Duration, failed bool) {
 	if failed {
 		m.faults.Add(1)
 	}
+}
+
+// exemplars are by classic bucket, the last for what is beyond them.
+type exemplars [classics + 1]atomic.Pointer[dto.Exemplar]
+
+// classics is how many classic buckets there are.
+const classics = 17
+
+// observeTraced is observe for what belongs to a trace; "" is none.
+func (m *meter) observeTraced(took time.Duration, failed bool, traceID string) {
+	m.observe(took, failed)
+	if traceID == "" {
+		return
+	}
+	kept := m.traced.Load()
+	if kept == nil {
+		m.traced.CompareAndSwap(nil, &exemplars{})
+		kept = m.traced.Load()
+	}
+	at := 0
+	for _, quarter := range classicQuarters() {
+		if bucketOf(took) <= quarter-4*lowest {
+			break
+		}
+		at++
+	}
+	kept[at].Store(&dto.Exemplar{
+		Label: []*dto.LabelPair{{Name: new("trace_id"), Value: &traceID}}, Value: new(took.Seconds()), Timestamp: timestamppb.Now(),
+	})
+}
+
+// exemplar is nil where nothing was traced.
+func (m *meter) exemplar(bucket int) *dto.Exemplar {
+	if kept := m.traced.Load(); kept != nil {
+		return kept[bucket].Load()
+	}
+	return nil
 }
 
 // tally is what a meter counted within some time.

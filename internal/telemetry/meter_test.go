@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 )
@@ -75,7 +74,7 @@ func TestHistogram_TellsPrometheusWhatWasCounted(t *testing.T) {
 		m.observe(each, false)
 	}
 	var out dto.Metric
-	require.NoError(t, reading{prometheus.NewDesc("x", "x", []string{"field"}, nil), "Query.contacts", &m}.Write(&out))
+	require.NoError(t, reading{newHistogram("x", "x", nil, "field"), []string{"Query.contacts"}, &m}.Write(&out))
 	h := out.GetHistogram()
 	require.EqualValues(t, len(took), h.GetSampleCount())
 	for _, bucket := range h.GetBucket() {
@@ -110,4 +109,14 @@ func TestHistogram_TellsPrometheusWhatWasCounted(t *testing.T) {
 		}
 	}
 	require.Equal(t, len(took), seen)
+
+	require.Len(t, classicQuarters(), classics)
+	m.observeTraced(70*time.Millisecond, false, "abc")
+	m.observeTraced(time.Hour, false, "def")
+	out.Reset()
+	require.NoError(t, reading{newHistogram("x", "x", nil, "field"), []string{"Query.contacts"}, &m}.Write(&out))
+	for _, bucket := range out.GetHistogram().GetBucket() {
+		within := bucket.GetUpperBound() > 0.07 && bucket.GetUpperBound() < 0.1
+		require.Equal(t, within, bucket.GetExemplar() != nil, "le=%g", bucket.GetUpperBound())
+	}
 }

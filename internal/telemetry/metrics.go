@@ -27,20 +27,12 @@ type Metric struct {
 type metrics struct {
 	requests  *prometheus.CounterVec
 	outcomes  [4]prometheus.Counter
-	duration  prometheus.Histogram
-	inFlight  prometheus.Gauge
 	refusals  *prometheus.CounterVec
-	cache     *prometheus.CounterVec
-	operation *prometheus.HistogramVec
 	opFaults  *prometheus.CounterVec
 	catalog   *catalog
 	fldFaults *prometheus.CounterVec
-	statement *prometheus.HistogramVec
 	sqlFaults *prometheus.CounterVec
 	batch     *prometheus.HistogramVec
-	clinics   *prometheus.CounterVec
-	clnFaults *prometheus.CounterVec
-	clnTimes  *prometheus.CounterVec
 	alerts    *prometheus.GaugeVec
 }
 
@@ -49,6 +41,7 @@ type figures interface {
 	poolNow() PoolFigures
 	processNow() (cpu, memory float64)
 	up(server string) float64
+	flyingNow() int64
 }
 
 // catalog registers metrics and remembers what they are.
@@ -91,7 +84,7 @@ var described = regexp.MustCompile(`^Desc\{fqName: "([a-z_]+)", help: ("(?:[^"\\
 
 func kindOfMetric(made prometheus.Collector) string {
 	switch made := made.(type) {
-	case *prometheus.CounterVec:
+	case *prometheus.CounterVec, *clinics, *cacheCounts:
 		return "counter"
 	case *prometheus.GaugeVec:
 		return "gauge"
@@ -148,44 +141,21 @@ func (c *catalog) counter(name, help string, value func() float64) {
 	c.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
 }
 
-// requestSeconds are the classic buckets of what a client waits for; partSeconds
-// those of a part of it.
-func requestSeconds() []float64 {
-	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
-}
-
-func partSeconds() []float64 {
-	return []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
-}
-
 func newMetrics(c *catalog, from figures) *metrics {
 	m := &metrics{
-		catalog:  c,
-		requests: c.counters("taskmed_requests_total", "Requests to the API by outcome: ok, refused (the client's doing), failed (the server's), canceled (the client left).", "outcome"),
-		refusals: c.counters("taskmed_refusals_total", "Requests that were refused or failed, by error code.", "kind"),
-		cache:    c.counters("taskmed_cache_answers_total", "Answers by what the response cache did, and why, as Cache-Status tells it.", "outcome", "reason"),
-		operation: c.histograms("taskmed_operation_duration_seconds", "Time from a request's first header to its last byte, by registered or well-known operation.",
-			requestSeconds(), "operation", "type"),
+		catalog:   c,
+		requests:  c.counters("taskmed_requests_total", "Requests to the API by outcome: ok, refused (the client's doing), failed (the server's), canceled (the client left).", "outcome"),
+		refusals:  c.counters("taskmed_refusals_total", "Requests that were refused or failed, by error code.", "kind"),
 		opFaults:  c.counters("taskmed_operation_failures_total", "Operations that failed by a fault of the server's.", "operation", "type"),
 		fldFaults: c.counters("taskmed_field_errors_total", "Resolvers that gave an error.", "field"),
-		statement: c.histograms("taskmed_statement_duration_seconds", "Time from sending a SQL statement to its last row, by what it does to which tables.",
-			partSeconds(), "family"),
 		sqlFaults: c.counters("taskmed_statement_errors_total", "SQL statements that gave an error.", "family"),
 		batch: c.histograms("taskmed_loader_batch_size_keys", "Keys that a data loader fetched at once.",
 			[]float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000}, "loader"),
-		clinics:   c.counters("taskmed_clinic_requests_total", "Requests by clinic; beyond the first thousand, other.", "clinic"),
-		clnFaults: c.counters("taskmed_clinic_failures_total", "Requests by clinic that failed by a fault of the server's.", "clinic"),
-		clnTimes:  c.counters("taskmed_clinic_latency_total", "Requests by clinic and how long they took: fast (to 25 ms), fair (to 100 ms), slow (to 1 s), stuck.", "clinic", "class"),
 	}
-	m.duration = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "taskmed_request_duration_seconds", Help: "Time from a request's first header to its last byte.", Buckets: requestSeconds(),
-		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
-	})
-	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "taskmed_requests_in_flight", Help: "Requests under way."})
 	m.alerts = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "taskmed_alert_active", Help: "How many alerts of a name this instance has active.",
 	}, []string{"alert"})
-	c.MustRegister(m.duration, m.inFlight, m.alerts)
+	c.MustRegister(m.alerts)
 	m.read(c, from)
 	buildInfo(c)
 	return m
@@ -193,6 +163,7 @@ func newMetrics(c *catalog, from figures) *metrics {
 
 // read registers what is read at the moment of a scrape.
 func (*metrics) read(c *catalog, from figures) {
+	c.gauge("taskmed_requests_in_flight", "Requests under way.", func() float64 { return float64(from.flyingNow()) })
 	c.gauge("taskmed_pool_connections_max", "Connections to Postgres that there may be.", func() float64 { return float64(from.poolNow().Max) })
 	c.gauge("taskmed_pool_connections_in_use", "Connections to Postgres in use.", func() float64 { return float64(from.poolNow().InUse) })
 	c.gauge("taskmed_pool_connections_idle", "Connections to Postgres that wait for work.", func() float64 { return float64(from.poolNow().Idle) })

@@ -19,7 +19,6 @@ type operationKey struct{ name, kind string }
 type operation struct {
 	operationKey
 	meter    meter
-	observer prometheus.Observer
 	failures prometheus.Counter
 
 	mu sync.Mutex
@@ -81,10 +80,12 @@ func (p *parts) top(most int) []Share {
 // end counts a request of the operation's. The request has ended.
 func (o *operation) end(r *request, took time.Duration) {
 	failed := r.outcome == failedOutcome
-	o.meter.observe(took, failed)
-	observe(o.observer, took, r.trace)
+	o.meter.observeTraced(took, failed, r.trace)
 	if failed {
 		o.failures.Inc()
+	}
+	if len(r.fields)+len(r.statements) == 0 { // As for what was kept.
+		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,58 +100,81 @@ func (o *operation) end(r *request, took time.Duration) {
 // operations tells operations apart.
 type operations struct {
 	metrics *metrics
-	mu      sync.RWMutex
-	byKey   map[operationKey]*operation
+	// byKey has *operation by operationKey; it is mostly read. rest has those
+	// without a name of their own by their kind, and never changes.
+	byKey sync.Map
+	rest  map[string]*operation
+	// mu is held while one is made.
+	mu    sync.Mutex
+	count int
 }
 
 func newOperations(m *metrics) *operations {
-	o := &operations{metrics: m, byKey: map[operationKey]*operation{}}
+	o := &operations{metrics: m, rest: map[string]*operation{}}
 	for _, kind := range []string{"query", "mutation", "subscription"} {
-		o.make(operationKey{other, kind})
+		o.rest[kind] = o.make(operationKey{other, kind})
 	}
+	m.catalog.MustRegister(newHistogram("taskmed_operation_duration_seconds",
+		"Time from a request's first header to its last byte, by registered or well-known operation.", o.meters, "operation", "type"))
 	return o
 }
 
+// of is nil for a kind that GraphQL has not.
 func (o *operations) of(name, kind string) *operation {
+	if name == other {
+		return o.rest[kind]
+	}
 	key := operationKey{name, kind}
-	o.mu.RLock()
-	known, ok := o.byKey[key]
-	full := len(o.byKey) >= maxOperations
-	rest := o.byKey[operationKey{other, kind}]
-	o.mu.RUnlock()
-	switch {
-	case ok:
+	if known, ok := o.known(key); ok {
 		return known
-	case full || name == other:
-		return rest // nil for a kind that GraphQL has not.
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if known, ok := o.byKey[key]; ok {
+	if known, ok := o.known(key); ok {
 		return known
+	}
+	if o.count >= maxOperations {
+		return o.rest[kind]
 	}
 	return o.make(key)
 }
 
+func (o *operations) known(key operationKey) (*operation, bool) {
+	kept, _ := o.byKey.Load(key)
+	known, ok := kept.(*operation)
+	return known, ok
+}
+
 func (o *operations) make(key operationKey) *operation {
-	made := &operation{
-		operationKey: key,
-		observer:     o.metrics.operation.WithLabelValues(key.name, key.kind),
-		failures:     o.metrics.opFaults.WithLabelValues(key.name, key.kind),
-	}
-	o.byKey[key] = made
+	made := &operation{operationKey: key, failures: o.metrics.opFaults.WithLabelValues(key.name, key.kind)}
+	o.byKey.Store(key, made)
+	o.count++
 	return made
+}
+
+func (o *operations) all() []*operation {
+	var all []*operation
+	o.byKey.Range(func(_, kept any) bool {
+		if each, ok := kept.(*operation); ok {
+			all = append(all, each)
+		}
+		return true
+	})
+	return all
+}
+
+func (o *operations) meters(yield func([]string, *meter) bool) {
+	for _, each := range o.all() {
+		if !yield([]string{each.name, each.kind}, &each.meter) {
+			return
+		}
+	}
 }
 
 // roll ends an interval and gives the slowest operations of the last minute,
 // and those that were slow within the alerts' window.
 func (o *operations) roll(most int) (slowest []Operation, slow []crossing) {
-	o.mu.RLock()
-	all := make([]*operation, 0, len(o.byKey))
-	for _, each := range o.byKey {
-		all = append(all, each)
-	}
-	o.mu.RUnlock()
+	all := o.all()
 	slowest = []Operation{}
 	from := map[operationKey]*operation{}
 	for _, each := range all {

@@ -31,8 +31,12 @@ const (
 
 func outcomes() [4]string { return [4]string{"ok", "refused", "failed", "canceled"} }
 
-// request is what is noted while a request runs. It is the context's.
+// request is what is noted while a request runs. It is the request's context
+// and what its answer is written to, too, so that watching takes one allocation.
 type request struct {
+	context.Context //nolint:containedctx // it is a context
+
+	out     watched
 	started time.Time
 	header  http.Header
 	span    trace.Span
@@ -65,6 +69,14 @@ type statementShare struct {
 }
 
 type requestKey struct{}
+
+// Value implements context.Context.
+func (r *request) Value(key any) any {
+	if _, own := key.(requestKey); own {
+		return r
+	}
+	return r.Context.Value(key)
+}
 
 func requestOf(ctx context.Context) *request {
 	r, _ := ctx.Value(requestKey{}).(*request)
@@ -159,14 +171,12 @@ func (t *Telemetry) Middleware(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		record := &request{started: time.Now(), header: w.Header()}
-		ctx := t.traces.begin(context.WithValue(r.Context(), requestKey{}, record), r, record)
+		record := &request{Context: r.Context(), out: watched{ResponseWriter: w}, started: time.Now(), header: w.Header()}
+		ctx := t.traces.begin(record, r, record)
 		t.flying.Add(1)
-		t.metrics.inFlight.Inc()
-		out := &watched{ResponseWriter: w}
+		out := &record.out
 		defer func() {
 			t.flying.Add(-1)
-			t.metrics.inFlight.Dec()
 			reason := recover()
 			if reason != nil {
 				out.status = http.StatusInternalServerError
@@ -195,9 +205,8 @@ func (t *Telemetry) end(ctx context.Context, r *http.Request, record *request, o
 		t.refused.Add(1)
 	}
 	failed := record.outcome == failedOutcome
-	t.requests.observe(took, failed)
+	t.requests.observeTraced(took, failed, record.trace)
 	t.longest.note(took)
-	observe(t.metrics.duration, took, record.trace)
 	if record.clinic != uuid.Nil {
 		t.clinics.of(record.clinic).count(took, failed)
 	}
@@ -238,7 +247,7 @@ func (r *request) conclude(status int, canceled bool) string {
 	default:
 		r.outcome = refusedOutcome
 	}
-	if !slices.Contains(kinds(), kind) && kind != "" {
+	if kind != "" && !slices.Contains(kinds(), kind) {
 		kind = other
 	}
 	return kind

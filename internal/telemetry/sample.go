@@ -82,7 +82,7 @@ func (t *Telemetry) rollStatements(most int) (slowest []Statement, slow []crossi
 		f.mu.Lock()
 		example := f.example
 		if sum.count == 0 {
-			f.slowest = 0 // The next one begins anew.
+			f.slowest.Store(0) // The next one begins anew.
 		}
 		f.mu.Unlock()
 		if sum.count > 0 && example != nil {
@@ -147,6 +147,8 @@ func (t *Telemetry) processNow() (cpu, memory float64) {
 	}
 	return 0, 0
 }
+
+func (t *Telemetry) flyingNow() int64 { return t.flying.Load() }
 
 func (t *Telemetry) up(server string) float64 {
 	latest := t.latest.Load()

@@ -57,14 +57,17 @@ func (t tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 }
 
 func (f *family) count(s *statement, took time.Duration, failed bool, trace string) {
-	f.meter.observe(took, failed)
-	observe(f.observer, took, trace)
+	f.meter.observeTraced(took, failed, trace)
 	if failed {
 		f.failures.Inc()
 	}
+	if int64(took) <= f.slowest.Load() {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if int64(took) > f.slowest {
-		f.slowest, f.example = int64(took), s
+	if int64(took) > f.slowest.Load() {
+		f.slowest.Store(int64(took))
+		f.example = s
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,12 +27,11 @@ const (
 type family struct {
 	name     string
 	meter    meter
-	observer prometheus.Observer
 	failures prometheus.Counter
 
-	mu sync.Mutex
 	// slowest is how long the slowest one lately took, example which one it was.
-	slowest int64
+	slowest atomic.Int64
+	mu      sync.Mutex
 	example *statement
 }
 
@@ -51,23 +51,25 @@ type statement struct {
 type statements struct {
 	begin func(name string) *family
 
+	// texts has *statement by text; it is mostly read.
+	texts sync.Map
+
 	mu       sync.RWMutex
-	texts    map[string]*statement
+	kept     int
 	families map[string]*family
 	// examples are texts by the ids of their statements.
 	examples map[string]string
 }
 
 func newStatements(begin func(name string) *family) *statements {
-	return &statements{begin: begin, texts: map[string]*statement{}, families: map[string]*family{}, examples: map[string]string{}}
+	return &statements{begin: begin, families: map[string]*family{}, examples: map[string]string{}}
 }
 
 func (s *statements) of(sql string) *statement {
-	s.mu.RLock()
-	known, ok := s.texts[sql]
-	s.mu.RUnlock()
-	if ok {
-		return known
+	if known, ok := s.texts.Load(sql); ok {
+		if known, ok := known.(*statement); ok {
+			return known
+		}
 	}
 	words := scan(sql)
 	name := familyOf(words)
@@ -75,12 +77,14 @@ func (s *statements) of(sql string) *statement {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found.family = s.family(name)
-	if len(s.texts) < maxTexts {
+	if s.kept < maxTexts {
 		text := strings.Clone(sql)
-		s.texts[text] = found
 		if canBePlanned(name) {
 			found.id = idOf(found.shape)
 			s.examples[found.id] = text
+		}
+		if _, ahead := s.texts.LoadOrStore(text, found); !ahead {
+			s.kept++
 		}
 	}
 	return found
@@ -123,6 +127,14 @@ func (s *statements) family(name string) *family {
 	made := s.begin(name)
 	s.families[name] = made
 	return made
+}
+
+func (s *statements) meters(yield func([]string, *meter) bool) {
+	for _, f := range s.all() {
+		if !yield([]string{f.name}, &f.meter) {
+			return
+		}
+	}
 }
 
 // all gives the families there are.

@@ -48,7 +48,7 @@ func TestStatements_AreBounded(t *testing.T) {
 		found := all.of(fmt.Sprintf("SELECT c%d FROM table_%d", i, i))
 		require.NotNil(t, found.family)
 	}
-	require.Len(t, all.texts, maxTexts)
+	require.Equal(t, maxTexts, all.kept)
 	require.Equal(t, maxFamilies+1, made)
 	require.Equal(t, "other", all.of("SELECT 1 FROM one_more").family.name)
 	require.True(t, all.of("select set_config('app.clinic', $1, false)").own)

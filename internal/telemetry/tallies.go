@@ -33,8 +33,12 @@ func (t *tallies) roll() []Count {
 	for name, n := range counts {
 		sorted = append(sorted, Count{name, n})
 	}
-	slices.SortFunc(sorted, func(a, b Count) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
+	mostFirst(sorted)
 	return sorted
+}
+
+func mostFirst(counts []Count) {
+	slices.SortFunc(counts, func(a, b Count) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
 }
 
 // longest is the longest duration of an interval.

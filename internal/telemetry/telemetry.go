@@ -81,7 +81,7 @@ type Telemetry struct {
 	refused    atomic.Int64
 	flying     atomic.Int64
 	refusals   tallies
-	cache      cacheCounts
+	cache      *cacheCounts
 	fields     *fields
 	operations *operations
 	statements *statements
@@ -132,13 +132,17 @@ func newTelemetry(ctx context.Context, config Config) *Telemetry {
 	t.servers.Store(&Servers{})
 	t.metrics = newMetrics(t.catalog, t)
 	t.metrics.begin()
-	t.cache.metrics = t.metrics
+	t.cache = newCacheCounts(t.catalog)
+	t.catalog.MustRegister(newHistogram("taskmed_request_duration_seconds", "Time from a request's first header to its last byte.",
+		func(yield func([]string, *meter) bool) { yield(nil, &t.requests) }))
 	t.fields = newFields(t.metrics, config.Schema)
 	t.operations = newOperations(t.metrics)
 	t.clinics = newClinics(t.metrics)
 	t.statements = newStatements(func(name string) *family {
-		return &family{name: name, observer: t.metrics.statement.WithLabelValues(name), failures: t.metrics.sqlFaults.WithLabelValues(name)}
+		return &family{name: name, failures: t.metrics.sqlFaults.WithLabelValues(name)}
 	})
+	t.catalog.MustRegister(newHistogram("taskmed_statement_duration_seconds",
+		"Time from sending a SQL statement to its last row, by what it does to which tables.", t.statements.meters, "family"))
 	if config.WebhookURL != "" {
 		t.webhook = newWebhook(ctx, config.WebhookURL, config.Log)
 	}
