@@ -31,6 +31,7 @@ type sharedLedger struct {
 	link    *link
 	prefix  string
 	request time.Duration
+	asking  heads
 
 	raises, stores, opens *redis.Script
 }
@@ -57,37 +58,13 @@ func (l *sharedLedger) valueKey(clinic uuid.UUID, epoch uint64, key Key) string 
 }
 
 func (l *sharedLedger) head(ctx context.Context, clinic uuid.UUID) (uint64, error) {
-	var seq uint64
-	err := l.link.do(ctx, func(ctx context.Context) (err error) {
-		seq, err = l.link.client.HGet(ctx, l.stateKey(clinic), "seq").Uint64()
-		return err
-	})
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
-	}
+	seq, _, err := l.asking.ask(ctx, l, clinic, clinic)
 	return seq, err
 }
 
 // heads is head of two clinics with one question.
 func (l *sharedLedger) heads(ctx context.Context, one, two uuid.UUID) (first, second uint64, err error) {
-	var asked [2]*redis.StringCmd
-	err = l.link.do(ctx, func(ctx context.Context) error {
-		_, err := l.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			asked[0] = pipe.HGet(ctx, l.stateKey(one), "seq")
-			asked[1] = pipe.HGet(ctx, l.stateKey(two), "seq")
-			return nil
-		})
-		return err
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return 0, 0, err
-	}
-	for i, into := range []*uint64{&first, &second} {
-		if *into, err = asked[i].Uint64(); err != nil && !errors.Is(err, redis.Nil) {
-			return 0, 0, err
-		}
-	}
-	return first, second, nil
+	return l.asking.ask(ctx, l, one, two)
 }
 
 func (l *sharedLedger) begin(ctx context.Context, clinic uuid.UUID, epoch uint64, key Key) (begun, []byte, error) {

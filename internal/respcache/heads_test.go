@@ -1,0 +1,118 @@
+package respcache_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/respcache"
+)
+
+// hgets is how often Redis was asked for a field.
+func hgets(t *testing.T, server *redisServer) int {
+	t.Helper()
+	text, err := server.client.Info(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	for line := range strings.Lines(text) {
+		var calls int
+		if n, _ := fmt.Sscanf(line, "cmdstat_hget:calls=%d,", &calls); n == 1 {
+			return calls
+		}
+	}
+	return 0
+}
+
+func TestHeads_ManyAskTogetherAndNobodyGetsAnOlderOneThanItAskedFor(t *testing.T) {
+	t.Parallel()
+	server := newRedis(t)
+	config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t)}
+	cache, other := newCache(t, config), newCache(t, config)
+	// More than one question has room for.
+	clinics := make([]uuid.UUID, 100)
+	reached := make([]atomic.Uint64, len(clinics))
+	for i := range clinics {
+		clinics[i] = uuid.New()
+		write(t, other, clinics[i], "contact:1")
+		first, second, err := other.Heads(t.Context(), clinics[i], uuid.Nil)
+		require.NoError(t, err)
+		require.NotEqual(t, first, second, "each has its own")
+		reached[i].Store(first)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var asked atomic.Int64
+	var all sync.WaitGroup
+	for i := range clinics {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				j := (i + int(asked.Add(1))) % len(clinics)
+				leastI, leastJ := reached[i].Load(), reached[j].Load()
+				first, second, err := cache.Heads(t.Context(), clinics[i], clinics[j])
+				if err != nil || first < leastI || second < leastJ {
+					t.Errorf("%d after %d, %d after %d: %v", first, leastI, second, leastJ, err)
+					return
+				}
+			}
+		})
+	}
+	for n := range 300 {
+		i := n % len(clinics)
+		write(t, other, clinics[i], "contact:1")
+		reached[i].Add(2) // a step before, a step after
+	}
+	stop()
+	all.Wait()
+	// Of the same clinic, however many want to know.
+	var same sync.WaitGroup
+	require.Positive(t, asked.Load())
+	before := hgets(t, server)
+	require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
+	for range 50 {
+		same.Go(func() {
+			if _, _, err := cache.Heads(t.Context(), clinics[0], uuid.Nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-time.After(100 * time.Millisecond) // for most to have come
+	require.NoError(t, server.cmd.Process.Signal(syscall.SIGCONT))
+	same.Wait()
+	require.Less(t, hgets(t, server)-before, 50, "two fields at once for all who wait")
+}
+
+func TestHeads_WhoGoesAwayTakesNobodyWithIt(t *testing.T) {
+	t.Parallel()
+	server := newRedis(t)
+	cache := newCache(t, respcache.Config{RedisURL: server.url(), RedisTimeout: 5 * time.Second})
+	clinic := uuid.New()
+	write(t, cache, clinic, "contact:1")
+	want, _, err := cache.Heads(t.Context(), clinic, clinic)
+	require.NoError(t, err)
+	require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
+	impatient, leave := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			ctx := t.Context()
+			if i%2 == 0 {
+				ctx = impatient
+			}
+			got, _, err := cache.Heads(ctx, clinic, clinic)
+			if i%2 == 1 && (err != nil || got != want) {
+				t.Errorf("%d, and not %d: %v", got, want, err)
+			}
+		})
+	}
+	<-time.After(50 * time.Millisecond) // for most to have come
+	leave()
+	require.NoError(t, server.cmd.Process.Signal(syscall.SIGCONT))
+	all.Wait()
+}
