@@ -122,6 +122,7 @@ func (a *aside) complete() bool {
 // heard there is no point in waiting.
 func (c *Cache) standAside(ctx context.Context, raise func(ctx context.Context) error) (raised bool, end func(still time.Duration)) {
 	end = c.aside.begin()
+	c.point("aside")
 	limit := time.NewTimer(longestAside)
 	defer limit.Stop()
 	tick := time.NewTicker(raiseAgain)

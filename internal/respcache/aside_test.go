@@ -22,9 +22,7 @@ type wire struct {
 
 	mu    sync.Mutex
 	isCut bool
-	// refuse is how many more connections find it cut, then it heals.
-	refuse int
-	conns  map[net.Conn]struct{}
+	conns map[net.Conn]struct{}
 }
 
 func newWire(t *testing.T, to string) *wire {
@@ -35,7 +33,7 @@ func newWire(t *testing.T, to string) *wire {
 	var group sync.WaitGroup
 	t.Cleanup(func() {
 		_ = listener.Close()
-		w.cut(0)
+		w.cut()
 		group.Wait()
 	})
 	group.Go(func() {
@@ -52,11 +50,11 @@ func newWire(t *testing.T, to string) *wire {
 
 func (w *wire) url() string { return "redis://" + w.listener.Addr().String() + "/0" }
 
-// cut ends all connections and refuses so many, or all with 0.
-func (w *wire) cut(refuse int) {
+// cut ends all connections and refuses others until heal.
+func (w *wire) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.isCut, w.refuse = true, refuse
+	w.isCut = true
 	for conn := range w.conns {
 		_ = conn.Close()
 	}
@@ -73,9 +71,6 @@ func (w *wire) admits(conns ...net.Conn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.isCut {
-		if w.refuse--; w.refuse == 0 {
-			w.isCut = false
-		}
 		return false
 	}
 	for _, conn := range conns {
@@ -128,21 +123,23 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 		require.Equal(t, "old", keep(t, reads, clinic, key("a"), answer("old", "contact:1")))
 		require.Equal(t, "old", keep(t, writes, clinic, key("a"), answer("old", "contact:1")))
 
-		way.cut(0)
+		way.cut()
 		settle, err := writes.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
 		require.Error(t, err, "the transaction must notify")
 		// It may commit from here on.
 		_, outcome := reads.Get(t.Context(), clinic, key("a"))
-		if outcome.Hit {
-			servedOld = true
-		} else {
-			require.Equal(t, aside, outcome.Reason)
-			require.True(t, outcome.Bypassed)
-		}
+		servedOld = outcome.Hit
 		began := time.Now()
 		settleNext, err := writes.Raise(t.Context(), uuid.New(), []cachetag.Tag{"contact:1"})
 		require.Error(t, err)
 		t.Logf("the next such write waited %s", time.Since(began).Round(time.Millisecond))
+		if !without.Aside {
+			require.Eventually(t, func() bool {
+				_, outcome = reads.Get(t.Context(), clinic, key("a"))
+				require.True(t, outcome.Bypassed)
+				return outcome.Reason == aside
+			}, 20*time.Second, time.Millisecond)
+		}
 		// Who begins only now stands aside, too.
 		late, err := respcache.NewWithout(config, without, nil)
 		require.NoError(t, err)
@@ -157,14 +154,18 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 		notify(t, d, clinic, token, "contact:1")
 		settle(t.Context(), cachetag.Committed)
 		settleNext(t.Context(), cachetag.RolledBack)
-		require.NoError(t, writes.AwaitNotified(t.Context(), token))
+		if err := writes.AwaitNotified(t.Context(), token); err != nil {
+			require.False(t, writes.Listening(), "%s", err)
+		}
 		way.heal()
 		for _, cache := range []*respcache.Cache{reads, writes, late} {
 			require.Equal(t, "new", keep(t, cache, clinic, key("a"), answer("new", "contact:1")))
 		}
 		return servedOld
 	}
-	require.True(t, cutOff(t, respcache.Protections{Aside: true}), "the test must notice who goes on serving")
+	// On a busy machine it may not serve for another reason, for once.
+	require.Eventually(t, func() bool { return cutOff(t, respcache.Protections{Aside: true}) },
+		60*time.Second, time.Millisecond, "the test must notice who goes on serving")
 	require.False(t, cutOff(t, respcache.Protections{}))
 }
 
@@ -173,9 +174,14 @@ func TestAside_AWriterWhoReachesRedisAgainMeanwhileRaises(t *testing.T) {
 	d := testkit.NewDatabase(t)
 	server := newRedis(t)
 	way := newWire(t, server.addr())
-	cache, clinic := newCache(t, respcache.Config{RedisURL: way.url(), ListenURL: d.AppURL}), uuid.New()
+	// It heals the moment that the writer has found it cut.
+	cache, clinic := newCacheWithout(t, respcache.Config{RedisURL: way.url(), ListenURL: d.AppURL}, respcache.Protections{}, func(point string) {
+		if point == "aside" {
+			way.heal()
+		}
+	}), uuid.New()
 	require.Equal(t, "old", keep(t, cache, clinic, key("a"), answer("old", "contact:1")))
-	way.cut(3)
+	way.cut()
 	settle, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
 	require.NoError(t, err)
 	settle(t.Context(), cachetag.Committed)

@@ -90,7 +90,7 @@ func newCache(config Config, without protections, at func(point string)) (*Cache
 	if config.ListenURL != "" {
 		c.listener = newListener(config.ListenURL, config.Log, &c.aside)
 		c.listener.changed = c.notified
-		c.listener.lost = func() { c.distrust("Postgres is not heard") }
+		c.listener.lost = func() { c.distrust(unheard) }
 		c.listener.listening = c.nudge
 		c.listener.beaten = c.beaten
 		c.tasks.Go(func() { c.listener.run(ctx) })
@@ -122,12 +122,19 @@ func (c *Cache) trusted() *generation {
 	return c.trust.Load()
 }
 
+// unheard is why nothing is served while it is not certain what was written.
+const unheard = "Postgres is not heard"
+
 // distrusted says in words why nothing is served.
 func (c *Cache) distrusted() string {
-	if c.aside.stands() {
+	switch {
+	case c.aside.stands():
 		return "redis is out of reach of an instance that writes"
+	case c.trust.Load() != nil: // but no sign of life has come for too long
+		return unheard
+	default:
+		return *c.why.Load()
 	}
-	return *c.why.Load()
 }
 
 // WaitReady waits until answers may be served and stored.

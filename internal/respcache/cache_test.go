@@ -40,7 +40,7 @@ func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 		require.NoError(t, err)
 		_, outcome := cache.Get(t.Context(), clinic, day)
 		require.False(t, outcome.Hit, "from the raise on")
-		require.Equal(t, "invalidated by appointment/day=2026-11-22: written by createAppointment 0s ago", outcome.Reason)
+		require.Regexp(t, `^invalidated by appointment/day=2026-11-22: written by createAppointment \d+m?s ago$`, outcome.Reason)
 		_, outcome = cache.Get(t.Context(), clinic, other)
 		require.True(t, outcome.Hit, "another day stays")
 
@@ -109,7 +109,7 @@ func TestStore_RefusesAReaderWhoTookLongerThanTheFencesStand(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, config respcache.Config) {
 		t.Helper()
-		config.LongestRequest = 30 * time.Millisecond
+		config.LongestRequest = 100 * time.Millisecond
 		cache, clinic := newCache(t, config), uuid.New()
 		keep(t, cache, clinic, key("open"), answer("", "open"))
 		ticket := cache.Begin(t.Context(), clinic)
@@ -117,8 +117,10 @@ func TestStore_RefusesAReaderWhoTookLongerThanTheFencesStand(t *testing.T) {
 			stored, why := cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{ExpiresAt: time.Now().Add(time.Hour)})
 			return !stored && why == "late"
 		}, 10*time.Second, 5*time.Millisecond)
-		stored, why := cache.Store(t.Context(), clinic, cache.Begin(t.Context(), clinic), key("a"), &respcache.Entry{ExpiresAt: time.Now().Add(time.Hour)})
-		require.True(t, stored, why)
+		require.Eventually(t, func() bool {
+			stored, _ := cache.Store(t.Context(), clinic, cache.Begin(t.Context(), clinic), key("a"), &respcache.Entry{ExpiresAt: time.Now().Add(time.Hour)})
+			return stored
+		}, 30*time.Second, time.Millisecond, "who is quick enough may")
 	})
 }
 

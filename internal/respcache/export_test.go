@@ -58,6 +58,13 @@ func (c *Cache) ProcessBytes() int64 { return c.trust.Load().tier.weight.Load() 
 // Listening tells whether the cache hears Postgres.
 func (c *Cache) Listening() bool { return c.listener != nil && c.listener.whole() }
 
+// Distrusts is how often everything that is kept was given up.
+func (c *Cache) Distrusts() uint64 {
+	c.trustMu.Lock()
+	defer c.trustMu.Unlock()
+	return c.distrusts
+}
+
 // AddCounts shares what ran.
 func (c *Cache) AddCounts(ctx context.Context) error { return c.addCounts(ctx) }
 

@@ -87,7 +87,7 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 	t.Run("while Redis hangs", func(t *testing.T) {
 		t.Parallel()
 		server := newRedis(t)
-		cache, clinic := newCache(t, respcache.Config{RedisURL: server.url()}), uuid.New()
+		cache, clinic := newCache(t, respcache.Config{RedisURL: server.url(), RedisTimeout: 500 * time.Millisecond}), uuid.New()
 		keep(t, cache, clinic, key("a"), answer("1"))
 		require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
 		require.LessOrEqual(t, rush(t, cache, clinic, key("hangs"), many, fill(cache)), 2)

@@ -86,7 +86,7 @@ func newCacheWithout(t testing.TB, config respcache.Config, without respcache.Pr
 		config.Prefix = prefix(t)
 	}
 	if config.RedisTimeout == 0 {
-		config.RedisTimeout = time.Second // the machine may be busy
+		config.RedisTimeout = 10 * time.Second // the machine may be busy
 	}
 	cache, err := respcache.NewWithout(config, without, at)
 	require.NoError(t, err)
@@ -105,6 +105,17 @@ func ready(t testing.TB, cache *respcache.Cache) {
 func prefix(t testing.TB) string {
 	t.Helper()
 	return fmt.Sprintf("test-%s-%s", t.Name(), uuid.NewString()[:8])
+}
+
+// look gives what is kept. On a busy machine Postgres may be late with its signs
+// of life, and then nothing is served for a moment: that is waited out.
+func look(t testing.TB, cache *respcache.Cache, clinic uuid.UUID, k respcache.Key) (entry *respcache.Entry, outcome respcache.Outcome) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		entry, outcome = cache.Get(t.Context(), clinic, k)
+		return !outcome.Bypassed
+	}, 30*time.Second, time.Millisecond)
+	return entry, outcome
 }
 
 func key(parts ...any) respcache.Key {
