@@ -197,9 +197,12 @@ func (r *run) cached(ctx context.Context, n *note) *graphql.Response {
 
 // question is what the cache is asked.
 func (r *run) question(caching operation.Caching) (*Question, error) {
-	variables, err := canonical(r.op.Variables)
-	if err != nil {
-		return nil, err
+	variables, known := r.op.Stats.GetExtension(canonicalKey).([]byte)
+	if !known {
+		var err error
+		if variables, err = canonical(r.op.Variables); err != nil {
+			return nil, err
+		}
 	}
 	return &Question{
 		Scope: r.scope, Caching: caching, Name: r.op.Operation.Name, Print: printOf(r.op),

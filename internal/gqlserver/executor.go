@@ -160,7 +160,7 @@ func (e *executor) CreateOperationContext(ctx context.Context, params *graphql.R
 	op.RawQuery, op.OperationName = params.Query, params.OperationName
 	op.Extensions, op.Headers = params.Extensions, params.Headers
 
-	if faults := e.check(op, params, scope); len(faults) > 0 {
+	if faults := e.check(ctx, op, params, scope); len(faults) > 0 {
 		return op, faults
 	}
 	for _, mutator := range e.contextMutators {
@@ -174,7 +174,7 @@ func (e *executor) CreateOperationContext(ctx context.Context, params *graphql.R
 	return op, nil
 }
 
-func (e *executor) check(op *graphql.OperationContext, params *graphql.RawParams, scope *tenant.Scope) gqlerror.List {
+func (e *executor) check(ctx context.Context, op *graphql.OperationContext, params *graphql.RawParams, scope *tenant.Scope) gqlerror.List {
 	document, faults := e.checker.Document(params.Query)
 	if len(faults) > 0 {
 		return faults
@@ -184,13 +184,31 @@ func (e *executor) check(op *graphql.OperationContext, params *graphql.RawParams
 		return gqlerror.List{fault}
 	}
 	op.Doc, op.Operation = document.AST, found.Definition
-	if op.Variables, faults = e.checker.Variables(found, params.Variables); len(faults) > 0 {
+	if faults := e.coerce(ctx, op, params, found); len(faults) > 0 {
 		return faults
 	}
 	verdict := e.checker.Admit(found, op.Variables, scope.Role)
 	op.Stats.SetExtension(verdictKey, verdict)
 	op.Stats.SetExtension(printKey, found.Print())
 	return verdict.Faults
+}
+
+// coerce gives the operation its variables.
+func (e *executor) coerce(ctx context.Context, op *graphql.OperationContext, params *graphql.RawParams, found *operation.Operation) (faults gqlerror.List) {
+	known := askedOf(ctx)
+	if known.passed(params.Query) {
+		op.Variables = known.coerced
+		op.Stats.SetExtension(canonicalKey, known.canonical)
+		return nil
+	}
+	if known != nil && known.text != "" { // What its name stands for is another document by now.
+		var err error
+		if params.Variables, err = known.variables(); err != nil {
+			return gqlerror.List{operation.Fault(models.BadUserInput, nil, "variables must be an object")}
+		}
+	}
+	op.Variables, faults = e.checker.Variables(found, params.Variables)
+	return faults
 }
 
 // notServed are operations that a plain answer cannot carry.

@@ -49,18 +49,19 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var params *graphql.RawParams
+	var sent *asked
 	var why *refusal
 	if r.Method == http.MethodPost {
-		params, why = s.readBody(w, r)
+		params, sent, why = s.readBody(w, r)
 	} else {
-		params, why = s.parseURL(r.URL.RawQuery)
+		params, sent, why = s.readURL(r.URL.RawQuery)
 	}
 	if why != nil {
 		s.refuse(w, r, media, why)
 		return
 	}
 	params.Headers = r.Header
-	s.run(tenant.With(ctx, scope), w, r, media, scope, params, started)
+	s.run(withAsked(tenant.With(ctx, scope), sent), w, r, media, scope, params, started)
 }
 
 // asks tells a request from an address that somebody typed.
@@ -115,6 +116,9 @@ func (s *Server) run(ctx context.Context, w http.ResponseWriter, r *http.Request
 		ctx, noted = s.watch(ctx, started)
 	}
 	op, faults := s.executor.CreateOperationContext(ctx, params)
+	if len(faults) == 0 {
+		s.remembered.keep(askedOf(ctx), op)
+	}
 	if r.Method == http.MethodGet && op.Operation != nil && op.Operation.Operation != ast.Query {
 		w.Header().Set("Allow", "POST, OPTIONS")
 		s.refuse(w, r, media, &refusal{http.StatusMethodNotAllowed, models.BadUserInput, "GET runs queries only: send POST"})

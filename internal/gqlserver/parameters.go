@@ -66,9 +66,9 @@ func checkContentType(header http.Header) *refusal {
 }
 
 // readBody reads the parameters of a POST. No message tells what the body holds.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *asked, *refusal) {
 	if r.ContentLength > s.limits.BodyBytes {
-		return nil, tooLarge()
+		return nil, nil, tooLarge()
 	}
 	buffer := s.buffers.get()
 	defer s.buffers.put(buffer)
@@ -76,13 +76,14 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawP
 	var exceeded *http.MaxBytesError
 	switch {
 	case errors.As(err, &exceeded):
-		return nil, tooLarge()
+		return nil, nil, tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &refusal{http.StatusRequestTimeout, models.BadUserInput, "the body took too long"}
+		return nil, nil, &refusal{http.StatusRequestTimeout, models.BadUserInput, "the body took too long"}
 	case err != nil:
-		return nil, badRequest("the body could not be read")
+		return nil, nil, badRequest("the body could not be read")
 	}
-	return s.parseBody(bytes.TrimLeft(buffer.Bytes(), " \t\r\n"))
+	body := bytes.TrimLeft(buffer.Bytes(), " \t\r\n")
+	return s.remembered.read('P', body, func() (*graphql.RawParams, *refusal) { return s.parseBody(body) })
 }
 
 func tooLarge() *refusal {
@@ -139,7 +140,11 @@ func (s *Server) parseBody(body []byte) (*graphql.RawParams, *refusal) {
 	return s.complete(params, documentID)
 }
 
-// parseURL reads the parameters of a GET.
+// readURL reads the parameters of a GET.
+func (s *Server) readURL(rawQuery string) (*graphql.RawParams, *asked, *refusal) {
+	return s.remembered.read('G', []byte(rawQuery), func() (*graphql.RawParams, *refusal) { return s.parseURL(rawQuery) })
+}
+
 func (s *Server) parseURL(rawQuery string) (*graphql.RawParams, *refusal) {
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {

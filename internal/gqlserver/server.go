@@ -24,6 +24,7 @@ type Server struct {
 	// connections are those of the public listener.
 	connections connections
 	buffers     bufferPool
+	remembered  *remembered // nil where each request is read anew
 	lines       linePool
 	public      http.Handler
 	admin       http.Handler
@@ -54,6 +55,12 @@ func New(config Config) (*Server, error) {
 	s := &Server{config: config, limits: config.Limits, origins: origins, presenter: &presenter{log: config.Log}}
 	if s.executor, err = newExecutor(config, checker, s.presenter); err != nil {
 		return nil, err
+	}
+	// What changes parameters would have to be asked each time.
+	if len(s.executor.parameterMutators) == 0 {
+		if s.remembered, err = newRemembered(); err != nil {
+			return nil, err
+		}
 	}
 	s.public = s.publicHandler()
 	s.admin = s.adminHandler()

@@ -1,0 +1,130 @@
+package gqlserver
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/maypok86/otter/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+const (
+	// rememberedBytes bounds the queries that are remembered, roughly in bytes.
+	rememberedBytes = 4 << 20
+	// longestRemembered bounds one of them, as it was sent.
+	longestRemembered = 16 << 10
+)
+
+// canonicalKey is where the canonical variables of an operation are among its
+// stats, where they are known already.
+const canonicalKey = "taskmed.variables"
+
+// remembered knows queries by the bytes that they were sent as: clients send the
+// same ones again and again, and reading them takes longer than finding their
+// answer in the cache. Only what is the same for everybody is remembered; whether
+// the document may be used, and the operation run, is asked each time.
+type remembered struct {
+	queries *otter.Cache[[sha256.Size]byte, *asked]
+}
+
+// asked is what a request says. What others will be given is not changed.
+type asked struct {
+	sum  [sha256.Size]byte
+	size int
+
+	query, operationName string
+	extensions           map[string]any
+	// given are the variables, as JSON, empty if there are none.
+	given []byte
+
+	// text is the document that was run, coerced its variables and canonical the
+	// same as text. They are set once the query has passed all checks.
+	text      string
+	coerced   map[string]any
+	canonical []byte
+}
+
+func newRemembered() (*remembered, error) {
+	queries, err := otter.New(&otter.Options[[sha256.Size]byte, *asked]{
+		MaximumWeight: rememberedBytes,
+		Weigher: func(_ [sha256.Size]byte, a *asked) uint32 {
+			const fixed = 1 << 10
+			return uint32(fixed + 4*a.size + len(a.text))
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gqlserver: remember queries: %w", err)
+	}
+	return &remembered{queries: queries}, nil
+}
+
+// read gives what a request says: as it was read before, or by parse. from tells
+// bodies from URLs.
+func (m *remembered) read(from byte, sent []byte, parse func() (*graphql.RawParams, *refusal)) (*graphql.RawParams, *asked, *refusal) {
+	if m == nil || len(sent) > longestRemembered {
+		params, why := parse()
+		return params, nil, why
+	}
+	hash := make([]byte, 0, 1024)
+	sum := sha256.Sum256(append(append(hash, from), sent...))
+	if known, ok := m.queries.GetIfPresent(sum); ok {
+		return &graphql.RawParams{Query: known.query, OperationName: known.operationName, Extensions: known.extensions}, known, nil
+	}
+	params, why := parse()
+	if why != nil {
+		return nil, nil, why
+	}
+	fresh := &asked{sum: sum, size: len(sent), query: params.Query, operationName: params.OperationName, extensions: params.Extensions}
+	if len(params.Variables) > 0 {
+		// Now: coercion writes into them.
+		var err error
+		if fresh.given, err = json.Marshal(params.Variables); err != nil {
+			return params, nil, nil // it is read anew each time
+		}
+	}
+	return params, fresh, nil
+}
+
+// keep remembers a query that has passed all checks.
+func (m *remembered) keep(a *asked, op *graphql.OperationContext) {
+	if m == nil || a == nil || a.passed(op.RawQuery) || op.Operation.Operation != ast.Query {
+		return
+	}
+	variables, err := canonical(op.Variables)
+	if err != nil {
+		return // it cannot be compared, and is read anew each time
+	}
+	kept := *a // another may be reading it
+	kept.text, kept.coerced, kept.canonical = op.RawQuery, op.Variables, variables
+	m.queries.Set(a.sum, &kept)
+}
+
+type askedKey struct{}
+
+func withAsked(ctx context.Context, a *asked) context.Context {
+	if a == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, askedKey{}, a)
+}
+
+func askedOf(ctx context.Context) *asked {
+	a, _ := ctx.Value(askedKey{}).(*asked)
+	return a
+}
+
+// passed tells that the same request has passed all checks with this document.
+func (a *asked) passed(text string) bool { return a != nil && a.text != "" && a.text == text }
+
+// variables gives the variables of a request that was read before, for a document
+// that it did not have then.
+func (a *asked) variables() (variables map[string]any, err error) {
+	if len(a.given) > 0 {
+		err = decode(bytes.NewReader(a.given), &variables)
+	}
+	return variables, err
+}
