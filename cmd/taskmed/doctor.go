@@ -18,6 +18,7 @@ type doctorCommand struct {
 	Isolation isolationCommand `cmd:"" help:"Whether the schema keeps every clinic's rows from every other."`
 	Indexes   indexesCommand   `cmd:"" help:"Whether every statement that ran has its index; unused, duplicate and swollen indexes."`
 	Slow      slowCommand      `cmd:"" help:"Which statements take the time."`
+	Cache     cacheCommand     `cmd:"" help:"Whether the answers kept in Redis are what Postgres says."`
 }
 
 // Help says what the exit status means.

@@ -26,6 +26,8 @@ type answers struct {
 	schema *ast.Schema
 	// program stands for the schema and for how this program answers it.
 	program string
+	// examined tells that what is kept is in Redis, where taskmed doctor looks at it.
+	examined bool
 	// warming asks what is asked most; nil where that is not known.
 	warming *warming
 }
@@ -47,7 +49,7 @@ func openAnswers(settings config.Config, schema *ast.Schema, log *slog.Logger, w
 	if err != nil {
 		return nil, err
 	}
-	return &answers{cache: cache, schema: schema, program: programOf(schema)}, nil
+	return &answers{cache: cache, schema: schema, program: programOf(schema), examined: settings.RedisURL != ""}, nil
 }
 
 // programOf names the schema and the build: what one program kept another may
@@ -85,7 +87,7 @@ func (a *answers) key(q *gqlserver.Question) respcache.Key {
 func (a *answers) Answer(ctx context.Context, q *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
 	key, clinic := a.key(q), q.Scope.ClinicID
 	a.count(ctx, key, q)
-	own := &computing{question: q, compute: compute}
+	own := &computing{question: q, compute: compute, examined: a.examined}
 	if q.Afresh {
 		ticket := a.cache.Begin(ctx, clinic)
 		entry := own.run(ctx)
@@ -99,7 +101,7 @@ func (a *answers) Answer(ctx context.Context, q *gqlserver.Question, compute gql
 		Clinic: clinic, Key: key,
 		Compute: func(ctx context.Context) (*respcache.Entry, error) { return own.run(ctx), nil },
 		Refresh: func(ctx context.Context) (*respcache.Entry, error) {
-			return (&computing{question: q, compute: compute}).run(ctx), nil
+			return (&computing{question: q, compute: compute, examined: a.examined}).run(ctx), nil
 		},
 	})
 	answer := gqlserver.CacheAnswer{
@@ -122,6 +124,8 @@ func (a *answers) Answer(ctx context.Context, q *gqlserver.Question, compute gql
 type computing struct {
 	question *gqlserver.Question
 	compute  gqlserver.Compute
+	// examined tells that others can see what is kept.
+	examined bool
 	// computed is what it came to, nil until then; unfit is why the reads that it
 	// made rule out that it is kept.
 	computed *gqlserver.Computed
@@ -146,9 +150,13 @@ func (c *computing) run(ctx context.Context) *respcache.Entry {
 	if until := collector.Until(); !until.IsZero() && until.Before(expires) {
 		expires = until
 	}
-	return &respcache.Entry{
+	entry := &respcache.Entry{
 		Body: computed.Data, Tags: tags, Protected: collector.Protected(), ETag: computed.Digest, ExpiresAt: expires,
 	}
+	if c.examined {
+		entry.Recipe = recipeOf(c.question)
+	}
+	return entry
 }
 
 func (a *answers) close() {

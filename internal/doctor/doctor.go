@@ -1,7 +1,7 @@
 // Package doctor looks a database over and says what is wrong with it:
 // whether clinics are kept apart (Isolation), whether every statement has its
-// index (Indexes), and which statements take the time (Slow). It changes
-// nothing.
+// index (Indexes), which statements take the time (Slow), and whether what is
+// kept in Redis is what Postgres says (Cache). It changes nothing.
 package doctor
 
 import (
@@ -49,6 +49,8 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 	// Families are the statements by time taken; only Slow fills them.
 	Families []Family `json:"families,omitempty"`
+	// Stale are answers that should not be served; only Cache fills them.
+	Stale []Stale `json:"stale,omitempty"`
 }
 
 // finish sets what follows from the findings.

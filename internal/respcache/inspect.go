@@ -184,7 +184,11 @@ func (i *Inspector) Settle(ctx context.Context, database string) error {
 	if err != nil {
 		return err
 	}
-	bounded, done := context.WithTimeout(ctx, longestSettling)
+	patience := longestSettling
+	if len(first) == 0 {
+		patience = 2 * vouchesLive
+	}
+	bounded, done := context.WithTimeout(ctx, patience)
 	defer done()
 	tick := time.NewTicker(heartbeat / 4)
 	defer tick.Stop()

@@ -1,0 +1,269 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/doctor"
+	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/api"
+	"github.com/taskmed/taskmed/models"
+)
+
+// withOwnRedis has a server keep its answers in a Redis of the test's own.
+func withOwnRedis(r *testkit.Redis) api.Option {
+	return func(settings *config.Config, _ *app.Options) {
+		settings.RedisURL, settings.RedisTimeout = r.URL, 5*time.Second
+	}
+}
+
+// examination is what `taskmed doctor cache` is made of.
+type examination struct {
+	t        *testing.T
+	redis    *respcache.Inspector
+	examiner *app.Examiner
+	heard    string
+	// before is called before each answer is computed anew; may be nil.
+	before func()
+	// differed counts the answers that were not what was kept.
+	differed atomic.Int64
+}
+
+func newExamination(t *testing.T, d *testkit.Database, redisURL string) *examination {
+	t.Helper()
+	e := &examination{t: t}
+	var err error
+	e.redis, err = respcache.Inspect(t.Context(), respcache.Config{RedisURL: redisURL, RedisTimeout: 20 * time.Second})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = e.redis.Close() })
+	e.heard, err = respcache.Database(t.Context(), d.AppURL)
+	require.NoError(t, err)
+	settings, err := config.Development(nil, d.AppURL, strings.Repeat("5ec2e7", 11))
+	require.NoError(t, err)
+	settings.AcquireTimeout = 20 * time.Second
+	e.examiner, err = app.NewExaminer(t.Context(), settings, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(e.examiner.Close)
+	return e
+}
+
+func (e *examination) again(ctx context.Context, kept *respcache.Kept) (*doctor.Answer, error) {
+	if e.before != nil {
+		e.before()
+	}
+	now, err := e.examiner.Again(ctx, kept)
+	if errors.Is(err, app.ErrAnotherProgram) || errors.Is(err, app.ErrNoRecipe) {
+		return nil, fmt.Errorf("%w: %w", doctor.ErrUnexamined, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(now.Body, kept.Body) {
+		e.differed.Add(1)
+	}
+	return &doctor.Answer{Body: now.Body, Digest: now.Digest, Unfit: now.Unfit, Name: now.Name, Text: now.Text, Role: string(now.Role)}, nil
+}
+
+func (e *examination) run(clinic uuid.UUID) doctor.Report {
+	e.t.Helper()
+	report, err := doctor.Cache(e.t.Context(), doctor.CacheOptions{Redis: e.redis, Again: e.again, Database: e.heard, Clinic: clinic})
+	require.NoError(e.t, err)
+	return report
+}
+
+// keptQuestions are asked until their answers are kept: each scope, numbers,
+// lists, defaults and aliases among them.
+func keptQuestions(t *testing.T, server *api.Server, clinic *testkit.Clinic) {
+	t.Helper()
+	owner := server.As(t, clinic, models.RoleOwner)
+	for query, variables := range map[string]any{
+		contactQuery: map[string]any{"id": contactID(clinic, 0)},
+		`query Page($first: Int = 2, $status: [ContactStatus!]) { contacts(first: $first, filter: {status: $status}) { totalCount nodes { id called: name } pageInfo { endCursor } } }`: map[string]any{"first": 10},
+		`query Both($ids: [ID!]!) { nodes(ids: $ids) { ... on Contact { name } ... on Practitioner { name } } }`:                                                                     map[string]any{"ids": []string{contactID(clinic, 1), models.KindPractitioner.Global(clinic.Practitioners[0])}},
+		`query Me { viewer { subject role } }`:  nil,
+		`{ clinic { name services { nodes { name } } } }`: nil,
+	} {
+		untilHit(t, owner, query, variables)
+	}
+	untilHit(t, server.As(t, clinic, models.RolePractitioner), contactQuery, map[string]any{"id": contactID(clinic, 0)})
+}
+
+func TestExamine_FindsExactlyWhatIsPlanted(t *testing.T) {
+	t.Parallel()
+	d, shared := testkit.NewDatabase(t), testkit.NewRedis(t)
+	clinic, other := d.NewClinic(t, "aurora"), d.NewClinic(t, "horizonte")
+	server := api.NewServer(t, d, withOwnRedis(shared))
+	keptQuestions(t, server, clinic)
+	untilHit(t, server.As(t, other, models.RoleOwner), contactQuery, map[string]any{"id": contactID(other, 0)})
+	e := newExamination(t, d, shared.URL)
+
+	clean := e.run(uuid.Nil)
+	require.Empty(t, clean.Findings)
+	require.True(t, clean.Healthy)
+	require.Equal(t, "7 of 7 answers: 7 are what Postgres says, 0 went or were renewed meanwhile", clean.Examined)
+	require.Contains(t, e.run(other.ID).Examined, "1 of 1 answers")
+
+	// A row that changed though nothing tells of it: two answers show it.
+	d.Exec(t, "SET session_replication_role = replica; UPDATE contacts SET name = 'Mallory Mendes' WHERE id = '"+clinic.Contacts[1].String()+"'")
+	// And another's words under a key, as if they belonged there.
+	planted := plant(t, shared, "Clínica aurora", "Clínica falsas")
+	report := e.run(uuid.Nil)
+	require.False(t, report.Healthy)
+	found := map[string][]string{}
+	for _, stale := range report.Stale {
+		found[stale.Operation] = stale.Paths
+		require.Equal(t, clinic.ID, stale.Clinic)
+		require.Equal(t, "OWNER", stale.Role)
+		require.NotEmpty(t, stale.Tags)
+		if stale.Operation == "" {
+			require.Equal(t, planted, stale.Key)
+		}
+	}
+	require.Len(t, found, 3, "%v", found)
+	require.Equal(t, []string{"nodes[0].name"}, found["Both"])
+	require.Equal(t, []string{"clinic.name"}, found[""])
+	require.NotEmpty(t, found["Page"])
+	text, err := json.Marshal(report)
+	require.NoError(t, err)
+	for _, value := range []string{"Mallory", "Silva", "Oliveira", "falsas", "aurora"} {
+		require.NotContains(t, string(text), value, "values are not told")
+	}
+
+	// What the report says to do helps.
+	require.Equal(t, 3, report.Problems())
+	remedy := report.Findings[0].Remedy
+	d.Exec(t, remedy[strings.Index(remedy, "SELECT"):])
+	owner := server.As(t, clinic, models.RoleOwner)
+	require.Eventually(t, func() bool {
+		return strings.Contains(string(owner.Do(t, `{ clinic { name services { nodes { name } } } }`, nil).Body), "Clínica aurora")
+	}, 30*time.Second, 10*time.Millisecond)
+	keptQuestions(t, server, clinic)
+	require.Empty(t, e.run(uuid.Nil).Findings)
+}
+
+// plant rewrites the first kept value that holds some words, with the checksum
+// that it then must have. Both are equally long.
+func plant(t *testing.T, shared *testkit.Redis, old, made string) (key string) {
+	t.Helper()
+	require.Len(t, made, len(old))
+	for key, value := range shared.Values(t) {
+		if !bytes.Contains(value, []byte(old)) {
+			continue
+		}
+		value = bytes.ReplaceAll(value[:len(value)-4], []byte(old), []byte(made))
+		value = binary.BigEndian.AppendUint32(value, crc32.Checksum(value, crc32.MakeTable(crc32.Castagnoli)))
+		require.NoError(t, shared.Client.SetArgs(t.Context(), key, value, keepTTL()).Err())
+		return key
+	}
+	t.Fatalf("nothing holds %q", old)
+	return ""
+}
+
+// TestExamine_IsNotDisturbedByWrites has what was kept change each time before
+// it is computed anew, by the API and past it: what differs then is not stale.
+func TestExamine_IsNotDisturbedByWrites(t *testing.T) {
+	t.Parallel()
+	d, shared := testkit.NewDatabase(t), testkit.NewRedis(t)
+	clinic := d.NewClinic(t, "aurora")
+	server := api.NewServer(t, d, withOwnRedis(shared))
+	owner := server.As(t, clinic, models.RoleOwner)
+	e := newExamination(t, d, shared.URL)
+	n := 0
+	e.before = func() {
+		n++
+		if n%2 == 0 {
+			d.Exec(t, "UPDATE contacts SET name = $2 WHERE clinic_id = $1", clinic.ID, fmt.Sprintf("Ana Souza %d", n))
+			return
+		}
+		for i := range clinic.Contacts {
+			owner.Must(t, updateContact, map[string]any{"input": map[string]any{"id": contactID(clinic, i), "name": fmt.Sprintf("Ana Souza %d", n)}}, nil)
+		}
+		// Kept again at once: there is always something to be examined.
+		owner.Do(t, contactQuery, map[string]any{"id": contactID(clinic, 0)})
+	}
+	for range 4 {
+		keptQuestions(t, server, clinic)
+		report := e.run(uuid.Nil)
+		assert.Empty(t, report.Stale)
+		assert.True(t, report.Healthy, "%+v", report.Findings)
+	}
+	require.Positive(t, e.differed.Load(), "answers did change while they were looked at")
+}
+
+func TestExamine_TellsWhatItCannotJudge(t *testing.T) {
+	t.Parallel()
+	d, shared := testkit.NewDatabase(t), testkit.NewRedis(t)
+	clinic := d.NewClinic(t, "aurora")
+	server := api.NewServer(t, d, withOwnRedis(shared))
+	owner := server.As(t, clinic, models.RoleOwner)
+	untilHit(t, owner, contactQuery, map[string]any{"id": contactID(clinic, 0)})
+	untilHit(t, owner, `{ clinic { name } }`, nil)
+	e := newExamination(t, d, shared.URL)
+	for key := range shared.Values(t) {
+		require.NoError(t, shared.Client.Set(t.Context(), key+"x", "x", time.Hour).Err())
+		require.NoError(t, shared.Client.SetArgs(t.Context(), key, "poison", keepTTL()).Err())
+		break
+	}
+	report := e.run(uuid.Nil)
+	require.True(t, report.Healthy)
+	require.Len(t, report.Findings, 1)
+	require.Equal(t, doctor.Note, report.Findings[0].Level)
+	require.Equal(t, "2 answers", report.Findings[0].Subject)
+	require.Equal(t, "3 of 3 answers: 1 are what Postgres says, 0 went or were renewed meanwhile", report.Examined)
+
+	// Where the servers hear another database nothing is judged.
+	e.heard = "another"
+	report = e.run(uuid.Nil)
+	require.True(t, report.Healthy)
+	require.Equal(t, "a server serves what is kept", report.Findings[0].Rule)
+}
+
+func TestExaminer_RunsNothingButWhatTheAnswerAnswers(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	clinic := d.NewClinic(t, "aurora")
+	e := newExamination(t, d, d.RedisURL)
+	kept := func(recipe string) *respcache.Kept {
+		return &respcache.Kept{Entry: &respcache.Entry{Recipe: []byte(recipe)}, Clinic: clinic.ID}
+	}
+	for recipe, want := range map[string]error{
+		"":        app.ErrNoRecipe,
+		"no JSON": app.ErrNoRecipe,
+		`{"v":[}`: app.ErrNoRecipe,
+		`{"q":"{ clinic { name } }","r":"OWNER"}`: app.ErrAnotherProgram,
+	} {
+		_, err := e.examiner.Again(t.Context(), kept(recipe))
+		require.ErrorIs(t, err, want, recipe)
+	}
+	// What somebody planted in Redis is not run.
+	for _, recipe := range []string{
+		`{"q":"mutation { createContact(input: {name: \"Mallory\"}) { contact { id } } }","r":"OWNER"}`,
+		`{"q":"{ medicalRecords(contactId: \"x\") { nodes { body } } }","r":"FINANCE"}`,
+		`{"q":"{ clinic { name } }","r":"EMPEROR"}`,
+		`{"q":"}","r":"OWNER"}`,
+	} {
+		_, err := e.examiner.Again(t.Context(), kept(recipe))
+		require.Error(t, err, recipe)
+	}
+	require.Equal(t, 3, d.Count(t, "SELECT count(*) FROM contacts"))
+}
+
+func keepTTL() redis.SetArgs { return redis.SetArgs{KeepTTL: true} }
