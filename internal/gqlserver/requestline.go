@@ -56,7 +56,18 @@ func (s *Server) logRequest(
 	if s.config.Statements != nil {
 		attrs = append(attrs, slog.Int64("statements", s.config.Statements(ctx)))
 	}
+	// What fails is not told, as the logger has it: there is nobody to tell.
+	if whole, ok := handler.(lineHandler); ok {
+		_ = whole.HandleLine(ctx, now, slog.LevelInfo, "request", attrs)
+		return
+	}
 	record := slog.NewRecord(now, slog.LevelInfo, "request", 0)
-	record.AddAttrs(attrs...)       // It copies them.
-	_ = handler.Handle(ctx, record) // As the logger has it: there is nobody to tell.
+	record.AddAttrs(attrs...) // It copies them.
+	_ = handler.Handle(ctx, record)
+}
+
+// lineHandler is a handler that takes a line without a record made for it. It
+// does not keep the attributes.
+type lineHandler interface {
+	HandleLine(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error
 }

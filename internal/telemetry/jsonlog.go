@@ -43,18 +43,32 @@ func (o *oneAtATime) Write(p []byte) (int, error) {
 
 // Handle implements slog.Handler.
 func (h *jsonHandler) Handle(ctx context.Context, line slog.Record) error {
+	var few [16]slog.Attr
+	attrs := few[:0]
+	line.Attrs(func(attr slog.Attr) bool {
+		attrs = append(attrs, attr)
+		return true
+	})
+	if done, err := h.line(line.Time, line.Level, line.Message, attrs); done {
+		return err
+	}
+	return h.Handler.Handle(ctx, line)
+}
+
+// line writes a line if it is plain.
+func (h *jsonHandler) line(at time.Time, level slog.Level, message string, attrs []slog.Attr) (done bool, err error) {
 	buffer, ok := h.pool.Get().(*[]byte)
 	if !ok {
-		return h.Handler.Handle(ctx, line)
+		return false, nil
 	}
 	defer h.pool.Put(buffer)
-	text, plain := appendPlain((*buffer)[:0], line)
+	text, plain := appendPlain((*buffer)[:0], at, level, message, attrs)
 	*buffer = text
 	if !plain {
-		return h.Handler.Handle(ctx, line)
+		return false, nil
 	}
-	_, err := h.out.Write(text)
-	return err
+	_, err = h.out.Write(text)
+	return true, err
 }
 
 // WithAttrs implements slog.Handler: slog's own takes over.
@@ -64,27 +78,29 @@ func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.Handl
 func (h *jsonHandler) WithGroup(name string) slog.Handler { return h.Handler.WithGroup(name) }
 
 // appendPlain appends a line, or as much of it as is plain.
-func appendPlain(text []byte, line slog.Record) (_ []byte, plain bool) {
-	if line.Time.IsZero() {
+func appendPlain(text []byte, at time.Time, level slog.Level, message string, attrs []slog.Attr) (_ []byte, plain bool) {
+	if at.IsZero() {
 		return text, false
 	}
 	text = append(text, `{"time":"`...)
-	text = line.Time.AppendFormat(text, time.RFC3339Nano)
+	text = at.AppendFormat(text, time.RFC3339Nano)
 	text = append(text, `","level":"`...)
-	text = append(text, line.Level.String()...)
+	text = append(text, level.String()...)
 	text = append(text, `","msg":`...)
-	if text, plain = appendWords(text, line.Message); !plain {
+	if text, plain = appendWords(text, message); !plain {
 		return text, false
 	}
-	line.Attrs(func(attr slog.Attr) bool {
+	for _, attr := range attrs {
 		text = append(text, ',')
 		if text, plain = appendWords(text, attr.Key); !plain {
-			return false
+			return text, false
 		}
 		text = append(text, ':')
 		switch attr.Value.Kind() {
 		case slog.KindString:
-			text, plain = appendWords(text, attr.Value.String())
+			if text, plain = appendWords(text, attr.Value.String()); !plain {
+				return text, false
+			}
 		case slog.KindInt64:
 			text = strconv.AppendInt(text, attr.Value.Int64(), 10)
 		case slog.KindDuration:
@@ -92,11 +108,10 @@ func appendPlain(text []byte, line slog.Record) (_ []byte, plain bool) {
 		case slog.KindBool:
 			text = strconv.AppendBool(text, attr.Value.Bool())
 		default:
-			plain = false
+			return text, false
 		}
-		return plain
-	})
-	return append(text, "}\n"...), plain
+	}
+	return append(text, "}\n"...), true
 }
 
 // appendWords appends a string of JSON, unless it has more than ASCII.

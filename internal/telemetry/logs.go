@@ -39,6 +39,20 @@ func (h handler) Handle(ctx context.Context, line slog.Record) error {
 	return h.Handler.Handle(ctx, line)
 }
 
+// HandleLine is Handle without a record.
+func (h handler) HandleLine(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error {
+	r := requestOf(ctx)
+	if own, ok := h.Handler.(*jsonHandler); ok && r != nil && r.trace == "" && message == requestLine {
+		if done, err := own.line(at, level, message, attrs); done {
+			r.logged.Store(true)
+			return err
+		}
+	}
+	line := slog.NewRecord(at, level, message, 0)
+	line.AddAttrs(attrs...)
+	return h.Handle(ctx, line)
+}
+
 // Statements is how many SQL statements the context's request has made so far;
 // 0 outside of one.
 func Statements(ctx context.Context) int64 {
