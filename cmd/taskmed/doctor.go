@@ -16,7 +16,7 @@ import (
 
 type doctorCommand struct {
 	Isolation isolationCommand `cmd:"" help:"Whether the schema keeps every clinic's rows from every other."`
-	Indexes   indexesCommand   `cmd:"" help:"Whether every statement that ran has its index; unused, duplicate and swollen indexes."`
+	Indexes   indexesCommand   `cmd:"" help:"Whether every statement that ran or that a registered operation sends has its index; unused, duplicate and swollen indexes."`
 	Slow      slowCommand      `cmd:"" help:"Which statements take the time."`
 	Cache     cacheCommand     `cmd:"" help:"Whether the answers kept in Redis are what Postgres says."`
 }
@@ -146,14 +146,18 @@ type indexesCommand struct {
 	Clinic    string `placeholder:"UUID" help:"The clinic to plan for (the fullest)."`
 }
 
-// Run plans what ran.
+// Run plans what ran and what the registered operations send.
 func (c *indexesCommand) Run(ctx context.Context, s streams) error {
 	owner, app, done, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	report, err := doctor.Indexes(ctx, owner, app, doctor.IndexOptions{LargeRows: c.LargeRows, LargeBytes: c.LargeMiB << 20, Clinic: c.Clinic})
+	options := doctor.IndexOptions{LargeRows: c.LargeRows, LargeBytes: c.LargeMiB << 20, Clinic: c.Clinic}
+	if err := rehearse(ctx, owner, app, &options); err != nil {
+		return err
+	}
+	report, err := doctor.Indexes(ctx, owner, app, options)
 	if err != nil {
 		return err
 	}

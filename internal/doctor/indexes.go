@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -16,8 +17,12 @@ type IndexOptions struct {
 	LargeBytes int64
 	// Clinic is the clinic for which plans are made; the fullest if empty.
 	Clinic string
-	// Statements are further ones to plan, beside those that have run.
+	// Statements are further ones to plan, beside those that have run: what the
+	// registered operations send. Operations is how many those are.
 	Statements []string
+	Operations int
+	// Notes are findings from where the statements come from; the report has them, too.
+	Notes []Finding
 }
 
 func (o IndexOptions) withDefaults() IndexOptions {
@@ -31,7 +36,8 @@ func (o IndexOptions) withDefaults() IndexOptions {
 }
 
 // Indexes plans, with row-level security on and no value known, every statement
-// that the application has run since pg_stat_statements was reset, and looks
+// that it is given and that the application has run since pg_stat_statements was
+// reset, and looks
 // for those that read a large table from one end to the other; and it looks for
 // indexes that are invalid, duplicate or unused, and for bloat. owner is a
 // connection of the owner's, app one of the application's role; where that is
@@ -46,7 +52,8 @@ func Indexes(ctx context.Context, owner, app *pgx.Conn, options IndexOptions) (R
 		}
 		options.Clinic = clinic
 	}
-	statements := options.Statements
+	statements := slices.Clone(options.Statements)
+	report.Findings = append(report.Findings, options.Notes...)
 	source, err := statistics(ctx, owner)
 	if err != nil {
 		return report, err
@@ -89,7 +96,8 @@ func Indexes(ctx context.Context, owner, app *pgx.Conn, options IndexOptions) (R
 	if err := one(ctx, owner, &indexes, "SELECT count(*) FROM pg_stat_user_indexes"); err != nil {
 		return report, err
 	}
-	report.Examined = fmt.Sprintf("plans of %d statements over %d large tables, and %d indexes", planned, len(large), indexes)
+	report.Examined = fmt.Sprintf("plans of %d statements (%d of them what %d operations send) over %d large tables, and %d indexes",
+		planned, len(options.Statements), options.Operations, len(large), indexes)
 	return report.finish(), nil
 }
 

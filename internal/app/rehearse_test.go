@@ -1,0 +1,106 @@
+package app_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/doctor"
+	"github.com/taskmed/taskmed/internal/testkit"
+)
+
+// register publishes an operation, as taskmed operations publish does.
+func register(t *testing.T, d *testkit.Database, name, kind, body string) {
+	t.Helper()
+	d.Exec(t, `INSERT INTO registered_operations (id, hash, name, kind, body)
+		SELECT h, h, $1, $2, $3 FROM encode(sha256(convert_to($3, 'UTF8')), 'hex') AS h`, name, kind, body)
+}
+
+func rehearsed(t *testing.T, world *seeded) app.Rehearsal {
+	t.Helper()
+	settings, err := config.Development(nil, world.database.AppURL, strings.Repeat("00", 32))
+	require.NoError(t, err)
+	found, err := app.Rehearse(t.Context(), settings, world.aurora.ID)
+	require.NoError(t, err)
+	return found
+}
+
+func TestRehearse_SeesWhatOperationsSendAndWritesNothing(t *testing.T) {
+	t.Parallel()
+	world := newSeeded(t)
+	d := world.database
+	register(t, d, "Absences", "query", `query Absences($range: DateTimeRange!, $first: Int) {
+		clinic { practitioners(first: $first) { nodes { id timeOff(range: $range) { startsAt } } } } }`)
+	register(t, d, "Gone", "query", `query Gone { noLongerThere }`)
+	register(t, d, "Rename", "mutation", `mutation Rename($input: UpdateContactInput!) {
+		updateContact(input: $input) { contact { id } userErrors { message } } }`)
+	rows := func() (sum int) {
+		tables, err := doctor.TenantTables(t.Context(), d.Connect(t, d.OwnerURL))
+		require.NoError(t, err)
+		for _, table := range tables {
+			sum = sum*31 + d.Count(t, "SELECT coalesce(sum(hashtext(r::text)::bigint % 1000000007), 0)::bigint % 1000003 FROM "+table+" r")
+		}
+		return sum
+	}
+	before := rows()
+	found := rehearsed(t, world)
+	require.Equal(t, before, rows(), "a row was changed")
+
+	require.Equal(t, 12, found.Operations, "ten examples and what fits the schema")
+	require.Len(t, found.Failed, 1, "%v", found.Failed)
+	require.Contains(t, found.Failed["Gone"], "noLongerThere")
+	require.Contains(t, found.Writing, "Rename")
+	all := strings.Join(found.Statements, "\n")
+	for _, part := range []string{
+		"FROM appointments", "search_contacts(", "FROM medical_records", "FROM time_off", "FROM working_hours", "INSERT INTO \"contacts\"", "FROM \"contacts\" WHERE id = $1",
+	} {
+		require.Contains(t, all, part)
+	}
+	require.NotContains(t, all, "maria", "values are parameters")
+}
+
+// A statement that never ran is found, because an operation that is registered sends it.
+func TestRehearse_FindsTheIndexThatIsMissingBeforeAnyoneWaits(t *testing.T) {
+	t.Parallel()
+	world := newSeeded(t)
+	d := world.database
+	_, err := d.Connect(t, d.SuperuserURL).Exec(t.Context(), "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; GRANT pg_read_all_stats TO taskmed_owner")
+	require.NoError(t, err)
+	register(t, d, "Absences", "query", `query Absences($range: DateTimeRange!) { clinic { practitioners(first: 5) { nodes { timeOff(range: $range) { startsAt } } } } }`)
+	d.Exec(t, `INSERT INTO time_off (clinic_id, id, practitioner_id, starts_at, ends_at)
+		SELECT $1, gen_random_uuid(), (SELECT id FROM practitioners WHERE clinic_id = $1 LIMIT 1), now() + n * interval '2 hours', now() + (n * 2 + 1) * interval '1 hour'
+		FROM generate_series(1, 3000) n`, world.aurora.ID)
+	d.Exec(t, "ANALYZE time_off")
+	problems := func() string {
+		found := rehearsed(t, world)
+		report, err := doctor.Indexes(t.Context(), d.Connect(t, d.OwnerURL), d.Connect(t, d.AppURL), doctor.IndexOptions{
+			LargeRows: 2500, Clinic: world.aurora.ID.String(), Statements: found.Statements, Operations: found.Operations,
+		})
+		require.NoError(t, err)
+		require.Contains(t, report.Examined, "11 operations send")
+		var all strings.Builder
+		for _, finding := range report.Findings {
+			if finding.Level == doctor.Problem {
+				all.WriteString(finding.Subject + ": " + finding.Detail + "\n")
+			}
+		}
+		return all.String()
+	}
+	require.NotContains(t, problems(), "time_off")
+	for _, index := range strings.Fields(indexesOf(t, d, "time_off")) {
+		d.Exec(t, "DROP INDEX "+index)
+	}
+	require.Contains(t, problems(), "rows of time_off")
+}
+
+// indexesOf lists a table's indexes that enforce nothing.
+func indexesOf(t *testing.T, d *testkit.Database, table string) string {
+	t.Helper()
+	var names string
+	require.NoError(t, d.Connect(t, d.SuperuserURL).QueryRow(t.Context(), `SELECT coalesce(string_agg(indexrelid::regclass::text, ' '), '') FROM pg_index
+		WHERE indrelid = $1::text::regclass AND NOT indisunique AND NOT indisexclusion`, table).Scan(&names))
+	return names
+}

@@ -1,0 +1,226 @@
+// Package rehearsal makes up variables for operations, so that each can be run
+// once without a client, to see which SQL statements it sends. Nothing depends
+// on the values: what is looked at are the statements' texts.
+package rehearsal
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// Filler makes up variables.
+type Filler struct {
+	Schema *ast.Schema
+	// IDs are global ids of entities that exist, by their type's name in the
+	// schema, as "Contact". "" is taken where a type has none.
+	IDs map[string]string
+	// Now is when it is.
+	Now time.Time
+}
+
+// deepest bounds input objects within input objects.
+const deepest = 4
+
+// Variables fills an operation's variables: those that it must have, or with all
+// also those that it may have, since what is left out has no statement, either.
+func (f Filler) Variables(document *ast.QueryDocument, operation *ast.OperationDefinition, all bool) map[string]any {
+	places := f.places(document, operation)
+	variables := map[string]any{}
+	for _, definition := range operation.VariableDefinitions {
+		if definition.DefaultValue != nil || !definition.Type.NonNull && !all {
+			continue
+		}
+		at := places[definition.Variable]
+		if at.argument == "" {
+			at.argument = definition.Variable
+		}
+		if value, ok := f.value(definition.Type, at, all, deepest); ok {
+			variables[definition.Variable] = value
+		}
+	}
+	return variables
+}
+
+// place is where a variable is used: which argument or input field it is, and
+// what the field that has the argument gives.
+type place struct{ argument, gives string }
+
+func (f Filler) places(document *ast.QueryDocument, operation *ast.OperationDefinition) map[string]place {
+	places := map[string]place{}
+	var values func(value *ast.Value, at place)
+	values = func(value *ast.Value, at place) {
+		if value == nil {
+			return
+		}
+		if value.Kind == ast.Variable {
+			places[value.Raw] = at
+		}
+		for _, child := range value.Children {
+			inner := at
+			if child.Name != "" {
+				inner.argument = child.Name
+			}
+			values(child.Value, inner)
+		}
+	}
+	var selections func(set ast.SelectionSet)
+	selections = func(set ast.SelectionSet) {
+		for _, selection := range set {
+			switch s := selection.(type) {
+			case *ast.Field:
+				gives := ""
+				if s.Definition != nil {
+					gives = s.Definition.Type.Name()
+				}
+				for _, argument := range s.Arguments {
+					values(argument.Value, place{argument.Name, gives})
+				}
+				selections(s.SelectionSet)
+			case *ast.InlineFragment:
+				selections(s.SelectionSet)
+			}
+		}
+	}
+	selections(operation.SelectionSet)
+	for _, fragment := range document.Fragments {
+		selections(fragment.SelectionSet)
+	}
+	return places
+}
+
+// value makes one up. There is none for what must not be given with the rest
+// (pages go forward from the first) or would stop the operation early.
+func (f Filler) value(kind *ast.Type, at place, all bool, depth int) (any, bool) {
+	if kind.Elem != nil {
+		value, ok := f.value(kind.Elem, at, all, depth)
+		return []any{value}, ok
+	}
+	switch at.argument {
+	case "last", "before", "after", "expectedVersion":
+		return nil, false
+	}
+	definition := f.Schema.Types[kind.NamedType]
+	if definition == nil {
+		return nil, false
+	}
+	switch definition.Kind {
+	case ast.Enum:
+		if len(definition.EnumValues) == 0 {
+			return nil, false
+		}
+		return definition.EnumValues[0].Name, true
+	case ast.InputObject:
+		return f.object(definition, at, all, depth)
+	default:
+		return f.scalar(kind.NamedType, at), true
+	}
+}
+
+func (f Filler) object(definition *ast.Definition, at place, all bool, depth int) (any, bool) {
+	if depth == 0 {
+		return nil, false
+	}
+	object := map[string]any{}
+	for _, field := range definition.Fields {
+		if field.DefaultValue != nil || !field.Type.NonNull && !all {
+			continue
+		}
+		if value, ok := f.value(field.Type, place{field.Name, at.gives}, all, depth-1); ok {
+			object[field.Name] = value
+		}
+	}
+	return object, true
+}
+
+func (f Filler) scalar(name string, at place) any {
+	midnight := f.Now.Truncate(24 * time.Hour)
+	late := slices.Contains([]string{"to", "until", "end", "endsAt"}, at.argument)
+	switch name {
+	case "ID":
+		return f.id(at)
+	case "Int", "Long":
+		return 10
+	case "Float":
+		return 1.5
+	case "Boolean":
+		return true
+	case "DateTime":
+		if late {
+			midnight = midnight.Add(24 * time.Hour)
+		}
+		return midnight.Format(time.RFC3339)
+	case "Date":
+		if strings.HasPrefix(at.argument, "birth") {
+			return "1980-05-17"
+		}
+		if late {
+			midnight = midnight.Add(24 * time.Hour)
+		}
+		return midnight.Format(time.DateOnly)
+	case "TimeZone":
+		return "America/Sao_Paulo"
+	case "Currency":
+		return "BRL"
+	case "JSON":
+		return map[string]any{}
+	}
+	return text(at.argument)
+}
+
+// text is one that its field takes.
+func text(argument string) string {
+	lower := strings.ToLower(argument)
+	switch {
+	case strings.Contains(lower, "email"):
+		return "maria@example.com"
+	case strings.Contains(lower, "phone"):
+		return "+5511987654321"
+	case strings.Contains(lower, "taxid"), strings.Contains(lower, "cpf"):
+		return "529.982.247-25"
+	case strings.Contains(lower, "url"):
+		return "https://example.com/hook"
+	}
+	return "maria silva"
+}
+
+// id is that of an entity of the type that the argument names ("contactId"), or
+// of the one that the field gives ("id").
+func (f Filler) id(at place) string {
+	named := strings.TrimSuffix(strings.TrimSuffix(at.argument, "Ids"), "Id")
+	for kind, id := range f.IDs {
+		if strings.EqualFold(kind, named) {
+			return id
+		}
+	}
+	if id, ok := f.IDs[at.gives]; ok {
+		return id
+	}
+	// A payload or a connection is named after what it is of.
+	for _, kind := range kinds(f.IDs) {
+		if strings.Contains(at.gives, kind) {
+			return f.IDs[kind]
+		}
+	}
+	if id, ok := f.IDs["Contact"]; ok {
+		return id
+	}
+	return ""
+}
+
+// kinds are the names of types, the longest first.
+func kinds(ids map[string]string) []string {
+	names := make([]string, 0, len(ids))
+	for name := range ids {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	return names
+}
