@@ -13,8 +13,8 @@ import (
 
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
-	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/telemetry"
 )
 
 type serveCommand struct{}

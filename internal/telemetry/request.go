@@ -166,7 +166,7 @@ func serverFault(code models.Code) bool {
 
 // Middleware watches a handler's requests: those that are about an operation.
 func (t *Telemetry) Middleware(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:contextcheck // the record is the request's context, extended
 		if r.Method == http.MethodOptions { // A browser's question, not a client's request.
 			next.ServeHTTP(w, r)
 			return
@@ -186,7 +186,7 @@ func (t *Telemetry) Middleware(next http.Handler) http.Handler {
 				panic(reason) // It is answered and logged further out.
 			}
 		}()
-		next.ServeHTTP(out, r.WithContext(ctx))
+		next.ServeHTTP(out, r.WithContext(ctx)) //nolint:contextcheck // likewise
 	})
 }
 
