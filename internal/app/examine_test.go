@@ -97,8 +97,8 @@ func keptQuestions(t *testing.T, server *api.Server, clinic *testkit.Clinic) {
 	for query, variables := range map[string]any{
 		contactQuery: map[string]any{"id": contactID(clinic, 0)},
 		`query Page($first: Int = 2, $status: [ContactStatus!]) { contacts(first: $first, filter: {status: $status}) { totalCount nodes { id called: name } pageInfo { endCursor } } }`: map[string]any{"first": 10},
-		`query Both($ids: [ID!]!) { nodes(ids: $ids) { ... on Contact { name } ... on Practitioner { name } } }`:                                                                     map[string]any{"ids": []string{contactID(clinic, 1), models.KindPractitioner.Global(clinic.Practitioners[0])}},
-		`query Me { viewer { subject role } }`:  nil,
+		`query Both($ids: [ID!]!) { nodes(ids: $ids) { ... on Contact { name } ... on Practitioner { name } } }`:                                                                        map[string]any{"ids": []string{contactID(clinic, 1), models.KindPractitioner.Global(clinic.Practitioners[0])}},
+		`query Me { viewer { subject role } }`:            nil,
 		`{ clinic { name services { nodes { name } } } }`: nil,
 	} {
 		untilHit(t, owner, query, variables)
