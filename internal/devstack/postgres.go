@@ -78,7 +78,7 @@ func (s *Stack) launchPostgres(ctx context.Context, install pgInstall) error {
 	if err != nil {
 		return err
 	}
-	if err := c.waitReady(ctx, s.postgresReady); err != nil {
+	if err := c.waitReady(ctx, func(context.Context) error { return s.postgresReady(c.cmd.Process.Pid) }); err != nil {
 		select {
 		case <-c.done: // it ended, so it needs no stopping and may be tried again
 		default:
@@ -92,15 +92,16 @@ func (s *Stack) launchPostgres(ctx context.Context, install pgInstall) error {
 }
 
 // postgresReady reads the word that the postmaster leaves for pg_ctl: far
-// cheaper than trying to connect, and never wrong about whose server it is.
-func (s *Stack) postgresReady(context.Context) error {
+// cheaper than trying to connect, and never wrong about whose server it is. One
+// that was killed leaves its own word behind, hence the process's id.
+func (s *Stack) postgresReady(pid int) error {
 	text, err := os.ReadFile(filepath.Join(s.cluster(), "postmaster.pid"))
 	if err != nil {
 		return fmt.Errorf("wait for Postgres: %w", err)
 	}
 	const statusLine = 7
 	lines := strings.Split(string(text), "\n")
-	if len(lines) <= statusLine || strings.TrimSpace(lines[statusLine]) != "ready" {
+	if len(lines) <= statusLine || strings.TrimSpace(lines[0]) != strconv.Itoa(pid) || strings.TrimSpace(lines[statusLine]) != "ready" {
 		return errors.New("still starting")
 	}
 	return nil

@@ -16,24 +16,31 @@ import (
 
 // Clinic is one that requests are made for.
 type Clinic struct {
-	// ID is the global id, Token a bearer token of one of its owners.
-	ID, Token string
+	// ID is the global id; Reception and Practitioner are bearer tokens of a
+	// member of each role.
+	ID, Reception, Practitioner string
 }
 
 // Options say what load to make.
 type Options struct {
-	// URLs are the servers' addresses without a path; requests go to them in turn.
+	// URLs are the servers' addresses without a path; each request goes to any.
 	URLs    []string
 	Clinics []Clinic
-	// Clients is how many sessions there are; each does one thing at a time.
+	// Clients is how many sessions there are; each belongs to one clinic and does
+	// one thing at a time.
 	Clients int
 	// Rate is how many requests are due in a second.
 	Rate     float64
 	Duration time.Duration
+	// Writes is how many of 100 requests write, where the scenario writes at all;
+	// 0 is UsualWrites.
+	Writes float64
 	// Seed makes the sequence of what is asked repeatable.
 	Seed uint64
 	// Timeout bounds one request; 0 is 10 seconds.
 	Timeout time.Duration
+	// Oracle, if set, is told by others of what they write and of what they break.
+	Oracle *Oracle
 	// Progress, if set, is told about once a second.
 	Progress func(done, due int, left time.Duration)
 }
@@ -44,12 +51,14 @@ func (o Options) validate() error {
 		return errors.New("load: no server")
 	case len(o.Clinics) == 0:
 		return errors.New("load: no clinic")
-	case o.Clients < 1 || o.Clients > 100_000:
-		return errors.New("load: between 1 and 100,000 clients")
+	case o.Clients < 2*len(o.Clinics) || o.Clients > 100_000:
+		return errors.New("load: two clients for each clinic at least, and 100,000 at most")
 	case o.Rate <= 0 || o.Rate > 1e6:
 		return errors.New("load: a rate between 0 and 1,000,000 a second")
 	case o.Duration <= 0:
 		return errors.New("load: a duration")
+	case o.Writes < 0 || o.Writes > 50:
+		return errors.New("load: between 0 and 50 writes in 100 requests")
 	}
 	return nil
 }
@@ -63,11 +72,17 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 10 * time.Second
 	}
+	if options.Writes == 0 {
+		options.Writes = UsualWrites
+	}
+	if options.Oracle == nil {
+		options.Oracle = NewOracle()
+	}
 	transport := &http.Transport{MaxIdleConns: options.Clients, MaxIdleConnsPerHost: options.Clients}
 	defer transport.CloseIdleConnections()
 	w := &world{
 		options: options, client: &http.Client{Transport: transport, Timeout: options.Timeout},
-		oracle: newOracle(), report: newReport(),
+		oracle: options.Oracle, report: newReport(), bookings: bookings{all: map[string][]booking{}},
 	}
 	for i, clinic := range options.Clinics {
 		s, err := w.open(ctx, clinic, i)
@@ -87,42 +102,63 @@ type world struct {
 	options Options
 	client  *http.Client
 	clinics []*site
-	oracle  *oracle
+	oracle  *Oracle
 	report  *Report
+	// bookings are what the sessions of a clinic may move and call off.
+	bookings bookings
 }
 
 // due is a request that was due at a moment.
 type due struct {
-	at   time.Time
-	dice *rand.Rand
+	at       time.Time
+	dice     *rand.Rand
+	scenario *scenario
 }
 
-// play hands out what is due to the clients. The queue is bounded by what is
-// due in all, which is known beforehand.
+// play hands out what is due to the sessions of the desk whose work it is. The
+// queues are bounded by what is due in all, which is known beforehand.
 func (w *world) play(ctx context.Context, start time.Time) {
 	total := int(w.options.Rate * w.options.Duration.Seconds())
-	queue := make(chan due, total)
+	queues := map[desk]chan due{}
 	var clients sync.WaitGroup
-	for range w.options.Clients {
-		clients.Go(func() {
-			for next := range queue {
-				if ctx.Err() != nil {
-					return
+	for _, kind := range []desk{reception, practice} {
+		queue := make(chan due, total)
+		queues[kind] = queue
+		for n := range w.sessions(kind) {
+			s := newSession(w.clinics[n%len(w.clinics)], kind, n/len(w.clinics))
+			clients.Go(func() {
+				for next := range queue {
+					if ctx.Err() != nil {
+						return
+					}
+					next.scenario.play(ctx, &turn{world: w, session: s, due: next})
 				}
-				w.step(ctx, next)
-			}
-		})
+			})
+		}
 	}
-	w.arrive(ctx, start, total, queue)
-	close(queue)
+	w.arrive(ctx, start, total, queues)
+	for _, queue := range queues {
+		close(queue)
+	}
 	clients.Wait()
 }
 
-func (w *world) arrive(ctx context.Context, start time.Time, total int, queue chan<- due) {
+// sessions is how many there are of a kind: as many as its share of the work.
+func (w *world) sessions(kind desk) int {
+	share := 0
+	for _, s := range mix() {
+		if s.desk == kind {
+			share += s.weight
+		}
+	}
+	return max(w.options.Clients*share/mixTotal(), len(w.clinics))
+}
+
+func (w *world) arrive(ctx context.Context, start time.Time, total int, queues map[desk]chan due) {
 	seeds := rand.New(rand.NewPCG(w.options.Seed, 0))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	told := start
+	told, all, weight := start, mix(), mixTotal()
 	for n := range total {
 		at := start.Add(time.Duration(float64(n) / w.options.Rate * float64(time.Second)))
 		if wait := time.Until(at); wait > 0 {
@@ -133,22 +169,17 @@ func (w *world) arrive(ctx context.Context, start time.Time, total int, queue ch
 			case <-timer.C:
 			}
 		}
-		queue <- due{at: at, dice: rand.New(rand.NewPCG(seeds.Uint64(), uint64(n)))}
+		dice := rand.New(rand.NewPCG(seeds.Uint64(), uint64(n)))
+		choice := dice.IntN(weight)
+		for i := range all {
+			if choice -= all[i].weight; choice < 0 {
+				queues[all[i].desk] <- due{at: at, dice: dice, scenario: &all[i]}
+				break
+			}
+		}
 		if w.options.Progress != nil && time.Since(told) >= time.Second {
 			told = time.Now()
 			w.options.Progress(n, total, time.Until(start.Add(w.options.Duration)))
-		}
-	}
-}
-
-// step makes one request of the mix for one of the clinics.
-func (w *world) step(ctx context.Context, next due) {
-	site := w.clinics[next.dice.IntN(len(w.clinics))]
-	choice := next.dice.IntN(mixTotal())
-	for _, scenario := range mix() {
-		if choice -= scenario.weight; choice < 0 {
-			scenario.play(ctx, &turn{world: w, site: site, dice: next.dice, at: next.at, scenario: scenario.name})
-			return
 		}
 	}
 }

@@ -1,14 +1,8 @@
 package load
 
 import (
-	"bytes"
-	"fmt"
-	"io"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 )
 
@@ -16,23 +10,35 @@ import (
 type Report struct {
 	Seconds  float64 `json:"seconds"`
 	Requests int     `json:"requests"`
-	// Errors are answers with GraphQL errors, HTTP failures and time-outs.
-	Errors int     `json:"errors"`
-	Rate   float64 `json:"requestsPerSecond"`
+	// Errors are answers with GraphQL errors, HTTP failures and time-outs; Excused
+	// those of them during an outage.
+	Errors  int     `json:"errors"`
+	Excused int     `json:"errorsDuringOutages"`
+	Rate    float64 `json:"requestsPerSecond"`
 	Latency
+	// Writes were sent, Refused of them answered with userErrors.
+	Writes  int `json:"writes"`
+	Refused int `json:"userErrors"`
 	// Reads could have come from the cache; Hits did.
 	Reads   int     `json:"cacheableReads"`
 	Hits    int     `json:"cacheHits"`
 	HitRate float64 `json:"hitRate"`
-	// Checked are entities that were compared with what was acknowledged.
+	// Checked are entities that were compared with what the oracle knows.
 	Checked int `json:"checkedEntities"`
 	// CheckedReads are answers in which something was.
-	CheckedReads int                  `json:"checkedReads"`
-	Stale        int                  `json:"staleAnswers"`
-	Foreign      int                  `json:"foreignIds"`
-	Refused      int                  `json:"userErrors"`
-	Scenarios    map[string]*Scenario `json:"scenarios"`
-	// Failures are the first few errors' words.
+	CheckedReads int `json:"checkedReads"`
+	// Stale are answers older than they may be, Faults how many of each kind and
+	// Findings the first few's words.
+	Stale    int            `json:"staleAnswers"`
+	Faults   map[string]int `json:"faults,omitempty"`
+	Findings []string       `json:"findings,omitempty"`
+	// DuringOutages are answers that missed what others wrote while Redis or
+	// Postgres were away.
+	DuringOutages int                   `json:"olderDuringOutages"`
+	Foreign       int                   `json:"foreignAnswers"`
+	Scenarios     map[string]*Scenario  `json:"scenarios"`
+	Operations    map[string]*Operation `json:"operations"`
+	// Failures are the first few errors' words, of those that no outage excuses.
 	Failures []string `json:"failures,omitempty"`
 
 	mu    sync.Mutex
@@ -56,61 +62,116 @@ type Scenario struct {
 	taken []time.Duration
 }
 
-// fewFailures bounds how many errors' words are kept.
-const fewFailures = 10
+// Operation is how one query fared with the cache.
+type Operation struct {
+	Reads int `json:"reads"`
+	Hits  int `json:"hits"`
+	// Misses are the reasons that Cache-Status gave, without ids and times.
+	Misses map[string]int `json:"misses,omitempty"`
+}
 
-func newReport() *Report { return &Report{Scenarios: map[string]*Scenario{}} }
+// few bounds how many errors' and findings' words are kept.
+const few = 10
+
+func newReport() *Report {
+	return &Report{Scenarios: map[string]*Scenario{}, Operations: map[string]*Operation{}, Faults: map[string]int{}}
+}
 
 // outcome is what one request came to.
 type outcome struct {
-	scenario string
-	took     time.Duration
-	failure  string
-	read     bool
-	hit      bool
-	refused  bool
-	checked  int
-	stale    bool
-	foreign  int
+	scenario, operation string
+	took                time.Duration
+	failure             string
+	excused             bool
+	read                bool
+	cache               string
+	refused             bool
+	checked             int
+	fault               fault
+	words               string
 }
 
 func (r *Report) add(o outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	scenario := r.Scenarios[o.scenario]
-	if scenario == nil {
-		scenario = &Scenario{}
-		r.Scenarios[o.scenario] = scenario
-	}
+	scenario := of(r.Scenarios, o.scenario)
 	r.Requests++
 	scenario.Requests++
+	if !o.read {
+		r.Writes++
+	}
 	r.taken = append(r.taken, o.took)
 	scenario.taken = append(scenario.taken, o.took)
-	if o.failure != "" {
+	switch {
+	case o.failure != "" && o.excused:
+		r.Errors++
+		r.Excused++
+		scenario.Errors++
+		return
+	case o.failure != "":
 		r.Errors++
 		scenario.Errors++
-		if len(r.Failures) < fewFailures && !slices.Contains(r.Failures, o.failure) {
-			r.Failures = append(r.Failures, o.failure)
-		}
+		r.Failures = note(r.Failures, o.failure)
 		return
 	}
 	if o.read {
-		r.Reads++
-	}
-	if o.hit {
-		r.Hits++
+		r.cached(of(r.Operations, o.operation), o.cache)
 	}
 	if o.refused {
 		r.Refused++
-	}
-	if o.stale {
-		r.Stale++
 	}
 	if o.checked > 0 {
 		r.CheckedReads++
 	}
 	r.Checked += o.checked
-	r.Foreign += o.foreign
+	r.judge(o)
+}
+
+func (r *Report) judge(o outcome) {
+	switch o.fault {
+	case none:
+		return
+	case excused:
+		r.DuringOutages++
+		return
+	case foreign:
+		r.Foreign++
+	default:
+		r.Stale++
+	}
+	r.Faults[o.fault.String()]++
+	r.Findings = note(r.Findings, o.words)
+}
+
+func (r *Report) cached(operation *Operation, status string) {
+	r.Reads++
+	operation.Reads++
+	hit, why := reason(status)
+	if hit {
+		r.Hits++
+		operation.Hits++
+		return
+	}
+	if operation.Misses == nil {
+		operation.Misses = map[string]int{}
+	}
+	operation.Misses[why]++
+}
+
+func note(known []string, words string) []string {
+	if len(known) == few || slices.Contains(known, words) {
+		return known
+	}
+	return append(known, words)
+}
+
+func of[T any](all map[string]*T, name string) *T {
+	one := all[name]
+	if one == nil {
+		one = new(T)
+		all[name] = one
+	}
+	return one
 }
 
 func (r *Report) finish(took time.Duration) {
@@ -144,31 +205,3 @@ func latencyOf(taken []time.Duration) Latency {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// Write prints the report for a person.
-func (r *Report) Write(to io.Writer) error {
-	// A buffer takes every write; what can fail is handing it on.
-	var text bytes.Buffer
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	say := func(format string, values ...any) { _, _ = fmt.Fprintf(table, format, values...) }
-	say("\trequests\terrors\taverage\tp50\tp95\tp99\tmax\t\n")
-	line := func(name string, requests, errors int, l Latency) {
-		say("%s\t%d\t%d\t%.2f ms\t%.2f ms\t%.2f ms\t%.2f ms\t%.2f ms\t\n",
-			name, requests, errors, l.Average, l.P50, l.P95, l.P99, l.Max)
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Scenarios)) {
-		line(name, r.Scenarios[name].Requests, r.Scenarios[name].Errors, r.Scenarios[name].Latency)
-	}
-	line("all", r.Requests, r.Errors, r.Latency)
-	say("\n%.1f requests/s over %.1f s; %d refused with userErrors\n", r.Rate, r.Seconds, r.Refused)
-	say("cache: %d of %d cacheable reads hit (%.1f %%)\n", r.Hits, r.Reads, 100*r.HitRate)
-	say("checked: %d entities in %d answers; %d stale, %d foreign ids\n", r.Checked, r.CheckedReads, r.Stale, r.Foreign)
-	if len(r.Failures) > 0 {
-		say("errors: %s\n", strings.Join(r.Failures, "\n        "))
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	_, err := text.WriteTo(to)
-	return err
-}

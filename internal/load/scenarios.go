@@ -3,34 +3,11 @@ package load
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
-
-// scenario is one kind of work in a clinic, with its share of the requests.
-type scenario struct {
-	name   string
-	weight int
-	play   func(ctx context.Context, t *turn)
-}
-
-// mix is the clinic's mix. Finance joins it with the API's money.
-func mix() []scenario {
-	return []scenario{
-		{"registration", 20, registration},
-		{"scheduling", 30, schedulingDesk},
-		{"records", 25, charting},
-		{"calendar", 15, calendar},
-	}
-}
-
-func mixTotal() int {
-	total := 0
-	for _, s := range mix() {
-		total += s.weight
-	}
-	return total
-}
 
 const (
 	contactList = `query ContactList($after: String) { contacts(filter: {status: [ACTIVE]}, orderBy: {field: NAME, direction: ASC}, first: 50, after: $after) {
@@ -47,107 +24,131 @@ const (
 	createContact = `mutation Create($input: CreateContactInput!) { createContact(input: $input) { contact { id version } userErrors { code message } } }`
 	updateContact = `mutation Update($input: UpdateContactInput!) { updateContact(input: $input) { contact { id version } userErrors { code message } } }`
 	scheduleOne   = `mutation Schedule($input: ScheduleAppointmentInput!) { scheduleAppointment(input: $input) { appointment { id version startsAt } userErrors { code message } } }`
+	moveOne       = `mutation Move($input: RescheduleAppointmentInput!) { rescheduleAppointment(input: $input) { appointment { id version startsAt } userErrors { code message } } }`
 	confirmOne    = `mutation Confirm($input: AppointmentStepInput!) { confirmAppointment(input: $input) { appointment { id version } userErrors { code message } } }`
+	cancelOne     = `mutation Cancel($input: CancelAppointmentInput!) { cancelAppointment(input: $input) { appointment { id version } userErrors { code message } } }`
 	createRecord  = `mutation Record($input: CreateMedicalRecordInput!) { createMedicalRecord(input: $input) { medicalRecord { id version } userErrors { code message } } }`
 )
 
-// How often a request of a scenario writes, in percent.
-const (
-	registrationWrites = 10
-	schedulingWrites   = 10
-	chartingWrites     = 5
-)
+// horizon is how many days the load is about.
+const horizon = 14
 
 // open looks around a clinic: the ids that the load asks about.
 func (w *world) open(ctx context.Context, clinic Clinic, server int) (*site, error) {
-	s := &site{Clinic: clinic, today: time.Now().UTC().Truncate(24 * time.Hour)}
+	s := &site{Clinic: clinic}
 	var around struct {
 		Clinic struct {
 			Practitioners, Services struct{ Nodes []entity }
 		}
-		Contacts struct{ Nodes []entity }
+		Contacts struct{ Nodes []person }
 	}
-	answer, err := w.post(ctx, clinic, server%len(w.options.URLs), `query { clinic { practitioners(active: true, first: 100) { nodes { id } } services(active: true, first: 100) { nodes { id } } }
-		contacts(filter: {status: [ACTIVE]}, first: 100) { nodes { id } } }`, nil)
+	ask := func(query string, variables map[string]any, into any) error {
+		answer, err := w.post(ctx, clinic.ID, clinic.Reception, server%len(w.options.URLs), query, variables)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(answer.data, into)
+	}
+	err := ask(`query Around { clinic { practitioners(active: true, first: 100) { nodes { id } } services(active: true, first: 100) { nodes { id } } }
+		contacts(filter: {status: [ACTIVE]}, first: 100) { nodes { id name } } }`, nil, &around)
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(answer.data, &around); err != nil {
-		return nil, err
-	}
-	for list, nodes := range map[*[]string][]entity{
-		&s.contacts: around.Contacts.Nodes, &s.practitioners: around.Clinic.Practitioners.Nodes, &s.services: around.Clinic.Services.Nodes,
-	} {
+	for list, nodes := range map[*[]string][]entity{&s.practitioners: around.Clinic.Practitioners.Nodes, &s.services: around.Clinic.Services.Nodes} {
 		for _, node := range nodes {
 			*list = append(*list, node.ID)
 		}
-		if len(*list) == 0 {
-			return nil, fmt.Errorf("the clinic has no contacts, practitioners or services: seed it first")
+	}
+	s.others = around.Contacts.Nodes
+	if len(s.others) == 0 || len(s.practitioners) == 0 || len(s.services) == 0 {
+		return nil, errors.New("the clinic has no contacts, practitioners or services: seed it first")
+	}
+	const saoPaulo = 3 * time.Hour // behind UTC, all year round
+	today := time.Now().Add(-saoPaulo).UTC().Truncate(24 * time.Hour).Add(saoPaulo)
+	known := map[string]bool{}
+	// A day off has no work: the load's first day is the next that has.
+	const longestHoliday = 5
+	for ahead := 0; len(s.days) < horizon; ahead++ {
+		day := today.AddDate(0, 0, ahead)
+		var shown struct {
+			Appointments struct {
+				Nodes []struct {
+					ID      string
+					Contact person
+				}
+			}
+		}
+		if len(s.days) < 2 {
+			if err := ask(dayView, map[string]any{"range": rangeOf(day, 1)}, &shown); err != nil {
+				return nil, err
+			}
+		}
+		if len(s.days) == 0 && len(shown.Appointments.Nodes) == 0 && ahead < longestHoliday {
+			continue
+		}
+		s.days = append(s.days, day)
+		for _, node := range shown.Appointments.Nodes {
+			if !known[node.Contact.ID] {
+				known[node.Contact.ID] = true
+				s.soon = append(s.soon, node.Contact)
+			}
+			s.found = append(s.found, node.ID)
 		}
 	}
 	return s, nil
 }
 
 func registration(ctx context.Context, t *turn) {
-	switch choice := t.dice.IntN(100); {
-	case choice < registrationWrites/2:
+	writes := t.world.options.Writes
+	switch drawn := t.dice.Float64() * 100; {
+	case drawn < writes/4: // Three times out of four the patient is known.
 		t.write(ctx, createContact, map[string]any{"name": "Paciente " + fmt.Sprint(t.dice.IntN(1e6)), "source": "load"}, "createContact", "contact")
-	case choice < registrationWrites:
-		t.write(ctx, updateContact, map[string]any{"id": pick(t.dice, t.site.contacts), "notes": fmt.Sprint("load ", t.dice.IntN(1e6))}, "updateContact", "contact")
-	case choice < 40:
-		texts := []string{"maria", "silva", "joao", "souza", "ana", "santos", "jose", "oliveira"}
-		var shown struct{ SearchContacts struct{ Nodes []entity } }
-		t.read(ctx, searchContacts, map[string]any{"text": texts[t.dice.IntN(len(texts))]}, &shown, func() []entity { return shown.SearchContacts.Nodes })
-	case choice < 70:
-		var shown struct {
-			Contacts struct {
-				Nodes []struct {
-					entity
-					NextAppointment entity
-				}
-			}
+	case drawn < writes:
+		input := map[string]any{"id": t.patient(expectedAtReception).ID}
+		if t.chance(50) {
+			input["notes"] = fmt.Sprint("load ", t.dice.IntN(1e6))
+		} else {
+			input["phone"] = fmt.Sprintf("+55119%08d", t.dice.IntN(1e8))
 		}
-		t.read(ctx, contactList, nil, &shown, func() []entity {
-			var all []entity
-			for _, node := range shown.Contacts.Nodes {
-				all = append(all, node.entity, node.NextAppointment)
-			}
-			return all
-		})
+		t.write(ctx, updateContact, input, "updateContact", "contact")
+	case drawn < writes+25:
+		t.search(ctx)
+	case drawn < writes+55:
+		t.contactList(ctx)
 	default:
-		t.contactPage(ctx)
+		t.contactPage(ctx, t.patient(expectedAtReception).ID)
 	}
 }
 
 func schedulingDesk(ctx context.Context, t *turn) {
-	day := t.day(t.dice.IntN(14))
-	switch choice := t.dice.IntN(100); {
-	case choice < schedulingWrites:
-		t.book(ctx, day)
-	case choice < 25:
-		var shown struct {
-			Availability []struct{ StartsAt time.Time }
-		}
-		t.read(ctx, openSlots, map[string]any{
-			"practitioner": pick(t.dice, t.site.practitioners), "service": pick(t.dice, t.site.services), "range": rangeOf(day, 1),
-		}, &shown, func() []entity { return nil })
+	switch drawn := t.dice.Float64() * 100; {
+	case drawn < t.world.options.Writes:
+		t.changeDiary(ctx)
+	case drawn < 12:
+		practitioner, service := t.practitioner()
+		t.slots(ctx, practitioner, service, t.site().days[t.ahead(bookingToday, bookingTomorrow)])
 	default:
-		t.dayView(ctx, day)
+		t.dayView(ctx, t.site().days[t.ahead(lookingToday, lookingTomorrow)])
 	}
 }
 
 func charting(ctx context.Context, t *turn) {
-	if t.dice.IntN(100) < chartingWrites {
+	contact := t.patient(expectedAtPractice).ID
+	if t.chance(t.world.options.Writes) {
 		t.write(ctx, createRecord, map[string]any{
-			"contactId": pick(t.dice, t.site.contacts), "practitionerId": pick(t.dice, t.site.practitioners),
+			"contactId": contact, "practitionerId": t.own(),
 			"kind": "EVOLUTION", "title": "Evolução", "body": "Paciente em bom estado geral.",
 		}, "createMedicalRecord", "medicalRecord")
 		return
 	}
-	t.contactPage(ctx)
+	t.contactPage(ctx, contact)
 }
 
 func calendar(ctx context.Context, t *turn) {
+	week := 0
+	if !t.chance(thisWeek) {
+		week = 1
+	}
 	var shown struct {
 		Practitioner struct {
 			Appointments struct {
@@ -158,47 +159,63 @@ func calendar(ctx context.Context, t *turn) {
 			}
 		}
 	}
-	t.read(ctx, weekView, map[string]any{"id": pick(t.dice, t.site.practitioners), "range": rangeOf(t.day(7*t.dice.IntN(3)), 7)}, &shown, func() []entity {
-		var all []entity
+	t.read(ctx, weekView, map[string]any{"id": t.own(), "range": rangeOf(t.site().days[7*week], 7)}, &shown, func(c *check) {
 		for _, node := range shown.Practitioner.Appointments.Nodes {
-			all = append(all, node.entity, node.Contact)
+			c.entities(node.entity, node.Contact)
 		}
-		return all
 	})
 }
 
-// day is midnight in São Paulo, some days from today.
-func (t *turn) day(ahead int) time.Time {
-	const saoPaulo = 3 * time.Hour
-	return t.site.today.AddDate(0, 0, ahead).Add(saoPaulo)
+// own is the practitioner whose session it is.
+func (t *turn) own() string {
+	all := t.site().practitioners
+	return all[t.session.own%len(all)]
 }
 
 func rangeOf(day time.Time, days int) map[string]any {
 	return map[string]any{"from": day, "to": day.AddDate(0, 0, days)}
 }
 
-// read asks, reads the answer into shown, and checks the entities it shows.
-func (t *turn) read(ctx context.Context, query string, variables map[string]any, shown any, entities func() []entity) {
-	answer, o := t.send(ctx, query, variables)
-	if answer != nil {
-		if err := json.Unmarshal(answer.data, shown); err != nil {
-			o.failure = err.Error()
-		} else {
-			t.check(&o, answer.asked, entities()...)
-		}
+// search looks for a patient by the beginning of their name, or all of it.
+func (t *turn) search(ctx context.Context) {
+	text := t.patient(expectedAtReception).Name
+	if first, _, _ := strings.Cut(text, " "); t.chance(50) {
+		text = first
 	}
-	t.report(o)
+	var shown struct{ SearchContacts struct{ Nodes []entity } }
+	t.read(ctx, searchContacts, map[string]any{"text": text}, &shown, func(c *check) { c.entities(shown.SearchContacts.Nodes...) })
 }
 
-func (t *turn) contactPage(ctx context.Context) {
+func (t *turn) contactList(ctx context.Context) {
+	var shown struct {
+		Contacts struct {
+			Nodes []struct {
+				entity
+				NextAppointment entity
+			}
+		}
+	}
+	t.read(ctx, contactList, nil, &shown, func(c *check) {
+		for _, node := range shown.Contacts.Nodes {
+			c.entities(node.entity, node.NextAppointment)
+		}
+	})
+}
+
+func (t *turn) contactPage(ctx context.Context, id string) {
 	var shown struct {
 		Contact struct {
 			entity
 			Appointments, MedicalRecords struct{ Nodes []entity }
 		}
 	}
-	t.read(ctx, contactPage, map[string]any{"id": pick(t.dice, t.site.contacts)}, &shown, func() []entity {
-		return append(append(shown.Contact.MedicalRecords.Nodes, shown.Contact.Appointments.Nodes...), shown.Contact.entity)
+	t.read(ctx, contactPage, map[string]any{"id": id}, &shown, func(c *check) {
+		if shown.Contact.ID == "" {
+			c.found(t.world.oracle.absent(t.session, id, c.reply.asked, c.reply.answered))
+		}
+		c.entities(shown.Contact.entity)
+		c.entities(shown.Contact.Appointments.Nodes...)
+		c.entities(shown.Contact.MedicalRecords.Nodes...)
 	})
 }
 
@@ -213,70 +230,26 @@ func (t *turn) dayView(ctx context.Context, day time.Time) {
 			PageInfo struct{ HasNextPage bool }
 		}
 	}
-	answer, o := t.send(ctx, dayView, map[string]any{"range": rangeOf(day, 1)})
-	if answer != nil {
-		if err := json.Unmarshal(answer.data, &shown); err != nil {
-			o.failure = err.Error()
-		}
+	t.read(ctx, dayView, map[string]any{"range": rangeOf(day, 1)}, &shown, func(c *check) {
 		ids := map[string]bool{}
 		for _, node := range shown.Appointments.Nodes {
 			ids[node.ID] = true
-			t.check(&o, answer.asked, node.entity, node.Contact)
+			c.entities(node.entity, node.Contact)
 		}
-		if !shown.Appointments.PageInfo.HasNextPage && t.world.oracle.missing(t.site.ID, day.Format(time.DateOnly), ids, answer.asked) > 0 {
-			o.stale = true
+		if !shown.Appointments.PageInfo.HasNextPage {
+			c.found(t.world.oracle.missing(t.session, day.Format(time.DateOnly), ids, c.reply.asked, c.reply.answered))
 		}
-	}
-	t.report(o)
+	})
 }
 
-// write sends a mutation and takes down what was acknowledged.
-func (t *turn) write(ctx context.Context, query string, input map[string]any, field, entityField string) (acknowledged string) {
-	answer, o := t.send(ctx, query, map[string]any{"input": input})
-	if answer != nil {
-		written, err := writtenIn(answer.data, field, entityField)
-		switch {
-		case err != nil:
-			o.failure = err.Error()
-		case written == nil:
-			o.refused = true
-		default:
-			t.world.oracle.wrote(written.ID, written.Version)
-			acknowledged = written.ID
-		}
+// slots gives the free slots of a practitioner's day.
+func (t *turn) slots(ctx context.Context, practitioner, service string, day time.Time) (free []time.Time) {
+	var shown struct {
+		Availability []struct{ StartsAt time.Time }
 	}
-	t.report(o)
-	return acknowledged
-}
-
-// writtenIn is the entity in a mutation's payload; nil where it was refused.
-func writtenIn(data json.RawMessage, field, entityField string) (*entity, error) {
-	var fields, payload map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, err
+	t.read(ctx, openSlots, map[string]any{"practitioner": practitioner, "service": service, "range": rangeOf(day, 1)}, &shown, nil)
+	for _, slot := range shown.Availability {
+		free = append(free, slot.StartsAt)
 	}
-	if err := json.Unmarshal(fields[field], &payload); err != nil {
-		return nil, err
-	}
-	var written *entity
-	err := json.Unmarshal(payload[entityField], &written)
-	return written, err
-}
-
-// book takes a place in the day, wherever there is one: it may be refused, as
-// at any front desk. Some bookings are confirmed at once.
-func (t *turn) book(ctx context.Context, day time.Time) {
-	start := day.Add(time.Duration(8*60+15*t.dice.IntN(36)) * time.Minute)
-	id := t.write(ctx, scheduleOne, map[string]any{
-		"contactId": pick(t.dice, t.site.contacts), "practitionerId": pick(t.dice, t.site.practitioners),
-		"startsAt": start, "endsAt": start.Add(15 * time.Minute), "allowOutsideHours": true,
-	}, "scheduleAppointment", "appointment")
-	if id == "" {
-		return
-	}
-	t.world.oracle.booked(t.site.ID, day.Format(time.DateOnly), id)
-	if t.dice.IntN(2) == 0 {
-		t.at = time.Now()
-		t.write(ctx, confirmOne, map[string]any{"id": id}, "confirmAppointment", "appointment")
-	}
+	return free
 }
