@@ -69,7 +69,7 @@ func Rehearse(ctx context.Context, settings config.Config, clinic uuid.UUID) (fo
 	filler := rehearsal.Filler{Schema: stage.schema, IDs: ids, Now: time.Now()}
 	found.Failed = map[string]string{}
 	for _, d := range documents {
-		parsed, faults := gqlparser.LoadQuery(stage.schema, d.Body)
+		parsed, faults := gqlparser.LoadQueryWithRules(stage.schema, d.Body, nil)
 		if faults != nil {
 			found.Failed[d.Name] = faults.Error()
 			continue
@@ -176,8 +176,11 @@ func (s *stage) prepare(ctx context.Context, databaseURL string) ([]document, ma
 		table  string
 		schema string
 	}{
-		{models.KindContact, "contacts", "Contact"}, {models.KindPractitioner, "practitioners", "Practitioner"}, {models.KindService, "services", "Service"},
-		{models.KindAppointment, "appointments", "Appointment"}, {models.KindMedicalRecord, "medical_records", "MedicalRecord"},
+		{models.KindContact, "contacts", "Contact"},
+		{models.KindPractitioner, "practitioners", "Practitioner"},
+		{models.KindService, "services", "Service"},
+		{models.KindAppointment, "appointments", "Appointment"},
+		{models.KindMedicalRecord, "medical_records", "MedicalRecord"},
 		{models.KindTimeOff, "time_off", "TimeOff"},
 	} {
 		var id uuid.UUID
@@ -206,7 +209,7 @@ func (s *stage) run(ctx context.Context, text, name string, variables map[string
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/graphql-response+json")
 	request.Header.Set("Authorization", "Bearer rehearsal")
-	answer := &kept{header: http.Header{}}
+	answer := &written{header: http.Header{}}
 	s.server.Public().ServeHTTP(answer, request)
 	var read struct {
 		Data   json.RawMessage
@@ -225,17 +228,17 @@ func (s *stage) run(ctx context.Context, text, name string, variables map[string
 	return strings.Join(messages, "; ")
 }
 
-// kept is an answer that nobody waits for.
-type kept struct {
+// written is an answer that nobody waits for.
+type written struct {
 	header http.Header
 	body   bytes.Buffer
 }
 
 // Header implements http.ResponseWriter.
-func (k *kept) Header() http.Header { return k.header }
+func (w *written) Header() http.Header { return w.header }
 
 // Write implements http.ResponseWriter.
-func (k *kept) Write(p []byte) (int, error) { return k.body.Write(p) }
+func (w *written) Write(p []byte) (int, error) { return w.body.Write(p) }
 
 // WriteHeader implements http.ResponseWriter.
-func (*kept) WriteHeader(int) {}
+func (*written) WriteHeader(int) {}

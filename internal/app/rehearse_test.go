@@ -90,7 +90,7 @@ func TestRehearse_FindsTheIndexThatIsMissingBeforeAnyoneWaits(t *testing.T) {
 		return all.String()
 	}
 	require.NotContains(t, problems(), "time_off")
-	for _, index := range strings.Fields(indexesOf(t, d, "time_off")) {
+	for index := range strings.FieldsSeq(indexesOf(t, d, "time_off")) {
 		d.Exec(t, "DROP INDEX "+index)
 	}
 	require.Contains(t, problems(), "rows of time_off")

@@ -10,7 +10,7 @@ import (
 // and why. They run past row-level security's usual subject, so each is looked at.
 func Definers() map[string]string {
 	return map[string]string{
-		"app_memberships(text)": "tells a subject's clinics before one is chosen; owned by a role nobody can log in as, gives out one subject's rows",
+		"app_memberships(text)":       "tells a subject's clinics before one is chosen; owned by a role nobody can log in as, gives out one subject's rows",
 		"maintenance_begin(interval)": "takes the period's maintenance run for one instance, by Postgres' clock; writes one row of no clinic's, gives out yes or no",
 		"maintenance_expire(integer)": "deletes idempotency keys and holds that have expired, of all clinics, which the application cannot list; " +
 			"a policy keeps it to what has expired, and it gives out counts alone",

@@ -119,8 +119,14 @@ func planOf(node doctor.Node) *Plan {
 		plan.On = node.Function
 	}
 	for _, condition := range []struct{ name, text string }{
-		{"index", node.IndexCond}, {"recheck", node.RecheckCond}, {"hash", node.HashCond}, {"merge", node.MergeCond},
-		{"join", node.JoinFilter}, {"filter", node.Filter}, {"once", node.OnceFilter}, {"sort", strings.Join(node.SortKey, ", ")},
+		{"index", node.IndexCond},
+		{"recheck", node.RecheckCond},
+		{"hash", node.HashCond},
+		{"merge", node.MergeCond},
+		{"join", node.JoinFilter},
+		{"filter", node.Filter},
+		{"once", node.OnceFilter},
+		{"sort", strings.Join(node.SortKey, ", ")},
 	} {
 		if condition.text != "" {
 			plan.Conditions = append(plan.Conditions, condition.name+": "+Mask(condition.text))

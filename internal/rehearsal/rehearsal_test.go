@@ -28,7 +28,7 @@ func filled(t *testing.T, operation string, all bool) map[string]any {
 	t.Helper()
 	loaded, err := gqlparser.LoadSchema(&ast.Source{Input: schema})
 	require.NoError(t, err)
-	document, faults := gqlparser.LoadQuery(loaded, operation)
+	document, faults := gqlparser.LoadQueryWithRules(loaded, operation, nil)
 	require.Empty(t, faults)
 	filler := rehearsal.Filler{
 		Schema: loaded, IDs: map[string]string{"Contact": "contact_1", "Practitioner": "practitioner_1"},
