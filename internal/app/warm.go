@@ -117,24 +117,46 @@ func (w *warming) run(ctx context.Context) {
 	}
 }
 
-// round asks the most popular first, a few at once.
+// round asks the most popular first, and once more what could not be kept: a
+// clinic's first answers cannot while somebody is writing in a new ledger.
 func (w *warming) round(ctx context.Context) {
 	ctx, done := context.WithTimeout(ctx, warmingLongest)
 	defer done()
 	questions, err := w.cache.Popular(ctx, warmedMost)
-	if err != nil || len(questions) == 0 {
-		return // nobody has asked anything yet, or Redis is gone again
+	if err != nil {
+		w.log.DebugContext(ctx, "what is asked most is not known", "error", err)
 	}
-	began, waiting := time.Now(), make(chan []byte)
+	began := time.Now()
+	for wait := time.Second; len(questions) > 0 && ctx.Err() == nil; wait *= 2 {
+		if questions = w.pass(ctx, questions); len(questions) == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+	w.log.DebugContext(ctx, "warmed up", "took", time.Since(began), "failed", len(questions))
+}
+
+// pass asks the questions, a few at once, and gives those to ask again.
+func (w *warming) pass(ctx context.Context, questions [][]byte) (again [][]byte) {
+	var mu sync.Mutex
 	var group sync.WaitGroup
+	waiting := make(chan []byte)
 	for range warmers {
 		group.Go(func() {
 			for question := range waiting {
 				outcome, err := w.ask(ctx, question)
 				if err != nil {
-					w.log.DebugContext(ctx, "a popular question was not asked", "error", err)
+					w.log.DebugContext(ctx, "a popular question was not answered", "error", err)
 				}
 				w.cache.Warmed(outcome)
+				if outcome == warmedFailed {
+					mu.Lock()
+					again = append(again, question)
+					mu.Unlock()
+				}
 			}
 		})
 	}
@@ -146,8 +168,17 @@ func (w *warming) round(ctx context.Context) {
 	}
 	close(waiting)
 	group.Wait()
-	w.log.DebugContext(ctx, "warmed up", "questions", len(questions), "took", time.Since(began))
+	return again
 }
+
+// What can come of a question: its answer was kept already, was computed, must
+// not or could not be.
+const (
+	warmedKept     = "kept"
+	warmedComputed = "computed"
+	warmedRefused  = "refused"
+	warmedFailed   = "failed"
+)
 
 var (
 	errNoMember = errors.New("who asked it has no rights there any more")
@@ -156,33 +187,32 @@ var (
 
 // ask asks one question with the rights that its asker has now.
 func (w *warming) ask(ctx context.Context, question []byte) (outcome string, err error) {
-	const kept, computed, refused, failed = "kept", "computed", "refused", "failed"
 	var q asked
 	if err := json.Unmarshal(question, &q); err != nil {
-		return refused, fmt.Errorf("read a question: %w", err)
+		return warmedRefused, fmt.Errorf("read a question: %w", err)
 	}
 	ctx, done := context.WithTimeout(ctx, w.request)
 	defer done()
 	all, err := w.members.Of(ctx, q.Subject)
 	if err != nil {
-		return failed, err
+		return warmedFailed, err
 	}
 	in := slices.IndexFunc(all, func(m auth.Membership) bool { return m.ClinicID == q.Clinic })
 	if in < 0 {
-		return refused, errNoMember
+		return warmedRefused, errNoMember
 	}
 	answer, err := w.server.Warm(ctx, &tenant.Scope{
 		Subject: warmingSubject, ClinicID: q.Clinic, Role: all[in].Role, Permissions: all[in].Permissions,
 	}, gqlserver.Asked{Text: q.Text, Name: q.Name, Variables: q.Variables})
 	switch {
 	case err != nil:
-		return refused, err
+		return warmedRefused, err
 	case answer.Hit:
-		return kept, nil
+		return warmedKept, nil
 	case answer.Stored:
-		return computed, nil
+		return warmedComputed, nil
 	default:
-		return failed, fmt.Errorf("%w: %s", errUnfit, answer.Reason)
+		return warmedFailed, fmt.Errorf("%w: %s", errUnfit, answer.Reason)
 	}
 }
 

