@@ -32,7 +32,7 @@ func newInstance(t testing.TB, d *testkit.Database, config respcache.Config, wit
 	t.Helper()
 	i := &instance{cache: newCacheWithout(t, config, without, nil)}
 	var err error
-	i.db, err = door.Open(t.Context(), door.Config{URL: d.AppURL, MaxConns: 4, Coherence: i.cache})
+	i.db, err = door.Open(t.Context(), door.Config{URL: d.AppURL, MaxConns: 4, AcquireTimeout: time.Minute, Coherence: i.cache})
 	require.NoError(t, err)
 	t.Cleanup(i.db.Close)
 	i.store = auth.NewStore(i.db)
