@@ -77,6 +77,14 @@ func FuzzAuthorization(f *testing.F) {
 	})
 }
 
+func TestBearer_AcceptsTheBytesOfTheRFCAlone(t *testing.T) {
+	t.Parallel()
+	for b := range 256 {
+		want := strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=", rune(b))
+		require.Equal(t, want && b < 128, isBearerByte(byte(b)), "%q", b)
+	}
+}
+
 // FuzzToken: no bearer makes the verifier panic or believe it.
 func FuzzToken(f *testing.F) {
 	for _, seed := range []string{

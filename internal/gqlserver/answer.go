@@ -24,7 +24,7 @@ type answer struct {
 // depend on who asks in which form.
 func (s *Server) write(w http.ResponseWriter, media mediaType, a answer) {
 	header := w.Header()
-	header.Set("Content-Type", media.header())
+	header["Content-Type"] = s.fixed.mediaType(media)
 	header.Set("Content-Length", strconv.Itoa(len(a.body)))
 	switch a.status {
 	case http.StatusUnauthorized:

@@ -62,7 +62,11 @@ func detail(words string) string {
 // time whether it still holds: a time during which it need not ask would make
 // it miss writes, its own included.
 func (s *Server) describe(header http.Header, n *note, scope *tenant.Scope, media mediaType, weak bool) (etag string) {
-	header.Set("Cache-Status", n.status())
+	if n.Hit {
+		header["Cache-Status"] = s.fixed.hit
+	} else {
+		header.Set("Cache-Status", n.status())
+	}
 	if n.unfit != "" || n.Digest == "" {
 		return ""
 	}
@@ -70,7 +74,7 @@ func (s *Server) describe(header http.Header, n *note, scope *tenant.Scope, medi
 		header.Set("Age", strconv.FormatInt(int64(n.Age/time.Second), 10))
 	}
 	etag = s.executor.tags.of(n.Digest, scope, media, weak)
-	header.Set("Cache-Control", "private, no-cache")
+	header["Cache-Control"] = s.fixed.revalidate
 	header.Set("ETag", etag)
 	return etag
 }

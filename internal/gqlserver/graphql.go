@@ -24,8 +24,8 @@ const allowedMethods = "GET, POST, OPTIONS"
 // cheap refusals come first; the body is not read before it is known who asks.
 func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Vary", "Authorization, X-Clinic-Id, Accept, Origin")
+	header["Cache-Control"] = s.fixed.noStore
+	header["Vary"] = s.fixed.vary
 	if r.Method == http.MethodOptions {
 		s.origins.preflight(w, r)
 		return

@@ -14,8 +14,8 @@ func (s *Server) around(next http.Handler) http.Handler {
 		id := requestid.Accept(r.Header.Get("X-Request-Id"))
 		header := w.Header()
 		header.Set("X-Request-Id", id)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
+		header["X-Content-Type-Options"] = s.fixed.nosniff
+		header["Referrer-Policy"] = s.fixed.noReferrer
 		if s.draining.Load() {
 			// The connection is not used again, so stopping cuts none that is just being used.
 			header.Set("Connection", "close")

@@ -52,7 +52,11 @@ func (p *bufferPool) put(b *bytes.Buffer) {
 // checkContentType refuses what a form or a page without a preflight can send,
 // and what would have to be decoded before it is bounded.
 func checkContentType(header http.Header) *refusal {
-	kind, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	sent := header.Get("Content-Type")
+	if sent == string(jsonType) && header["Content-Encoding"] == nil {
+		return nil // as almost all say it
+	}
+	kind, parameters, err := mime.ParseMediaType(sent)
 	if err != nil || kind != string(jsonType) {
 		return &refusal{http.StatusUnsupportedMediaType, models.BadUserInput, "send the request as application/json"}
 	}

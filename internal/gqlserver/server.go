@@ -24,6 +24,7 @@ type Server struct {
 	// connections are those of the public listener.
 	connections connections
 	buffers     bufferPool
+	fixed       fixedHeaders
 	remembered  *remembered // nil where each request is read anew
 	lines       linePool
 	public      http.Handler
@@ -52,7 +53,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, limits: config.Limits, origins: origins, presenter: &presenter{log: config.Log}}
+	s := &Server{config: config, limits: config.Limits, origins: origins, presenter: &presenter{log: config.Log}, fixed: newFixedHeaders()}
 	if s.executor, err = newExecutor(config, checker, s.presenter); err != nil {
 		return nil, err
 	}

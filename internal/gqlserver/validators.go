@@ -8,6 +8,7 @@ import (
 	"hash"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/taskmed/taskmed/internal/tenant"
 )
@@ -15,7 +16,24 @@ import (
 // etags makes the names of answers (RFC 9110, section 8.8.3). They are keyed,
 // so that nobody can tell from one what an answer holds by trying, and differ
 // between scopes, so that they do not tell whether two have the same.
-type etags struct{ key []byte }
+type etags struct {
+	key []byte
+	// macs are hash.Hash with the key, which is dear to put in place.
+	macs sync.Pool
+}
+
+// sum appends the keyed hash of data, as text.
+func (e *etags) sum(out, data []byte) []byte {
+	mac, ok := e.macs.Get().(hash.Hash)
+	if !ok {
+		mac = hmac.New(sha256.New, e.key)
+	}
+	defer e.macs.Put(mac)
+	mac.Reset()
+	mac.Write(data)
+	var sum [sha256.Size]byte
+	return base64.RawURLEncoding.AppendEncode(out, mac.Sum(sum[:0])[:etagBytes])
+}
 
 func newETags(secret []byte) *etags {
 	if len(secret) == 0 {
@@ -30,34 +48,24 @@ func newETags(secret []byte) *etags {
 
 const etagBytes = 16
 
-func encodeMAC(mac hash.Hash) string {
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:etagBytes])
-}
-
 // digest names an answer's data.
-func (e *etags) digest(data []byte) string {
-	mac := hmac.New(sha256.New, e.key)
-	mac.Write(data)
-	return encodeMAC(mac)
-}
+func (e *etags) digest(data []byte) string { return string(e.sum(nil, data)) }
 
 // of is the ETag of the answer with this digest for a scope, in a media type.
 // Where the answer carries diagnostics beside its data it is a weak one.
 func (e *etags) of(digest string, scope *tenant.Scope, media mediaType, weak bool) string {
-	mac := hmac.New(sha256.New, e.key)
-	for _, part := range []string{digest, scope.ClinicID.String(), string(scope.Role), scope.Subject, string(media)} {
-		mac.Write([]byte(part))
-		mac.Write([]byte{0})
+	said := make([]byte, 0, 512)
+	for _, part := range [...]string{digest, scope.ClinicID.String(), string(scope.Role), scope.Subject, string(media)} {
+		said = append(append(said, part...), 0)
 	}
 	for _, permission := range scope.Permissions {
-		mac.Write([]byte(permission))
-		mac.Write([]byte{0})
+		said = append(append(said, permission...), 0)
 	}
-	tag := `"` + encodeMAC(mac) + `"`
+	tag := make([]byte, 0, 64)
 	if weak {
-		return "W/" + tag
+		tag = append(tag, "W/"...)
 	}
-	return tag
+	return string(append(e.sum(append(tag, '"'), said), '"'))
 }
 
 // noneMatch tells whether If-None-Match names the ETag, by weak comparison

@@ -44,7 +44,10 @@ type KeyParts struct {
 // Key hashes the parts. Each is preceded by its length, so that what ends one
 // part cannot begin the next.
 func (p KeyParts) Key() Key {
-	permissions := slices.Sorted(slices.Values(p.Permissions))
+	permissions := p.Permissions
+	if !slices.IsSorted(permissions) {
+		permissions = slices.Sorted(slices.Values(permissions))
+	}
 	buffer := make([]byte, 0, 512)
 	add := func(part string) {
 		buffer = binary.AppendUvarint(buffer, uint64(len(part)))
