@@ -147,7 +147,7 @@ func TestTags_AMissingTriggerIsFound(t *testing.T) {
 func TestTags_AMissingDeclarationIsFound(t *testing.T) {
 	t.Parallel()
 	for _, forgotten := range []string{
-		"contact:", "appointment:", "contact/list", "contact/search", "appointment/contact=", "working_hours/practitioner=", "medical_record/contact=",
+		"contact:", "appointment:", "contact/list", "contact/search", "contact/search/number", "appointment/contact=", "working_hours/practitioner=", "medical_record/contact=",
 	} {
 		t.Run(forgotten, func(t *testing.T) {
 			t.Parallel()

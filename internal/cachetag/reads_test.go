@@ -68,7 +68,7 @@ func (w *world) read() read {
 	request, count, active := w.request(), w.dice.IntN(2) == 0, perhaps(w, w.dice.IntN(2) == 0)
 	contacts, practitioners := some(w, w.contacts), some(w, w.practitioners)
 	appointments, recordIDs, services := some(w, w.appointments), some(w, w.records), some(w, w.services)
-	text, serviceID := one(w, []string{"ana", "sousa", "silva joão", "mar", "beatr", "5511", "carlad"}), one(w, w.services)
+	text, serviceID := one(w, []string{"ana", "sousa", "silva joão", "mar", "beatr", "5511", "98765", "11 98765-4321", "ana 21987", "carlad"}), one(w, w.services)
 	span, openSpan, everyone := *w.span(), w.openSpan(), w.dice.IntN(2) == 0
 
 	query := people.ContactQuery{Request: request, Count: count, Filter: w.contactFilter()}

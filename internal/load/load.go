@@ -32,8 +32,7 @@ type Options struct {
 	// Rate is how many requests are due in a second.
 	Rate     float64
 	Duration time.Duration
-	// Writes is how many of 100 requests write, where the scenario writes at all;
-	// 0 is UsualWrites.
+	// Writes is how many of 100 requests of a front desk write; 0 is UsualWrites.
 	Writes float64
 	// Seed makes the sequence of what is asked repeatable.
 	Seed uint64

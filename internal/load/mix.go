@@ -30,14 +30,23 @@ func mixTotal() int {
 	return total
 }
 
-// UsualWrites is how many of 100 requests write in the scenarios that write. At
-// P3's one request a second and session, a session then writes every minute, all
-// day long: a person who books, registers or charts takes longer than that. 250
-// sessions of one clinic so write about 12,000 times an hour, some hundred times
-// what a clinic of ten practitioners does. What makes up the rest are screens:
-// a front desk has today's diary open and asks for it again and again, and who
-// looks for a patient opens lists, pages and free slots before writing once.
+// UsualWrites is how many of 100 requests of a front desk write. At P3's one
+// request a second and session a front desk then writes every 50 seconds, all day
+// long: who registers, books and checks in patients as they come is no faster. A
+// practitioner writes once in a consultation, chartsPerWrite times less often. 250
+// sessions of one clinic so write 10,000 times an hour, some hundred times what a
+// clinic of ten practitioners does. What makes up the rest are screens: a front
+// desk has today's diary open and asks for it again and again, and who looks for a
+// patient opens lists, pages and free slots before writing once.
 const UsualWrites = 2
+
+const (
+	// chartsPerWrite is how much less often than a front desk a practitioner writes.
+	chartsPerWrite = 4
+	// newPatients are those who are registered, of 100 whose data are written: nine
+	// out of ten are known to the clinic.
+	newPatients = 10
+)
 
 // What the sessions look at, in percent. A clinic's work is about the patients
 // who come today and tomorrow.

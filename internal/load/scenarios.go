@@ -101,7 +101,7 @@ func (w *world) open(ctx context.Context, clinic Clinic, server int) (*site, err
 func registration(ctx context.Context, t *turn) {
 	writes := t.world.options.Writes
 	switch drawn := t.dice.Float64() * 100; {
-	case drawn < writes/4: // Three times out of four the patient is known.
+	case drawn < writes*newPatients/100:
 		t.write(ctx, createContact, map[string]any{"name": "Paciente " + fmt.Sprint(t.dice.IntN(1e6)), "source": "load"}, "createContact", "contact")
 	case drawn < writes:
 		input := map[string]any{"id": t.patient(expectedAtReception).ID}
@@ -134,7 +134,7 @@ func schedulingDesk(ctx context.Context, t *turn) {
 
 func charting(ctx context.Context, t *turn) {
 	contact := t.patient(expectedAtPractice).ID
-	if t.chance(t.world.options.Writes) {
+	if t.chance(t.world.options.Writes / chartsPerWrite) {
 		t.write(ctx, createRecord, map[string]any{
 			"contactId": contact, "practitionerId": t.own(),
 			"kind": "EVOLUTION", "title": "Evolução", "body": "Paciente em bom estado geral.",

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -65,7 +66,7 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel s
 		return nil, err
 	}
 
-	reading := database.Depends(ctx, cachetag.Of("contact/search"))
+	reading := database.Depends(ctx, searchTags(text)...)
 	rows, err := database.Rows[found](reading, d.db, searchSQL(contactColumns(sel)),
 		text, limit+1, after.rank, after.line, after.id, scope.ClinicID)
 	if err != nil {
@@ -91,6 +92,21 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel s
 		}
 	}
 	return page, nil
+}
+
+// searchTags are what a search for a text depends on beside the contacts that it
+// shows: telephone numbers and CPFs are looked for by digits alone, so a text that
+// can hold none does not depend on them. What Postgres' unaccent makes of signs and
+// of other scripts is not known here, so those may hold some.
+func searchTags(text string) []cachetag.Tag {
+	tags := []cachetag.Tag{cachetag.Of("contact/search")}
+	name := func(r rune) bool { return unicode.In(r, unicode.Latin) || strings.ContainsRune(" '-.@_", r) }
+	for _, r := range text {
+		if !name(r) {
+			return append(tags, cachetag.Of("contact/search/number"))
+		}
+	}
+	return tags
 }
 
 // searchSQL reads the contacts' columns in the order of the matches.
