@@ -18,21 +18,31 @@ import (
 // between scopes, so that they do not tell whether two have the same.
 type etags struct {
 	key []byte
-	// macs are hash.Hash with the key, which is dear to put in place.
+	// macs are *keyed: the key is dear to put in place.
 	macs sync.Pool
 }
 
-// sum appends the keyed hash of data, as text.
-func (e *etags) sum(out, data []byte) []byte {
-	mac, ok := e.macs.Get().(hash.Hash)
+// keyed is a hash with the key, and room for what it takes and gives.
+type keyed struct {
+	mac       hash.Hash
+	said, sum []byte
+}
+
+func (e *etags) keyed() *keyed {
+	k, ok := e.macs.Get().(*keyed)
 	if !ok {
-		mac = hmac.New(sha256.New, e.key)
+		return &keyed{mac: hmac.New(sha256.New, e.key)}
 	}
-	defer e.macs.Put(mac)
-	mac.Reset()
-	mac.Write(data)
-	var sum [sha256.Size]byte
-	return base64.RawURLEncoding.AppendEncode(out, mac.Sum(sum[:0])[:etagBytes])
+	k.mac.Reset()
+	k.said, k.sum = k.said[:0], k.sum[:0]
+	return k
+}
+
+// text appends the hash of data as text.
+func (k *keyed) text(out, data []byte) []byte {
+	k.mac.Write(data)
+	k.sum = k.mac.Sum(k.sum)
+	return base64.RawURLEncoding.AppendEncode(out, k.sum[:etagBytes])
 }
 
 func newETags(secret []byte) *etags {
@@ -49,23 +59,28 @@ func newETags(secret []byte) *etags {
 const etagBytes = 16
 
 // digest names an answer's data.
-func (e *etags) digest(data []byte) string { return string(e.sum(nil, data)) }
+func (e *etags) digest(data []byte) string {
+	k := e.keyed()
+	defer e.macs.Put(k)
+	return string(k.text(nil, data))
+}
 
 // of is the ETag of the answer with this digest for a scope, in a media type.
 // Where the answer carries diagnostics beside its data it is a weak one.
 func (e *etags) of(digest string, scope *tenant.Scope, media mediaType, weak bool) string {
-	said := make([]byte, 0, 512)
+	k := e.keyed()
+	defer e.macs.Put(k)
 	for _, part := range [...]string{digest, scope.ClinicID.String(), string(scope.Role), scope.Subject, string(media)} {
-		said = append(append(said, part...), 0)
+		k.said = append(append(k.said, part...), 0)
 	}
 	for _, permission := range scope.Permissions {
-		said = append(append(said, permission...), 0)
+		k.said = append(append(k.said, permission...), 0)
 	}
 	tag := make([]byte, 0, 64)
 	if weak {
 		tag = append(tag, "W/"...)
 	}
-	return string(append(e.sum(append(tag, '"'), said), '"'))
+	return string(append(k.text(append(tag, '"'), k.said), '"'))
 }
 
 // noneMatch tells whether If-None-Match names the ETag, by weak comparison
