@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -23,10 +22,9 @@ type Redis struct {
 	// Client has no time-outs of its own: it waits for a server that hangs.
 	Client *redis.Client
 
-	path, dir string
-	port      int
-	env       []string
-	cmd       *exec.Cmd
+	path, dir, port string
+	env             []string
+	cmd             *exec.Cmd
 }
 
 // NewRedis starts a server that ends with the test.
@@ -34,11 +32,12 @@ func NewRedis(t testing.TB) *Redis {
 	t.Helper()
 	path, env, err := devstack.RedisServer(t.Context(), devstack.FromEnv(os.Getenv))
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	port := listener.Addr().(*net.TCPAddr).Port
+	address := listener.Addr().String()
+	_, port, err := net.SplitHostPort(address)
+	require.NoError(t, err)
 	require.NoError(t, listener.Close())
-	address := "127.0.0.1:" + strconv.Itoa(port)
 	r := &Redis{
 		URL: "redis://" + address + "/0", port: port, path: path, env: env, dir: t.TempDir(),
 		Client: redis.NewClient(&redis.Options{
@@ -57,7 +56,8 @@ func NewRedis(t testing.TB) *Redis {
 // Start starts the server, empty; it must not run.
 func (r *Redis) Start(t testing.TB) {
 	t.Helper()
-	r.cmd = exec.Command(r.path, "--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--save", "", "--dir", r.dir)
+	//nolint:gosec // the server that devstack found
+	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), r.path, "--bind", "127.0.0.1", "--port", r.port, "--save", "", "--dir", r.dir)
 	r.cmd.Env = append(os.Environ(), r.env...)
 	require.NoError(t, r.cmd.Start())
 	require.Eventually(t, func() bool { return r.Client.Ping(context.WithoutCancel(t.Context())).Err() == nil }, 20*time.Second, 5*time.Millisecond)
