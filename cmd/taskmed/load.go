@@ -18,7 +18,7 @@ type loadCommand struct {
 	Clients  int           `default:"500" help:"Sessions (${default})."`
 	Rate     float64       `default:"500" help:"Requests a second (${default})."`
 	Duration time.Duration `default:"60s" help:"How long (${default})."`
-	Writes   float64       `default:"2" help:"How many of 100 requests of a front desk write (${default})."`
+	Writes   float64       `default:"1" help:"How many of 100 requests of a front desk write (${default})."`
 	Mix      string        `default:"clinic" enum:"clinic" help:"What is asked: ${enum}."`
 	Seed     uint64        `default:"1" help:"Makes the sequence of requests repeatable (${default})."`
 	JSON     bool          `name:"json" help:"Print the report as JSON."`

@@ -43,7 +43,7 @@ func (p *world) chaos(t *testing.T) {
 	long, _ := time.ParseDuration(chaosSpan())
 	troubles := []trouble{c.instanceKilled(t, 0), c.redisKilled(t), c.postgresKilled(t), c.redisFlushed(t), c.redisRestored(t)}
 	if long > 0 {
-		options, gap = load.Options{Clients: 500, Rate: 500, Duration: long, Seed: 1}, 20*time.Second
+		options, gap = load.Options{Clients: 500, Rate: 500, Duration: long, Seed: 1}, long/14
 		troubles = append(troubles, c.instanceCutOff(t, 1), c.instanceStopped(t, 1), c.redisHung(t), c.instanceFrozen(t, 0), c.connectionsEnded(t), c.bothKilled(t))
 	}
 	options.Oracle = c.oracle

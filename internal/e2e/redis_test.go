@@ -118,10 +118,12 @@ func (r *redisProcess) snapshot() ([]byte, error) {
 	return saved, errors.Join(err, os.Remove(path))
 }
 
-func (r *redisProcess) restore(t *testing.T, saved []byte) {
+func (r *redisProcess) restore(t *testing.T, saved []byte) error {
 	t.Helper()
 	path := filepath.Join(r.folder, "dump.rdb")
-	assert.NoError(t, os.WriteFile(path, saved, 0o600))
+	if err := os.WriteFile(path, saved, 0o600); err != nil {
+		return err
+	}
 	r.start(t)
-	assert.NoError(t, os.Remove(path))
+	return os.Remove(path)
 }

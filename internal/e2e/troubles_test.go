@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -66,10 +67,10 @@ func (c *chaos) redisRestored(t *testing.T) trouble {
 	t.Helper()
 	return trouble{"Redis is restored from an older snapshot", true, func() {
 		c.redis[0].kill(t)
-		c.redis[0].restore(t, c.saved)
-		var err error
-		c.saved, err = c.redis[0].snapshot()
-		assert.NoError(t, err)
+		restored := c.redis[0].restore(t, c.saved)
+		var saving error
+		c.saved, saving = c.redis[0].snapshot()
+		assert.NoError(t, errors.Join(restored, saving))
 	}}
 }
 

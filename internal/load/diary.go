@@ -67,7 +67,7 @@ func (t *turn) book(ctx context.Context) {
 		return
 	}
 	id := t.write(ctx, scheduleOne, map[string]any{
-		"contactId": t.patient(expectedAtReception).ID, "practitionerId": practitioner, "serviceId": service, "startsAt": start,
+		"contactId": t.caller().ID, "practitionerId": practitioner, "serviceId": service, "startsAt": start,
 	}, "scheduleAppointment", "appointment")
 	if id == "" {
 		return

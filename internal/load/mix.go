@@ -31,14 +31,14 @@ func mixTotal() int {
 }
 
 // UsualWrites is how many of 100 requests of a front desk write. At P3's one
-// request a second and session a front desk then writes every 50 seconds, all day
-// long: who registers, books and checks in patients as they come is no faster. A
-// practitioner writes once in a consultation, chartsPerWrite times less often. 250
-// sessions of one clinic so write 10,000 times an hour, some hundred times what a
-// clinic of ten practitioners does. What makes up the rest are screens: a front
-// desk has today's diary open and asks for it again and again, and who looks for a
-// patient opens lists, pages and free slots before writing once.
-const UsualWrites = 2
+// request a second and session a front desk then writes every 100 seconds, all day
+// long: a patient in five minutes, with three writes for each of them. A
+// practitioner writes chartsPerWrite times less often, as long as a consultation
+// takes. 250 sessions of one clinic so write 5,500 times an hour, some hundred times
+// what a clinic of ten practitioners does. What makes up the rest are screens: a
+// front desk has today's diary open and asks for it again and again, and who looks
+// for a patient opens lists, pages and free slots before writing once.
+const UsualWrites = 1
 
 const (
 	// chartsPerWrite is how much less often than a front desk a practitioner writes.
@@ -84,6 +84,22 @@ func (t *turn) patient(expected float64) person {
 		return pick(t.dice, s.soon)
 	}
 	return pick(t.dice, s.others)
+}
+
+// written is somebody whose data or chart are written. Each of those who come
+// is, once, and none again and again.
+func (t *turn) written() person {
+	s := t.site()
+	if len(s.soon) > 0 {
+		return s.soon[t.dice.IntN(len(s.soon))]
+	}
+	return t.caller()
+}
+
+// caller is somebody who wants an appointment: anybody.
+func (t *turn) caller() person {
+	all := t.site().others
+	return all[t.dice.IntN(len(all))]
 }
 
 // practitioner is who a caller asks for, and what for.

@@ -104,7 +104,7 @@ func registration(ctx context.Context, t *turn) {
 	case drawn < writes*newPatients/100:
 		t.write(ctx, createContact, map[string]any{"name": "Paciente " + fmt.Sprint(t.dice.IntN(1e6)), "source": "load"}, "createContact", "contact")
 	case drawn < writes:
-		input := map[string]any{"id": t.patient(expectedAtReception).ID}
+		input := map[string]any{"id": t.written().ID}
 		if t.chance(50) {
 			input["notes"] = fmt.Sprint("load ", t.dice.IntN(1e6))
 		} else {
@@ -133,15 +133,14 @@ func schedulingDesk(ctx context.Context, t *turn) {
 }
 
 func charting(ctx context.Context, t *turn) {
-	contact := t.patient(expectedAtPractice).ID
 	if t.chance(t.world.options.Writes / chartsPerWrite) {
 		t.write(ctx, createRecord, map[string]any{
-			"contactId": contact, "practitionerId": t.own(),
+			"contactId": t.written().ID, "practitionerId": t.own(),
 			"kind": "EVOLUTION", "title": "Evolução", "body": "Paciente em bom estado geral.",
 		}, "createMedicalRecord", "medicalRecord")
 		return
 	}
-	t.contactPage(ctx, contact)
+	t.contactPage(ctx, t.patient(expectedAtPractice).ID)
 }
 
 func calendar(ctx context.Context, t *turn) {
