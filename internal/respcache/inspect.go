@@ -120,17 +120,16 @@ func (i *Inspector) Read(ctx context.Context, place Place) (*Kept, error) {
 	}
 	var value []byte
 	err = i.link.do(ctx, func(ctx context.Context) (err error) {
-		value, err = i.link.client.Get(ctx, string(place)).Bytes()
+		value, err = i.link.client.GetRange(ctx, string(place), 0, MaxValue).Bytes()
 		return err
 	})
-	var said redis.Error
 	switch {
-	case errors.Is(err, redis.Nil):
-		return nil, nil //nolint:nilnil // gone is an answer
-	case errors.As(err, &said) && strings.HasPrefix(said.Error(), "WRONGTYPE"):
+	case redis.HasErrorPrefix(err, "WRONGTYPE"):
 		return nil, fmt.Errorf("%w: another type", ErrBadValue)
 	case err != nil:
 		return nil, fmt.Errorf("read what redis keeps: %w", err)
+	case len(value) == 0:
+		return nil, nil //nolint:nilnil // gone is an answer
 	}
 	entry, err := decode(clinic, key, value)
 	if err != nil {

@@ -76,7 +76,8 @@ func (l *sharedLedger) begin(ctx context.Context, clinic uuid.UUID, epoch uint64
 			// In this order: the step first, so that the value is checked from it on.
 			state = pipe.HMGet(ctx, l.stateKey(clinic), "seq", "born", "open")
 			clock = pipe.Time(ctx)
-			value = pipe.Get(ctx, l.valueKey(clinic, epoch, key))
+			// No more than is needed to see that it is too long, whatever is there.
+			value = pipe.GetRange(ctx, l.valueKey(clinic, epoch, key), 0, MaxValue)
 			return nil
 		})
 		return err
@@ -94,9 +95,12 @@ func (l *sharedLedger) begin(ctx context.Context, clinic uuid.UUID, epoch uint64
 		return b, nil, err
 	}
 	bytes, err := value.Bytes()
-	if err != nil {
+	if err != nil || len(bytes) == 0 {
+		if redis.HasErrorPrefix(err, "WRONGTYPE") {
+			return b, []byte{}, nil // told as one that is damaged
+		}
 		// No value, or none that can be had.
-		return b, nil, nil //nolint:nilerr // a miss is no error
+		return b, nil, nil
 	}
 	return b, bytes, nil
 }

@@ -155,7 +155,7 @@ func TestValue_OfAnotherOrBrokenIsAMissAndCounted(t *testing.T) {
 	older[4]++
 	broken := map[string][]byte{
 		"another clinic's": read(other, key("a")), "another key's": read(clinic, key("b")), "cut off": mine[:len(mine)/2],
-		"of another version": older, "empty": {}, "poisoned": []byte(`{"data":{"contact":{"name":"Mallory"}}}`),
+		"of another version": older, "a byte": {0}, "poisoned": []byte(`{"data":{"contact":{"name":"Mallory"}}}`),
 		"too long": bytes.Repeat([]byte("x"), respcache.MaxValue+1), "damaged": append(bytes.Clone(mine[:len(mine)-9]), mine[len(mine)-8:]...),
 	}
 	bad := 0
@@ -168,11 +168,16 @@ func TestValue_OfAnotherOrBrokenIsAMissAndCounted(t *testing.T) {
 		bad++
 		require.InDelta(t, bad, counted(t, registry, "taskmed_respcache_bad_values_total"), 0, name)
 	}
-	// A list where a value should be is one that cannot be had.
+	// So is a list where a value should be.
 	cache.Forget()
 	require.NoError(t, server.client.Del(t.Context(), cache.ValueKey(clinic, key("a"))).Err())
 	require.NoError(t, server.client.LPush(t.Context(), cache.ValueKey(clinic, key("a")), "x").Err())
 	entry, _ := cache.Get(t.Context(), clinic, key("a"))
+	require.Nil(t, entry)
+	require.InDelta(t, bad+1, counted(t, registry, "taskmed_respcache_bad_values_total"), 0)
+	// An empty one is none.
+	require.NoError(t, server.client.Set(t.Context(), cache.ValueKey(clinic, key("a")), "", time.Hour).Err())
+	entry, _ = cache.Get(t.Context(), clinic, key("a"))
 	require.Nil(t, entry)
 	// And the one that belongs there is one.
 	require.NoError(t, server.client.Set(t.Context(), cache.ValueKey(clinic, key("a")), mine, time.Hour).Err())
