@@ -118,7 +118,8 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	s.link, s.asked = link, time.Now()
 	s.shared = newSharedLedger(link, s.config.Prefix, s.config.LongestRequest)
 	s.writes.Store(s.shared)
-	s.tasks.Go(func() { s.sweep(ctx, s.shared) })
+	swept := s.shared // which may be another, or none, before the sweep begins
+	s.tasks.Go(func() { s.sweep(ctx, swept) })
 	return true
 }
 
