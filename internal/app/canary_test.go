@@ -54,7 +54,7 @@ func TestCanary_IsSeenByItsOwnClinicAlone(t *testing.T) {
 		"medical_records.data", "memberships.name",
 	})
 	// Developers see most: statements, costs and reasons.
-	d.Exec(t, "UPDATE memberships SET permissions = '{developer}' WHERE role = 'OWNER'")
+	d.Exec(t, "UPDATE memberships SET permissions = '{developer}' WHERE role = 'owner'")
 	var log lockedBuffer
 	server := api.NewServer(t, d, api.WithLog(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		func(settings *config.Config, _ *app.Options) { settings.RedisURL = shared.URL })
@@ -64,6 +64,7 @@ func TestCanary_IsSeenByItsOwnClinicAlone(t *testing.T) {
 	ours, foreign := c.questions(own, nearCanary), c.questions(other, canary)
 	ours = append(ours, c.pry(t, own, other)...)
 	require.Greater(t, len(ours), 60)
+	require.Positive(t, mine[0].Do(t, `query Fresh { contacts { totalCount } }`, nil).Extensions.TaskMed.Cost, "the owner is a developer")
 
 	ctx, done := context.WithTimeout(t.Context(), *canaryFor+2*time.Minute)
 	defer done()
