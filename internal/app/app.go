@@ -22,12 +22,9 @@ import (
 	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/maintenance"
 	"github.com/taskmed/taskmed/internal/paging"
-	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/profile"
-	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/rights"
-	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/resolvers"
 	"github.com/taskmed/taskmed/web"
@@ -123,11 +120,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
-	sources := a.observer.sources(loaders.Sources{
-		People: people.New(db, cursors, now),
-		Diary:  scheduling.New(db, cursors, now),
-		Chart:  records.New(db, cursors, now),
-	})
+	sources := a.observer.sources(sourcesOf(db, cursors, now))
 	table, err := rights.New(schema.Schema())
 	if err != nil {
 		return nil, err

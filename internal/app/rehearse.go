@@ -24,11 +24,8 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/paging"
-	"github.com/taskmed/taskmed/internal/people"
-	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/rehearsal"
 	"github.com/taskmed/taskmed/internal/rights"
-	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 	"github.com/taskmed/taskmed/resolvers"
@@ -123,9 +120,7 @@ func newStage(ctx context.Context, settings config.Config, clinic uuid.UUID, rec
 			s.db.Close()
 		}
 	}()
-	sources := loaders.Sources{
-		People: people.New(s.db, cursors, time.Now), Diary: scheduling.New(s.db, cursors, time.Now), Chart: records.New(s.db, cursors, time.Now),
-	}
+	sources := sourcesOf(s.db, cursors, time.Now)
 	schema := generated.NewExecutableSchema(generated.Config{})
 	s.schema = schema.Schema()
 	table, err := rights.New(s.schema)
