@@ -39,11 +39,11 @@ const after = time.Second
 func (p *world) chaos(t *testing.T) {
 	f := p.newFleet(t, 1)
 	c := &chaos{fleet: f, oracle: load.NewOracle()}
-	options, gap := brief(1, 16*time.Second), 500*time.Millisecond
+	options, gap, every := brief(1, 16*time.Second), 500*time.Millisecond, 300*time.Millisecond
 	long, _ := time.ParseDuration(chaosSpan())
 	troubles := []trouble{c.instanceKilled(t, 0), c.redisKilled(t), c.postgresKilled(t), c.redisFlushed(t), c.redisRestored(t)}
 	if long > 0 {
-		options, gap = load.Options{Clients: 500, Rate: 500, Duration: long, Seed: 1}, long/14
+		options, gap, every = load.Options{Clients: 500, Rate: 500, Duration: long, Seed: 1}, long/14, 3*time.Second
 		troubles = append(troubles, c.instanceCutOff(t, 1), c.instanceStopped(t, 1), c.redisHung(t), c.instanceFrozen(t, 0), c.connectionsEnded(t), c.bothKilled(t))
 	}
 	options.Oracle = c.oracle
@@ -51,7 +51,7 @@ func (p *world) chaos(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var others sync.WaitGroup
 	var lags []time.Duration
-	others.Go(func() { lags = c.writeOutside(ctx, t) })
+	others.Go(func() { lags = c.writeOutside(ctx, t, every) })
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -83,7 +83,7 @@ func (p *world) chaos(t *testing.T) {
 	assert.Positive(t, report.Hits, "answers came from the cache")
 	assert.Less(t, report.Errors-report.Excused, max(report.Requests/100, 1), "only faults make errors: %v", report.Failures)
 	if long > 0 {
-		assert.GreaterOrEqual(t, report.HitRate, 0.95)
+		assert.Greater(t, report.CalmHitRate, 0.9, "also while it fills again and again")
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 // TestCoherence looks for stale answers of whole server processes that share a
 // Postgres and a Redis, through every fault of any of them (promises C6, C8, C9,
 // K1, K2). TASKMED_CHAOS=10m makes the run with faults so long, at the rate of
-// promise P3, and wants its hit rate, too.
+// promise P3, with more kinds of them, and wants a hit rate, too.
 func TestCoherence(t *testing.T) {
 	p := newWorld(t)
 	t.Run("no stale answer through every fault", p.chaos)

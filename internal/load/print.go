@@ -83,6 +83,9 @@ func (r *Report) Write(to io.Writer) error {
 	tell("\n%.1f requests/s over %.1f s; %d writes (%.1f %%), %d of them refused with userErrors\n",
 		r.Rate, r.Seconds, r.Writes, 100*float64(r.Writes)/float64(max(r.Requests, 1)), r.Refused)
 	tell("cache: %d of %d cacheable reads hit (%.1f %%)\n", r.Hits, r.Reads, 100*r.HitRate)
+	if r.CalmReads < r.Reads {
+		tell("outside outages: %d of %d (%.1f %%)\n", r.CalmHits, r.CalmReads, 100*r.CalmHitRate)
+	}
 	tell("checked: %d entities in %d answers; %d stale, %d foreign\n", r.Checked, r.CheckedReads, r.Stale, r.Foreign)
 	for _, what := range slices.Sorted(maps.Keys(r.Faults)) {
 		tell("  %d %s\n", r.Faults[what], what)

@@ -23,6 +23,11 @@ type Report struct {
 	Reads   int     `json:"cacheableReads"`
 	Hits    int     `json:"cacheHits"`
 	HitRate float64 `json:"hitRate"`
+	// CalmReads and CalmHits are those of them that no outage overlapped, from when
+	// it began until it was mended and a while after.
+	CalmReads   int     `json:"readsOutsideOutages"`
+	CalmHits    int     `json:"hitsOutsideOutages"`
+	CalmHitRate float64 `json:"hitRateOutsideOutages"`
 	// Checked are entities that were compared with what the oracle knows.
 	Checked int `json:"checkedEntities"`
 	// CheckedReads are answers in which something was.
@@ -82,13 +87,14 @@ type outcome struct {
 	scenario, operation string
 	took                time.Duration
 	failure             string
-	excused             bool
-	read                bool
-	cache               string
-	refused             bool
-	checked             int
-	fault               fault
-	words               string
+	// excused is whether an outage overlapped the request.
+	excused bool
+	read    bool
+	cache   string
+	refused bool
+	checked int
+	fault   fault
+	words   string
 }
 
 func (r *Report) add(o outcome) {
@@ -115,7 +121,7 @@ func (r *Report) add(o outcome) {
 		return
 	}
 	if o.read {
-		r.cached(of(r.Operations, o.operation), o.cache)
+		r.cached(of(r.Operations, o.operation), o)
 	}
 	if o.refused {
 		r.Refused++
@@ -143,10 +149,16 @@ func (r *Report) judge(o outcome) {
 	r.Findings = note(r.Findings, o.words)
 }
 
-func (r *Report) cached(operation *Operation, status string) {
+func (r *Report) cached(operation *Operation, o outcome) {
 	r.Reads++
 	operation.Reads++
-	hit, why := reason(status)
+	hit, why := reason(o.cache)
+	if !o.excused {
+		r.CalmReads++
+	}
+	if hit && !o.excused {
+		r.CalmHits++
+	}
 	if hit {
 		r.Hits++
 		operation.Hits++
@@ -179,6 +191,9 @@ func (r *Report) finish(took time.Duration) {
 	r.Rate = float64(r.Requests) / r.Seconds
 	if r.Reads > 0 {
 		r.HitRate = float64(r.Hits) / float64(r.Reads)
+	}
+	if r.CalmReads > 0 {
+		r.CalmHitRate = float64(r.CalmHits) / float64(r.CalmReads)
 	}
 	r.Latency = latencyOf(r.taken)
 	for _, scenario := range r.Scenarios {

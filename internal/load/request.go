@@ -90,10 +90,9 @@ func (t *turn) send(ctx context.Context, query string, variables map[string]any)
 	asked := time.Now()
 	answer, err := t.world.post(ctx, t.site().ID, t.session.token, t.dice.IntN(len(t.world.options.URLs)), query, variables)
 	answered := time.Now()
-	o.took = answered.Sub(t.at)
+	o.took, o.excused = answered.Sub(t.at), t.world.oracle.Excuses(asked, answered)
 	if err != nil {
 		o.failure = err.Error()
-		o.excused = t.world.oracle.Excuses(asked, answered)
 		return nil, o
 	}
 	answer.asked, answer.answered = asked, answered
