@@ -134,11 +134,12 @@ func (c *devCommand) settings(stack *devstack.Stack) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
-	settings, err := config.Development(environment(os.Environ()), stack.AppURL(devstack.Database), secret)
+	environ := environment(os.Environ())
+	environ["REDIS_URL"] = stack.RedisURL()
+	settings, err := config.Development(environ, stack.AppURL(devstack.Database), secret)
 	if err != nil {
 		return config.Config{}, err
 	}
-	settings.RedisURL = stack.RedisURL()
 	settings.MaintainURL = stack.OwnerURL(devstack.Database)
 	settings.Addr, settings.AdminAddr, settings.LogLevel = c.Addr, c.AdminAddr, c.LogLevel
 	return settings, nil

@@ -27,7 +27,7 @@ type Config struct {
 
 	RedisURL     string        `env:"REDIS_URL" help:"Redis, redis://user:password@host:port/database; without it each instance keeps what it knows to itself, so run one alone"`
 	RedisTimeout time.Duration `env:"TASKMED_REDIS_TIMEOUT" envDefault:"100ms" help:"how long a request waits for Redis before it goes on without"`
-	Cache        Switch        `env:"TASKMED_CACHE" envDefault:"off" help:"whether answers are kept: on or off; off until its last tests stand (docs/cache.md)"`
+	Cache        Switch        `env:"TASKMED_CACHE" help:"whether answers are kept: on or off; if unset, on where there is a REDIS_URL. On without Redis is for one instance alone"`
 	CacheBytes   uint64        `env:"TASKMED_CACHE_BYTES" envDefault:"134217728" help:"what the answers kept in the process may take"`
 	Operations   Operations    `env:"TASKMED_OPERATIONS" envDefault:"any" help:"which operations run: any, or those that were published with taskmed operations publish (registered)"`
 
@@ -69,7 +69,17 @@ func FromEnv(environ map[string]string) (Config, error) {
 	if err := env.ParseWithOptions(&c, env.Options{Environment: environ}); err != nil {
 		return Config{}, errors.Join(faults(err)...)
 	}
+	c.cacheUnlessSaid(environ)
 	return c, c.check()
+}
+
+// cacheUnlessSaid switches the cache on with Redis. Without, several instances
+// would keep answers and know nothing of each other's writes: whoever runs one
+// alone says so.
+func (c *Config) cacheUnlessSaid(environ map[string]string) {
+	if environ["TASKMED_CACHE"] == "" {
+		c.Cache = Switch(c.RedisURL != "")
+	}
 }
 
 // Development is a configuration for one machine: what the environment says,
@@ -88,6 +98,7 @@ func Development(environ map[string]string, databaseURL, secret string) (Config,
 	if err := env.ParseWithOptions(&c, env.Options{Environment: own}); err != nil {
 		return Config{}, errors.Join(faults(err)...)
 	}
+	c.cacheUnlessSaid(own)
 	return c, errors.Join(c.checkBounds()...)
 }
 

@@ -62,3 +62,20 @@ func TestDevelopment_TakesTheEnvironmentButForItsOwnServers(t *testing.T) {
 	_, err = config.Development(map[string]string{"TASKMED_COST_LIMIT": "0"}, "postgres://dev", "ab")
 	require.ErrorContains(t, err, "TASKMED_COST_LIMIT")
 }
+
+func TestCache_IsOnWithRedisUnlessSaid(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		redis, said string
+		on          bool
+	}{
+		"alone":             {on: false},
+		"with Redis":        {redis: "redis://127.0.0.1:6379", on: true},
+		"with Redis, off":   {redis: "redis://127.0.0.1:6379", said: "off", on: false},
+		"alone and told so": {said: "on", on: true},
+	} {
+		got, err := config.Development(map[string]string{"REDIS_URL": c.redis, "TASKMED_CACHE": c.said}, "postgres://app@127.0.0.1/x", strings.Repeat("ab", 32))
+		require.NoError(t, err, name)
+		require.Equal(t, config.Switch(c.on), got.Cache, name)
+	}
+}

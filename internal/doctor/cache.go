@@ -86,7 +86,7 @@ func Cache(ctx context.Context, o CacheOptions) (Report, error) {
 		report.Examined = fmt.Sprintf("0 of %d answers", of)
 		report.Findings = append(report.Findings, Finding{
 			Level: Note, Rule: "a server serves what is kept", Subject: "Redis",
-			Detail: "no server vouches for what Redis keeps, so none of it is served: none runs with TASKMED_CACHE=on over this Redis and this database, or it does not trust what it keeps (taskmed_respcache_trusted)",
+			Detail: "no server vouches for what Redis keeps, so none of it is served: none runs with its cache on over this Redis and this database, or it does not trust what it keeps (taskmed_respcache_trusted)",
 		})
 		return report.finish(), nil
 	} else if err != nil {
