@@ -21,6 +21,7 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
 )
 
 // An instance that starts with nothing in its process asks itself what is asked
@@ -261,7 +262,7 @@ func isWordless(schema *ast.Schema, of *ast.Type, value any) bool {
 	case ast.Enum:
 		return true
 	case ast.Scalar:
-		return slices.Contains([]string{"ID", "Int", "Float", "Boolean", "Date", "DateTime", "Long", "Currency", "TimeZone"}, of.NamedType)
+		return isWordlessScalar(of.NamedType, value)
 	case ast.InputObject:
 		fields, ok := value.(map[string]any)
 		for name, inner := range fields {
@@ -271,6 +272,27 @@ func isWordless(schema *ast.Schema, of *ast.Type, value any) bool {
 			}
 		}
 		return ok
+	default:
+		return false
+	}
+}
+
+// isWordlessScalar looks at the value, too: a client may send anything as an ID
+// or a day, and it is refused only where it is used.
+func isWordlessScalar(name string, value any) bool {
+	text, isText := value.(string)
+	switch name {
+	case "ID":
+		_, _, err := models.ParseGlobal(text)
+		return err == nil
+	case "Date":
+		_, err := time.Parse(time.DateOnly, text)
+		return err == nil
+	case "DateTime":
+		_, err := time.Parse(time.RFC3339Nano, text)
+		return err == nil
+	case "Int", "Float", "Boolean", "Long":
+		return !isText
 	default:
 		return false
 	}
