@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,16 +30,31 @@ func TestDoctorCache_FindsAStaleAnswerAndFails(t *testing.T) {
 		settings.RedisURL, settings.RedisTimeout, settings.Secret = redis.URL, 5*time.Second, secret
 	}).As(t, clinic, models.RoleOwner)
 	const query = `query Page { contacts { nodes { name } pageInfo { endCursor } } }`
-	require.Eventually(t, func() bool {
-		return owner.Do(t, query, nil).Header.Get("Cache-Status") == "taskmed; hit"
-	}, 30*time.Second, 5*time.Millisecond)
-
-	clean := taskmed(t.Context(), "doctor", "cache", "--home", home, "--clinic", clinic.ID.String())
-	require.Equal(t, exitOK, clean.status, clean.err)
+	kept := func() {
+		require.Eventually(t, func() bool {
+			return owner.Do(t, query, nil).Header.Get("Cache-Status") == "taskmed; hit"
+		}, 30*time.Second, 5*time.Millisecond)
+	}
+	// On a busy machine what is kept may be dropped at any time: then once more.
+	var clean outcome
+	for range 10 {
+		kept()
+		clean = taskmed(t.Context(), "doctor", "cache", "--home", home, "--clinic", clinic.ID.String())
+		require.Equal(t, exitOK, clean.status, clean.err)
+		if strings.Contains(clean.out, "1 of 1") {
+			break
+		}
+	}
 	require.Equal(t, "cache: nothing to mend; looked at 1 of 1 answers: 1 are what Postgres says, 0 went or were renewed meanwhile\n", clean.out)
 
-	d.Exec(t, "SET session_replication_role = replica; UPDATE contacts SET name = 'Mallory' WHERE id = '"+clinic.Contacts[0].String()+"'")
-	found := taskmed(t.Context(), "doctor", "cache", "--home", home)
+	var found outcome
+	for n := range 10 {
+		kept()
+		d.Exec(t, fmt.Sprintf("SET session_replication_role = replica; UPDATE contacts SET name = 'Mallory %d' WHERE id = '%s'", n, clinic.Contacts[0]))
+		if found = taskmed(t.Context(), "doctor", "cache", "--home", home); found.status == exitFailure {
+			break
+		}
+	}
 	require.Equal(t, exitFailure, found.status)
 	require.Contains(t, found.out, "problem: not so: what is kept is what Postgres says\n  Page for OWNER in clinic "+clinic.ID.String())
 	require.Contains(t, found.err, "to be mended: 1")
