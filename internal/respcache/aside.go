@@ -65,7 +65,7 @@ func (a *aside) heard() {
 func (a *aside) stands() bool { return int64(time.Since(a.started)) < a.until.Load() }
 
 // begin has announcements made until a while after end, which must be called
-// once, with how long the write may still go on.
+// once, with how long the write may still go on; or leave in its place.
 func (a *aside) begin() (end func(still time.Duration)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,6 +78,14 @@ func (a *aside) begin() (end func(still time.Duration)) {
 			a.wanted = until
 		}
 	}
+}
+
+// leave is end for a writer that raised after all: nobody need stand aside for it.
+// A time-out of Redis that is over by the next try costs no more than itself.
+func (a *aside) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.writers--
 }
 
 // announces tells whether the next sign of life shall be an announcement.
@@ -135,7 +143,7 @@ func (c *Cache) standAside(ctx context.Context, raise func(ctx context.Context) 
 			waits = c.listener.session.Load() != 0
 		}
 		if raise(ctx) == nil {
-			end(0)
+			c.aside.leave()
 			return true, nil
 		}
 	}

@@ -122,3 +122,6 @@ func (c *Cache) StandAside() (release func()) {
 	change(1, 0)
 	return func() { change(-1, 0) }
 }
+
+// Announces tells whether the cache asks others to stand aside.
+func (c *Cache) Announces() bool { return c.aside.announces() }
