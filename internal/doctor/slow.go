@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/taskmed/taskmed/internal/sqlmask"
 )
 
 // Family is all statements of one shape, as pg_stat_statements keeps them:
@@ -82,7 +84,9 @@ func Slow(ctx context.Context, db Querier, options SlowOptions) (Report, error) 
 		return report, fmt.Errorf("read pg_stat_statements: %w", err)
 	}
 	for i, family := range report.Families {
-		report.Families[i].Shape = shape(family.Shape)
+		// Postgres keeps the text as it was sent, values included, where a family is
+		// evicted while its statement runs.
+		report.Families[i].Shape = shape(sqlmask.Mask(family.Shape))
 		if family.Role != AppRole || family.Calls < options.Calls || family.MeanMS <= options.MeanMS {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/taskmed/taskmed/internal/doctor"
+	"github.com/taskmed/taskmed/internal/sqlmask"
 )
 
 // Plan is a step of what Postgres does with a statement, and the steps below it.
@@ -129,7 +130,7 @@ func planOf(node doctor.Node) *Plan {
 		{"sort", strings.Join(node.SortKey, ", ")},
 	} {
 		if condition.text != "" {
-			plan.Conditions = append(plan.Conditions, condition.name+": "+Mask(condition.text))
+			plan.Conditions = append(plan.Conditions, condition.name+": "+sqlmask.Mask(condition.text))
 		}
 	}
 	for _, child := range node.Plans {

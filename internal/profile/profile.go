@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/taskmed/taskmed/internal/sqlmask"
 )
 
 const (
@@ -163,7 +165,7 @@ func (p *Profile) addStatement(sql string, rows int64, took time.Duration, faile
 			p.moreStatements++
 			return
 		}
-		s = &Statement{Text: Mask(sql), sql: sql}
+		s = &Statement{Text: sqlmask.Mask(sql), sql: sql}
 		p.statements[sql] = s
 		p.order = append(p.order, s)
 	}

@@ -1,4 +1,5 @@
-package profile
+// Package sqlmask takes out of SQL what may be a patient's.
+package sqlmask
 
 import (
 	"strings"
