@@ -9,10 +9,9 @@ import (
 	"github.com/taskmed/taskmed/internal/sqlmask"
 )
 
-// Family is all statements of one shape, as pg_stat_statements keeps them:
-// values are $1, $2, …, so none of a patient's is in it.
+// Family is all statements of one shape, as pg_stat_statements keeps them.
 type Family struct {
-	// Shape is the text on one line, cut after 400 characters.
+	// Shape is the text on one line without its values, cut after 400 characters.
 	Shape string `json:"statement"`
 	Role  string `json:"role"`
 	Calls int64  `json:"calls"`
