@@ -13,6 +13,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/gcpace"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/telemetry"
 )
@@ -34,6 +35,7 @@ func (serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	defer gcpace.Floor(gcpace.Server)()
 	log := slog.New(telemetry.NewJSONHandler(s.err, level))
 	listening, err := listen(ctx, settings)
 	if err != nil {

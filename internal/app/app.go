@@ -155,7 +155,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 	a.observer.watch(db, settings.DatabaseURL, a.documents.redis, &served)
 	if a.answers != nil && settings.RedisURL != "" {
-		served.Around = around(served.Around)
+		served.Expect = expecting
 	}
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err

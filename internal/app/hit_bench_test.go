@@ -25,7 +25,9 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/gcpace"
 	"github.com/taskmed/taskmed/internal/seed"
+	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 )
 
@@ -39,7 +41,8 @@ import (
 //	go run ./internal/testkit/teststack go test ./internal/app -run '^$' -bench BenchmarkHit -benchtime 40x
 func BenchmarkHit(b *testing.B) {
 	world := newSeeded(b)
-	log := slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)) // Written, to nowhere.
+	log := slog.New(telemetry.NewJSONHandler(struct{ io.Writer }{io.Discard}, slog.LevelInfo)) // As taskmed serve has it; to nowhere.
+	defer gcpace.Floor(gcpace.Server)()
 	day, _ := readQuery(b, "day_view")
 	for _, size := range []struct {
 		name, query string

@@ -19,6 +19,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/gcpace"
 	"github.com/taskmed/taskmed/internal/seed"
 	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/internal/testkit/api"
@@ -32,6 +33,7 @@ import (
 // only. The processors' time is the whole process', clients included, without
 // Postgres'.
 func BenchmarkTelemetry(b *testing.B) {
+	defer gcpace.Floor(gcpace.Server)() // as taskmed serve has it
 	for _, kind := range []string{"computed", "cached"} {
 		b.Run(kind, func(b *testing.B) {
 			world := newSeeded(b)

@@ -106,14 +106,12 @@ type wantedClinicKey struct{}
 
 // expecting lets a request's parts share their questions to Redis: once it is
 // known who asks, it is known for which clinic.
-func expecting(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := respcache.WithGlimpse(r.Context())
-		if wanted := r.Header.Get("X-Clinic-Id"); wanted != "" {
-			ctx = context.WithValue(ctx, wantedClinicKey{}, wanted)
-		}
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
+func expecting(ctx context.Context, r *http.Request) context.Context {
+	ctx = respcache.WithGlimpse(ctx)
+	if wanted := r.Header.Get("X-Clinic-Id"); wanted != "" {
+		ctx = context.WithValue(ctx, wantedClinicKey{}, wanted)
+	}
+	return ctx
 }
 
 // clinicOf is the clinic that a request is for, if its subject belongs to it. It
@@ -137,12 +135,4 @@ func clinicOf(ctx context.Context, value any) uuid.UUID {
 		}
 	}
 	return uuid.Nil
-}
-
-// around is what a request's parts share, outside of what watches it.
-func around(watching func(http.Handler) http.Handler) func(http.Handler) http.Handler {
-	if watching == nil {
-		return expecting
-	}
-	return func(next http.Handler) http.Handler { return watching(expecting(next)) }
 }

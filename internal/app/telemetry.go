@@ -73,7 +73,7 @@ func (o observer) watch(db *database.DB, databaseURL string, redis *persisted.Re
 	o.Watch(servers)
 	// Outermost, so that it sees what the others do.
 	server.Extensions = append([]graphql.HandlerExtension{o.Extension()}, server.Extensions...)
-	server.Around, server.Metrics, server.Statements = o.Middleware, o.registry, telemetry.Statements
+	server.Watch, server.Metrics, server.Statements = o.Begin, o.registry, telemetry.Statements
 	dashboard := web.Dashboard[telemetry.Snapshot](o.Telemetry)
 	server.AdminRoutes = map[string]http.Handler{"/dashboard": dashboard, "/dashboard/": dashboard}
 }

@@ -75,8 +75,12 @@ type Config struct {
 	Explain func(ctx context.Context, clinic uuid.UUID, statements []*profile.Statement)
 	// Ready tells why the server cannot answer now; nil if it always can.
 	Ready func(ctx context.Context) error
-	// Around, if set, watches the API's requests from their first header to their last byte.
-	Around func(http.Handler) http.Handler
+	// Watch, if set, watches the API's requests from their first header to their last
+	// byte: it gives what the answer is written to, the request's context, and what
+	// is deferred to the end, which may look at a panic but must not end it.
+	Watch func(w http.ResponseWriter, r *http.Request) (out http.ResponseWriter, ctx context.Context, end func())
+	// Expect, if set, gives the context that the parts of a request share.
+	Expect func(ctx context.Context, r *http.Request) context.Context
 	// Metrics is what /metrics on the admin listener shows; may be nil.
 	Metrics prometheus.Gatherer
 	// AdminRoutes are what else the admin listener answers, by http.ServeMux's patterns.

@@ -23,6 +23,12 @@ const allowedMethods = "GET, POST, OPTIONS"
 // serveGraphQL takes a request from its first header to its last byte. The
 // cheap refusals come first; the body is not read before it is known who asks.
 func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context() //nolint:contextcheck // what watches extends it
+	if s.config.Watch != nil {
+		var end func()
+		w, ctx, end = s.config.Watch(w, r)
+		defer end()
+	}
 	header := w.Header()
 	header["Cache-Control"] = s.fixed.noStore
 	header["Vary"] = s.fixed.vary
@@ -41,11 +47,14 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	started := time.Now()
-	ctx, cancel := context.WithTimeout(r.Context(), s.limits.Request)
-	defer cancel()
-	scope, err := s.config.Auth.Authenticate(ctx, r)
+	if s.config.Expect != nil {
+		ctx = s.config.Expect(ctx, r)
+	}
+	own := withTimeout(ctx, s.limits.Request)
+	defer own.end()
+	scope, err := s.config.Auth.Authenticate(own, r)
 	if err != nil {
-		s.refuseCredentials(ctx, w, r, media, err)
+		s.refuseCredentials(own, w, r, media, err)
 		return
 	}
 	var params *graphql.RawParams
@@ -61,7 +70,8 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	params.Headers = r.Header
-	s.run(withAsked(tenant.With(ctx, scope), sent), w, r, media, scope, params, started)
+	own.asked = sent
+	s.run(tenant.With(own, scope), w, r, media, scope, params, started)
 }
 
 // asks tells a request from an address that somebody typed.

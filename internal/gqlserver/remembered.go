@@ -3,9 +3,9 @@ package gqlserver
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/maypok86/otter/v2"
@@ -28,13 +28,17 @@ const canonicalKey = "taskmed.variables"
 // answer in the cache. Only what is the same for everybody is remembered; whether
 // the document may be used, and the operation run, is asked each time.
 type remembered struct {
-	queries *otter.Cache[[sha256.Size]byte, *asked]
+	// queries are found by a hash that nobody outside can know or foresee; that it
+	// is the same query is told by its bytes.
+	queries *otter.Cache[uint64, *asked]
+	seed    maphash.Seed
 }
 
 // asked is what a request says. What others will be given is not changed.
 type asked struct {
-	sum  [sha256.Size]byte
-	size int
+	sum uint64
+	// sent are the bytes of a query that is remembered, with where they were.
+	sent []byte
 
 	query, operationName string
 	extensions           map[string]any
@@ -49,17 +53,17 @@ type asked struct {
 }
 
 func newRemembered() (*remembered, error) {
-	queries, err := otter.New(&otter.Options[[sha256.Size]byte, *asked]{
+	queries, err := otter.New(&otter.Options[uint64, *asked]{
 		MaximumWeight: rememberedBytes,
-		Weigher: func(_ [sha256.Size]byte, a *asked) uint32 {
+		Weigher: func(_ uint64, a *asked) uint32 {
 			const fixed = 1 << 10
-			return uint32(fixed + 4*a.size + len(a.text))
+			return uint32(fixed + 5*len(a.sent) + len(a.text))
 		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("gqlserver: remember queries: %w", err)
 	}
-	return &remembered{queries: queries}, nil
+	return &remembered{queries: queries, seed: maphash.MakeSeed()}, nil
 }
 
 // read gives what a request says: as it was read before, or by parse. from tells
@@ -69,16 +73,15 @@ func (m *remembered) read(from byte, sent []byte, parse func() (*graphql.RawPara
 		params, why := parse()
 		return params, nil, why
 	}
-	hash := make([]byte, 0, 1024)
-	sum := sha256.Sum256(append(append(hash, from), sent...))
-	if known, ok := m.queries.GetIfPresent(sum); ok {
+	sum := maphash.Bytes(m.seed, sent) ^ uint64(from)
+	if known, ok := m.queries.GetIfPresent(sum); ok && known.is(from, sent) {
 		return &graphql.RawParams{Query: known.query, OperationName: known.operationName, Extensions: known.extensions}, known, nil
 	}
 	params, why := parse()
 	if why != nil {
 		return nil, nil, why
 	}
-	fresh := &asked{sum: sum, size: len(sent), query: params.Query, operationName: params.OperationName, extensions: params.Extensions}
+	fresh := &asked{sum: sum, sent: append([]byte{from}, sent...), query: params.Query, operationName: params.OperationName, extensions: params.Extensions}
 	if len(params.Variables) > 0 {
 		// Now: coercion writes into them.
 		var err error
@@ -105,16 +108,14 @@ func (m *remembered) keep(a *asked, op *graphql.OperationContext) {
 
 type askedKey struct{}
 
-func withAsked(ctx context.Context, a *asked) context.Context {
-	if a == nil {
-		return ctx
-	}
-	return context.WithValue(ctx, askedKey{}, a)
-}
-
 func askedOf(ctx context.Context) *asked {
 	a, _ := ctx.Value(askedKey{}).(*asked)
 	return a
+}
+
+// is tells that a request was read from these bytes.
+func (a *asked) is(from byte, sent []byte) bool {
+	return a.sent[0] == from && bytes.Equal(a.sent[1:], sent)
 }
 
 // passed tells that the same request has passed all checks with this document.

@@ -78,11 +78,7 @@ func (s *Server) Admin() http.Handler { return s.admin }
 
 func (s *Server) publicHandler() http.Handler {
 	mux := http.NewServeMux()
-	var api http.Handler = http.HandlerFunc(s.serveGraphQL)
-	if s.config.Around != nil {
-		api = s.config.Around(api)
-	}
-	mux.Handle(Path, api)
+	mux.HandleFunc(Path, s.serveGraphQL)
 	mux.HandleFunc("GET /livez", s.serveLive)
 	mux.HandleFunc("GET /readyz", s.serveReady(false))
 	if s.config.Playground != nil {

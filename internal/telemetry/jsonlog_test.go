@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -63,5 +64,17 @@ func BenchmarkRequestLine(b *testing.B) {
 				_ = handler.Handle(b.Context(), record)
 			}
 		})
+	}
+}
+
+func TestUntouched_KnowsEveryByteAtEveryPlace(t *testing.T) {
+	t.Parallel()
+	const words = "a line's words, 25"
+	assert.True(t, untouched(words))
+	for at := range len(words) {
+		for c := range 256 {
+			text := words[:at] + string([]byte{byte(c)}) + words[at+1:]
+			assert.Equal(t, c >= ' ' && c <= '~' && c != '"' && c != '\\', untouched(text), "%q", text)
+		}
 	}
 }

@@ -54,9 +54,13 @@ const classics = 17
 // observeTraced is observe for what belongs to a trace; "" is none.
 func (m *meter) observeTraced(took time.Duration, failed bool, traceID string) {
 	m.observe(took, failed)
-	if traceID == "" {
-		return
+	if traceID != "" {
+		m.exemplify(took, traceID)
 	}
+}
+
+// exemplify stands apart, since it keeps the id, which takes memory of its own.
+func (m *meter) exemplify(took time.Duration, traceID string) {
 	kept := m.traced.Load()
 	if kept == nil {
 		m.traced.CompareAndSwap(nil, &exemplars{})

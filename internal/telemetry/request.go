@@ -36,8 +36,11 @@ func outcomes() [4]string { return [4]string{"ok", "refused", "failed", "cancele
 type request struct {
 	context.Context //nolint:containedctx // it is a context
 
+	telemetry *Telemetry
+
 	out     watched
 	started time.Time
+	method  string
 	header  http.Header
 	span    trace.Span
 	// trace is the trace's id where it is sampled, "" otherwise.
@@ -164,38 +167,37 @@ func serverFault(code models.Code) bool {
 	return code == models.Internal || code == models.Unavailable || code == models.OutcomeUnknown
 }
 
-// Middleware watches a handler's requests: those that are about an operation.
-func (t *Telemetry) Middleware(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:contextcheck // the record is the request's context, extended
-		if r.Method == http.MethodOptions { // A browser's question, not a client's request.
-			next.ServeHTTP(w, r)
-			return
-		}
-		record := &request{Context: r.Context(), out: watched{ResponseWriter: w}, started: time.Now(), header: w.Header()}
-		ctx := t.traces.begin(record, r, record)
-		t.flying.Add(1)
-		out := &record.out
-		defer func() {
-			t.flying.Add(-1)
-			reason := recover()
-			if reason != nil {
-				out.status = http.StatusInternalServerError
-			}
-			t.end(ctx, r, record, out)
-			if reason != nil {
-				panic(reason) // It is answered and logged further out.
-			}
-		}()
-		next.ServeHTTP(out, r.WithContext(ctx)) //nolint:contextcheck // likewise
-	})
+// Begin watches a request that is about an operation: its answer goes to out, under
+// the context, and end is to be deferred.
+func (t *Telemetry) Begin(w http.ResponseWriter, r *http.Request) (out http.ResponseWriter, ctx context.Context, end func()) {
+	if r.Method == http.MethodOptions { // A browser's question, not a client's request.
+		return w, r.Context(), func() {}
+	}
+	record := &request{Context: r.Context(), telemetry: t, out: watched{ResponseWriter: w}, started: time.Now(), method: r.Method, header: w.Header()}
+	t.flying.Add(1)
+	return &record.out, t.traces.begin(record, r, record), record.end
 }
 
-func (t *Telemetry) end(ctx context.Context, r *http.Request, record *request, out *watched) {
+// end is deferred: it sees a panic, which is answered and logged further out.
+func (r *request) end() {
+	r.telemetry.flying.Add(-1)
+	reason := recover()
+	if reason != nil {
+		r.out.status = http.StatusInternalServerError
+	}
+	r.telemetry.end(r)
+	if reason != nil {
+		panic(reason)
+	}
+}
+
+func (t *Telemetry) end(record *request) {
 	took := time.Since(record.started)
-	if out.status == http.StatusSeeOther { // Someone opened the API's address in a browser.
+	status := record.out.status
+	if status == http.StatusSeeOther { // Someone opened the API's address in a browser.
 		return
 	}
-	kind := record.conclude(out.status, errors.Is(r.Context().Err(), context.Canceled))
+	kind := record.conclude(status, errors.Is(record.Err(), context.Canceled))
 	t.metrics.outcomes[record.outcome].Inc()
 	if record.outcome != okOutcome {
 		t.metrics.refusals.WithLabelValues(kind).Inc()
@@ -217,13 +219,13 @@ func (t *Telemetry) end(ctx context.Context, r *http.Request, record *request, o
 		t.cache.count(record.header)
 	}
 	record.shareWithFields()
-	t.traces.end(record, out.status)
+	t.traces.end(record, status)
 	if !record.logged.Load() {
-		t.log.LogAttrs(ctx, slog.LevelInfo, requestLine, slog.String("request_id", requestid.From(ctx)),
-			slog.String("method", r.Method), slog.Int("status", out.status), slog.Duration("took", took))
+		t.log.LogAttrs(record, slog.LevelInfo, requestLine, slog.String("request_id", requestid.From(record)),
+			slog.String("method", record.method), slog.Int("status", status), slog.Duration("took", took))
 	}
 	if took > fair {
-		t.logSlow(ctx, record, took)
+		t.logSlow(record, record, took)
 	}
 }
 

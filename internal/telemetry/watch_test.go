@@ -27,17 +27,16 @@ import (
 
 // serve answers one request of a clinic's through the telemetry, as the API does.
 func serve(t *Telemetry, clinic uuid.UUID, name string, answer func(ctx context.Context, w http.ResponseWriter), headers ...string) http.Header {
-	handler := t.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := tenant.With(r.Context(), &tenant.Scope{Subject: "s", ClinicID: clinic})
-		op := &graphql.OperationContext{Operation: &ast.OperationDefinition{Name: name, Operation: ast.Query}}
-		_ = extension{t}.MutateOperationContext(ctx, op)
-		answer(ctx, w)
-	}))
 	out, in := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/graphql", http.NoBody)
 	for i := 0; i < len(headers); i += 2 {
 		in.Header.Set(headers[i], headers[i+1])
 	}
-	handler.ServeHTTP(out, in)
+	w, ctx, end := t.Begin(out, in)
+	defer end()
+	ctx = tenant.With(ctx, &tenant.Scope{Subject: "s", ClinicID: clinic})
+	op := &graphql.OperationContext{Operation: &ast.OperationDefinition{Name: name, Operation: ast.Query}}
+	_ = extension{t}.MutateOperationContext(ctx, op)
+	answer(ctx, w)
 	return out.Header()
 }
 
