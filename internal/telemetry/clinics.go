@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -49,8 +50,7 @@ func (c *clinic) count(took time.Duration, failed bool) {
 
 // clinics tells clinics apart, the first thousand that come.
 type clinics struct {
-	// byID has *clinic by uuid.UUID; it is mostly read.
-	byID sync.Map
+	byID table[uuid.UUID, *clinic]
 	rest *clinic
 	// mu is held while one is added; full is set once there are as many as may be.
 	mu    sync.Mutex
@@ -94,7 +94,7 @@ func (c *clinics) Collect(shown chan<- prometheus.Metric) {
 }
 
 func (c *clinics) of(id uuid.UUID) *clinic {
-	if known, ok := c.known(id); ok {
+	if known, ok := c.byID.get(id); ok {
 		return known
 	}
 	if c.full.Load() {
@@ -102,35 +102,22 @@ func (c *clinics) of(id uuid.UUID) *clinic {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.known(id); ok {
+	if known, ok := c.byID.get(id); ok {
 		return known
 	}
 	if c.added >= maxClinics {
 		return c.rest
 	}
 	made := &clinic{id: id.String()}
-	c.byID.Store(id, made)
+	c.byID.put(id, made)
 	c.added++
 	c.full.Store(c.added >= maxClinics)
 	return made
 }
 
-func (c *clinics) known(id uuid.UUID) (*clinic, bool) {
-	kept, _ := c.byID.Load(id)
-	known, ok := kept.(*clinic)
-	return known, ok
-}
-
 // all gives the clinics that are told apart, and the rest as one.
 func (c *clinics) all() []*clinic {
-	all := []*clinic{c.rest}
-	c.byID.Range(func(_, kept any) bool {
-		if each, ok := kept.(*clinic); ok {
-			all = append(all, each)
-		}
-		return true
-	})
-	return all
+	return slices.AppendSeq([]*clinic{c.rest}, maps.Values(c.byID.all()))
 }
 
 // roll ends an interval and gives the busiest clinics of the last minute.

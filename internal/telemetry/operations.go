@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -100,10 +101,9 @@ func (o *operation) end(r *request, took time.Duration) {
 // operations tells operations apart.
 type operations struct {
 	metrics *metrics
-	// byKey has *operation by operationKey; it is mostly read. rest has those
-	// without a name of their own by their kind, and never changes.
-	byKey sync.Map
-	rest  map[string]*operation
+	byKey   table[operationKey, *operation]
+	// rest has those without a name of their own by their kind, and never changes.
+	rest map[string]*operation
 	// mu is held while one is made.
 	mu    sync.Mutex
 	count int
@@ -125,12 +125,12 @@ func (o *operations) of(name, kind string) *operation {
 		return o.rest[kind]
 	}
 	key := operationKey{name, kind}
-	if known, ok := o.known(key); ok {
+	if known, ok := o.byKey.get(key); ok {
 		return known
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if known, ok := o.known(key); ok {
+	if known, ok := o.byKey.get(key); ok {
 		return known
 	}
 	if o.count >= maxOperations {
@@ -139,28 +139,15 @@ func (o *operations) of(name, kind string) *operation {
 	return o.make(key)
 }
 
-func (o *operations) known(key operationKey) (*operation, bool) {
-	kept, _ := o.byKey.Load(key)
-	known, ok := kept.(*operation)
-	return known, ok
-}
-
 func (o *operations) make(key operationKey) *operation {
 	made := &operation{operationKey: key, failures: o.metrics.opFaults.WithLabelValues(key.name, key.kind)}
-	o.byKey.Store(key, made)
+	o.byKey.put(key, made)
 	o.count++
 	return made
 }
 
 func (o *operations) all() []*operation {
-	var all []*operation
-	o.byKey.Range(func(_, kept any) bool {
-		if each, ok := kept.(*operation); ok {
-			all = append(all, each)
-		}
-		return true
-	})
-	return all
+	return slices.Collect(maps.Values(o.byKey.all()))
 }
 
 func (o *operations) meters(yield func([]string, *meter) bool) {
