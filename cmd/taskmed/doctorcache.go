@@ -78,7 +78,11 @@ func (c *cacheCommand) Run(ctx context.Context, s streams) (err error) {
 	respcache.LogRedis(log)
 	// Longer than a request waits: nobody waits for this.
 	const patience = 5 * time.Second
-	redis, err := respcache.Inspect(ctx, respcache.Config{RedisURL: settings.RedisURL, RedisTimeout: patience, Log: log})
+	secret, err := settings.SecretBytes()
+	if err != nil {
+		return fmt.Errorf("TASKMED_SECRET %w", err)
+	}
+	redis, err := respcache.Inspect(ctx, respcache.Config{RedisURL: settings.RedisURL, RedisTimeout: patience, Secret: secret, Log: log})
 	if err != nil {
 		return err
 	}

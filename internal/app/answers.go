@@ -33,13 +33,13 @@ type answers struct {
 }
 
 // openAnswers makes the cache; nil where it is switched off.
-func openAnswers(settings config.Config, schema *ast.Schema, log *slog.Logger, watching observer) (*answers, error) {
+func openAnswers(settings config.Config, secret []byte, schema *ast.Schema, log *slog.Logger, watching observer) (*answers, error) {
 	if !settings.Cache {
 		return nil, nil //nolint:nilnil // no cache is what was asked for
 	}
 	cache, err := respcache.New(respcache.Config{
 		RedisURL: settings.RedisURL, RedisTimeout: settings.RedisTimeout, ListenURL: settings.ListenURL(),
-		Bytes: settings.CacheBytes,
+		Bytes: settings.CacheBytes, Secret: secret,
 		// A transaction ends with its longest statement or its request, a reader with
 		// its request; both have the time to notice.
 		LongestCommit:  settings.StatementTimeout + 2*time.Second,

@@ -84,7 +84,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.observer, err = observe(ctx, settings, &options, schema.Schema(), a.known()); err != nil {
 		return nil, err
 	}
-	a.answers, err = openAnswers(settings, schema.Schema(), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
+	a.answers, err = openAnswers(settings, secret, schema.Schema(), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
 		return nil, err
 	}

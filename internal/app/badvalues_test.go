@@ -2,9 +2,7 @@ package app_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,26 +25,28 @@ func TestBadValues_AreMissesOverTheWholeServer(t *testing.T) {
 	d.Exec(t, "UPDATE contacts SET name = 'Horizonte ' || name WHERE clinic_id = $1", other.ID)
 	first, second := api.NewServer(t, d, withOwnRedis(shared)), api.NewServer(t, d, withOwnRedis(shared))
 	plain := api.NewServer(t, d, api.WithoutCache()).As(t, clinic, models.RoleOwner)
-	checked := func(value []byte) []byte {
-		return binary.BigEndian.AppendUint32(value, crc32.Checksum(value, crc32.MakeTable(crc32.Castagnoli)))
-	}
+	again := func(value []byte) []byte { return sealed(secret(t), value) }
 	kinds := map[string]func(own, foreign, another []byte) []byte{
-		"cut off":            func(own, _, _ []byte) []byte { return own[:len(own)/2] },
-		"a byte short":       func(own, _, _ []byte) []byte { return own[:len(own)-1] },
-		"a byte":             func([]byte, []byte, []byte) []byte { return []byte{0} },
-		"a bit":              func(own, _, _ []byte) []byte { own[len(own)-20] ^= 4; return own },
-		"another version":    func(own, _, _ []byte) []byte { own[4]++; return checked(own[:len(own)-4]) },
-		"JSON":               func([]byte, []byte, []byte) []byte { return []byte(`{"contacts":{"nodes":[{"name":"Mallory"}]}}`) },
-		"too long":           func(own, _, _ []byte) []byte { return append(own, make([]byte, 1<<20)...) },
-		"huge":               func([]byte, []byte, []byte) []byte { return bytes.Repeat([]byte("x"), 64<<20) },
-		"another clinic's":   func(_, foreign, _ []byte) []byte { return foreign },
+		"cut off":          func(own, _, _ []byte) []byte { return own[:len(own)/2] },
+		"a byte short":     func(own, _, _ []byte) []byte { return own[:len(own)-1] },
+		"a byte":           func([]byte, []byte, []byte) []byte { return []byte{0} },
+		"a bit":            func(own, _, _ []byte) []byte { own[len(own)-20] ^= 4; return own },
+		"another version":  func(own, _, _ []byte) []byte { own[4]++; return again(own[:len(own)-sealBytes]) },
+		"JSON":             func([]byte, []byte, []byte) []byte { return []byte(`{"contacts":{"nodes":[{"name":"Mallory"}]}}`) },
+		"too long":         func(own, _, _ []byte) []byte { return append(own, make([]byte, 1<<20)...) },
+		"huge":             func([]byte, []byte, []byte) []byte { return bytes.Repeat([]byte("x"), 64<<20) },
+		"another clinic's": func(_, foreign, _ []byte) []byte { return foreign },
+		// As whoever can write to Redis, but does not know the secret, would put it there.
+		"poisoned": func(own, _, _ []byte) []byte {
+			return sealed([]byte("a guess"), bytes.ReplaceAll(own[:len(own)-sealBytes], []byte("Ana Souza"), []byte("Eva Souza")))
+		},
 		"another question's": func(_, _, another []byte) []byte { return another },
 		// After magic, clinic and key: lengths that no value has.
 		"odd lengths": func(own, _, _ []byte) []byte {
-			return checked(append(own[:5+16+32], bytes.Repeat([]byte{0xff, 0xff, 0xff, 0xff, 0x7f}, 40)...))
+			return again(append(own[:5+16+32], bytes.Repeat([]byte{0xff, 0xff, 0xff, 0xff, 0x7f}, 40)...))
 		},
 		"endless numbers": func(own, _, _ []byte) []byte {
-			return checked(append(own[:5+16+32], bytes.Repeat([]byte{0xff}, 200)...))
+			return again(append(own[:5+16+32], bytes.Repeat([]byte{0xff}, 200)...))
 		},
 	}
 	query := func(name string) string { return "query " + name + " { contacts { nodes { id name } } }" }

@@ -3,11 +3,12 @@ package app_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"log/slog"
 	"slices"
 	"strings"
@@ -52,12 +53,12 @@ func newExamination(t *testing.T, d *testkit.Database, redisURL string) *examina
 	t.Helper()
 	e := &examination{t: t}
 	var err error
-	e.redis, err = respcache.Inspect(t.Context(), respcache.Config{RedisURL: redisURL, RedisTimeout: 20 * time.Second})
+	e.redis, err = respcache.Inspect(t.Context(), respcache.Config{RedisURL: redisURL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = e.redis.Close() })
 	e.heard, err = respcache.Database(t.Context(), d.AppURL)
 	require.NoError(t, err)
-	settings, err := config.Development(nil, d.AppURL, strings.Repeat("5ec2e7", 11))
+	settings, err := config.Development(nil, d.AppURL, api.Secret)
 	require.NoError(t, err)
 	settings.AcquireTimeout = 20 * time.Second
 	e.examiner, err = app.NewExaminer(t.Context(), settings, slog.New(slog.DiscardHandler))
@@ -212,8 +213,8 @@ func findsWhatIsPlanted(t *testing.T) bool {
 	return true
 }
 
-// plant rewrites the first kept value that holds some words, with the checksum
-// that it then must have. Both are equally long.
+// plant rewrites the first kept value that holds some words, as one could who
+// knows the secret. Both are equally long.
 func plant(t *testing.T, shared *testkit.Redis, old, made string) (key string) {
 	t.Helper()
 	require.Len(t, made, len(old))
@@ -221,13 +222,33 @@ func plant(t *testing.T, shared *testkit.Redis, old, made string) (key string) {
 		if !bytes.Contains(value, []byte(old)) {
 			continue
 		}
-		value = bytes.ReplaceAll(value[:len(value)-4], []byte(old), []byte(made))
-		value = binary.BigEndian.AppendUint32(value, crc32.Checksum(value, crc32.MakeTable(crc32.Castagnoli)))
+		value = sealed(secret(t), bytes.ReplaceAll(value[:len(value)-sealBytes], []byte(old), []byte(made)))
 		require.NoError(t, shared.Client.SetArgs(t.Context(), key, value, keepTTL()).Err())
 		return key
 	}
 	t.Fatalf("nothing holds %q", old)
 	return ""
+}
+
+// secret is the servers'.
+func secret(t *testing.T) []byte {
+	t.Helper()
+	secret, err := hex.DecodeString(api.Secret)
+	require.NoError(t, err)
+	return secret
+}
+
+// sealBytes is how long the seal of a kept value is, which sealed appends.
+const sealBytes = 16
+
+func sealed(secret, value []byte) []byte {
+	key, seal := hmac.New(sha256.New, secret), func(key []byte) []byte {
+		mac := hmac.New(sha256.New, key)
+		mac.Write(value)
+		return mac.Sum(nil)[:sealBytes]
+	}
+	key.Write([]byte("taskmed kept answer 1"))
+	return append(value, seal(key.Sum(nil))...)
 }
 
 // TestExamine_IsNotDisturbedByWrites has what was kept change each time before

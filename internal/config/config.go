@@ -38,7 +38,7 @@ type Config struct {
 	JWTIssuer   string `env:"TASKMED_JWT_ISSUER" help:"the issuer that tokens must name"`
 	JWTAudience string `env:"TASKMED_JWT_AUDIENCE" help:"the audience that tokens must name"`
 
-	Secret string `env:"TASKMED_SECRET" help:"64 or more hexadecimal digits that all instances share; seals cursors and ETags (required)"`
+	Secret string `env:"TASKMED_SECRET" help:"64 or more hexadecimal digits that all instances share; seals cursors, ETags and what is kept in Redis (required)"`
 
 	AllowedOrigins []string `env:"TASKMED_ALLOWED_ORIGINS" help:"origins whose pages may call the API, separated by commas"`
 	Introspection  bool     `env:"TASKMED_INTROSPECTION" envDefault:"true" help:"whether clients may read the schema"`

@@ -45,6 +45,9 @@ type Cache struct {
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
 
+	// seal is what tells values of ours in Redis.
+	seal *sealer
+
 	without protections
 	// at is called at named points by tests; nil otherwise.
 	at func(point string)
@@ -69,6 +72,7 @@ func newCache(config Config, without protections, at func(point string)) (*Cache
 	}
 	c := &Cache{
 		config: config, instance: uuid.NewString(), log: config.Log, without: without, at: at,
+		seal: newSealer(config.Secret),
 		wake: make(chan struct{}, 1), opening: map[opening]*pending{}, openings: make(chan opening, 256),
 		refreshes: make(chan struct{}, max(config.Refreshers, 0)), flights: flights{late: without.late},
 	}
@@ -246,7 +250,7 @@ func (c *Cache) findShared(ctx context.Context, g *generation, part *clinicTier,
 	if value == nil {
 		return nil, Outcome{Reason: reason}, ticket
 	}
-	entry, err := decode(clinic, key, value)
+	entry, err := c.seal.decode(clinic, key, value)
 	if err != nil {
 		c.metrics.badValue()
 		c.log.WarnContext(ctx, "a value in redis is not the one that belongs there", "error", err)
@@ -348,7 +352,7 @@ func (c *Cache) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key
 	}
 	var value []byte
 	if entry.session == nil {
-		if value = encode(clinic, key, entry); len(value) > MaxValue {
+		if value = c.seal.encode(clinic, key, entry); len(value) > MaxValue {
 			return verdict{refusal: refusedSize}
 		}
 		entry.Recipe = nil // nobody asks the process for it

@@ -17,6 +17,9 @@ type Config struct {
 	RedisURL string
 	// RedisTimeout bounds one question to Redis (100 ms).
 	RedisTimeout time.Duration
+	// Secret seals what is kept in Redis: a value that was made without it is none.
+	// Instances that share answers share it.
+	Secret []byte
 	// Prefix begins every key in Redis ("tm").
 	Prefix string
 	// ListenURL reaches Postgres for LISTEN, without a pooler in between. Empty:

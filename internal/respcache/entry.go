@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 const MaxValue = 512 << 10
 
 // entryMagic begins every value: four letters and the version of its form.
-const entryMagic = "TMRC\x02"
+const entryMagic = "TMRC\x03"
 
 // Entry is one answer that is kept. Whoever gets one must not change it.
 type Entry struct {
@@ -67,8 +66,8 @@ var errValue = errors.New("not a value of this key")
 
 // encode writes an entry for its place. The clinic and the key stand inside, so
 // that a value found in another's place is known for what it is.
-func encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
-	size := len(entryMagic) + 16 + len(key) + 7*binary.MaxVarintLen64 + len(entry.ETag) + len(entry.Recipe) + len(entry.Body) + 4
+func (s *sealer) encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
+	size := len(entryMagic) + 16 + len(key) + 7*binary.MaxVarintLen64 + len(entry.ETag) + len(entry.Recipe) + len(entry.Body) + sealBytes
 	for _, tag := range entry.Tags {
 		size += len(tag) + 2
 	}
@@ -95,7 +94,7 @@ func encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
 	out = append(out, entry.Recipe...)
 	out = binary.AppendUvarint(out, uint64(len(entry.Body)))
 	out = append(out, entry.Body...)
-	return binary.BigEndian.AppendUint32(out, checksum(out))
+	return s.seal(out)
 }
 
 func appendText(out []byte, text string) []byte {
@@ -103,21 +102,19 @@ func appendText(out []byte, text string) []byte {
 	return append(out, text...)
 }
 
-func checksum(data []byte) uint32 { return crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)) }
-
 // decode reads what encode wrote for the same place. Every other value, whatever
 // it is, is errValue. The entry shares the value's bytes.
-func decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
-	const least = len(entryMagic) + 16 + len(Key{}) + 4
+func (s *sealer) decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
+	const least = len(entryMagic) + 16 + len(Key{}) + sealBytes
 	if len(value) < least || len(value) > MaxValue {
 		return nil, fmt.Errorf("%w: %d bytes", errValue, len(value))
 	}
 	if string(value[:len(entryMagic)]) != entryMagic {
 		return nil, fmt.Errorf("%w: another version", errValue)
 	}
-	data, sum := value[:len(value)-4], value[len(value)-4:]
-	if binary.BigEndian.Uint32(sum) != checksum(data) {
-		return nil, fmt.Errorf("%w: damaged", errValue)
+	data, own := s.open(value)
+	if !own {
+		return nil, fmt.Errorf("%w: damaged, or sealed with another secret", errValue)
 	}
 	rest := data[len(entryMagic):]
 	if uuid.UUID(rest[:16]) != clinic || Key(rest[16:16+len(key)]) != key {

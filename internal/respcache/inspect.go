@@ -28,6 +28,7 @@ var ErrNobodyServes = errors.New("no server serves what is kept in redis")
 type Inspector struct {
 	link   *link
 	ledger *sharedLedger
+	seal   *sealer
 	epoch  uint64
 }
 
@@ -47,7 +48,7 @@ func Inspect(ctx context.Context, config Config) (*Inspector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Inspector{link: l, ledger: newSharedLedger(l, config.Prefix, config.LongestRequest)}, nil
+	return &Inspector{link: l, ledger: newSharedLedger(l, config.Prefix, config.LongestRequest), seal: newSealer(config.Secret)}, nil
 }
 
 // Close ends the connections.
@@ -131,7 +132,7 @@ func (i *Inspector) Read(ctx context.Context, place Place) (*Kept, error) {
 	case len(value) == 0:
 		return nil, nil //nolint:nilnil // gone is an answer
 	}
-	entry, err := decode(clinic, key, value)
+	entry, err := i.seal.decode(clinic, key, value)
 	if err != nil {
 		return nil, err
 	}

@@ -128,10 +128,12 @@ func TestValue_ComesBackAsItWasKept(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	clinic, k := uuid.MustParse("0193aaaa-0000-7000-8000-00000000000a"), key("a")
 	f.Add(respcache.Encode(clinic, k, &respcache.Entry{Body: []byte(`{"a":1}`), Tags: []cachetag.Tag{"contact:1"}}))
-	f.Add([]byte("TMRC\x02"))
+	f.Add([]byte("TMRC\x03"))
 	f.Fuzz(func(t *testing.T, value []byte) {
-		entry, err := respcache.Decode(clinic, k, value)
-		require.Equal(t, err == nil, entry != nil)
+		for _, tried := range [][]byte{value, respcache.Seal(value)} {
+			entry, err := respcache.Decode(clinic, k, tried)
+			require.Equal(t, err == nil, entry != nil)
+		}
 	})
 }
 

@@ -24,6 +24,9 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
+// Secret is every test server's TASKMED_SECRET.
+const Secret = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e7" //nolint:gosec // it guards nothing
+
 // Server is a running server and what its tokens are signed with.
 type Server struct {
 	URL string
@@ -63,7 +66,7 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	t.Helper()
 	key, err := auth.LoadOrCreateDevKey(filepath.Join(t.TempDir(), "dev-key.pem"))
 	require.NoError(t, err)
-	settings, err := config.Development(nil, d.AppURL, strings.Repeat("5ec2e7", 11))
+	settings, err := config.Development(nil, d.AppURL, Secret)
 	require.NoError(t, err)
 	// Off is its default; tests look at what is harder.
 	settings.Cache = true
