@@ -39,11 +39,11 @@ const after = time.Second
 func (p *world) chaos(t *testing.T) {
 	f := p.newFleet(t, 1)
 	c := &chaos{fleet: f, oracle: load.NewOracle()}
-	options, gap, every := brief(1, 16*time.Second), 500*time.Millisecond, 300*time.Millisecond
+	options, gap, every := brief(1, 19*time.Second), 500*time.Millisecond, 300*time.Millisecond
 	long, _ := time.ParseDuration(chaosSpan())
-	troubles := []trouble{c.instanceKilled(t, 0), c.redisKilled(t), c.postgresKilled(t), c.redisFlushed(t), c.redisRestored(t)}
+	troubles := []trouble{c.instanceKilled(t, 0), c.redisKilled(t), c.postgresKilled(t), c.redisFlushed(t), c.redisRestored(t), c.redisFailsOver(t)}
 	if long > 0 {
-		options, gap, every = load.Options{Clients: 500, Rate: 500, Duration: long, Seed: 1}, long/14, 3*time.Second
+		options, gap, every = load.Options{Clients: 500, Rate: 500, Duration: long, Seed: 1}, long/15, 3*time.Second
 		troubles = append(troubles, c.instanceCutOff(t, 1), c.instanceStopped(t, 1), c.redisHung(t), c.instanceFrozen(t, 0), c.connectionsEnded(t), c.bothKilled(t))
 	}
 	options.Oracle = c.oracle

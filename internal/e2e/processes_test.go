@@ -213,7 +213,7 @@ func (l *link) relay(client net.Conn) {
 	if !l.keep(client) {
 		return
 	}
-	server, err := net.DialTimeout("tcp", l.to, time.Second)
+	server, err := net.DialTimeout("tcp", l.target(), time.Second)
 	if err != nil {
 		return
 	}
