@@ -17,7 +17,7 @@ import (
 )
 
 // rehearse adds the statements that the registered operations send to those that
-// have run. Nothing is written: see app.Rehearse.
+// have run. Nothing is kept: see app.Rehearse.
 func rehearse(ctx context.Context, owner, serving *pgx.Conn, options *doctor.IndexOptions) error {
 	if options.Clinic == "" {
 		clinic, err := doctor.Clinic(ctx, owner)
@@ -46,10 +46,11 @@ func rehearse(ctx context.Context, owner, serving *pgx.Conn, options *doctor.Ind
 			Remedy: "look at its statements with the playground's plans, or publish the operation anew",
 		})
 	}
-	if len(found.Writing) > 0 {
+	if len(found.Unfinished) > 0 {
 		options.Notes = append(options.Notes, doctor.Finding{
-			Level: doctor.Note, Rule: "what operations do after their first write is planned where it has run", Subject: fmt.Sprintf("%d operations that write", len(found.Writing)),
-			Detail: "rehearsed read-only, so as to change nothing: " + strings.Join(found.Writing, ", "),
+			Level: doctor.Note, Rule: "every operation that writes can be rehearsed to its end", Subject: fmt.Sprintf("%d of %d operations that write", len(found.Unfinished), len(found.Writing)),
+			Detail: "refused before their last statement, so that what follows is planned only where it has run: " + strings.Join(found.Unfinished, ", "),
+			Remedy: "--clinic with one that has what they need: practitioners with free hours, appointments and records in every state",
 		})
 	}
 	return nil

@@ -11,12 +11,17 @@ func TestDoctor_PlansWhatRegisteredOperationsSend(t *testing.T) {
 	s := newShell(t)
 	s.d.Exec(t, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; GRANT pg_read_all_stats TO taskmed_owner")
 	s.d.NewClinic(t, "aurora")
-	const unfit = "query Old { noLongerThere }"
-	s.d.Exec(t, `INSERT INTO registered_operations (id, hash, name, kind, body)
-		SELECT h, h, 'Old', 'query', $1 FROM encode(sha256(convert_to($1, 'UTF8')), 'hex') AS h`, unfit)
+	for _, o := range []struct{ name, kind, body string }{
+		{"Old", "query", "query Old { noLongerThere }"},
+		{"Confirm", "mutation", "mutation Confirm($input: AppointmentStepInput!) { confirmAppointment(input: $input) { userErrors { message } } }"},
+	} {
+		s.d.Exec(t, `INSERT INTO registered_operations (id, hash, name, kind, body)
+			SELECT h, h, $1, $2, $3 FROM encode(sha256(convert_to($3, 'UTF8')), 'hex') AS h`, o.name, o.kind, o.body)
+	}
 	status, out, complaint := s.run("doctor indexes")
 	require.Equal(t, exitOK, status, "%s %s", out, complaint)
-	require.Regexp(t, `plans of \d+ statements \([1-9]\d* of them what 10 operations send\)`, out)
+	require.Regexp(t, `plans of \d+ statements \([1-9]\d* of them what 11 operations send\)`, out)
 	require.Contains(t, out, "note: not so: every registered operation can be rehearsed\n  Old\n")
-	require.Contains(t, out, "rehearsed read-only")
+	require.Contains(t, out, "every operation that writes can be rehearsed to its end\n  1 of 4 operations that write\n")
+	require.Contains(t, out, "planned only where it has run: Confirm\n", "the clinic has no appointment")
 }

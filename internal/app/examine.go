@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/gqlserver"
@@ -24,11 +21,9 @@ import (
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/respcache"
-	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
-	"github.com/taskmed/taskmed/resolvers"
 )
 
 // recipe is what it takes to compute a kept answer anew. It stands beside the
@@ -88,8 +83,7 @@ type Recomputed struct {
 // transaction is read-only, and that takes nothing from the cache and puts
 // nothing into it.
 type Examiner struct {
-	db      *database.DB
-	server  *gqlserver.Server
+	made    *readOnlyServer
 	answers answers
 }
 
@@ -100,42 +94,15 @@ func NewExaminer(ctx context.Context, settings config.Config, log *slog.Logger) 
 	if err != nil {
 		return nil, fmt.Errorf("TASKMED_SECRET %w", err)
 	}
-	cursors, err := paging.NewCursors(secret)
+	made, err := newReadOnlyServer(ctx, settings, readOnlyParts{secret: secret, auth: nobody{}, cache: passing{}, log: log})
 	if err != nil {
 		return nil, err
 	}
-	const connections = 4
-	e := &Examiner{}
-	e.db, err = database.Open(ctx, database.Config{
-		URL: readOnly(settings.DatabaseURL), MaxConns: connections,
-		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
-	})
-	if err != nil {
-		return nil, err
-	}
-	sources := sourcesOf(e.db, cursors, time.Now)
-	schema := generated.NewExecutableSchema(generated.Config{})
-	e.answers.program = programOf(schema.Schema())
-	table, err := rights.New(schema.Schema())
-	if err != nil {
-		e.Close()
-		return nil, err
-	}
-	e.server, err = gqlserver.New(gqlserver.Config{
-		Schema: generated.NewExecutableSchema(generated.Config{Resolvers: resolvers.New(sources, table)}),
-		Auth:   nobody{}, Log: log, Rights: table, Secret: secret, Cache: passing{},
-		Operations: operation.Limits{Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit)},
-		Extensions: []graphql.HandlerExtension{loaders.PerResponse(sources)},
-	})
-	if err != nil {
-		e.Close()
-		return nil, err
-	}
-	return e, nil
+	return &Examiner{made: made, answers: answers{program: programOf(made.schema)}}, nil
 }
 
 // Close lets go of the database.
-func (e *Examiner) Close() { e.db.Close() }
+func (e *Examiner) Close() { e.made.db.Close() }
 
 // sourcesOf are the clinic's packages over a database.
 func sourcesOf(db *database.DB, cursors *paging.Cursors, now func() time.Time) loaders.Sources {
@@ -166,7 +133,7 @@ func (e *Examiner) Again(ctx context.Context, kept *respcache.Kept) (*Recomputed
 		scope.Subject = "taskmed:doctor" // the answer is not to depend on it
 	}
 	caught := &catch{same: func(q *gqlserver.Question) bool { return e.answers.key(q) == kept.Key }}
-	_, err = e.server.Warm(context.WithValue(ctx, catchKey{}, caught), scope, gqlserver.Asked{Text: r.Text, Name: r.Name, Variables: variables})
+	_, err = e.made.server.Warm(context.WithValue(ctx, catchKey{}, caught), scope, gqlserver.Asked{Text: r.Text, Name: r.Name, Variables: variables})
 	switch {
 	case err != nil:
 		return nil, err
@@ -211,19 +178,6 @@ type nobody struct{}
 // Authenticate implements gqlserver.Authenticator.
 func (nobody) Authenticate(context.Context, *http.Request) (*tenant.Scope, error) {
 	return nil, tenant.ErrNoScope
-}
-
-// readOnly is a database's address for connections whose transactions cannot write.
-func readOnly(address string) string {
-	const parameter = "default_transaction_read_only"
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Scheme == "" {
-		return address + " " + parameter + "=on" // keywords and values
-	}
-	values := parsed.Query()
-	values.Set(parameter, "on")
-	parsed.RawQuery = values.Encode()
-	return parsed.String()
 }
 
 // asSent turns canonical variables back into some that a client could send:

@@ -4,31 +4,24 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/gqlserver"
-	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/loaders"
-	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/rehearsal"
-	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
-	"github.com/taskmed/taskmed/resolvers"
 	"github.com/taskmed/taskmed/web"
 )
 
@@ -38,9 +31,10 @@ type Rehearsal struct {
 	Operations int
 	// Statements are the texts of what they sent to Postgres.
 	Statements []string
-	// Writing are the names of those that write: what they do after their first
-	// write is not among the statements.
-	Writing []string
+	// Writing are the names of those that write. Unfinished are those of them that
+	// never came as far as a write without a statement being refused: what they
+	// would have sent then is not among the statements.
+	Writing, Unfinished []string
 	// Failed are those that could not be run, with the reason.
 	Failed map[string]string
 }
@@ -48,22 +42,35 @@ type Rehearsal struct {
 // document is an operation's name and text.
 type document struct{ Name, Body string }
 
+// rehearsed bounds a rehearsed statement, and twice the wait for a lock: what is
+// rehearsed holds rows that somebody may want to change. A statement that takes
+// longer was seen all the same.
+const rehearsed = 2 * time.Second
+
 // Rehearse runs every registered operation for a clinic, with variables that are
 // made up, as a subject who may do everything, to see which statements it
-// sends. Every transaction is read-only: the first statement that writes is
-// refused by Postgres, and seen. No data leaves the process.
+// sends. Those that write run to their end and are rolled back, for each state
+// that an appointment or a record of the clinic's is in. No data leaves the
+// process, and nothing is kept: writes happen inside transactions that cannot
+// commit (database.DryRun, and rehearsal.Guard behind it), everything else is
+// read-only.
 func Rehearse(ctx context.Context, settings config.Config, clinic uuid.UUID) (found Rehearsal, err error) {
+	settings.StatementTimeout = rehearsed
 	recorder := &rehearsal.Recorder{}
-	stage, err := newStage(ctx, settings, clinic, recorder)
+	made, err := newReadOnlyServer(ctx, settings, readOnlyParts{
+		// Cursors are sealed and opened here alone.
+		secret: bytes.Repeat([]byte("rehearsal"), 8), auth: everyone{clinic}, log: slog.New(slog.DiscardHandler),
+		tracer: multitracer.New(rehearsal.Guard{}, recorder),
+	})
 	if err != nil {
 		return found, err
 	}
-	defer stage.db.Close()
-	documents, ids, err := stage.prepare(ctx, settings.DatabaseURL)
+	defer made.db.Close()
+	stage := stage{readOnlyServer: made, recorder: recorder, clinic: clinic}
+	documents, fillers, err := stage.prepare(ctx, settings.DatabaseURL)
 	if err != nil {
 		return found, err
 	}
-	filler := rehearsal.Filler{Schema: stage.schema, IDs: ids, Now: time.Now()}
 	found.Failed = map[string]string{}
 	for _, d := range documents {
 		parsed, faults := gqlparser.LoadQueryWithRules(stage.schema, d.Body, nil)
@@ -76,14 +83,15 @@ func Rehearse(ctx context.Context, settings config.Config, clinic uuid.UUID) (fo
 				continue
 			}
 			found.Operations++
+			finished, why := stage.operation(ctx, d.Body, parsed, op, fillers)
 			if op.Operation == ast.Mutation {
 				found.Writing = append(found.Writing, op.Name)
-			}
-			for _, all := range []bool{false, true} {
-				// What was asked for may fail, its statements were seen; but not before it ran.
-				if why := stage.run(ctx, d.Body, op.Name, filler.Variables(parsed, op, all)); why != "" {
-					found.Failed[op.Name] = why
+				if !finished {
+					found.Unfinished = append(found.Unfinished, op.Name)
 				}
+			}
+			if why != "" {
+				found.Failed[op.Name] = why
 			}
 		}
 	}
@@ -93,47 +101,43 @@ func Rehearse(ctx context.Context, settings config.Config, clinic uuid.UUID) (fo
 
 // stage is a server without sockets, for one clinic.
 type stage struct {
-	db     *database.DB
-	server *gqlserver.Server
-	schema *ast.Schema
-	clinic uuid.UUID
+	*readOnlyServer
+
+	recorder *rehearsal.Recorder
+	clinic   uuid.UUID
 }
 
-func newStage(ctx context.Context, settings config.Config, clinic uuid.UUID, recorder *rehearsal.Recorder) (_ *stage, err error) {
-	// Cursors are sealed and opened here alone.
-	secret := bytes.Repeat([]byte("rehearsal"), 8)
-	cursors, err := paging.NewCursors(secret)
-	if err != nil {
-		return nil, err
+// operation runs one with what the fillers make up: a query with the first's
+// alone, for no state of an entity changes what it sends. It tells whether a
+// write was sent, and nothing refused, in any of the runs; and why it could not
+// be run at all.
+func (s *stage) operation(
+	ctx context.Context, text string, parsed *ast.QueryDocument, op *ast.OperationDefinition, fillers []rehearsal.Filler,
+) (finished bool, why string) {
+	if op.Operation != ast.Mutation {
+		fillers = fillers[:1]
 	}
-	const connections = 4
-	s := &stage{clinic: clinic}
-	s.db, err = database.Open(ctx, database.Config{
-		URL: readOnly(settings.DatabaseURL), MaxConns: connections, Tracer: recorder,
-		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			s.db.Close()
+	seen := map[string]bool{}
+	for _, filler := range fillers {
+		for _, all := range []bool{false, true} {
+			body, err := json.Marshal(map[string]any{"query": text, "operationName": op.Name, "variables": filler.Variables(parsed, op, all)})
+			if err != nil {
+				return finished, err.Error()
+			}
+			if seen[string(body)] {
+				continue
+			}
+			seen[string(body)] = true
+			s.recorder.Tally()
+			// What was asked for may fail, its statements were seen; but not before it ran.
+			if data, refused := s.run(database.DryRun(ctx), body); data == nil {
+				why = refused
+			}
+			tally := s.recorder.Tally()
+			finished = finished || tally.Written > 0 && tally.Failed == 0
 		}
-	}()
-	sources := sourcesOf(s.db, cursors, time.Now)
-	schema := generated.NewExecutableSchema(generated.Config{})
-	s.schema = schema.Schema()
-	table, err := rights.New(s.schema)
-	if err != nil {
-		return nil, err
 	}
-	s.server, err = gqlserver.New(gqlserver.Config{
-		Schema: generated.NewExecutableSchema(generated.Config{Resolvers: resolvers.New(sources, table)}),
-		Auth:   everyone{clinic}, Log: slog.New(slog.DiscardHandler), Rights: table, Secret: secret,
-		Operations: operation.Limits{Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit)},
-		Extensions: []graphql.HandlerExtension{loaders.PerResponse(sources)},
-	})
-	return s, err
+	return finished, why
 }
 
 // everyone is an owner of the clinic.
@@ -144,8 +148,8 @@ func (e everyone) Authenticate(context.Context, *http.Request) (*tenant.Scope, e
 	return &tenant.Scope{Subject: "taskmed:rehearsal", ClinicID: e.clinic, Role: models.RoleOwner}, nil
 }
 
-// prepare reads what is to be run and with whose ids.
-func (s *stage) prepare(ctx context.Context, databaseURL string) ([]document, map[string]string, error) {
+// prepare reads what is to be run, and whose ids it is run with.
+func (s *stage) prepare(ctx context.Context, databaseURL string) ([]document, []rehearsal.Filler, error) {
 	conn, err := pgx.Connect(ctx, readOnly(databaseURL))
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect as the role that serves: %w", err)
@@ -165,41 +169,15 @@ func (s *stage) prepare(ctx context.Context, databaseURL string) ([]document, ma
 	if _, err := conn.Exec(ctx, "SELECT set_config('app.clinic', $1, false)", s.clinic.String()); err != nil {
 		return nil, nil, fmt.Errorf("set the clinic: %w", err)
 	}
-	ids := map[string]string{"Clinic": models.KindClinic.Global(s.clinic)}
-	for _, entity := range []struct {
-		kind   models.Kind
-		table  string
-		schema string
-	}{
-		{models.KindContact, "contacts", "Contact"},
-		{models.KindPractitioner, "practitioners", "Practitioner"},
-		{models.KindService, "services", "Service"},
-		{models.KindAppointment, "appointments", "Appointment"},
-		{models.KindMedicalRecord, "medical_records", "MedicalRecord"},
-		{models.KindTimeOff, "time_off", "TimeOff"},
-	} {
-		var id uuid.UUID
-		err := conn.QueryRow(ctx, "SELECT id FROM "+entity.table+" WHERE clinic_id = $1 ORDER BY id DESC LIMIT 1", s.clinic).Scan(&id)
-		if errors.Is(err, pgx.ErrNoRows) {
-			id, err = models.NewID(), nil // one that is not there has its statements, too
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("look for one of %s: %w", entity.table, err)
-		}
-		ids[entity.schema] = entity.kind.Global(id)
-	}
-	return documents, ids, nil
+	fillers, err := s.fillers(ctx, conn)
+	return documents, fillers, err
 }
 
-// run asks for an operation and says why it was refused before it ran; "" if it ran.
-func (s *stage) run(ctx context.Context, text, name string, variables map[string]any) string {
-	body, err := json.Marshal(map[string]any{"query": text, "operationName": name, "variables": variables})
-	if err != nil {
-		return err.Error()
-	}
+// run sends a request and gives the answer's data, or why it was refused before it ran.
+func (s *stage) run(ctx context.Context, body []byte) (data json.RawMessage, refused string) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, gqlserver.Path, bytes.NewReader(body))
 	if err != nil {
-		return err.Error()
+		return nil, err.Error()
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/graphql-response+json")
@@ -210,30 +188,30 @@ func (s *stage) run(ctx context.Context, text, name string, variables map[string
 		Data   json.RawMessage
 		Errors []struct{ Message string }
 	}
-	if err := json.Unmarshal(answer.body.Bytes(), &read); err != nil {
-		return "the answer cannot be read"
-	}
-	if read.Data != nil || len(read.Errors) == 0 {
-		return ""
+	if err := json.Unmarshal(answer.body, &read); err != nil {
+		return nil, "the answer cannot be read"
 	}
 	messages := make([]string, len(read.Errors))
 	for i, fault := range read.Errors {
 		messages[i] = fault.Message
 	}
-	return strings.Join(messages, "; ")
+	return read.Data, strings.Join(messages, "; ")
 }
 
 // written is an answer that nobody waits for.
 type written struct {
 	header http.Header
-	body   bytes.Buffer
+	body   []byte
 }
 
 // Header implements http.ResponseWriter.
 func (w *written) Header() http.Header { return w.header }
 
 // Write implements http.ResponseWriter.
-func (w *written) Write(p []byte) (int, error) { return w.body.Write(p) }
+func (w *written) Write(p []byte) (int, error) {
+	w.body = append(w.body, p...)
+	return len(p), nil
+}
 
 // WriteHeader implements http.ResponseWriter.
 func (*written) WriteHeader(int) {}

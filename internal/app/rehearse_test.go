@@ -35,8 +35,10 @@ func TestRehearse_SeesWhatOperationsSendAndWritesNothing(t *testing.T) {
 	register(t, d, "Absences", "query", `query Absences($range: DateTimeRange!, $first: Int) {
 		clinic { practitioners(first: $first) { nodes { id timeOff(range: $range) { startsAt } } } } }`)
 	register(t, d, "Gone", "query", `query Gone { noLongerThere }`)
-	register(t, d, "Rename", "mutation", `mutation Rename($input: UpdateContactInput!) {
-		updateContact(input: $input) { contact { id } userErrors { message } } }`)
+	registerMutations(t, d)
+	// Somebody waits, somebody is being treated, and somebody did not come.
+	d.Exec(t, `UPDATE appointments a SET status = s.status FROM (SELECT id, (ARRAY['recepcionado', 'em_atendimento', 'agendado'])[row_number() OVER ()] AS status
+		FROM (SELECT id FROM appointments WHERE clinic_id = $1 AND ends_at < now() - interval '1 day' ORDER BY starts_at DESC LIMIT 3) l) s WHERE a.clinic_id = $1 AND a.id = s.id`, world.aurora.ID)
 	rows := func() (sum int) {
 		tables, err := doctor.TenantTables(t.Context(), d.Connect(t, d.OwnerURL))
 		require.NoError(t, err)
@@ -49,17 +51,77 @@ func TestRehearse_SeesWhatOperationsSendAndWritesNothing(t *testing.T) {
 	found := rehearsed(t, world)
 	require.Equal(t, before, rows(), "a row was changed")
 
-	require.Equal(t, 12, found.Operations, "ten examples and what fits the schema")
+	require.Equal(t, 23, found.Operations, "ten examples, a query and twelve mutations")
 	require.Len(t, found.Failed, 1, "%v", found.Failed)
 	require.Contains(t, found.Failed["Gone"], "noLongerThere")
-	require.Contains(t, found.Writing, "Rename")
+	require.Len(t, found.Writing, 15, "twelve and the examples' three")
+	require.Empty(t, found.Unfinished, "each was rehearsed to its end")
 	all := strings.Join(found.Statements, "\n")
 	for _, part := range []string{
 		"FROM appointments", "search_contacts(", "FROM medical_records", "FROM time_off", "FROM working_hours", "INSERT INTO \"contacts\"", "FROM \"contacts\" WHERE id = $1",
+		`UPDATE "contacts" SET`, `INSERT INTO "appointments"`, `UPDATE "appointments" SET "cancellation_reason"`, `UPDATE "appointments" SET "ends_at"`,
+		`INSERT INTO "medical_records"`, `UPDATE "medical_records" SET "body"`, `UPDATE "medical_records" SET "digest"`, "WHERE amends_id = $1",
 	} {
 		require.Contains(t, all, part)
 	}
 	require.NotContains(t, all, "maria", "values are parameters")
+}
+
+// registerMutations publishes one operation for each mutation that changes
+// something that is there.
+func registerMutations(t *testing.T, d *testkit.Database) {
+	t.Helper()
+	for _, m := range []struct{ mutation, input, payload string }{
+		{"updateContact", "UpdateContactInput", "contact { id name }"},
+		{"archiveContact", "ArchiveContactInput", "contact { id }"},
+		{"rescheduleAppointment", "RescheduleAppointmentInput", "appointment { id } alternatives { startsAt }"},
+		{"confirmAppointment", "AppointmentStepInput", "appointment { id contact { name } }"},
+		{"checkInAppointment", "AppointmentStepInput", "appointment { id }"},
+		{"startAppointment", "AppointmentStepInput", "appointment { id }"},
+		{"completeAppointment", "AppointmentStepInput", "appointment { id }"},
+		{"markNoShow", "AppointmentStepInput", "appointment { id }"},
+		{"cancelAppointment", "CancelAppointmentInput", "appointment { id }"},
+		{"updateMedicalRecord", "UpdateMedicalRecordInput", "medicalRecord { id }"},
+		{"signMedicalRecord", "SignMedicalRecordInput", "medicalRecord { id digest }"},
+		{"amendMedicalRecord", "AmendMedicalRecordInput", "medicalRecord { id amends { id } }"},
+	} {
+		name := strings.ToUpper(m.mutation[:1]) + m.mutation[1:]
+		register(t, d, name, "mutation", "mutation "+name+"($input: "+m.input+"!) { "+m.mutation+"(input: $input) { "+m.payload+" userErrors { message } } }")
+	}
+}
+
+// An amendment locks the record, looks whether it is amended already, and then
+// writes: what the look costs is seen, though it comes after the first statement
+// that a read-only transaction refuses.
+func TestRehearse_FindsTheScanInTheMiddleOfAMutation(t *testing.T) {
+	t.Parallel()
+	world := newSeeded(t)
+	d := world.database
+	_, err := d.Connect(t, d.SuperuserURL).Exec(t.Context(), "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; GRANT pg_read_all_stats TO taskmed_owner")
+	require.NoError(t, err)
+	d.Exec(t, "ANALYZE medical_records")
+	require.NotContains(t, problems(t, d, world), "medical_records")
+	d.Exec(t, "DROP INDEX idx_medical_records_amends")
+	require.NotContains(t, problems(t, d, world), "medical_records", "no operation sends it")
+	registerMutations(t, d)
+	require.Regexp(t, `amends_id = \$1.*: all \d+ rows of medical_records`, problems(t, d, world))
+}
+
+// problems are what doctor finds in the statements of a rehearsal.
+func problems(t *testing.T, d *testkit.Database, world *seeded) string {
+	t.Helper()
+	found := rehearsed(t, world)
+	report, err := doctor.Indexes(t.Context(), d.Connect(t, d.OwnerURL), d.Connect(t, d.AppURL), doctor.IndexOptions{
+		LargeRows: 300, Clinic: world.aurora.ID.String(), Statements: found.Statements, Operations: found.Operations,
+	})
+	require.NoError(t, err)
+	var all strings.Builder
+	for _, finding := range report.Findings {
+		if finding.Level == doctor.Problem {
+			all.WriteString(finding.Subject + ": " + finding.Detail + "\n")
+		}
+	}
+	return all.String()
 }
 
 // A statement that never ran is found, because an operation that is registered sends it.

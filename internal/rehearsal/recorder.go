@@ -17,9 +17,18 @@ const mostTexts = 20_000
 type Recorder struct {
 	mu    sync.Mutex
 	texts map[string]struct{}
+	tally Tally
+}
+
+// Tally is what came of statements since a Recorder was asked last.
+type Tally struct {
+	// Written is how many changed rows, Failed how many of all were refused.
+	Written, Failed int
 }
 
 var _ pgx.QueryTracer = (*Recorder)(nil)
+
+type sentKey struct{}
 
 // TraceQueryStart implements pgx.QueryTracer.
 func (r *Recorder) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
@@ -31,11 +40,33 @@ func (r *Recorder) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tr
 	if len(r.texts) < mostTexts {
 		r.texts[strings.Clone(data.SQL)] = struct{}{}
 	}
-	return ctx
+	return context.WithValue(ctx, sentKey{}, data.SQL)
 }
 
 // TraceQueryEnd implements pgx.QueryTracer.
-func (*Recorder) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+func (r *Recorder) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	sent, ok := ctx.Value(sentKey{}).(string)
+	if !ok {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case data.Err != nil:
+		r.tally.Failed++
+	case writes(sent):
+		r.tally.Written++
+	}
+}
+
+// Tally gives what came of the statements since it was asked last.
+func (r *Recorder) Tally() Tally {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tally := r.tally
+	r.tally = Tally{}
+	return tally
+}
 
 // Statements are the texts that read or write rows, sorted.
 func (r *Recorder) Statements() []string {
@@ -43,8 +74,7 @@ func (r *Recorder) Statements() []string {
 	defer r.mu.Unlock()
 	var statements []string
 	for text := range r.texts {
-		verb, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(text)), " ")
-		if slices.Contains([]string{"select", "insert", "update", "delete", "with", "merge"}, verb) && !strings.Contains(text, "set_config(") {
+		if (writes(text) || slices.Contains([]string{"select", "with"}, verb(text))) && !strings.Contains(text, "set_config(") {
 			statements = append(statements, text)
 		}
 	}

@@ -1,6 +1,7 @@
 // Package rehearsal makes up variables for operations, so that each can be run
-// once without a client, to see which SQL statements it sends. Nothing depends
-// on the values: what is looked at are the statements' texts.
+// without a client, to see which SQL statements it sends, and sees to it that
+// nothing of it is kept. What is looked at are the statements' texts, never a
+// value.
 package rehearsal
 
 import (
@@ -19,6 +20,8 @@ type Filler struct {
 	IDs map[string]string
 	// Now is when it is.
 	Now time.Time
+	// Free is when an appointment could begin; if zero, at the next day's noon.
+	Free time.Time
 }
 
 // deepest bounds input objects within input objects.
@@ -137,7 +140,7 @@ func (f Filler) object(definition *ast.Definition, at place, all bool, depth int
 
 func (f Filler) scalar(name string, at place) any {
 	midnight := f.Now.Truncate(24 * time.Hour)
-	late := slices.Contains([]string{"to", "until", "end", "endsAt"}, at.argument)
+	late := slices.Contains([]string{"to", "until", "end"}, at.argument)
 	switch name {
 	case "ID":
 		return f.id(at)
@@ -148,6 +151,9 @@ func (f Filler) scalar(name string, at place) any {
 	case "Boolean":
 		return true
 	case "DateTime":
+		if at.argument == "startsAt" || at.argument == "endsAt" {
+			return f.visit(at.argument == "endsAt").Format(time.RFC3339)
+		}
 		if late {
 			midnight = midnight.Add(24 * time.Hour)
 		}
@@ -170,6 +176,20 @@ func (f Filler) scalar(name string, at place) any {
 	return text(at.argument)
 }
 
+// visit is when an appointment would begin, or end. It is short, so that what is
+// free at its beginning is free until its end.
+func (f Filler) visit(end bool) time.Time {
+	const noon, short = 36 * time.Hour, 15 * time.Minute
+	begins := f.Free
+	if begins.IsZero() {
+		begins = f.Now.Truncate(24 * time.Hour).Add(noon)
+	}
+	if end {
+		return begins.Add(short)
+	}
+	return begins
+}
+
 // text is one that its field takes.
 func text(argument string) string {
 	lower := strings.ToLower(argument)
@@ -180,6 +200,8 @@ func text(argument string) string {
 		return "+5511987654321"
 	case strings.Contains(lower, "taxid"), strings.Contains(lower, "cpf"):
 		return "529.982.247-25"
+	case lower == "codes": // of ICD-10
+		return "J45.0"
 	case strings.Contains(lower, "url"):
 		return "https://example.com/hook"
 	}

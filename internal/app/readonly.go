@@ -1,0 +1,92 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/jackc/pgx/v5"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/gqlserver"
+	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/rights"
+	"github.com/taskmed/taskmed/resolvers"
+)
+
+// readOnlyConnections bounds the connections of a server without sockets.
+const readOnlyConnections = 4
+
+// readOnlyServer is a server without sockets, for an operator's commands: what
+// it sends to Postgres cannot write, unless its tracer lets it.
+type readOnlyServer struct {
+	db     *database.DB
+	server *gqlserver.Server
+	schema *ast.Schema
+}
+
+// readOnlyParts are what one such server has and another has not.
+type readOnlyParts struct {
+	// secret seals and opens cursors.
+	secret []byte
+	auth   gqlserver.Authenticator
+	// cache and tracer may be nil.
+	cache  gqlserver.Cache
+	tracer pgx.QueryTracer
+	log    *slog.Logger
+}
+
+// newReadOnlyServer makes a server with the settings' limits over their database.
+func newReadOnlyServer(ctx context.Context, settings config.Config, parts readOnlyParts) (_ *readOnlyServer, err error) {
+	cursors, err := paging.NewCursors(parts.secret)
+	if err != nil {
+		return nil, err
+	}
+	s := &readOnlyServer{}
+	s.db, err = database.Open(ctx, database.Config{
+		URL: readOnly(settings.DatabaseURL), MaxConns: readOnlyConnections, Tracer: parts.tracer,
+		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.db.Close()
+		}
+	}()
+	sources := sourcesOf(s.db, cursors, time.Now)
+	s.schema = generated.NewExecutableSchema(generated.Config{}).Schema()
+	table, err := rights.New(s.schema)
+	if err != nil {
+		return nil, fmt.Errorf("read the rights: %w", err)
+	}
+	s.server, err = gqlserver.New(gqlserver.Config{
+		Schema: generated.NewExecutableSchema(generated.Config{Resolvers: resolvers.New(sources, table)}),
+		Auth:   parts.auth, Log: parts.log, Rights: table, Secret: parts.secret, Cache: parts.cache,
+		Operations: operation.Limits{Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit)},
+		Extensions: []graphql.HandlerExtension{loaders.PerResponse(sources)},
+	})
+	return s, err
+}
+
+// readOnly is a database's address for connections whose transactions cannot write.
+func readOnly(address string) string {
+	const parameter = "default_transaction_read_only"
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Scheme == "" {
+		return address + " " + parameter + "=on" // keywords and values
+	}
+	values := parsed.Query()
+	values.Set(parameter, "on")
+	parsed.RawQuery = values.Encode()
+	return parsed.String()
+}

@@ -1,0 +1,94 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taskmed/taskmed/internal/rehearsal"
+	"github.com/taskmed/taskmed/models"
+	"github.com/taskmed/taskmed/web"
+)
+
+// fillers make variables of entities that the clinic has, each filler with an
+// appointment and a record in another state, since what an operation may do
+// depends on it. For what the clinic has none of there is an id that is not
+// there: that has its statements, too.
+func (s *stage) fillers(ctx context.Context, conn *pgx.Conn) ([]rehearsal.Filler, error) {
+	now := time.Now()
+	values, err := web.Values(ctx, s.data, now)
+	if err != nil {
+		return nil, fmt.Errorf("look for what operations can be run with: %w", err)
+	}
+	free, err := time.Parse(time.RFC3339, values["freeSlotStart"])
+	if err != nil {
+		free = time.Time{} // nothing is free: a time is made up
+	}
+	common := map[string]string{"Clinic": models.KindClinic.Global(s.clinic)}
+	for schema, kind := range map[string]models.Kind{"Contact": models.KindContact, "Practitioner": models.KindPractitioner, "Service": models.KindService} {
+		common[schema] = values[string(kind)+"Id"]
+		if common[schema] == "" {
+			common[schema] = kind.Global(models.NewID())
+		}
+	}
+	absences, err := s.each(ctx, conn, models.KindTimeOff, "time_off", "true")
+	if err != nil {
+		return nil, err
+	}
+	common["TimeOff"] = absences[0]
+	// The states that a step may follow from, as graph/appointment.graphqls has them.
+	appointments, err := s.each(ctx, conn, models.KindAppointment, "appointments", "true",
+		"status = 'agendado' AND starts_at > now()", "status IN ('agendado', 'confirmado') AND starts_at < now()",
+		"status = 'recepcionado'", "status = 'em_atendimento'")
+	if err != nil {
+		return nil, err
+	}
+	records, err := s.each(ctx, conn, models.KindMedicalRecord, "medical_records", "signed_at IS NULL", "signed_at IS NOT NULL")
+	if err != nil {
+		return nil, err
+	}
+	fillers := make([]rehearsal.Filler, max(len(appointments), len(records)))
+	for i := range fillers {
+		ids := maps.Clone(common)
+		ids["Appointment"], ids["MedicalRecord"] = appointments[i%len(appointments)], records[i%len(records)]
+		fillers[i] = rehearsal.Filler{Schema: s.schema, IDs: ids, Now: now, Free: free}
+	}
+	return fillers, nil
+}
+
+// data is what the clinic answers to one of the page's own questions.
+func (s *stage) data(ctx context.Context, query string, variables map[string]any) (json.RawMessage, error) {
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		return nil, fmt.Errorf("write a request: %w", err)
+	}
+	data, refused := s.run(ctx, body)
+	if refused != "" {
+		return nil, errors.New(refused)
+	}
+	return data, nil
+}
+
+// each gives, for each condition, the id of the clinic's latest entity for which
+// it is true.
+func (s *stage) each(ctx context.Context, conn *pgx.Conn, kind models.Kind, table string, conditions ...string) ([]string, error) {
+	ids := make([]string, len(conditions))
+	for i, condition := range conditions {
+		var id uuid.UUID
+		err := conn.QueryRow(ctx, "SELECT id FROM "+table+" WHERE clinic_id = $1 AND "+condition+" ORDER BY id DESC LIMIT 1", s.clinic).Scan(&id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			id, err = models.NewID(), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for one of %s: %w", table, err)
+		}
+		ids[i] = kind.Global(id)
+	}
+	return ids, nil
+}
