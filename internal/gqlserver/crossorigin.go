@@ -26,7 +26,7 @@ func newOrigins(list []string) (*origins, error) {
 // What a page of an allowed origin may send, and may read of an answer.
 const (
 	corsRequest = "authorization, content-type, x-clinic-id, x-request-id, idempotency-key, graphql-require-preflight, " +
-		"x-requested-with, apollo-require-preflight, apollographql-client-name, apollographql-client-version, traceparent"
+		"x-requested-with, apollo-require-preflight, apollographql-client-name, apollographql-client-version, traceparent, x-taskmed-explain"
 	corsAnswer = "X-Request-Id, Cache-Status, Age, ETag, Retry-After, RateLimit, RateLimit-Policy"
 )
 

@@ -242,7 +242,9 @@ func TestCORS_OnlyForAllowedOrigins(t *testing.T) {
 	good := preflight("https://app.example.com")
 	assert.Equal(t, "https://app.example.com", good.Get("Access-Control-Allow-Origin"))
 	assert.Equal(t, "GET, POST", good.Get("Access-Control-Allow-Methods"))
-	assert.Contains(t, good.Get("Access-Control-Allow-Headers"), "x-clinic-id")
+	for _, header := range []string{"x-clinic-id", "x-taskmed-explain"} {
+		assert.Contains(t, strings.Split(good.Get("Access-Control-Allow-Headers"), ", "), header)
+	}
 	assert.Empty(t, good.Get("Access-Control-Allow-Credentials"))
 	for _, origin := range []string{"https://evil.example", "null", "", "https://app.example.com.evil.example", "http://app.example.com"} {
 		assert.Empty(t, preflight(origin).Get("Access-Control-Allow-Origin"), origin)
