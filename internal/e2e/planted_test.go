@@ -113,7 +113,7 @@ type planted struct {
 	server   *api.Server
 	admin    *httptest.Server
 	browser  *browser
-	log      logbook
+	log      testkit.Logbook
 	// slow is the field whose resolver takes long, as "Query.appointments".
 	slow atomic.Value
 	sent atomic.Int64
@@ -230,24 +230,6 @@ func (s slowness) InterceptField(ctx context.Context, next graphql.Resolver) (an
 		}
 	}
 	return next(ctx)
-}
-
-// logbook is a log that is read while it is written.
-type logbook struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logbook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // pictures leaves the page in a folder as it is on a desk and on a phone, by

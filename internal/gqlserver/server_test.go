@@ -1,7 +1,6 @@
 package gqlserver_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -22,6 +20,7 @@ import (
 	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -70,33 +69,15 @@ func (gate) Authenticate(_ context.Context, r *http.Request) (*tenant.Scope, err
 	return scope, nil
 }
 
-// logbook is a log that tests can read while it is written.
-type logbook struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logbook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 type fixture struct {
 	schema *schema
-	log    *logbook
+	log    *testkit.Logbook
 	server *gqlserver.Server
 }
 
 func newFixture(tb testing.TB, change func(*gqlserver.Config)) *fixture {
 	tb.Helper()
-	f := &fixture{schema: &schema{ExecutableSchema: generated.NewExecutableSchema(generated.Config{})}, log: &logbook{}}
+	f := &fixture{schema: &schema{ExecutableSchema: generated.NewExecutableSchema(generated.Config{})}, log: &testkit.Logbook{}}
 	config := gqlserver.Config{Schema: f.schema, Auth: gate{}, Log: slog.New(slog.NewJSONHandler(f.log, nil))}
 	if change != nil {
 		change(&config)
