@@ -140,7 +140,7 @@ func Rules() []Rule {
 		{
 			Name: "ResponseTime", Summary: "One request in twenty takes longer than 100 ms", Severity: "warning",
 			Threshold: responseTimeLimit, Unit: "ms", For: "1m",
-			Query: `histogram_quantile(0.95, sum by (instance, le) (rate(taskmed_request_duration_seconds_bucket[1m]))) > 0.1`,
+			Query: late("taskmed_request_duration_seconds", "instance"),
 			measure: func(v view) (float64, bool, bool) {
 				p95 := v.requests.quantile(.95)
 				return p95, p95 > responseTimeLimit, v.requests.count >= fewestRequests
@@ -211,8 +211,14 @@ func Rules() []Rule {
 // slowQuery is the same for one part of the work each, told apart by labels; a
 // part that is hardly asked for tells nothing.
 func slowQuery(metric, labels string) string {
-	return fmt.Sprintf(`histogram_quantile(0.95, sum by (instance, %[2]s, le) (rate(%[1]s_bucket[1m]))) > 0.1 and sum by (instance, %[2]s) (rate(%[1]s_count[1m])) > 0.2`,
-		metric, labels)
+	return late(metric, "instance, "+labels) + fmt.Sprintf(" and sum by (instance, %s) (rate(%s_count[1m])) > 0.2", labels, metric)
+}
+
+// late is true where one in twenty exceeds the limit, which is one of the
+// histograms' bounds.
+func late(metric, labels string) string {
+	return fmt.Sprintf(`1 - sum by (%[2]s) (rate(%[1]s_bucket{le="%[3]g"}[1m])) / sum by (%[2]s) (rate(%[1]s_count[1m])) > 0.05`,
+		metric, labels, time.Duration(allowed).Seconds())
 }
 
 // watch is what is known of the alerts. It is the sampler's alone.

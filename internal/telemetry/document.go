@@ -96,7 +96,7 @@ No metric, log line or span holds a value of a patient's: labels and names come 
 `
 
 const boundsOfMetrics = `
-Histograms have classic buckets and native ones. Where a request is traced, the observations of it, its operation and its statements carry the trace's id as an exemplar. Clients cannot add series: ` + "`field`" + ` is a field of the schema that has a resolver, ` + "`operation`" + ` a registered operation or one of the playground's examples (%d at most), ` + "`family`" + ` a verb and the tables of one of the code's own statements (%d at most), ` + "`clinic`" + ` one of the first %d clinics that were seen; all else is ` + "`other`" + `.
+Histograms have classic buckets and native ones; one of the classic bounds is the alerts' 0.1 s to the nanosecond, while what an instance judges by itself is within a tenth. Where a request is traced, the observations of it, its operation and its statements carry the trace's id as an exemplar. Clients cannot add series: ` + "`field`" + ` is a field of the schema that has a resolver, ` + "`operation`" + ` a registered operation or one of the playground's examples (%d at most), ` + "`family`" + ` a verb and the tables of one of the code's own statements (%d at most), ` + "`clinic`" + ` one of the first %d clinics that were seen; all else is ` + "`other`" + `.
 `
 
 const logging = `One line of JSON each, on standard error. Every request has a line ` + "`request`" + ` (level info); one that takes longer than 100 ms has a line ` + "`slow operation`" + ` (warn) beside it.

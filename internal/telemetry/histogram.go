@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"math"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -43,8 +44,8 @@ type reading struct {
 func (r reading) Desc() *prometheus.Desc { return r.description }
 
 // classicQuarters are the classic buckets' bounds in quarters of octaves of a
-// second: from 0.12 ms to 8 s, with some around the limit of 100 ms, so that what
-// is below it is not taken for what exceeds it.
+// second: from 0.12 ms to 8 s, with some around the limit. In limitQuarters' place
+// stands the limit itself, so that rules need not guess what exceeds it.
 func classicQuarters() []int {
 	return []int{-52, -44, -40, -36, -32, -28, -24, -20, -16, -14, -13, -12, -8, -4, 0, 4, 12}
 }
@@ -52,7 +53,8 @@ func classicQuarters() []int {
 // Write implements prometheus.Metric.
 func (r reading) Write(out *dto.Metric) error {
 	var counts [buckets]uint64
-	total := uint64(0)
+	late := r.meter.late.Load()
+	total := late
 	for i := range counts {
 		counts[i] = r.meter.counts[i].Load()
 		total += counts[i]
@@ -66,8 +68,16 @@ func (r reading) Write(out *dto.Metric) error {
 		for ; next <= quarter-4*lowest; next++ {
 			below += counts[next]
 		}
-		h.Bucket = append(h.Bucket, &dto.Bucket{Exemplar: r.meter.exemplar(len(h.Bucket)), UpperBound: new(math.Exp2(float64(quarter) / 4)), CumulativeCount: new(below)})
+		bound := math.Exp2(float64(quarter) / 4)
+		if quarter == limitQuarters {
+			bound = time.Duration(allowed).Seconds()
+		}
+		h.Bucket = append(h.Bucket, &dto.Bucket{Exemplar: r.meter.exemplar(len(h.Bucket)), UpperBound: &bound, CumulativeCount: new(below)})
+		if quarter == limitQuarters {
+			below += late
+		}
 	}
+	counts[limitBucket] += late
 	var before int64
 	last := 0
 	for i := 1; i < buckets; i++ {

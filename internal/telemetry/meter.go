@@ -17,12 +17,22 @@ const (
 	buckets = 1 + 4*26
 	// minute is how many intervals the lists of a Snapshot look back.
 	minute = int(time.Minute / Interval)
+
+	// allowed is what the alerts allow. It lies within limitBucket, which ends so
+	// many quarters of octaves from a second, at limitEnds.
+	allowed       = responseTimeLimit * time.Millisecond
+	limitQuarters = -13
+	limitBucket   = limitQuarters - 4*lowest
+	limitEnds     = 105_112_051 * time.Nanosecond
 )
 
 // meter counts durations since it was made, for percentiles over the intervals
 // of the last minute. Counting takes some nanoseconds and never waits.
 type meter struct {
 	counts [buckets]atomic.Uint64
+	// late are those of limitBucket that took longer than the limit. They stand
+	// apart from it, so that what exceeds the limit can be told exactly.
+	late   atomic.Uint64
 	nanos  atomic.Int64
 	faults atomic.Int64
 	// traced has the latest that was traced of each classic bucket; nil as long as
@@ -38,11 +48,24 @@ type meter struct {
 }
 
 func (m *meter) observe(took time.Duration, failed bool) {
-	m.counts[bucketOf(took)].Add(1)
+	if took > allowed && took <= limitEnds {
+		m.late.Add(1)
+	} else {
+		m.counts[bucketOf(took)].Add(1)
+	}
 	m.nanos.Add(int64(took))
 	if failed {
 		m.faults.Add(1)
 	}
+}
+
+// count gives a bucket's, those over the limit included.
+func (m *meter) count(bucket int) uint64 {
+	n := m.counts[bucket].Load()
+	if bucket == limitBucket {
+		n += m.late.Load()
+	}
+	return n
 }
 
 // exemplars are by classic bucket, the last for what is beyond them.
@@ -68,7 +91,7 @@ func (m *meter) exemplify(took time.Duration, traceID string) {
 	}
 	at := 0
 	for _, quarter := range classicQuarters() {
-		if bucketOf(took) <= quarter-4*lowest {
+		if bucketOf(took) <= quarter-4*lowest && (quarter != limitQuarters || took <= allowed) {
 			break
 		}
 		at++
@@ -100,7 +123,7 @@ func (m *meter) roll() *tally {
 	m.recent[m.turn] = nil
 	t := &tally{}
 	for i := range m.counts {
-		now := m.counts[i].Load()
+		now := m.count(i)
 		t.counts[i] = uint32(now - m.seen[i])
 		t.count += int64(t.counts[i])
 		m.seen[i] = now

@@ -69,7 +69,10 @@ func TestBuckets_FollowEachOther(t *testing.T) {
 func TestHistogram_TellsPrometheusWhatWasCounted(t *testing.T) {
 	t.Parallel()
 	var m meter
-	took := []time.Duration{100, 400 * time.Microsecond, 500 * time.Microsecond, 3 * time.Millisecond, 70 * time.Millisecond, time.Second, time.Minute, time.Hour}
+	took := []time.Duration{
+		100, 400 * time.Microsecond, 500 * time.Microsecond, 3 * time.Millisecond, 70 * time.Millisecond, 100 * time.Millisecond,
+		100*time.Millisecond + 1, 105 * time.Millisecond, 105_112_051, 105_112_052, time.Second, time.Minute, time.Hour,
+	}
 	for _, each := range took {
 		m.observe(each, false)
 	}
@@ -111,12 +114,15 @@ func TestHistogram_TellsPrometheusWhatWasCounted(t *testing.T) {
 	require.Equal(t, len(took), seen)
 
 	require.Len(t, classicQuarters(), classics)
+	require.InDelta(t, float64(limitEnds), 1e9*math.Exp2(limitQuarters/4.0), 1)
+	require.True(t, slices.ContainsFunc(h.GetBucket(), func(b *dto.Bucket) bool { return b.GetUpperBound() == 0.1 }), "the rules ask for it")
 	m.observeTraced(70*time.Millisecond, false, "abc")
 	m.observeTraced(time.Hour, false, "def")
+	m.observeTraced(100*time.Millisecond+1, false, "ghi")
 	out.Reset()
 	require.NoError(t, reading{newHistogram("x", "x", nil, "field"), []string{"Query.contacts"}, &m}.Write(&out))
 	for _, bucket := range out.GetHistogram().GetBucket() {
-		within := bucket.GetUpperBound() > 0.07 && bucket.GetUpperBound() < 0.1
+		within := bucket.GetUpperBound() > 0.07 && bucket.GetUpperBound() < 0.1 || bucket.GetUpperBound() == 0.125
 		require.Equal(t, within, bucket.GetExemplar() != nil, "le=%g", bucket.GetUpperBound())
 	}
 }
