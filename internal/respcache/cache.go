@@ -86,7 +86,8 @@ func newCache(config Config, without protections, at func(point string)) (*Cache
 		return nil, err
 	}
 	c.popular = newPopular()
-	c.aside.started, c.aside.without = time.Now(), without.aside
+	c.aside.started, c.aside.id = time.Now(), c.instance
+	c.aside.without, c.aside.hasty = without.aside, without.hasty
 	starting := "the cache is starting"
 	c.why.Store(&starting)
 	ctx, stop := context.WithCancel(context.Background())

@@ -48,6 +48,7 @@ func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag
 				return err
 			}
 		}
+		c.aside.reaches()
 		return nil
 	}
 	c.point("raise")
@@ -132,9 +133,14 @@ func (c *Cache) notified(ctx context.Context, notices []notice) {
 		seen map[cachetag.Tag]struct{}
 	}
 	byClinic := map[uuid.UUID]*heard{}
+	over := map[string]bool{}
 	for _, n := range notices {
 		if n.Aside {
-			c.aside.heard()
+			if over[n.Announcer] = n.Over; !n.Over {
+				c.aside.heard(n.Announcer)
+			} else if c.without.hasty {
+				c.aside.over(n.Announcer)
+			}
 			continue
 		}
 		if n.Clinic == nil {
@@ -159,18 +165,23 @@ func (c *Cache) notified(ctx context.Context, notices []notice) {
 			}
 		}
 	}
-	ledger := c.writeLedger()
+	c.point("heard")
 	for clinic, h := range byClinic {
 		if len(h.tags) > 200 {
 			h.tags = []cachetag.Tag{cachetag.Everything}
 		}
-		if ledger == nil {
+		ledger := c.writeLedger()
+		if ledger == nil || ledger.raise(ctx, clinic, write{tags: h.tags, by: "somebody outside the API"}) != nil {
 			c.distrust("redis was not told of a write")
-			return
+			break
 		}
-		if err := ledger.raise(ctx, clinic, write{tags: h.tags, by: "somebody outside the API"}); err != nil {
-			c.distrust("redis was not told of a write")
-			return
+		c.aside.reaches()
+	}
+	// Only now: the writes that were made aside count from here on, or nothing that
+	// is kept does.
+	for announcer, ended := range over {
+		if ended {
+			c.aside.over(announcer)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package respcache
 import (
 	"bytes"
 	"context"
-	"math"
 
 	"github.com/google/uuid"
 
@@ -11,14 +10,14 @@ import (
 )
 
 // Protections are what a test can switch off.
-type Protections struct{ Fence, Check, Barrier, Epoch, Share, Mirror, Late, Aside bool }
+type Protections struct{ Fence, Check, Barrier, Epoch, Share, Mirror, Late, Aside, Hasty bool }
 
 // NewWithout is New with protections switched off and a function that is called
 // at named points.
 func NewWithout(config Config, without Protections, at func(point string)) (*Cache, error) {
 	return newCache(config, protections{
 		fence: without.Fence, check: without.Check, barrier: without.Barrier, epoch: without.Epoch, share: without.Share, late: without.Late, mirror: without.Mirror,
-		aside: without.Aside,
+		aside: without.Aside, hasty: without.Hasty,
 	}, at)
 }
 
@@ -113,21 +112,15 @@ func (c *Cache) Aboard(clinic uuid.UUID, key Key) int {
 	return seats
 }
 
-// StandAside makes the cache stand aside, as an announcement does, until release.
-func (c *Cache) StandAside() (release func()) {
-	change := func(by int, until int64) {
-		c.aside.mu.Lock()
-		defer c.aside.mu.Unlock()
-		if c.aside.writers += by; c.aside.writers > 0 {
-			until = math.MaxInt64
-		}
-		if !c.aside.without {
-			c.aside.until.Store(until)
-		}
-	}
-	change(1, 0)
-	return func() { change(-1, 0) }
-}
-
 // Announces tells whether the cache asks others to stand aside.
 func (c *Cache) Announces() bool { return c.aside.announces() }
+
+// Heard hands the cache what its listener hears at once: an announcement by
+// somebody, or a write and that the announcer's writes are over.
+func (c *Cache) Heard(ctx context.Context, announcer string, over bool, clinic uuid.UUID, tags ...cachetag.Tag) {
+	var notices []notice
+	if len(tags) > 0 {
+		notices = append(notices, notice{Clinic: &clinic, Tags: tags})
+	}
+	c.notified(ctx, append(notices, notice{Aside: true, Announcer: announcer, Over: over}))
+}

@@ -37,6 +37,10 @@ type notice struct {
 	Token  string         `json:"k"`
 	// Aside tells that somebody writes who cannot tell Redis: it is no write.
 	Aside bool `json:"a,omitempty"`
+	// Announcer is the instance that writes, Over that it does so no more. Who does
+	// not know Over takes it for one more announcement, which is safe.
+	Announcer string `json:"i,omitempty"`
+	Over      bool   `json:"o,omitempty"`
 }
 
 // listener hears what Postgres tells of writes made outside the API. While it is
@@ -161,7 +165,7 @@ func (l *listener) listen(ctx context.Context) error {
 		return fmt.Errorf("ask whether somebody writes without redis: %w", err)
 	}
 	if !free {
-		l.aside.heard()
+		l.aside.heard("") // by whom is not known, so no end counts for it
 	}
 	l.sessions++
 	l.session.Store(l.sessions)
@@ -194,7 +198,7 @@ func (l *listener) sign(beat func(sql string) error) error {
 	switch announcing := l.aside.announces(); {
 	case announcing:
 		begun := time.Now()
-		if err := beat(fmt.Sprintf("SELECT pg_advisory_lock_shared(%d), pg_notify('%s', '%s')", int64(asideLock), channel, announcement())); err != nil {
+		if err := beat(fmt.Sprintf("SELECT pg_advisory_lock_shared(%d), pg_notify('%s', '%s')", int64(asideLock), channel, l.aside.announcement(false))); err != nil {
 			return err
 		}
 		l.aside.announced(begun)
@@ -202,7 +206,7 @@ func (l *listener) sign(beat func(sql string) error) error {
 		return nil
 	case l.announcing:
 		l.announcing = false
-		return beat("SELECT pg_advisory_unlock_all()")
+		return beat(fmt.Sprintf("SELECT pg_advisory_unlock_all(), pg_notify('%s', '%s')", channel, l.aside.announcement(true)))
 	default:
 		return beat("SELECT 1")
 	}

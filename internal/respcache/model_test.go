@@ -162,25 +162,22 @@ func (h *history) write(ctx context.Context) {
 	}
 	if err != nil {
 		// As a cache that listens and the database do: everybody stands aside, the
-		// transaction notifies at its commit, and they come back once that was heard.
-		var releases []func()
+		// transaction notifies at its commit, and each comes back once it has heard of
+		// that and that the announcer has ended, whether the others have or not.
+		announcer := uuid.NewString()
 		for _, other := range h.caches {
 			h.pause()
-			releases = append(releases, other.StandAside())
+			other.Heard(ctx, announcer, false, h.clinic)
 		}
 		h.pause()
 		values, ok := end(which, time.Now().Add(time.Hour))
 		h.acknowledged(values, which, ok)
 		for _, other := range h.caches {
 			h.pause()
-			other.Notified(ctx, h.clinic, tags)
+			other.Heard(ctx, announcer, true, h.clinic, tags...)
 		}
 		if settle != nil {
 			settle(ctx, cachetag.Committed)
-		}
-		for _, release := range releases {
-			h.pause()
-			release()
 		}
 		return
 	}
@@ -406,7 +403,7 @@ func TestModel_NoReadIsOlderThanWhatWasAcknowledgedOrSeen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			wanting := []respcache.Protections{{Fence: true}, {Check: true}, {Late: true}}
 			if m.mute {
-				wanting = []respcache.Protections{{Aside: true}}
+				wanting = []respcache.Protections{{Aside: true}, {Hasty: true}}
 			}
 			for _, without := range wanting {
 				broken := m
