@@ -1,75 +1,37 @@
-import { Fragment, type ReactNode } from 'react';
-import { Opener, Plan, Shares, useOpened } from './Details';
-import { LIMITS, ms, percent, whole } from './figures';
+import { Card } from './Card';
+import { Plan, Shares } from './Details';
+import { ms, percent, whole } from './figures';
 import { Meter } from './Meter';
+import { Name } from './Name';
+import { calls, p50, Slowest } from './Slowest';
 import type { ClinicLoad, Count, Field, Operation, Share, Statement } from './snapshot';
 
-interface CardProps {
-  title: string;
-  note?: string;
-  /** Said in place of an empty list. */
-  none: string;
-  empty: boolean;
-  wide?: boolean;
-  children: ReactNode;
-}
+const time = { title: 'Time', of: (item: Field | Statement) => ms(item.totalMs) };
 
-export function Card({ title, note, none, empty, wide, children }: CardProps) {
-  return (
-    <article className={wide ? 'card list wide' : 'card list'}>
-      <h2>
-        {title} {note && <span className="note">{note}</span>}
-      </h2>
-      {empty ? <p className="none">{none}</p> : <div className="scroll">{children}</div>}
-    </article>
-  );
-}
+const faults = ({ errors }: Field | Statement) => errors > 0 && <span className="faults">{`${whole(errors)} error${errors === 1 ? '' : 's'}`}</span>;
 
 /** The slowest fields; one opens to show its statements and the operations that asked for it. */
 export function Fields({ fields, operations }: { fields: Field[]; operations: Operation[] }) {
-  const { shown, isOpen, toggle } = useOpened(fields, field => field.name);
-  const most = Math.max(...shown.map(field => field.p95Ms), 1e-9);
+  const name = (field: Field) => field.name;
   return (
-    <Card title="Slowest fields" note="last minute" none="no field was resolved in the last minute" empty={shown.length === 0}>
-      <table className="fields">
-        <thead>
-          <tr>
-            <th scope="col">Field</th>
-            <th scope="col">p95</th>
-            <th scope="col">p50</th>
-            <th scope="col">Calls</th>
-            <th scope="col">Time</th>
-          </tr>
-        </thead>
-        <tbody>
-          {shown.map(field => (
-            <Fragment key={field.name}>
-              <tr className={isOpen(field) ? 'open' : ''}>
-                <th scope="row">
-                  <Opener open={isOpen(field)} onToggle={() => toggle(field)}>
-                    <code>{field.name}</code>
-                  </Opener>
-                  <Meter share={field.p95Ms / most} />
-                  {field.errors > 0 && <span className="faults">{counted(field.errors, 'error')}</span>}
-                </th>
-                <td className={field.p95Ms > LIMITS.responseMs ? 'faulty' : ''}>{ms(field.p95Ms)}</td>
-                <td>{ms(field.p50Ms)}</td>
-                <td>{whole(field.count)}</td>
-                <td>{ms(field.totalMs)}</td>
-              </tr>
-              {isOpen(field) && (
-                <tr className="details">
-                  <td colSpan={5}>
-                    <Shares title="In the slowest operations" shares={within(operations, field.name)} none="none of the slowest operations spends time on it" />
-                    <Shares title="SQL statements of its resolver" shares={field.statements ?? []} none="no statement ran" />
-                  </td>
-                </tr>
-              )}
-            </Fragment>
-          ))}
-        </tbody>
-      </table>
-    </Card>
+    <Slowest
+      kind="fields"
+      title="Slowest fields"
+      none="no field was resolved in the last minute"
+      of="Field"
+      items={fields}
+      keyOf={name}
+      nameOf={name}
+      columns={[p50, calls, time]}
+      below={faults}
+    >
+      {field => (
+        <>
+          <Shares title="In the slowest operations" shares={within(operations, field.name)} none="none of the slowest operations spends time on it" />
+          <Shares title="SQL statements of its resolver" shares={field.statements ?? []} none="no statement ran" />
+        </>
+      )}
+    </Slowest>
   );
 }
 
@@ -83,56 +45,29 @@ function within(operations: Operation[], field: string): Share[] {
 
 /** The slowest statements; one opens to show its text and its plan. */
 export function Statements({ statements }: { statements: Statement[] }) {
-  const { shown, isOpen, toggle } = useOpened(statements, statement => statement.family);
-  const most = Math.max(...shown.map(statement => statement.p95Ms), 1e-9);
+  const family = (statement: Statement) => statement.family;
   return (
-    <Card title="Slowest SQL" note="last minute" none="no statement ran in the last minute" empty={shown.length === 0}>
-      <table className="statements">
-        <thead>
-          <tr>
-            <th scope="col">Statements</th>
-            <th scope="col">p95</th>
-            <th scope="col">p50</th>
-            <th scope="col">Calls</th>
-            <th scope="col">Time</th>
-          </tr>
-        </thead>
-        <tbody>
-          {shown.map(statement => (
-            <Fragment key={statement.family}>
-              <tr className={isOpen(statement) ? 'open' : ''}>
-                <th scope="row">
-                  <Opener open={isOpen(statement)} onToggle={() => toggle(statement)}>
-                    <code>{statement.family}</code>
-                  </Opener>
-                  <Meter share={statement.p95Ms / most} />
-                  {statement.errors > 0 && <span className="faults">{counted(statement.errors, 'error')}</span>}
-                </th>
-                <td className={statement.p95Ms > LIMITS.responseMs ? 'faulty' : ''}>{ms(statement.p95Ms)}</td>
-                <td>{ms(statement.p50Ms)}</td>
-                <td>{whole(statement.count)}</td>
-                <td>{ms(statement.totalMs)}</td>
-              </tr>
-              {isOpen(statement) && (
-                <tr className="details">
-                  <td colSpan={5}>
-                    <section className="shares">
-                      <h3>The slowest of them</h3>
-                      <code>{statement.shape}</code>
-                      {statement.statement && <Plan key={statement.statement} statement={statement.statement} />}
-                    </section>
-                  </td>
-                </tr>
-              )}
-            </Fragment>
-          ))}
-        </tbody>
-      </table>
-    </Card>
+    <Slowest
+      kind="statements"
+      title="Slowest SQL"
+      none="no statement ran in the last minute"
+      of="Statements"
+      items={statements}
+      keyOf={family}
+      nameOf={family}
+      columns={[p50, calls, time]}
+      below={faults}
+    >
+      {statement => (
+        <section className="shares">
+          <h3>The slowest of them</h3>
+          <code>{statement.shape}</code>
+          {statement.statement && <Plan key={statement.statement} statement={statement.statement} />}
+        </section>
+      )}
+    </Slowest>
   );
 }
-
-const counted = (count: number, noun: string) => `${whole(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 export function Clinics({ clinics }: { clinics: ClinicLoad[] }) {
   const most = Math.max(...clinics.map(clinic => clinic.requests), 1);
@@ -171,12 +106,12 @@ export function Bars({ title, none, counts }: { title: string; none: string; cou
   const most = Math.max(...counts.map(({ count }) => count), 1);
   return (
     <Card title={title} note="last minute" none={none} empty={counts.length === 0}>
-      <table>
+      <table className="bars">
         <tbody>
           {counts.map(({ name, count }) => (
             <tr key={name}>
               <th scope="row">
-                <code>{name}</code>
+                <Name>{name}</Name>
                 <Meter share={count / most} />
               </th>
               <td>{whole(count)}</td>
