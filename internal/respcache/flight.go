@@ -17,6 +17,8 @@ type flight struct {
 	done chan struct{}
 	// entry is what was computed; nil if nothing was that may be shown to others.
 	entry *Entry
+	// session is what was loaded, where the flight is a session's.
+	session *Session
 	// kept tells that the answer can now be found by looking for it.
 	kept bool
 	// unfit tells that it was computed and must not be shared: nobody need wait

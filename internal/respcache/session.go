@@ -2,6 +2,7 @@ package respcache
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -50,7 +51,7 @@ func (c *Cache) Session(ctx context.Context, r SessionRequest) (any, error) {
 }
 
 func (c *Cache) session(ctx context.Context, r SessionRequest) (value any, outcome string, err error) {
-	const bypass, miss = "bypass", "miss"
+	const bypass = "bypass"
 	g := c.trusted()
 	if g == nil {
 		value, err = load(ctx, r)
@@ -60,23 +61,86 @@ func (c *Cache) session(ctx context.Context, r SessionRequest) (value any, outco
 	if err != nil {
 		return nil, bypass, err
 	}
-	if entry, ok := part.entries.GetIfPresent(r.Key); ok {
-		stands, err := c.sessionStands(ctx, g, part, entry, r)
-		if err != nil { // Redis is not reached.
-			value, err = load(ctx, r)
-			return value, bypass, err
-		}
-		if stands {
-			return entry.session, "process", nil
-		}
-		part.entries.ComputeIfPresent(r.Key, dropIf(entry))
+	kept, err := c.keptSession(ctx, g, part, r)
+	switch {
+	case err != nil: // Redis is not reached.
+		value, err = load(ctx, r)
+		return value, bypass, err
+	case kept != nil:
+		return kept.session, "process", nil
 	}
+	for range most {
+		if value, outcome, err = c.flySession(ctx, g, part, r); !errors.Is(err, errAgain) {
+			return value, outcome, err
+		}
+	}
+	value, err = load(ctx, r)
+	return value, "miss", err
+}
+
+// keptSession is the session that is kept, if it stands; nil if there is none.
+func (c *Cache) keptSession(ctx context.Context, g *generation, part *clinicTier, r SessionRequest) (*Entry, error) {
+	entry, ok := part.entries.GetIfPresent(r.Key)
+	if !ok {
+		return nil, nil //nolint:nilnil // that there is none is no error
+	}
+	stands, err := c.sessionStands(ctx, g, part, entry, r)
+	if err != nil || stands {
+		return entry, err
+	}
+	part.entries.ComputeIfPresent(r.Key, dropIf(entry))
+	return nil, nil //nolint:nilnil // as above
+}
+
+// flySession loads a session for all who came before its reading began, or waits
+// for who does, as answers are computed (fly). Where loading fails or gives
+// nothing, each finds out for himself.
+func (c *Cache) flySession(ctx context.Context, g *generation, part *clinicTier, r SessionRequest) (value any, outcome string, err error) {
+	place := flightKey{uuid.Nil, r.Key}
+	mine, ahead := c.flights.board(place)
+	defer c.flights.leave(place, mine)
+	if ahead != nil {
+		if err := ahead.wait(ctx); err != nil {
+			return nil, "miss", err
+		}
+	}
+	if c.flights.lead(mine) {
+		defer c.flights.land(place, mine)
+		// Somebody may have loaded it between the look and the seat.
+		if kept, err := c.keptSession(ctx, g, part, r); err == nil && kept != nil {
+			return kept.session, "process", nil
+		}
+		return c.loadSession(ctx, r, mine)
+	}
+	if err := mine.wait(ctx); err != nil {
+		return nil, "miss", err
+	}
+	switch {
+	case mine.session != nil:
+		return mine.session.Value, "shared", nil
+	case mine.unfit:
+		value, err = load(ctx, r)
+		return value, "miss", err
+	}
+	if kept, err := c.keptSession(ctx, g, part, r); err == nil && kept != nil {
+		return kept.session, "process", nil
+	}
+	return nil, "", errAgain
+}
+
+// loadSession loads a session for all who are aboard, and keeps it.
+func (c *Cache) loadSession(ctx context.Context, r SessionRequest, mine *flight) (value any, outcome string, err error) {
+	const bypass, miss = "bypass", "miss"
 	ticket := c.Begin(ctx, uuid.Nil)
+	c.flights.read(mine)
 	c.point("session")
 	session, err := r.Load(ctx)
 	if err != nil || session == nil {
+		// Where the request is over that says nothing of the session.
+		mine.unfit = ctx.Err() == nil
 		return nil, miss, err
 	}
+	mine.session = session
 	if ticket == nil {
 		return session.Value, bypass, nil
 	}
