@@ -27,7 +27,7 @@ func TestCoherence(t *testing.T) {
 	p := newWorld(t)
 	t.Run("no stale answer through every fault", p.chaos)
 	t.Run("contacts are linearizable", p.linearizable)
-	t.Run("instances that do not share Redis are caught", p.unshared)
+	t.Run("instances that do not share Redis are not stale either", p.unshared)
 	t.Run("writes that nobody announces are caught", p.unannounced)
 }
 
@@ -108,15 +108,15 @@ func brief(seed uint64, span time.Duration) load.Options {
 	return load.Options{Clients: 60, Rate: 120, Duration: span, Writes: 8, Seed: seed, Timeout: 10 * time.Second}
 }
 
-// unshared is a control: a write through one instance is not known to the other.
+// unshared gives each instance a Redis of its own, which the second must not use.
 func (p *world) unshared(t *testing.T) {
 	f := p.newFleet(t, 2)
 	report := f.load(t.Context(), t, brief(7, 5*time.Second))
-	assert.Positive(t, report.Stale, "the oracle notices")
+	assert.Zero(t, report.Stale, "stale answers: %v", report.Findings)
 	h := f.contend(t.Context(), t, 3*time.Second)
 	result := porcupine.CheckOperationsTimeout(register(), h.all, longestProof)
 	t.Logf("%d operations, %d of them reads: %s", len(h.all), h.reads, result)
-	assert.Equal(t, porcupine.Illegal, result, "no order explains it")
+	assert.Equal(t, porcupine.Ok, result)
 }
 
 // unannounced is a control: the triggers that name what a write changes are off
@@ -141,4 +141,8 @@ func (p *world) unannounced(t *testing.T) {
 	<-ended
 	assert.Positive(t, report.Stale, "the oracle notices")
 	assert.Positive(t, report.Faults["older than the session wrote"]+report.Faults["older than the session read"], "also within sessions")
+	h := f.contend(t.Context(), t, 3*time.Second)
+	result := porcupine.CheckOperationsTimeout(register(), h.all, longestProof)
+	t.Logf("%d operations, %d of them reads: %s", len(h.all), h.reads, result)
+	assert.Equal(t, porcupine.Illegal, result, "no order explains it")
 }

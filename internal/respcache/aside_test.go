@@ -117,8 +117,10 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 		way := newWire(t, server.addr())
 		config := respcache.Config{RedisURL: way.url(), Prefix: prefix(t), ListenURL: d.AppURL}
 		writes := newCacheWithout(t, config, without, nil)
+		defer writes.Close() // The next Redis is another, which none may use as long as this one is used.
 		config.RedisURL = server.url()
 		reads, clinic := newCacheWithout(t, config, without, nil), uuid.New()
+		defer reads.Close()
 		ready(t, writes)
 		require.Equal(t, "old", keep(t, reads, clinic, key("a"), answer("old", "contact:1")))
 		require.Equal(t, "old", keep(t, writes, clinic, key("a"), answer("old", "contact:1")))
@@ -143,7 +145,7 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 		// Who begins only now stands aside, too.
 		late, err := respcache.NewWithout(config, without, nil)
 		require.NoError(t, err)
-		t.Cleanup(late.Close)
+		defer late.Close()
 		require.Eventually(t, func() bool {
 			_, outcome := late.Get(t.Context(), clinic, key("a"))
 			require.False(t, outcome.Hit)

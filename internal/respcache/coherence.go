@@ -38,7 +38,7 @@ func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag
 		raising.fence = ""
 	}
 	raise := func(ctx context.Context) error {
-		ledger := c.writeLedger()
+		ledger := c.ledgerToTell(ctx)
 		if ledger == nil {
 			return errUnreached
 		}

@@ -86,5 +86,5 @@ func orElse[T comparable](value *T, otherwise T) {
 
 // protections are switched off by tests, to show that they would notice.
 type protections struct {
-	fence, check, barrier, epoch, share, mirror, late, aside, hasty bool
+	fence, check, barrier, epoch, share, mirror, late, aside, hasty, agree bool
 }

@@ -10,14 +10,14 @@ import (
 )
 
 // Protections are what a test can switch off.
-type Protections struct{ Fence, Check, Barrier, Epoch, Share, Mirror, Late, Aside, Hasty bool }
+type Protections struct{ Fence, Check, Barrier, Epoch, Share, Mirror, Late, Aside, Hasty, Agree bool }
 
 // NewWithout is New with protections switched off and a function that is called
 // at named points.
 func NewWithout(config Config, without Protections, at func(point string)) (*Cache, error) {
 	return newCache(config, protections{
 		fence: without.Fence, check: without.Check, barrier: without.Barrier, epoch: without.Epoch, share: without.Share, late: without.Late, mirror: without.Mirror,
-		aside: without.Aside, hasty: without.Hasty,
+		aside: without.Aside, hasty: without.Hasty, agree: without.Agree,
 	}, at)
 }
 

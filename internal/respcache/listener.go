@@ -62,6 +62,10 @@ type listener struct {
 	beats  uint64
 	// announcing tells that the connection holds the lock of who announces.
 	announcing bool
+	// agreement is about the Redis that all use.
+	agreement agreement
+	// woken ends a wait for notifications; nil while there is none.
+	woken atomic.Pointer[context.CancelFunc]
 	// server names the run of Postgres, and the database, that is heard.
 	server atomic.Pointer[string]
 
@@ -96,6 +100,7 @@ func (l *listener) run(ctx context.Context) {
 		err := l.listen(ctx)
 		l.vouched.Store(0)
 		l.session.Store(0)
+		l.agreement.unlocked()
 		l.aside.silenced()
 		if ctx.Err() != nil {
 			return
@@ -125,6 +130,10 @@ func (l *listener) listen(ctx context.Context) error {
 	}
 	config.ConnectTimeout = 2 * time.Second
 	config.RuntimeParams["application_name"] = "taskmed cache"
+	// A lock of a machine that was switched off goes with its connection.
+	config.RuntimeParams["tcp_keepalives_idle"] = "10"
+	config.RuntimeParams["tcp_keepalives_interval"] = "5"
+	config.RuntimeParams["tcp_keepalives_count"] = "3"
 	var heard []*pgconn.Notification
 	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) { heard = append(heard, n) }
 	conn, err := pgx.ConnectConfig(ctx, config)
@@ -167,12 +176,16 @@ func (l *listener) listen(ctx context.Context) error {
 	if !free {
 		l.aside.heard("") // by whom is not known, so no end counts for it
 	}
+	if err := l.agreement.attend(ctx, conn); err != nil {
+		return err
+	}
 	l.sessions++
 	l.session.Store(l.sessions)
 	l.listening()
 	last := time.Now()
 	for {
 		waiting, done := context.WithTimeout(ctx, time.Until(last.Add(heartbeat)))
+		l.woken.Store(&done)
 		err := conn.PgConn().WaitForNotification(waiting)
 		late := waiting.Err() != nil
 		done()
@@ -184,6 +197,9 @@ func (l *listener) listen(ctx context.Context) error {
 		}
 		l.take(ctx, heard)
 		heard = nil
+		if err := l.agreement.attend(ctx, conn); err != nil {
+			return err
+		}
 		if time.Since(last) >= heartbeat {
 			if err := l.sign(beat); err != nil {
 				return err
@@ -193,12 +209,24 @@ func (l *listener) listen(ctx context.Context) error {
 	}
 }
 
+// wants tells which Redis this instance would use; nil for none.
+func (l *listener) wants(place *string) {
+	l.agreement.wanted.Store(place)
+	if wake := l.woken.Load(); wake != nil {
+		(*wake)()
+	}
+}
+
 // sign gives a sign of life, which announces what there is to announce.
 func (l *listener) sign(beat func(sql string) error) error {
 	switch announcing := l.aside.announces(); {
 	case announcing:
 		begun := time.Now()
-		if err := beat(fmt.Sprintf("SELECT pg_advisory_lock_shared(%d), pg_notify('%s', '%s')", int64(asideLock), channel, l.aside.announcement(false))); err != nil {
+		lock := ""
+		if !l.announcing {
+			lock = fmt.Sprintf("pg_advisory_lock_shared(%d), ", int64(asideLock))
+		}
+		if err := beat(fmt.Sprintf("SELECT %spg_notify('%s', '%s')", lock, channel, l.aside.announcement(false))); err != nil {
 			return err
 		}
 		l.aside.announced(begun)
@@ -206,7 +234,7 @@ func (l *listener) sign(beat func(sql string) error) error {
 		return nil
 	case l.announcing:
 		l.announcing = false
-		return beat(fmt.Sprintf("SELECT pg_advisory_unlock_all(), pg_notify('%s', '%s')", channel, l.aside.announcement(true)))
+		return beat(fmt.Sprintf("SELECT pg_advisory_unlock_shared(%d), pg_notify('%s', '%s')", int64(asideLock), channel, l.aside.announcement(true)))
 	default:
 		return beat("SELECT 1")
 	}

@@ -3,6 +3,7 @@ package respcache
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"time"
 )
 
@@ -56,6 +57,8 @@ type supervisor struct {
 	*Cache
 	link   *link
 	shared *sharedLedger
+	// place names the run of Redis, and the database in it, that the link leads to.
+	place  string
 	asked  time.Time
 	failed time.Time
 }
@@ -76,7 +79,7 @@ func (s *supervisor) leave(ctx context.Context) {
 }
 
 func (s *supervisor) attend(ctx context.Context) {
-	if s.redis != nil && !s.reach(ctx) {
+	if s.redis != nil && (!s.reach(ctx) || !s.agrees(ctx)) {
 		return
 	}
 	if s.trust.Load() == nil {
@@ -117,7 +120,11 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	s.failed = time.Time{}
 	s.link, s.asked = link, time.Now()
 	s.shared = newSharedLedger(link, s.config.Prefix, s.config.LongestRequest)
-	s.writes.Store(s.shared)
+	s.place = link.runID() + "/" + strconv.Itoa(s.redis.DB)
+	if s.listener != nil {
+		place := s.place
+		s.listener.wants(&place)
+	}
 	swept := s.shared // which may be another, or none, before the sweep begins
 	s.tasks.Go(func() { s.sweep(ctx, swept) })
 	return true
@@ -129,6 +136,9 @@ func (s *supervisor) drop(ctx context.Context) {
 		return
 	}
 	s.writes.Store(nil)
+	if s.listener != nil {
+		s.listener.wants(nil)
+	}
 	s.distrust("redis was restarted or replaced")
 	s.link.close(ctx, s.log)
 	s.link, s.shared = nil, nil
