@@ -45,7 +45,7 @@ func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
 			Name: "taskmed_respcache_refreshes_total", Help: "Answers that were computed anew before they expired.",
 		}, []string{"outcome"}),
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "taskmed_session_lookups_total", Help: "Look-ups of memberships and keys: found in the process, missing, or why they could not be kept.",
+			Name: "taskmed_session_lookups_total", Help: "Look-ups of memberships and keys: found in the process, shared with who was loading them, missing, or why they could not be kept.",
 		}, []string{"outcome"}),
 	}
 	m.warms = prometheus.NewCounterVec(prometheus.CounterOpts{
