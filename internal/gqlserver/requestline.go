@@ -66,8 +66,8 @@ func (s *Server) logRequest(
 	_ = handler.Handle(ctx, record)
 }
 
-// lineHandler is a handler that takes a line without a record made for it. It
-// does not keep the attributes.
+// lineHandler is a handler that takes a line without a record made for it, with
+// keys of letters alone. It does not keep the attributes.
 type lineHandler interface {
 	HandleLine(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error
 }

@@ -63,11 +63,12 @@ func (c *cacheCounts) Collect(shown chan<- prometheus.Metric) {
 }
 
 func (c *cacheCounts) count(header http.Header) {
-	status := header.Get(cacheStatus)
-	switch status {
-	case "":
+	said := header[cacheStatus]
+	if len(said) == 0 {
 		return
-	case cacheHit:
+	}
+	status := said[0]
+	if status == cacheHit {
 		c.hits.Add(1)
 		return
 	}

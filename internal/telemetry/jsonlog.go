@@ -49,13 +49,18 @@ func (h *jsonHandler) Handle(ctx context.Context, line slog.Record) error {
 		attrs = append(attrs, attr)
 		return true
 	})
+	for _, attr := range attrs {
+		if !untouched(attr.Key) {
+			return h.Handler.Handle(ctx, line)
+		}
+	}
 	if done, err := h.line(line.Time, line.Level, line.Message, attrs); done {
 		return err
 	}
 	return h.Handler.Handle(ctx, line)
 }
 
-// line writes a line if it is plain.
+// line writes a line if it is plain. Its keys must be.
 func (h *jsonHandler) line(at time.Time, level slog.Level, message string, attrs []slog.Attr) (done bool, err error) {
 	buffer, ok := h.pool.Get().(*[]byte)
 	if !ok {
@@ -77,7 +82,7 @@ func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.Handl
 // WithGroup implements slog.Handler, likewise.
 func (h *jsonHandler) WithGroup(name string) slog.Handler { return h.Handler.WithGroup(name) }
 
-// appendPlain appends a line, or as much of it as is plain.
+// appendPlain appends a line, or as much of it as is plain; its keys are.
 func appendPlain(text []byte, at time.Time, level slog.Level, message string, attrs []slog.Attr) (_ []byte, plain bool) {
 	if at.IsZero() {
 		return text, false
@@ -91,11 +96,9 @@ func appendPlain(text []byte, at time.Time, level slog.Level, message string, at
 		return text, false
 	}
 	for _, attr := range attrs {
-		text = append(text, ',')
-		if text, plain = appendWords(text, attr.Key); !plain {
-			return text, false
-		}
-		text = append(text, ':')
+		text = append(text, ',', '"')
+		text = append(text, attr.Key...)
+		text = append(text, '"', ':')
 		switch attr.Value.Kind() {
 		case slog.KindString:
 			if text, plain = appendWords(text, attr.Value.String()); !plain {

@@ -39,7 +39,7 @@ func (h handler) Handle(ctx context.Context, line slog.Record) error {
 	return h.Handler.Handle(ctx, line)
 }
 
-// HandleLine is Handle without a record.
+// HandleLine is Handle without a record, for attributes whose keys are plain words.
 func (h handler) HandleLine(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error {
 	r := requestOf(ctx)
 	if own, ok := h.Handler.(*jsonHandler); ok && r != nil && r.trace == "" && message == requestLine {

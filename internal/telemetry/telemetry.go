@@ -79,13 +79,18 @@ type Telemetry struct {
 	requests   meter
 	longest    longest
 	refused    atomic.Int64
-	flying     atomic.Int64
 	refusals   tallies
 	cache      *cacheCounts
 	fields     *fields
 	operations *operations
 	statements *statements
 	clinics    *clinics
+
+	// Every request writes it, so it has a cache line of its own: who reads what is
+	// beside it would have to fetch that anew each time.
+	_      [cacheLine]byte
+	flying atomic.Int64
+	_      [cacheLine]byte
 
 	// sampling is held while a snapshot is taken; what follows is its own.
 	sampling sync.Mutex
@@ -102,6 +107,9 @@ type Telemetry struct {
 	history     ring
 	subscribers map[chan Snapshot]struct{}
 }
+
+// cacheLine is as much as processors hand each other at once, in bytes.
+const cacheLine = 64
 
 // New makes a Telemetry, which takes a Snapshot every Interval until Close.
 func New(config Config) *Telemetry {
