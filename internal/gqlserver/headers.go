@@ -3,13 +3,12 @@ package gqlserver
 // fixedHeaders are values of headers that every answer has, made once. A header
 // whose value is one of them is replaced or added to, never written into.
 type fixedHeaders struct {
-	nosniff, noReferrer, noStore, revalidate, vary, hit, json, response []string
+	nosniff, noStore, revalidate, vary, hit, json, response []string
 }
 
 func newFixedHeaders() fixedHeaders {
 	return fixedHeaders{
-		nosniff: []string{"nosniff"}, noReferrer: []string{"no-referrer"},
-		noStore: []string{"no-store"}, revalidate: []string{"private, no-cache"},
+		nosniff: []string{"nosniff"}, noStore: []string{"no-store"}, revalidate: []string{"private, no-cache"},
 		vary: []string{"Authorization, X-Clinic-Id, Accept, Origin"},
 		hit:  []string{(&note{CacheAnswer: CacheAnswer{Hit: true}}).status()},
 		json: []string{jsonType.header()}, response: []string{responseType.header()},

@@ -15,7 +15,6 @@ func (s *Server) around(next http.Handler) http.Handler {
 		header := w.Header()
 		header.Set("X-Request-Id", id)
 		header["X-Content-Type-Options"] = s.fixed.nosniff
-		header["Referrer-Policy"] = s.fixed.noReferrer
 		if s.draining.Load() {
 			// The connection is not used again, so stopping cuts none that is just being used.
 			header.Set("Connection", "close")
