@@ -135,7 +135,19 @@ func TestMetrics_DoNotGrowWithWhatClientsSend(t *testing.T) {
 	before := series(t, server)
 	require.Greater(t, before, 100)
 	send(10_000)
-	require.Equal(t, before, series(t, server))
+	after := series(t, server)
+	require.LessOrEqual(t, after-before, 10)
+	// A reason that a busy machine gave for the first time is no client's doing, and
+	// there are few: what clients make grow grows with every request.
+	for range 5 {
+		if after == before {
+			break
+		}
+		before = after
+		send(100)
+		after = series(t, server)
+	}
+	require.Equal(t, before, after)
 }
 
 // TestTelemetry_NeverHoldsAPatientsValue plants a word in every text of a

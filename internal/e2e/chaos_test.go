@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/taskmed/taskmed/internal/devstack"
 	"github.com/taskmed/taskmed/internal/load"
 )
 
@@ -51,7 +52,9 @@ func (p *world) chaos(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var others sync.WaitGroup
 	var lags []time.Duration
-	others.Go(func() { lags = c.writeOutside(ctx, t, every) })
+	// Asked for now: who restarts Postgres writes down where it is.
+	postgres := p.stack.SuperuserURL(devstack.Database)
+	others.Go(func() { lags = c.writeOutside(ctx, t, postgres, every) })
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -135,7 +135,7 @@ const soonShown = 2 * time.Second
 
 // writeOutside changes contacts past the API every so often, and gives how long it took each
 // time until the API showed it, while nothing was out of order.
-func (c *chaos) writeOutside(ctx context.Context, t *testing.T, every time.Duration) (lags []time.Duration) {
+func (c *chaos) writeOutside(ctx context.Context, t *testing.T, postgres string, every time.Duration) (lags []time.Duration) {
 	t.Helper()
 	ticks := time.NewTicker(every)
 	defer ticks.Stop()
@@ -153,7 +153,7 @@ func (c *chaos) writeOutside(ctx context.Context, t *testing.T, every time.Durat
 		}
 		if conn == nil || conn.IsClosed() {
 			var err error
-			if conn, err = pgx.Connect(ctx, c.stack.SuperuserURL(devstack.Database)); err != nil {
+			if conn, err = pgx.Connect(ctx, postgres); err != nil {
 				conn = nil // Postgres is away
 				continue
 			}

@@ -116,9 +116,11 @@ func (s *supervisor) agrees(ctx context.Context) bool {
 		return s.writes.Load() != nil
 	case said.shared:
 		s.writes.Store(s.shared)
+		s.complained = ""
 		return true
 	}
-	if why := s.why.Load(); *why != differing {
+	if s.complained != s.place {
+		s.complained = s.place
 		s.log.ErrorContext(ctx, "other instances on this database use another redis: the cache is not used. Give all the same REDIS_URL")
 	}
 	if s.writes.Swap(nil) != nil || s.trust.Load() != nil {

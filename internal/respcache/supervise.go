@@ -14,6 +14,9 @@ const (
 	attendEvery = 100 * time.Millisecond
 	// askEvery is how often Redis is asked who it is, and for its epoch.
 	askEvery = 500 * time.Millisecond
+	// letGo is how long after Redis last answered it is given up, so that others may
+	// agree on another one.
+	letGo = 3 * time.Second
 )
 
 // distrust ends the generation: nothing that is kept is served again, and what is
@@ -60,7 +63,11 @@ type supervisor struct {
 	// place names the run of Redis, and the database in it, that the link leads to.
 	place  string
 	asked  time.Time
-	failed time.Time
+	// answered is when the link's Redis last did.
+	answered time.Time
+	failed   time.Time
+	// complained is the place that was said to differ from the others'.
+	complained string
 }
 
 // count shares what ran here.
@@ -75,7 +82,7 @@ func (s *supervisor) leave(ctx context.Context) {
 	bounded, done := context.WithTimeout(ctx, time.Second)
 	defer done()
 	s.count(bounded)
-	s.drop(ctx)
+	s.drop(ctx, "the cache is closed")
 }
 
 func (s *supervisor) attend(ctx context.Context) {
@@ -92,12 +99,18 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	if s.link != nil && time.Since(s.asked) > askEvery {
 		s.asked = time.Now()
 		if err := s.link.stillMaster(ctx); err == nil {
+			s.answered = s.asked
 			s.follow(ctx)
 		}
 	}
-	if s.link != nil && s.link.isReplaced() {
+	switch {
+	case s.link == nil:
+	case s.link.isReplaced():
 		s.log.WarnContext(ctx, "redis is another server than before: the cache begins empty")
-		s.drop(ctx)
+		s.drop(ctx, "redis was restarted or replaced")
+	case time.Since(s.answered) > letGo:
+		s.log.WarnContext(ctx, "redis has not answered for long: the cache will begin empty")
+		s.drop(ctx, "redis unreachable")
 	}
 	if s.link != nil {
 		return true
@@ -118,7 +131,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 		return false
 	}
 	s.failed = time.Time{}
-	s.link, s.asked = link, time.Now()
+	s.link, s.asked, s.answered = link, time.Now(), time.Now()
 	s.shared = newSharedLedger(link, s.config.Prefix, s.config.LongestRequest)
 	s.place = link.runID() + "/" + strconv.Itoa(s.redis.DB)
 	if s.listener != nil {
@@ -131,7 +144,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 }
 
 // drop lets go of the link and of all that was kept over it.
-func (s *supervisor) drop(ctx context.Context) {
+func (s *supervisor) drop(ctx context.Context, why string) {
 	if s.link == nil {
 		return
 	}
@@ -139,7 +152,7 @@ func (s *supervisor) drop(ctx context.Context) {
 	if s.listener != nil {
 		s.listener.wants(nil)
 	}
-	s.distrust("redis was restarted or replaced")
+	s.distrust(why)
 	s.link.close(ctx, s.log)
 	s.link, s.shared = nil, nil
 }
