@@ -61,8 +61,8 @@ type supervisor struct {
 	link   *link
 	shared *sharedLedger
 	// place names the run of Redis, and the database in it, that the link leads to.
-	place  string
-	asked  time.Time
+	place string
+	asked time.Time
 	// answered is when the link's Redis last did.
 	answered time.Time
 	failed   time.Time
