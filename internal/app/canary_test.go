@@ -56,7 +56,7 @@ func TestCanary_IsSeenByItsOwnClinicAlone(t *testing.T) {
 	})
 	// Developers see most: statements, costs and reasons.
 	d.Exec(t, "UPDATE memberships SET permissions = '{developer}' WHERE role = 'owner'")
-	var log lockedBuffer
+	var log testkit.Logbook
 	server := api.NewServer(t, d, api.WithLog(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		func(settings *config.Config, _ *app.Options) { settings.RedisURL = shared.URL })
 

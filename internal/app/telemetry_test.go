@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -158,7 +157,7 @@ func TestTelemetry_NeverHoldsAPatientsValue(t *testing.T) {
 	const canary = "Kanarienvogel"
 	d := testkit.NewDatabase(t)
 	clinic := d.NewClinic(t, "aurora")
-	var log, spans lockedBuffer
+	var log, spans testkit.Logbook
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(&spans, r.Body)
 	}))
@@ -274,10 +273,10 @@ func TestAlerts_ShowWithinFifteenSeconds(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
 	clinic := d.NewClinic(t, "aurora")
-	var posted lockedBuffer
+	var posted testkit.Logbook
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(&posted, r.Body) }))
 	t.Cleanup(hook.Close)
-	var log lockedBuffer
+	var log testkit.Logbook
 	server := api.NewServer(t, d, api.WithLog(slog.New(slog.NewJSONHandler(&log, nil))), func(settings *config.Config, _ *app.Options) {
 		settings.StatementTimeout, settings.AlertWebhook = 300*time.Millisecond, hook.URL
 	})
@@ -303,22 +302,4 @@ func TestAlerts_ShowWithinFifteenSeconds(t *testing.T) {
 	require.Contains(t, operator(t, server, "/metrics"), `taskmed_alert_active{alert="Errors"} 1`)
 	require.Contains(t, log.String(), `"msg":"alert","alert":"Errors","subject":"","state":"active"`)
 	require.Eventually(t, func() bool { return strings.Contains(posted.String(), `"name":"Errors"`) }, 5*time.Second, 10*time.Millisecond)
-}
-
-// lockedBuffer may be written by many.
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }

@@ -113,10 +113,7 @@ func (p *world) unshared(t *testing.T) {
 	f := p.newFleet(t, 2)
 	report := f.load(t.Context(), t, brief(7, 5*time.Second))
 	assert.Zero(t, report.Stale, "stale answers: %v", report.Findings)
-	h := f.contend(t.Context(), t, 3*time.Second)
-	result := porcupine.CheckOperationsTimeout(register(), h.all, longestProof)
-	t.Logf("%d operations, %d of them reads: %s", len(h.all), h.reads, result)
-	assert.Equal(t, porcupine.Ok, result)
+	assert.Equal(t, porcupine.Ok, f.contend(t.Context(), t, 3*time.Second).judge(t))
 }
 
 // unannounced is a control: the triggers that name what a write changes are off
@@ -141,8 +138,5 @@ func (p *world) unannounced(t *testing.T) {
 	<-ended
 	assert.Positive(t, report.Stale, "the oracle notices")
 	assert.Positive(t, report.Faults["older than the session wrote"]+report.Faults["older than the session read"], "also within sessions")
-	h := f.contend(t.Context(), t, 3*time.Second)
-	result := porcupine.CheckOperationsTimeout(register(), h.all, longestProof)
-	t.Logf("%d operations, %d of them reads: %s", len(h.all), h.reads, result)
-	assert.Equal(t, porcupine.Illegal, result, "no order explains it")
+	assert.Equal(t, porcupine.Illegal, f.contend(t.Context(), t, 3*time.Second).judge(t), "no order explains it")
 }

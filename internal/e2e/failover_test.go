@@ -1,9 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
-	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -37,19 +34,8 @@ func (c *chaos) redisFailsOver(t *testing.T) trouble {
 
 // follows tells whether a replica has what its primary has.
 func (r *redisProcess) follows() bool {
-	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+r.port, time.Second)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
-		return false
-	}
-	if _, err := fmt.Fprint(conn, "INFO replication\r\nQUIT\r\n"); err != nil {
-		return false
-	}
-	said, err := io.ReadAll(conn)
-	return err == nil && strings.Contains(string(said), "master_link_status:up")
+	said, err := r.do("INFO replication")
+	return err == nil && strings.Contains(said, "master_link_status:up")
 }
 
 // point ends all connections, and leads new ones elsewhere.

@@ -1,10 +1,10 @@
 package e2e_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -83,7 +83,7 @@ func (r *redisProcess) resume(t *testing.T) {
 	assert.NoError(t, r.process.Process.Signal(syscall.SIGCONT))
 }
 
-// do sends a command without arguments and gives the answer's first line.
+// do sends a command and gives the whole answer, and that to QUIT.
 func (r *redisProcess) do(command string) (string, error) {
 	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+r.port, time.Second)
 	if err != nil {
@@ -93,10 +93,11 @@ func (r *redisProcess) do(command string) (string, error) {
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		return "", err
 	}
-	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
+	if _, err := fmt.Fprintf(conn, "%s\r\nQUIT\r\n", command); err != nil {
 		return "", err
 	}
-	return bufio.NewReader(conn).ReadString('\n')
+	answer, err := io.ReadAll(conn)
+	return string(answer), err
 }
 
 // flush empties Redis.

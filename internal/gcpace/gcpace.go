@@ -1,6 +1,6 @@
-// Package gcpace keeps a small heap from being collected all the time: the
-// collector waits until the heap has doubled, which a server whose live data is a
-// few megabytes does hundreds of times a second.
+// Package gcpace keeps a small heap from being collected all the time: Go's
+// collector waits until the heap has doubled, which under load is soon where only a
+// few megabytes live.
 package gcpace
 
 import (
@@ -12,8 +12,7 @@ import (
 )
 
 const (
-	// Server is the floor of a server, in bytes: with what is not the heap it stays
-	// well below 150 MB.
+	// Server is the floor of a server, in bytes.
 	Server = 64 << 20
 
 	// usual is Go's own percentage; the heap is never collected more often.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// call is a request's context. It is context.WithTimeout for requests that are
+// call is a request's context. It is context.WithDeadline for requests that are
 // mostly answered from memory: its timer is made when somebody first waits for it,
 // for making one takes longer than looking an answer up.
 type call struct {
@@ -16,16 +16,14 @@ type call struct {
 	// anew each time. It is set before the context is handed on.
 	asked *asked
 
+	// at is when its time is up.
 	at time.Time
+
 	mu sync.Mutex
 	// made is the context with the timer; nil until it is wanted.
 	made   context.Context //nolint:containedctx // likewise
 	cancel context.CancelFunc
 	ended  bool
-}
-
-func withTimeout(parent context.Context, limit time.Duration) *call {
-	return &call{Context: parent, at: time.Now().Add(limit)}
 }
 
 // end cancels the context.

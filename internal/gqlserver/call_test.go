@@ -11,13 +11,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func timed(parent context.Context, limit time.Duration) *call {
+	return &call{Context: parent, at: time.Now().Add(limit)}
+}
+
 func TestCall_IsLikeWithTimeout(t *testing.T) {
 	t.Parallel()
 	type key struct{}
 	synctest.Test(t, func(t *testing.T) {
 		outer, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "here"))
 		defer cancel()
-		lazy := withTimeout(outer, time.Second)
+		lazy := timed(outer, time.Second)
 		defer lazy.end()
 		plain, stop := context.WithTimeout(outer, time.Second)
 		defer stop()
@@ -43,25 +47,25 @@ func TestCall_IsLikeWithTimeout(t *testing.T) {
 func TestCall_EndsThoughNobodyWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		late := withTimeout(t.Context(), time.Second)
+		late := timed(t.Context(), time.Second)
 		<-time.After(time.Second)
 		require.ErrorIs(t, late.Err(), context.DeadlineExceeded)
 		<-late.Done()
 
-		over := withTimeout(t.Context(), time.Second)
+		over := timed(t.Context(), time.Second)
 		over.end()
 		require.ErrorIs(t, over.Err(), context.Canceled)
 		<-over.Done()
 
 		outer, cancel := context.WithCancel(t.Context())
-		inner := withTimeout(outer, time.Second)
+		inner := timed(outer, time.Second)
 		cancel()
 		require.ErrorIs(t, inner.Err(), context.Canceled)
 		<-inner.Done()
 
 		sooner, stop := context.WithTimeout(t.Context(), time.Millisecond)
 		defer stop()
-		at, _ := withTimeout(sooner, time.Second).Deadline()
+		at, _ := timed(sooner, time.Second).Deadline()
 		wanted, _ := sooner.Deadline()
 		assert.Equal(t, wanted, at)
 	})
@@ -69,7 +73,7 @@ func TestCall_EndsThoughNobodyWaits(t *testing.T) {
 
 // A context from a stranger is watched by a goroutine each; one from this is not.
 func TestCall_ItsChildrenTakeNoGoroutine(t *testing.T) { //nolint:paralleltest // it counts goroutines
-	parent := withTimeout(t.Context(), time.Minute)
+	parent := timed(t.Context(), time.Minute)
 	before := runtime.NumGoroutine()
 	for range 100 {
 		child, cancel := context.WithCancel(parent)

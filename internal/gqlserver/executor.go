@@ -27,7 +27,7 @@ type executor struct {
 	documents       Documents
 	cache           Cache
 	writing         func(ctx context.Context, mutation string) context.Context
-	tags            *etags
+	tags            etags
 	presenter       *presenter
 	noIntrospection bool
 	textLimit       int

@@ -32,7 +32,7 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header["Cache-Control"] = s.fixed.noStore
 	// What a POST was answered by is nobody's to answer the next one with (RFC 9110,
-	// section 9.3.3). A map of more than eight headers takes net/http twice the time.
+	// section 9.3.3). More than eight headers make net/http's map grow.
 	if r.Method != http.MethodPost {
 		header["Vary"] = s.fixed.vary
 	}
@@ -54,7 +54,7 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	if s.config.Expect != nil {
 		ctx = s.config.Expect(ctx, r)
 	}
-	own := withTimeout(ctx, s.limits.Request)
+	own := &call{Context: ctx, at: started.Add(s.limits.Request)}
 	defer own.end()
 	scope, err := s.config.Auth.Authenticate(own, r)
 	if err != nil {

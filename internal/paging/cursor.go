@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/keyed"
 )
 
 // ErrCursor is returned for a text that is no cursor of this list and clinic.
@@ -38,7 +40,7 @@ func NewCursors(secret []byte) (*Cursors, error) {
 	if len(secret) < sha256.Size {
 		return nil, fmt.Errorf("the cursors' secret has %d bytes and needs at least %d", len(secret), sha256.Size)
 	}
-	block, err := aes.NewCipher(derive(secret, "taskmed cursor seal"))
+	block, err := aes.NewCipher(keyed.Derive(secret, "taskmed cursor seal"))
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +48,7 @@ func NewCursors(secret []byte) (*Cursors, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cursors{seal: seal, nonce: derive(secret, "taskmed cursor nonce")}, nil
-}
-
-func derive(secret []byte, purpose string) []byte {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(purpose))
-	return mac.Sum(nil)
+	return &Cursors{seal: seal, nonce: keyed.Derive(secret, "taskmed cursor nonce")}, nil
 }
 
 // Encode seals a sort key. list names the list and its order.

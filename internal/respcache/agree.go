@@ -66,19 +66,22 @@ func lockOf(place string) int32 {
 
 // attend has the lock follow what is wanted.
 func (a *agreement) attend(ctx context.Context, conn *pgx.Conn) error {
-	bounded, done := context.WithTimeout(ctx, lease)
-	defer done()
 	wanted, key := a.wanted.Load(), int32(0)
 	if wanted != nil {
 		key = lockOf(*wanted)
 	}
-	if a.held != 0 && a.held != key {
+	if a.held == key {
+		return nil
+	}
+	bounded, done := context.WithTimeout(ctx, lease)
+	defer done()
+	if a.held != 0 {
 		if _, err := conn.Exec(bounded, "SELECT pg_advisory_unlock_shared($1, $2)", int32(placeLock), a.held); err != nil {
 			return fmt.Errorf("say that a redis is not used: %w", err)
 		}
 		a.held = 0
 	}
-	if key == 0 || a.held == key {
+	if key == 0 {
 		return nil
 	}
 	// First the lock, then the look: of two who come at once one sees the other.

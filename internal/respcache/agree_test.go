@@ -65,3 +65,26 @@ func TestAgree_WhoUsesAnotherRedisUsesNone(t *testing.T) {
 		require.Equal(t, "newest", keep(t, writes, clinic, key("a"), answer("newest", "contact:1")))
 	})
 }
+
+// TestAgree_WhoCannotReachItsRedisLetsOthersUseAnother cuts off the instance that
+// was first. Its own Redis goes on: only that instance does not reach it.
+func TestAgree_WhoCannotReachItsRedisLetsOthersUseAnother(t *testing.T) {
+	t.Parallel()
+	d, first, second := testkit.NewDatabase(t), newRedis(t), newRedis(t)
+	way := newWire(t, first.addr())
+	cutOff := newCache(t, respcache.Config{RedisURL: way.url(), RedisTimeout: time.Second, ListenURL: d.AppURL})
+	other, err := respcache.New(respcache.Config{RedisURL: second.url(), RedisTimeout: 10 * time.Second, ListenURL: d.AppURL})
+	require.NoError(t, err)
+	t.Cleanup(other.Close)
+	clinic := uuid.New()
+	differs := func(cache *respcache.Cache) bool {
+		_, outcome := cache.Get(t.Context(), clinic, key("a"))
+		require.False(t, outcome.Hit)
+		return outcome.Reason == "redis is not the one that other instances use"
+	}
+	require.Eventually(t, func() bool { return differs(other) }, 20*time.Second, time.Millisecond)
+	way.cut()
+	require.Equal(t, "kept", keep(t, other, clinic, key("a"), answer("kept", "contact:1")))
+	way.heal()
+	require.Eventually(t, func() bool { return differs(cutOff) }, 20*time.Second, time.Millisecond, "now it is the one that is late")
+}

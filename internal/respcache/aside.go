@@ -12,10 +12,10 @@ import (
 // So before it commits it makes everybody stand aside: its instance announces
 // itself through Postgres, at every sign of life of its listening connection,
 // and whoever hears that uses the cache no more until the announcements have
-// ceased for a while, or until it says that it is over. Once the first is older than a lease, everybody who would
-// still serve has heard it, or does not know whether it hears at all and does
-// not serve either. Only the first such write of an instance waits; the next
-// find everybody aside already.
+// ceased for a while, or until it says that it is over. Once the first is older
+// than a lease, everybody who would still serve has heard it, or does not know
+// whether it hears at all and does not serve either. Only the first such write of
+// an instance waits; the next find everybody aside already.
 //
 // That it is over may be said once every such write has ended, for certain.
 // Postgres delivers what is notified in the order of the commits, so whoever hears

@@ -1,46 +1,18 @@
 package respcache_test
 
 import (
-	"context"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
 )
-
-// gate holds scripts up once it is shut.
-type gate struct {
-	shut atomic.Bool
-	came chan struct{}
-	open chan struct{}
-}
-
-var _ redis.Hook = (*gate)(nil)
-
-func (g *gate) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, command redis.Cmder) error {
-		if strings.HasPrefix(command.Name(), "eval") && g.shut.Swap(false) {
-			close(g.came)
-			<-g.open
-		}
-		return next(ctx, command)
-	}
-}
-
-func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
 
 // TestAside_IsNotOverBeforeWhatWasWrittenIsRaised has a hearer stand still between
 // hearing of a write and raising it; that it is over was heard in the same breath.
@@ -49,19 +21,27 @@ func TestAside_IsNotOverBeforeWhatWasWrittenIsRaised(t *testing.T) {
 	d := testkit.NewDatabase(t)
 	servedOld := func(t *testing.T, without respcache.Protections) bool {
 		t.Helper()
-		g := &gate{came: make(chan struct{}), open: make(chan struct{})}
-		cache, clinic := newCacheWithout(t, respcache.Config{RedisURL: d.RedisURL, Hook: g}, without, nil), uuid.New()
+		came, open := make(chan struct{}), make(chan struct{})
+		var shut atomic.Bool
+		gate := atScripts(func() error {
+			if shut.Swap(false) {
+				close(came)
+				<-open
+			}
+			return nil
+		})
+		cache, clinic := newCacheWithout(t, respcache.Config{RedisURL: d.RedisURL, Hook: gate}, without, nil), uuid.New()
 		require.Equal(t, "old", keep(t, cache, clinic, key("a"), answer("old", "contact:1")))
 		cache.Heard(t.Context(), "x", false, clinic)
 		_, outcome := cache.Get(t.Context(), clinic, key("a"))
 		require.True(t, outcome.Bypassed)
 		// The write is committed, and notified.
-		g.shut.Store(true)
+		shut.Store(true)
 		var group sync.WaitGroup
 		group.Go(func() { cache.Heard(t.Context(), "x", true, clinic, "contact:1") })
-		<-g.came
+		<-came
 		_, outcome = cache.Get(t.Context(), clinic, key("a"))
-		close(g.open)
+		close(open)
 		group.Wait()
 		_, after := cache.Get(t.Context(), clinic, key("a"))
 		require.False(t, after.Hit)

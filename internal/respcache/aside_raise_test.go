@@ -17,25 +17,27 @@ import (
 	"github.com/taskmed/taskmed/internal/testkit"
 )
 
-// hiccup lets scripts fail so many times.
-type hiccup struct{ left atomic.Int64 }
+// atScripts calls a function before each script that is sent to Redis, and sends
+// none for which it gives an error.
+type atScripts func() error
 
-var _ redis.Hook = (*hiccup)(nil)
+var _ redis.Hook = atScripts(nil)
 
-func (h *hiccup) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (at atScripts) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (h *hiccup) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (at atScripts) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, command redis.Cmder) error {
-		if strings.HasPrefix(command.Name(), "eval") && h.left.Add(-1) >= 0 {
-			err := errors.New("i/o timeout")
-			command.SetErr(err)
-			return err
+		if strings.HasPrefix(command.Name(), "eval") {
+			if err := at(); err != nil {
+				command.SetErr(err)
+				return err
+			}
 		}
 		return next(ctx, command)
 	}
 }
 
-func (h *hiccup) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (at atScripts) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
@@ -44,18 +46,24 @@ func (h *hiccup) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 func TestAside_AHiccupOfRedisIsSoonOver(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	var failing hiccup
-	c := newCache(t, respcache.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL, Prefix: prefix(t), Hook: &failing, RedisTimeout: 5 * time.Second})
+	var left atomic.Int64 // scripts that fail
+	failing := atScripts(func() error {
+		if left.Add(-1) >= 0 {
+			return errors.New("i/o timeout")
+		}
+		return nil
+	})
+	c := newCache(t, respcache.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL, Prefix: prefix(t), Hook: failing, RedisTimeout: 5 * time.Second})
 	ready(t, c)
 
-	failing.left.Store(1)
+	left.Store(1)
 	settle, err := c.Raise(t.Context(), uuid.New(), []cachetag.Tag{"contact/list"})
 	require.NoError(t, err)
-	require.Negative(t, failing.left.Load(), "it failed once, and was tried again")
+	require.Negative(t, left.Load(), "it failed once, and was tried again")
 	require.False(t, c.Announces())
 	settle(t.Context(), cachetag.Committed)
 
-	failing.left.Store(1 << 30)
+	left.Store(1 << 30)
 	settle, err = c.Raise(t.Context(), uuid.New(), []cachetag.Tag{"contact/list"})
 	require.Error(t, err)
 	require.True(t, c.Announces())

@@ -46,7 +46,7 @@ type Cache struct {
 	tasks sync.WaitGroup
 
 	// seal is what tells values of ours in Redis.
-	seal *sealer
+	seal sealer
 
 	without protections
 	// at is called at named points by tests; nil otherwise.

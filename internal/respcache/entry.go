@@ -66,7 +66,7 @@ var errValue = errors.New("not a value of this key")
 
 // encode writes an entry for its place. The clinic and the key stand inside, so
 // that a value found in another's place is known for what it is.
-func (s *sealer) encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
+func (s sealer) encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
 	size := len(entryMagic) + 16 + len(key) + 7*binary.MaxVarintLen64 + len(entry.ETag) + len(entry.Recipe) + len(entry.Body) + sealBytes
 	for _, tag := range entry.Tags {
 		size += len(tag) + 2
@@ -104,7 +104,7 @@ func appendText(out []byte, text string) []byte {
 
 // decode reads what encode wrote for the same place. Every other value, whatever
 // it is, is errValue. The entry shares the value's bytes.
-func (s *sealer) decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
+func (s sealer) decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
 	const least = len(entryMagic) + 16 + len(Key{}) + sealBytes
 	if len(value) < least || len(value) > MaxValue {
 		return nil, fmt.Errorf("%w: %d bytes", errValue, len(value))

@@ -1,11 +1,12 @@
 package respcache_test
 
 import (
-	"bytes"
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/testkit"
 )
 
 // chaos disturbs a Redis until the test's model has run.
@@ -151,11 +153,11 @@ func TestRedis_DownOpensTheBreakerAndIsUsedAgainOnceUp(t *testing.T) {
 func TestRedis_ThatMayForgetAnythingIsNotUsed(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t, "--maxmemory-policy", "allkeys-lru")
-	var logged safeBuffer
-	cache, err := respcache.New(respcache.Config{RedisURL: server.url(), Log: logged.logger()})
+	var logged testkit.Logbook
+	cache, err := respcache.New(respcache.Config{RedisURL: server.url(), Log: slog.New(slog.NewTextHandler(&logged, nil))})
 	require.NoError(t, err)
 	t.Cleanup(cache.Close)
-	require.Eventually(t, func() bool { return bytes.Contains(logged.bytes(), []byte("allkeys-lru")) }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(logged.String(), "allkeys-lru") }, 10*time.Second, time.Millisecond)
 	entry, outcome := cache.Get(t.Context(), uuid.New(), key("a"))
 	require.Nil(t, entry)
 	require.True(t, outcome.Bypassed)

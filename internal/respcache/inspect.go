@@ -28,7 +28,7 @@ var ErrNobodyServes = errors.New("no server serves what is kept in redis")
 type Inspector struct {
 	link   *link
 	ledger *sharedLedger
-	seal   *sealer
+	seal   sealer
 	epoch  uint64
 }
 

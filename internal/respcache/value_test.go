@@ -2,8 +2,6 @@ package respcache_test
 
 import (
 	"bytes"
-	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,26 +14,6 @@ import (
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/models"
 )
-
-// safeBuffer takes log lines from any goroutine.
-type safeBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *safeBuffer) bytes() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Clone(b.buffer.Bytes())
-}
-
-func (b *safeBuffer) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(b, nil)) }
 
 // TestKey_EveryPartCounts is C1: changing any one part changes the key.
 func TestKey_EveryPartCounts(t *testing.T) {

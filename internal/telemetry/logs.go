@@ -72,7 +72,7 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
 
 // logSlow tells where a slow operation's time went.
-func (t *Telemetry) logSlow(ctx context.Context, r *request, took time.Duration) {
+func (t *Telemetry) logSlow(r *request, took time.Duration) {
 	r.mu.Lock()
 	fields, statements := slices.Clone(r.fields), slices.Clone(r.statements)
 	r.mu.Unlock()
@@ -90,7 +90,7 @@ func (t *Telemetry) logSlow(ctx context.Context, r *request, took time.Duration)
 	for _, s := range statements[:min(len(statements), mostShapes)] {
 		slowStatements = append(slowStatements, share{s.statement.shape, s.count, milliseconds(s.nanos)})
 	}
-	t.log.LogAttrs(ctx, slog.LevelWarn, "slow operation", slog.String("request_id", requestid.From(ctx)),
+	t.log.LogAttrs(r, slog.LevelWarn, "slow operation", slog.String("request_id", requestid.From(r)),
 		slog.String("operation", r.name), slog.String("type", r.kind), slog.String("clinic_id", r.clinic.String()),
 		slog.Duration("took", took), slog.Any("fields", slowFields), slog.Any("sql", slowStatements))
 }

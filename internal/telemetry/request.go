@@ -225,7 +225,7 @@ func (t *Telemetry) end(record *request) {
 			slog.String("method", record.method), slog.Int("status", status), slog.Duration("took", took))
 	}
 	if took > fair {
-		t.logSlow(record, record, took)
+		t.logSlow(record, took)
 	}
 }
 
