@@ -189,47 +189,6 @@ func TestTags_NotesOfAContactTouchNoList(t *testing.T) {
 	require.True(t, w.touches(t, w.raised.taken(), page), "now they are first")
 }
 
-// A telephone number is found by digits, a name is not.
-func TestTags_ANumberTouchesNoSearchForAName(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 8)
-	search := func(text string) []cachetag.Tag {
-		return w.dependsOn(t, func(ctx context.Context) error {
-			_, err := w.people.SearchContacts(ctx, people.SearchQuery{Text: text, Request: paging.Request{First: new(5)}}, selection.Set{})
-			return err
-		})
-	}
-	w.exec(t, "UPDATE contacts SET name = 'Zilda Prado', phone = NULL, tax_id = NULL, email = NULL, preferred_name = NULL, status = 'ativo' WHERE id = $1", w.contacts[0])
-	w.notified(t)
-	names, numbers := []string{"ana", "joão d'ávila", "a.souza@correio.example", "maria-rita"}, []string{"21987", "ana 21987", "+55 (21) 98765", "ana ①", "アナ"}
-	written := func(column, value string) []cachetag.Tag {
-		_, err := w.psql.Exec(t.Context(), "UPDATE contacts SET "+column+" = $1 WHERE id = $2", value, w.contacts[0])
-		require.NoError(t, err)
-		// Who is shown is another matter.
-		return slices.DeleteFunc(w.notified(t), func(tag cachetag.Tag) bool { return tag == cachetag.Entity(models.KindContact, w.contacts[0]) })
-	}
-	number, name, address := written("phone", "+5521987654321"), written("name", "Ana Prado"), written("email", "ana@x.br")
-	taxID := written("tax_id", "52998224725")
-	for _, text := range names {
-		require.False(t, w.touches(t, number, search(text)), text)
-		require.False(t, w.touches(t, taxID, search(text)), text)
-	}
-	for _, text := range numbers {
-		require.True(t, w.touches(t, number, search(text)), text)
-		require.True(t, w.touches(t, taxID, search(text)), text)
-	}
-	for _, text := range append(names, numbers...) {
-		require.True(t, w.touches(t, name, search(text)), text)
-		require.True(t, w.touches(t, address, search(text)), text)
-	}
-	for _, change := range []string{
-		"INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, 'Ana')", "DELETE FROM contacts WHERE clinic_id = $1 AND id = $2",
-	} {
-		w.exec(t, change, w.clinic.ID, w.clinic.ID)
-		require.Subset(t, w.notified(t), []cachetag.Tag{cachetag.Of("contact/search"), cachetag.Of("contact/search/number")})
-	}
-}
-
 // What changes by itself says when.
 func TestTags_WhatTimeChangesSaysWhen(t *testing.T) {
 	t.Parallel()

@@ -128,8 +128,10 @@ func TestReason_IsWordsWithoutValues(t *testing.T) {
 		`taskmed; fwd=miss; collapsed; detail="expired"`:                                                            "expired (waited)",
 		`taskmed; fwd=miss; detail="invalidated by appointment/day=2026-11-22: written by createContact 2 s ago"`:   "invalidated by appointment/day=… by createContact",
 		`taskmed; fwd=miss; detail="invalidated by contact:0193a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b: written 1m3s ago"`: "invalidated by contact:…",
-		`taskmed; fwd=bypass; detail="redis unreachable"`:                                                           "redis unreachable",
-		`taskmed; fwd=miss`: "fwd=miss",
+		`taskmed; fwd=miss; detail="invalidated by contact/search/near=57: written 2 s ago"`:                        "invalidated by contact/search/near=…",
+		`taskmed; fwd=bypass`:                             "fwd=bypass",
+		`taskmed; fwd=bypass; detail="redis unreachable"`: "redis unreachable",
+		`taskmed; fwd=miss`:                               "fwd=miss",
 	} {
 		hit, why := reason(status)
 		require.False(t, hit)

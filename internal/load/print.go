@@ -22,7 +22,7 @@ func (f fault) String() string {
 
 var (
 	detailOf  = regexp.MustCompile(`detail="([^"]*)"`)
-	valuesIn  = regexp.MustCompile(`([=:])[0-9a-f][0-9a-f-]{8,}`)
+	valuesIn  = regexp.MustCompile(`([=:])[0-9a-f][0-9a-f-]*\b`)
 	writtenBy = regexp.MustCompile(`: written by (.*) \d\S*(?: s)? ago$`)
 	writtenAt = regexp.MustCompile(`: written \d\S*(?: s)? ago$`)
 )

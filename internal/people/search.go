@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -26,6 +25,12 @@ const longestSearch = 100
 // part of the name.
 const searchList = "search/"
 
+// misspeltRank is the first rank of the matches that are not as the text was typed.
+const misspeltRank = 1000
+
+// anySearch is the tag of a change that concerns every search.
+const anySearch cachetag.Tag = "contact/search/any"
+
 // SearchQuery says which contacts are looked for.
 type SearchQuery struct {
 	// Text is 1 to 100 characters, not counting blanks at its ends; words beyond
@@ -45,8 +50,8 @@ type found struct {
 
 // SearchContacts finds contacts by name, preferred name, e-mail, phone or CPF,
 // the best match first (search_contacts in migrations says how well is well),
-// in one statement, or two with the total. A text that cannot be looked for is
-// BAD_USER_INPUT.
+// in one statement, another for the total, and another where somebody wants to know
+// what the answer depends on. A text that cannot be looked for is BAD_USER_INPUT.
 func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel selection.Set) (*paging.Page[models.Contact], error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
@@ -66,13 +71,17 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel s
 		return nil, err
 	}
 
-	reading := database.Depends(ctx, searchTags(text)...)
+	reading := database.Depends(ctx, anySearch)
 	rows, err := database.Rows[found](reading, d.db, searchSQL(contactColumns(sel)),
 		text, limit+1, after.rank, after.line, after.id, scope.ClinicID)
 	if err != nil {
 		return nil, err
 	}
 	page := &paging.Page[models.Contact]{HasNext: len(rows) > limit, HasPrevious: query.Request.After != nil}
+	lastRank := 0
+	if len(rows) > 0 {
+		lastRank = rows[len(rows)-1].SearchRank
+	}
 	rows = rows[:min(len(rows), limit)]
 	places := make(map[uuid.UUID]*found, len(rows))
 	for _, row := range rows {
@@ -91,22 +100,29 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel s
 			return nil, err
 		}
 	}
+	// A page that is full before the misspelt ones come does not depend on them.
+	misspelt := query.Count || !page.HasNext || lastRank >= misspeltRank
+	if err := d.dependOnSearch(reading, text, misspelt); err != nil {
+		return nil, err
+	}
 	return page, nil
 }
 
-// searchTags are what a search for a text depends on beside the contacts that it
-// shows: telephone numbers and CPFs are looked for by digits alone, so a text that
-// can hold none does not depend on them. What Postgres' unaccent makes of signs and
-// of other scripts is not known here, so those may hold some.
-func searchTags(text string) []cachetag.Tag {
-	tags := []cachetag.Tag{cachetag.Of("contact/search")}
-	name := func(r rune) bool { return unicode.In(r, unicode.Latin) || strings.ContainsRune(" '-.@_", r) }
-	for _, r := range text {
-		if !name(r) {
-			return append(tags, cachetag.Of("contact/search/number"))
-		}
+// dependOnSearch declares what a search for a text depends on beside the contacts
+// that it shows: the beginnings of its words and numbers, and of the words that it
+// took for misspelt ones (cache_search_depends in migrations). Postgres makes them, as
+// it makes a write's, so that both mean the same by a word. It may be asked after the
+// search: nothing is kept if one of the tags was raised since the answer was begun.
+func (d *Directory) dependOnSearch(ctx context.Context, text string, misspelt bool) error {
+	if !cachetag.Collecting(ctx) {
+		return nil
 	}
-	return tags
+	tags, err := database.Value[[]cachetag.Tag](ctx, d.db, "SELECT cache_search_depends($1, $2)", text, misspelt)
+	if err != nil {
+		return err
+	}
+	cachetag.Add(ctx, tags...)
+	return nil
 }
 
 // searchSQL reads the contacts' columns in the order of the matches.

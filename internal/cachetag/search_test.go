@@ -1,0 +1,294 @@
+package cachetag_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/models"
+)
+
+// reception is a clinic whose contacts are all that changes, and what is kept of
+// searches there.
+type reception struct {
+	*world
+	ids  []uuid.UUID
+	kept []*kept
+}
+
+// kept is a search with its answer and what that depends on.
+type kept struct {
+	query people.SearchQuery
+	answer
+}
+
+func newReception(t *testing.T, seed uint64) *reception {
+	t.Helper()
+	r := &reception{world: newWorld(t, seed)}
+	// In full, so that no two beginnings have one tag by chance.
+	r.exec(t, `CREATE OR REPLACE FUNCTION cache_search_tag(kind text, piece text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+		SELECT 'contact/search/' || kind || '=' || encode(convert_to(piece, 'UTF8'), 'hex') $$`)
+	r.exec(t, "DELETE FROM medical_records")
+	r.exec(t, "DELETE FROM appointments")
+	r.exec(t, "DELETE FROM contacts")
+	for range 25 {
+		r.ids = append(r.ids, models.NewID())
+	}
+	for range 40 {
+		r.change(t)
+	}
+	return r
+}
+
+// word is one of those that are alike, share beginnings, and are spelt in ways that
+// mean the same to a search: accents, composed or not, ligatures, cases, scripts,
+// signs, digits.
+func (r *reception) word() string {
+	whole := []string{
+		"Ana", "ANA", "Aná", "Ana\u0301", "Maria", "Mariana", "Mariano", "Marinaa", "Francisco", "Fransisco", "Carvalho", "Cravalho", "Carvalhão", "João", "JOA\u0303O",
+		"ﬁgueira", "Figueira", "Straße", "Strasse", "Œuvre", "Oeuvre", "Łukasz", "İpek", "D'Ávila", "D\u2019Avila", "da", "de", "E", "dos", "アナ", "アナア", "安娜", "Анна",
+		"①", "½", "3x", "12", "987", "98765", "...", "--", "ana-maria", "São_Paulo", "50%", `\`, "🙂", "Gmail", "com", "Clinica", "B", "Be", "Bea", "ana.b", "\u00a0", "\u0130a",
+	}
+	if r.dice.IntN(3) > 0 {
+		return one(r.world, whole)
+	}
+	var word strings.Builder
+	for range 1 + r.dice.IntN(4) {
+		word.WriteString(one(r.world, []string{"a", "ma", "ri", "an", "ça", "lo", "LÓ", "be", "ſa", "zé", "1", "-", "ña"}))
+	}
+	return word.String()
+}
+
+func (r *reception) words(most int) string {
+	words := make([]string, 1+r.dice.IntN(most))
+	for n := range words {
+		words[n] = r.word()
+	}
+	return strings.Join(words, one(r.world, []string{" ", " ", " ", "  ", ", ", "-"}))
+}
+
+func (r *reception) email() string {
+	local := one(r.world, []string{"ana", "ana.maria", "maria", "ANA", "b", "mari_ana", "3x", "987", "joão", "--"})
+	return local + "@" + one(r.world, []string{"gmail.com", "gmial.com", "Clínica-Viva.com.br", "x.br", "ana.com", "--", "アナ"})
+}
+
+func (r *reception) phone() string {
+	return one(r.world, []string{"+55119", "+55219", "+5511", "+1415", "+3519"}) + one(r.world, []string{"8765432", "8764321", "8765433", "8700001"}) + fmt.Sprint(r.dice.IntN(3))
+}
+
+func (r *reception) taxID() string {
+	return one(r.world, []string{"123456789", "123999999", "987654321", "529982247"}) + fmt.Sprintf("%02d", r.dice.IntN(20))
+}
+
+// change writes something about a contact, as psql would, and gives what it did and
+// its tags.
+func (r *reception) change(t *testing.T) (did string, tags []cachetag.Tag) {
+	t.Helper()
+	for {
+		id := one(r.world, r.ids)
+		sql, args := "DELETE FROM contacts WHERE id = $1", []any{id}
+		optional := func(value string) *string { return perhaps(r.world, value) }
+		switch r.dice.IntN(9) {
+		case 0:
+		case 1, 2, 3:
+			sql = "INSERT INTO contacts (clinic_id, id, name, preferred_name, email, phone, tax_id, status) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+			args = []any{
+				r.clinic.ID, id, r.words(4), optional(r.words(2)), optional(r.email()), optional(r.phone()), optional(r.taxID()),
+				one(r.world, []string{"ativo", "ativo", "arquivado"}),
+			}
+		case 4:
+			sql, args = "UPDATE contacts SET name = $2 WHERE id = $1", []any{id, r.words(4)}
+		case 5:
+			sql, args = "UPDATE contacts SET preferred_name = $2 WHERE id = $1", []any{id, optional(r.words(2))}
+		case 6:
+			sql, args = "UPDATE contacts SET email = $2 WHERE id = $1", []any{id, optional(r.email())}
+		case 7:
+			sql, args = "UPDATE contacts SET phone = $2, tax_id = $3 WHERE id = $1", []any{id, optional(r.phone()), optional(r.taxID())}
+		case 8:
+			sql, args = "UPDATE contacts SET status = CASE status WHEN 'ativo' THEN 'arquivado' ELSE 'ativo' END WHERE id = $1", []any{id}
+		}
+		_, err := r.psql.Exec(t.Context(), sql, args...)
+		tags = r.notified(t)
+		if err == nil && len(tags) > 0 {
+			return fmt.Sprintf("%s %q", sql, args), tags
+		}
+	}
+}
+
+// text is one to look for: words, or the beginning of somebody's words, address or
+// number, often mistyped.
+func (r *reception) text() string {
+	text := r.words(3)
+	switch r.dice.IntN(6) {
+	case 0:
+		text = r.email()
+	case 1:
+		text = one(r.world, []string{"", "0", "+"}) + r.phone()[1+r.dice.IntN(6):]
+	case 2:
+		text = r.taxID()
+	case 3:
+		text = "@" + r.email()
+		text = text[strings.LastIndex(text, "@"):]
+	}
+	letters := []rune(text)
+	switch r.dice.IntN(6) {
+	case 0, 1:
+		letters = letters[:1+r.dice.IntN(len(letters))]
+	case 2:
+		at := r.dice.IntN(len(letters))
+		letters = slices.Delete(letters, at, at+1)
+	case 3:
+		at := r.dice.IntN(len(letters))
+		letters = slices.Insert(letters, at, 'n')
+	case 4:
+		if at := r.dice.IntN(len(letters)); at > 0 {
+			letters[at-1], letters[at] = letters[at], letters[at-1]
+		}
+	}
+	text = string(letters)
+	switch r.dice.IntN(5) {
+	case 0:
+		text = strings.ToUpper(text)
+	case 1:
+		text += " " + r.word()
+	}
+	return text
+}
+
+// look asks a search, new or again.
+func (r *reception) look(t *testing.T, query people.SearchQuery) (answer, bool) {
+	t.Helper()
+	return r.ask(t, read{"search", func(ctx context.Context) (any, error) {
+		return shown(r.people.SearchContacts(ctx, query, selection.Set{}))
+	}})
+}
+
+// draw is a search that nobody has asked yet, or the next page of one.
+func (r *reception) draw(t *testing.T) *kept {
+	t.Helper()
+	for {
+		query := people.SearchQuery{Text: r.text(), Request: paging.Request{First: new(r.dice.IntN(5))}, Count: r.dice.IntN(4) == 0}
+		if r.dice.IntN(4) == 0 {
+			page, err := r.people.SearchContacts(r.ctx, query, selection.Set{})
+			if err == nil && len(page.Items) > 0 {
+				query.Request.After = new(page.Cursor(page.Items[len(page.Items)-1]))
+			}
+		}
+		if a, ok := r.look(t, query); ok {
+			return &kept{query, a}
+		}
+	}
+}
+
+// explore writes, and looks at everything kept after each write.
+func (r *reception) explore(t *testing.T, writes int) found {
+	t.Helper()
+	result := found{needed: map[string]int{}}
+	deadline := time.Now().Add(3 * time.Minute)
+	for range writes {
+		require.True(t, time.Now().Before(deadline), "too slow")
+		for len(r.kept) < 25 {
+			r.kept = append(r.kept, r.draw(t))
+		}
+		did, tags := r.change(t)
+		for _, k := range r.kept {
+			was := k.answer
+			now, ok := r.look(t, k.query)
+			require.True(t, ok, now.text)
+			k.answer = now
+			result.checked++
+			told := map[string]bool{}
+			for _, tag := range tags {
+				if family(tag) == r.forgets {
+					continue
+				}
+				if tag == cachetag.Everything || slices.Contains(was.tags, tag) {
+					told[family(tag)] = true
+				}
+			}
+			if len(told) > 0 {
+				result.touched++
+			}
+			if now.text == was.text {
+				continue
+			}
+			result.changed++
+			if len(told) == 0 {
+				result.stale = fmt.Sprintf("%+q\n after %s\n was %s\n  is %s\nread: %q\nwritten: %q", k.query.Text, did, was.text, now.text, was.tags, tags)
+				return result
+			}
+			if len(told) == 1 {
+				for only := range told {
+					result.needed[only]++
+				}
+			}
+		}
+		// Some stay for long, and are asked again and again.
+		r.kept = slices.DeleteFunc(r.kept, func(*kept) bool { return r.dice.IntN(4) == 0 })
+	}
+	return result
+}
+
+// Whatever is looked for and however it is spelt: a change of a contact that changes
+// what is found has a tag of the search. TASKMED_SEARCH_TAGS=8m begins anew, with
+// other contacts, for so long.
+func TestSearchTags_AreComplete(t *testing.T) {
+	t.Parallel()
+	var span time.Duration
+	if text := os.Getenv("TASKMED_SEARCH_TAGS"); text != "" {
+		var err error
+		span, err = time.ParseDuration(text)
+		require.NoError(t, err)
+	}
+	var checked, touched, changed int
+	for began := time.Now(); checked == 0 || time.Since(began) < span; {
+		seed := uint64(time.Now().UnixNano())
+		result := newReception(t, seed).explore(t, 120)
+		require.Empty(t, result.stale, "seed %d", seed)
+		checked, touched, changed = checked+result.checked, touched+result.touched, changed+result.changed
+	}
+	t.Logf("%d searches asked again, %d touched, %d had changed", checked, touched, changed)
+	require.Greater(t, changed, 30)
+	require.Less(t, touched, checked/2, "most changes leave most searches alone, even among names that are as alike as these")
+}
+
+// The run above would notice tags that are not raised, or not declared.
+func TestSearchTags_AMissingOneIsFound(t *testing.T) {
+	t.Parallel()
+	for name, control := range map[string]struct{ forgets, sql string }{
+		"words":   {forgets: "contact/search/word="},
+		"numbers": {forgets: "contact/search/number="},
+		"near":    {forgets: "contact/search/near="},
+		"the clinic's words announce nothing": {sql: `DROP TRIGGER cache_tags_insert ON contact_search_vocabulary;
+			DROP TRIGGER cache_tags_delete ON contact_search_vocabulary`},
+		"addresses": {sql: `ALTER FUNCTION cache_search_row_tags(text, text, text, text, text, text) RENAME TO all_row_tags;
+			CREATE FUNCTION cache_search_row_tags(line text, email text, tax_id text, phone_tail text, phone_national text, phone_local text) RETURNS text[]
+			LANGUAGE sql AS $$ SELECT all_row_tags(line, NULL, tax_id, phone_tail, phone_national, phone_local) $$`},
+		"a reader's own spelling": {sql: `CREATE OR REPLACE FUNCTION cache_search_beginning_tag(beginning text) RETURNS text LANGUAGE sql AS $$
+			SELECT cache_search_tag('word', upper(left(beginning, CASE WHEN char_length(beginning) >= 5 THEN 5 ELSE least(char_length(beginning), 3) END))) $$`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newReception(t, 13)
+			r.forgets = control.forgets
+			if control.sql != "" {
+				_, err := r.psql.Exec(t.Context(), control.sql)
+				require.NoError(t, err)
+			}
+			result := r.explore(t, 1500)
+			t.Logf("found after %d", result.checked)
+			require.NotEmpty(t, result.stale)
+		})
+	}
+}
