@@ -9,7 +9,7 @@ import (
 func TestDoctor_PlansWhatRegisteredOperationsSend(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
-	s.d.Exec(t, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; GRANT pg_read_all_stats TO taskmed_owner")
+	s.d.Exec(t, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 	s.d.NewClinic(t, "aurora")
 	for _, o := range []struct{ name, kind, body string }{
 		{"Old", "query", "query Old { noLongerThere }"},

@@ -97,8 +97,7 @@ func TestRehearse_FindsTheScanInTheMiddleOfAMutation(t *testing.T) {
 	t.Parallel()
 	world := newSeeded(t)
 	d := world.database
-	_, err := d.Connect(t, d.SuperuserURL).Exec(t.Context(), "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; GRANT pg_read_all_stats TO taskmed_owner")
-	require.NoError(t, err)
+	d.Exec(t, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 	d.Exec(t, "ANALYZE medical_records")
 	require.NotContains(t, problems(t, d, world), "medical_records")
 	d.Exec(t, "DROP INDEX idx_medical_records_amends")
@@ -129,8 +128,7 @@ func TestRehearse_FindsTheIndexThatIsMissingBeforeAnyoneWaits(t *testing.T) {
 	t.Parallel()
 	world := newSeeded(t)
 	d := world.database
-	_, err := d.Connect(t, d.SuperuserURL).Exec(t.Context(), "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; GRANT pg_read_all_stats TO taskmed_owner")
-	require.NoError(t, err)
+	d.Exec(t, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 	register(t, d, "Absences", "query", `query Absences($range: DateTimeRange!) { clinic { practitioners(first: 5) { nodes { timeOff(range: $range) { startsAt } } } } }`)
 	d.Exec(t, `INSERT INTO time_off (clinic_id, id, practitioner_id, starts_at, ends_at)
 		SELECT $1, gen_random_uuid(), (SELECT id FROM practitioners WHERE clinic_id = $1 LIMIT 1), now() + n * interval '2 hours', now() + (n * 2 + 1) * interval '1 hour'

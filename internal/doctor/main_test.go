@@ -3,8 +3,6 @@ package doctor_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/taskmed/taskmed/internal/testkit"
 )
 
@@ -14,7 +12,6 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 func counted(t *testing.T) *testkit.Database {
 	t.Helper()
 	d := testkit.NewDatabase(t)
-	_, err := d.Connect(t, d.SuperuserURL).Exec(t.Context(), "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; GRANT pg_read_all_stats TO taskmed_owner")
-	require.NoError(t, err)
+	d.Exec(t, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 	return d
 }
