@@ -261,7 +261,11 @@ func TestShare_AClinicsFloodLeavesTheOthersTheirs(t *testing.T) {
 		}
 		return left
 	}
-	require.Less(t, flood(t, respcache.Protections{Share: true}), 100, "the test must notice when any clinic gives way")
+	noticed := false
+	for n := 0; n < 10 && !noticed; n++ { // Who gives way is drawn by lot, too.
+		noticed = flood(t, respcache.Protections{Share: true}) < 100
+	}
+	require.True(t, noticed, "the test must notice when any clinic gives way")
 	require.Equal(t, 100, flood(t, respcache.Protections{}))
 }
 
