@@ -112,10 +112,15 @@ func (b *browser) text(t *testing.T, selector, want string) string {
 	t.Helper()
 	ctx, done := context.WithTimeout(b.ctx, patience)
 	defer done()
-	shown, err := chromedp.Run(ctx, chromedp.PollFunction[string](`(selector, want) => {
+	look := chromedp.PollFunction[string](`(selector, want) => {
 		const text = (document.querySelector(selector)?.innerText ?? '').replaceAll('\u00a0', ' ');
 		return text.includes(want) ? text : null;
-	}`, chromedp.WithPollingArgs(selector, want), chromedp.WithPollingInterval(50*time.Millisecond)))
+	}`, chromedp.WithPollingArgs(selector, want), chromedp.WithPollingInterval(50*time.Millisecond))
+	shown, err := chromedp.Run(ctx, look)
+	// The page that was begun to be looked at may be just leaving.
+	for err != nil && strings.Contains(err.Error(), "Cannot find context") {
+		shown, err = chromedp.Run(ctx, look)
+	}
 	if err != nil {
 		b.picture(t)
 	}
