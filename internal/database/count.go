@@ -12,11 +12,18 @@ type (
 	uncountedKey struct{}
 )
 
-// WithStatementCount returns a context whose statements are counted, and the
-// count. Putting the clinic on a connection is not a statement of the request's.
-func WithStatementCount(ctx context.Context) (context.Context, *atomic.Int64) {
-	count := new(atomic.Int64)
-	return context.WithValue(ctx, countKey{}, count), count
+// Counts are what a request asked of Postgres.
+type Counts struct {
+	// Statements are the request's own: putting the clinic on a connection is none.
+	Statements atomic.Int64
+	// RoundTrips are how often somebody waited for Postgres: a batch is one.
+	RoundTrips atomic.Int64
+}
+
+// WithCounts returns a context whose statements and round trips are counted.
+func WithCounts(ctx context.Context) (context.Context, *Counts) {
+	counts := &Counts{}
+	return context.WithValue(ctx, countKey{}, counts), counts
 }
 
 func uncounted(ctx context.Context) context.Context {
@@ -32,9 +39,19 @@ var (
 	_ pgx.CopyFromTracer = statementCounter{}
 )
 
+func countsOf(ctx context.Context) *Counts {
+	counts, _ := ctx.Value(countKey{}).(*Counts)
+	return counts
+}
+
 func (statementCounter) count(ctx context.Context) context.Context {
-	if count, ok := ctx.Value(countKey{}).(*atomic.Int64); ok && ctx.Value(uncountedKey{}) == nil {
-		count.Add(1)
+	counts := countsOf(ctx)
+	if counts == nil {
+		return ctx
+	}
+	counts.RoundTrips.Add(1)
+	if ctx.Value(uncountedKey{}) == nil {
+		counts.Statements.Add(1)
 	}
 	return ctx
 }
@@ -49,12 +66,17 @@ func (statementCounter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQuery
 
 // TraceBatchStart implements pgx.BatchTracer.
 func (statementCounter) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	if counts := countsOf(ctx); counts != nil {
+		counts.RoundTrips.Add(1)
+	}
 	return ctx
 }
 
 // TraceBatchQuery implements pgx.BatchTracer.
-func (s statementCounter) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchQueryData) {
-	s.count(ctx)
+func (statementCounter) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	if counts := countsOf(ctx); counts != nil && data.SQL != setClinic {
+		counts.Statements.Add(1)
+	}
 }
 
 // TraceBatchEnd implements pgx.BatchTracer.

@@ -42,6 +42,8 @@ type DB struct {
 	orm            *gorm.DB
 	acquireTimeout time.Duration
 	coherence      Coherence
+	// tracer sees a batch's statements one by one; pgx shows it all others.
+	tracer pgx.QueryTracer
 }
 
 // Open makes the pool. It does not connect; Ping does.
@@ -71,6 +73,10 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 		"statement_timeout":                   milliseconds(statement),
 		"lock_timeout":                        milliseconds(statement / 2),
 		"idle_in_transaction_session_timeout": milliseconds(2 * statement),
+		// Statements come again and again in few shapes; planning each run anew for
+		// its values costs more than it gains (docs/decisions/0009). Tests hold the
+		// plans to their indexes.
+		"plan_cache_mode": "force_generic_plan",
 	})
 	settings.ConnConfig.ConnectTimeout = 5 * time.Second
 	settings.ConnConfig.Tracer = statementCounter{}
@@ -82,6 +88,10 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 	// keeps the connection holds it for 100 ms and may cancel the next request's
 	// statement instead; under a storm of cancels it was slower, too.
 	settings.PrepareConn = put
+	settings.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		registerTypes(conn.TypeMap())
+		return nil
+	}
 
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
@@ -94,6 +104,7 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 	}
 	return &DB{
 		pool: pool, orm: orm, acquireTimeout: orDefault(config.AcquireTimeout, time.Second), coherence: config.Coherence,
+		tracer: config.Tracer,
 	}, nil
 }
 

@@ -3,10 +3,7 @@ package database
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/taskmed/taskmed/internal/cachetag"
@@ -18,9 +15,6 @@ import (
 // into a T by its columns' names. Columns of T that were not selected stay zero.
 // What the rows depend on is declared by Depends.
 func Rows[T any](ctx context.Context, db *DB, sql string, args ...any) ([]*T, error) {
-	if _, err := tenant.From(ctx); err != nil {
-		return nil, err
-	}
 	failClosed(ctx)
 	return collect(ctx, db, pgx.RowToAddrOfStructByNameLax[T], sql, args)
 }
@@ -29,9 +23,6 @@ func Rows[T any](ctx context.Context, db *DB, sql string, args ...any) ([]*T, er
 // one column, or models.ErrNotFound.
 func Value[T any](ctx context.Context, db *DB, sql string, args ...any) (T, error) {
 	var none T
-	if _, err := tenant.From(ctx); err != nil {
-		return none, err
-	}
 	failClosed(ctx)
 	values, err := collect(ctx, db, pgx.RowTo[T], sql, args)
 	if err != nil {
@@ -43,6 +34,17 @@ func Value[T any](ctx context.Context, db *DB, sql string, args ...any) (T, erro
 	return values[0], nil
 }
 
+func collect[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql string, args []any) ([]T, error) {
+	var values []T
+	var one Batch
+	statement := one.Queue(sql, args, func(rows pgx.Rows) (err error) {
+		values, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+	db.Run(ctx, &one)
+	return values, translate(statement.Err)
+}
+
 // Lookup runs a statement before a clinic is known, on a connection that has
 // none: all it can reach are the functions made for that (app_memberships).
 func Lookup[T any](ctx context.Context, db *DB, sql string, args ...any) ([]*T, error) {
@@ -51,10 +53,6 @@ func Lookup[T any](ctx context.Context, db *DB, sql string, args ...any) ([]*T, 
 	}
 	// Tags are a clinic's; nobody would say when another clinic's row changes.
 	cachetag.Poison(ctx, "reads across clinics")
-	return collect(ctx, db, pgx.RowToAddrOfStructByNameLax[T], sql, args)
-}
-
-func collect[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql string, args []any) ([]T, error) {
 	conn, err := db.acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -64,32 +62,6 @@ func collect[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql stri
 	if err != nil {
 		return nil, translate(err)
 	}
-	values, err := pgx.CollectRows(rows, scan)
+	values, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByNameLax[T])
 	return values, translate(err)
-}
-
-// ByID reads rows of a tenant table by their ids, in one statement; ids that
-// the clinic has not are not in the map. It depends on those, too: they may come
-// to be.
-func ByID[T any](
-	ctx context.Context, db *DB, kind models.Kind, table string, columns []string, idOf func(*T) uuid.UUID, ids []uuid.UUID,
-) (map[uuid.UUID]*T, error) {
-	scope, err := tenant.From(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(ids) == 0 {
-		return map[uuid.UUID]*T{}, nil
-	}
-	rows, err := Rows[T](Depends(ctx, Entities(ctx, kind, ids)...), db,
-		fmt.Sprintf("SELECT %s FROM %s WHERE clinic_id = $1 AND id = ANY($2)", strings.Join(columns, ", "), table),
-		scope.ClinicID, ids)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[uuid.UUID]*T, len(rows))
-	for _, row := range rows {
-		found[idOf(row)] = row
-	}
-	return found, nil
 }

@@ -36,6 +36,7 @@ func (db *DB) InTenant(ctx context.Context, work func(tx *gorm.DB) error) error 
 		return err
 	}
 	cachetag.Poison(ctx, "writes")
+	yield(ctx, db)
 	var err error
 	for attempt := range attempts {
 		if attempt > 0 {

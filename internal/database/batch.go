@@ -1,0 +1,141 @@
+package database
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+)
+
+// Batch is a number of reading statements that do not need each other's answers.
+// They are sent together and take one round trip, the clinic included.
+type Batch struct {
+	statements []*Statement
+}
+
+// Statement is one of a batch's. Err is nil until the batch has run and, after it,
+// where the statement was answered and read.
+type Statement struct {
+	Err error
+
+	sql  string
+	args []any
+	read func(pgx.Rows) error
+}
+
+// Queue adds a statement; read is called with its rows and need not close them.
+func (b *Batch) Queue(sql string, args []any, read func(pgx.Rows) error) *Statement {
+	s := &Statement{sql: sql, args: args, read: read}
+	b.statements = append(b.statements, s)
+	return s
+}
+
+// Len is how many statements are queued.
+func (b *Batch) Len() int { return len(b.statements) }
+
+// Run sends the statements for the context's clinic. What is wrong with one
+// statement is its own Err and no other's: those behind it are sent again, for a
+// pipeline that fails at one statement skips the rest.
+func (db *DB) Run(ctx context.Context, b *Batch) {
+	rest := b.statements
+	if len(rest) == 0 {
+		return
+	}
+	if _, err := tenant.From(ctx); err != nil {
+		fail(rest, err)
+		return
+	}
+	conn, done, err := db.connection(ctx)
+	if err != nil {
+		fail(rest, err)
+		return
+	}
+	defer done()
+	for len(rest) > 0 {
+		answered, err := db.send(ctx, conn.Conn(), rest)
+		rest = rest[answered:]
+		if err == nil || len(rest) == 0 {
+			return
+		}
+		if _, refused := errors.AsType[*pgconn.PgError](err); !refused || conn.Conn().IsClosed() || ctx.Err() != nil {
+			fail(rest, translate(err)) // the connection's fault, or the request's end
+			return
+		}
+		rest[0].Err = translate(err)
+		rest = rest[1:]
+	}
+}
+
+func fail(statements []*Statement, err error) {
+	for _, s := range statements {
+		s.Err = err
+	}
+}
+
+// send sends statements in one pipeline and tells how many were answered. It
+// ends at the first one that Postgres refuses.
+func (db *DB) send(ctx context.Context, conn *pgx.Conn, statements []*Statement) (answered int, err error) {
+	wanted := wantedClinic(ctx)
+	queue := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(statements)+1)}
+	puts := !hasClinic(conn, wanted)
+	if puts {
+		// Forgotten until the whole pipeline has succeeded: it is one implicit
+		// transaction, and a statement that fails takes the setting back, to the
+		// clinic that was on the connection before.
+		forgetClinic(conn)
+		queue.Queue(setClinic, clinicSetting(wanted))
+	}
+	for _, s := range statements {
+		queue.Queue(s.sql, s.args...)
+	}
+	results := conn.SendBatch(ctx, queue)
+	closed := false
+	defer func() {
+		if !closed {
+			_ = results.Close() // the first error is told already
+		}
+	}()
+	if puts {
+		if _, err := results.Exec(); err != nil {
+			return 0, err
+		}
+	}
+	for i, s := range statements {
+		if err := db.answer(ctx, conn, results, s); err != nil {
+			return i, err
+		}
+	}
+	closed = true
+	if err := results.Close(); err != nil {
+		return len(statements), err
+	}
+	if puts {
+		rememberClinic(conn, wanted)
+	}
+	return len(statements), nil
+}
+
+// answer reads one statement's rows. Whoever watches statements sees it begin when
+// the one before was read: the time that Postgres took for it alone.
+func (db *DB) answer(ctx context.Context, conn *pgx.Conn, results pgx.BatchResults, s *Statement) error {
+	if db.tracer != nil {
+		ctx = db.tracer.TraceQueryStart(ctx, conn, pgx.TraceQueryStartData{SQL: s.sql, Args: s.args})
+	}
+	rows, err := results.Query()
+	var tag pgconn.CommandTag
+	if err == nil {
+		s.Err = s.read(rows)
+		rows.Close()
+		err, tag = rows.Err(), rows.CommandTag()
+	}
+	if err != nil {
+		s.Err = nil // it is the statement's, and told by the caller
+	}
+	if db.tracer != nil {
+		db.tracer.TraceQueryEnd(ctx, conn, pgx.TraceQueryEndData{CommandTag: tag, Err: err})
+	}
+	return err
+}

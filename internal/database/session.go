@@ -1,0 +1,149 @@
+package database
+
+import (
+	"context"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+)
+
+// Session is one response's share of the pool: one connection, taken when the
+// first statement is sent and given back at the end. What several fields read at
+// once goes over it one after the other, so no request can take the whole pool.
+type Session struct {
+	db *DB
+	// turn is held by who uses the connection; a channel, so that waiting for it
+	// ends with the request.
+	turn chan struct{}
+
+	mu     sync.Mutex
+	conn   *pgxpool.Conn
+	closed bool
+}
+
+type sessionKey struct{}
+
+// WithSession returns a context whose reads share one connection, and what gives
+// it back. It must be called once, when nothing reads any more.
+func (db *DB) WithSession(ctx context.Context) (context.Context, func()) {
+	s := &Session{db: db, turn: make(chan struct{}, 1)}
+	return context.WithValue(ctx, sessionKey{}, s), s.close
+}
+
+func sessionOf(ctx context.Context, db *DB) *Session {
+	s, _ := ctx.Value(sessionKey{}).(*Session)
+	if s == nil || s.db != db {
+		return nil
+	}
+	return s
+}
+
+// close gives the connection back.
+func (s *Session) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.letGo()
+}
+
+// yield gives the connection back until the next read: who waits for a second
+// connection must not hold a first one, or two of them wait for each other.
+func yield(ctx context.Context, db *DB) {
+	s := sessionOf(ctx, db)
+	if s == nil {
+		return
+	}
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	default:
+		return // it is in use, and not idle
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.letGo()
+}
+
+func (s *Session) letGo() {
+	if s.conn != nil {
+		s.conn.Release()
+		s.conn = nil
+	}
+}
+
+// connection gives a connection to read by and what to do after the reading. Its
+// clinic may still be another one's: who sends a statement puts the right one on
+// it first.
+func (db *DB) connection(ctx context.Context) (*pgxpool.Conn, func(), error) {
+	s := sessionOf(ctx, db)
+	if s == nil {
+		conn, err := db.acquire(clinicLater(ctx))
+		if err != nil {
+			return nil, nil, err
+		}
+		return conn, conn.Release, nil
+	}
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, translate(ctx.Err())
+	}
+	conn, err := s.take(ctx)
+	if err != nil {
+		<-s.turn
+		return nil, nil, err
+	}
+	return conn, func() {
+		s.mu.Lock()
+		// A connection that broke is not to be used again; one that comes back after
+		// the end has nobody else to release it.
+		if s.conn != nil && (s.closed || s.conn.Conn().IsClosed()) {
+			s.letGo()
+		}
+		s.mu.Unlock()
+		<-s.turn
+	}, nil
+}
+
+func (s *Session) take(ctx context.Context) (*pgxpool.Conn, error) {
+	s.mu.Lock()
+	held := s.conn
+	s.mu.Unlock()
+	if held != nil {
+		return held, nil
+	}
+	conn, err := s.db.acquire(clinicLater(ctx))
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn = conn
+	return conn, nil
+}
+
+type clinicLaterKey struct{}
+
+// clinicLater tells the pool's hook that whoever takes the connection sends the
+// clinic along with the first statement.
+func clinicLater(ctx context.Context) context.Context {
+	return context.WithValue(ctx, clinicLaterKey{}, true)
+}
+
+// wantedClinic is the clinic that a context's statements run for; none without a scope.
+func wantedClinic(ctx context.Context) uuid.UUID {
+	if scope, err := tenant.From(ctx); err == nil {
+		return scope.ClinicID
+	}
+	return uuid.Nil
+}
+
+// hasClinic tells whether a connection has a clinic on it already.
+func hasClinic(conn *pgx.Conn, wanted uuid.UUID) bool {
+	current, known := conn.PgConn().CustomData()[clinicOnConnection].(uuid.UUID)
+	return known && current == wanted
+}

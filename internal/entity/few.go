@@ -1,0 +1,138 @@
+package entity
+
+import (
+	"github.com/google/uuid"
+)
+
+// mostPerParent bounds the rows of a list that is no connection.
+const mostPerParent = 1000
+
+// All is a list without pages, of what an entity can have a few of alone: at most
+// 1,000 rows per parent.
+type All struct {
+	// Field is where the schema has it, and Parent the column that points there.
+	Field, Parent string
+	// Order is what the rows are sorted by, the id among equals.
+	Order  string
+	Filter func(q *Query, args Args) error
+}
+
+// First is the first of a list alone, or null.
+type First struct {
+	// Field is where the schema has it, and Parent the column that points there.
+	Field, Parent string
+	Order         string
+	Desc          bool
+	// Filter is given the reading, for its clock.
+	Filter func(q *Query, r *Reading)
+	// Until, if set, tells from the entity that was found, nil for none, and for
+	// the parents, how long the answer holds.
+	Until func(r *Reading, ask *Ask, finish func() (*Found, error)) (func() (*Found, error), error)
+}
+
+// some reads up to limit rows per parent.
+type some struct {
+	noun   *noun
+	parent string
+	order  ordered
+	limit  int
+}
+
+func (s *some) key() string   { return "id" }
+func (s *some) target() *noun { return s.noun }
+
+func (s *some) known(*Ask) []uuid.UUID { return nil }
+
+func (s *some) rows(r *Reading, ask *Ask, q *Query) (perParent func() (map[uuid.UUID][]any, error), err error) {
+	r.dependOnParents(s.noun, s.parent, ask.Keys)
+	if q.nothing {
+		return func() (map[uuid.UUID][]any, error) { return nil, nil }, nil
+	}
+	var read []any
+	reads := &statement{
+		noun: s.noun, where: q.conditions, each: q.each, order: &s.order, limit: s.limit, per: s.parent, parents: ask.Keys,
+		columns: s.noun.columnsFor(shown(ask.Place, false), s.order.column, s.parent),
+	}
+	sent, err := r.rows(reads, len(ask.Keys), &read)
+	if err != nil {
+		return nil, err
+	}
+	return func() (map[uuid.UUID][]any, error) {
+		if sent.Err != nil {
+			return nil, sent.Err
+		}
+		parent := s.noun.fields[s.parent]
+		grouped := map[uuid.UUID][]any{}
+		for _, row := range read {
+			if id, ok := parent.id(row); ok {
+				grouped[id] = append(grouped[id], row)
+			}
+		}
+		r.dependOnRows(s.noun, read)
+		return grouped, nil
+	}, nil
+}
+
+type all struct {
+	some
+
+	declared All
+}
+
+func (a *all) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
+	q := &Query{}
+	if a.declared.Filter != nil {
+		if err := a.declared.Filter(q, ask.Args); err != nil {
+			return nil, err
+		}
+	}
+	perParent, err := a.rows(r, ask, q)
+	if err != nil {
+		return nil, err
+	}
+	return func() (*Found, error) {
+		rows, err := perParent()
+		if err != nil {
+			return nil, err
+		}
+		found := &Found{Values: make(map[uuid.UUID]any, len(ask.Keys)), Absent: a.noun.slice(nil)}
+		for key, of := range rows {
+			found.Values[key] = a.noun.slice(of)
+			found.Entities = append(found.Entities, of...)
+		}
+		return found, nil
+	}, nil
+}
+
+type first struct {
+	some
+
+	declared First
+}
+
+func (f *first) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
+	q := &Query{}
+	if f.declared.Filter != nil {
+		f.declared.Filter(q, r)
+	}
+	perParent, err := f.rows(r, ask, q)
+	if err != nil {
+		return nil, err
+	}
+	finish := func() (*Found, error) {
+		rows, err := perParent()
+		if err != nil {
+			return nil, err
+		}
+		found := &Found{Values: make(map[uuid.UUID]any, len(rows))}
+		for key, of := range rows {
+			found.Values[key] = of[0]
+			found.Entities = append(found.Entities, of[0])
+		}
+		return found, nil
+	}
+	if f.declared.Until == nil {
+		return finish, nil
+	}
+	return f.declared.Until(r, ask, finish)
+}

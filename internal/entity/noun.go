@@ -1,0 +1,175 @@
+// Package entity is what a noun of the clinic's is: one declaration in its clinic
+// package, from which follow how it is read by its id, in lists, below others and
+// page by page, what such a read depends on, which of its columns a role sees, and
+// the checks that nothing of it was forgotten.
+//
+// Statements are built by GORM, once for each shape that is asked for, so that the
+// tenant plugin puts the clinic into each of them; pgx sends them, those of one
+// level of an answer together, and their rows are read by columns' types.
+package entity
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm/schema"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+// Noun declares an entity whose rows are read into T, a struct with GORM's tags.
+// T that has relations embeds models.Prefetched.
+type Noun[T any] struct {
+	// Kind is the prefix of its global ids; empty for what is no Node.
+	Kind models.Kind
+	// Type is the schema's object type; T's name if empty.
+	Type string
+	// Columns says which columns a field is made of where that is not the one column
+	// of the field's name.
+	Columns map[string][]string
+	// One are the fields that give one entity, which a column points at.
+	One map[string]One
+	// Lists, All and First are where the schema shows it below others.
+	Lists []List
+	All   []All
+	First []First
+	// Mask hides of a row what the scope's role may not see, before anybody else sees it.
+	Mask func(scope *tenant.Scope, row *T)
+	// NoTable is set for values that are computed and not read, and yet have
+	// relations: only One and Columns count.
+	NoTable bool
+}
+
+// One is a relation to one entity.
+type One struct {
+	// Kind is what is pointed at, and Column the column that holds its id.
+	Kind   models.Kind
+	Column string
+}
+
+// Declaration is a Noun of any type.
+type Declaration interface{ declared() (*noun, error) }
+
+// noun is a declaration made ready.
+type noun struct {
+	kind    models.Kind
+	object  string
+	table   string
+	columns map[string][]string
+	one     map[string]One
+	lists   []List
+	all     []All
+	first   []First
+	noTable bool
+
+	// fields are the columns of a row by their names, in the struct's order.
+	fields map[string]*column
+	names  []string
+	parsed *schema.Schema
+	// holds is whether a row can hold what was fetched below it.
+	holds bool
+	// target is what GORM is to read into, for its types alone.
+	target func() any
+	// scan reads rows whose columns are named, each into a new *T.
+	scan func(rows pgx.Rows, scope *tenant.Scope, columns []*column, expected int) ([]any, error)
+	// slice makes a []*T of rows; an empty one is not nil.
+	slice func(rows []any) any
+}
+
+// column is one column of a noun's rows.
+type column struct {
+	name  string
+	index []int
+	at    int
+	kind  reflect.Type
+	decoders
+}
+
+// holder is an entity that can hold what was fetched below it.
+type holder interface {
+	Keep(place, child any, err error)
+	Kept(place any) (child any, found bool, err error)
+}
+
+func (n Noun[T]) declared() (*noun, error) {
+	var row T
+	parsed, err := schema.Parse(&row, &sync.Map{}, schema.NamingStrategy{})
+	if err != nil {
+		return nil, fmt.Errorf("entity: %T: %w", row, err)
+	}
+	made := &noun{
+		kind: n.Kind, object: n.Type, table: parsed.Table, columns: n.Columns, one: n.One,
+		lists: n.Lists, all: n.All, first: n.First, noTable: n.NoTable,
+		fields: map[string]*column{}, parsed: parsed,
+		target: func() any { return &[]T{} },
+		scan: func(rows pgx.Rows, scope *tenant.Scope, columns []*column, expected int) ([]any, error) {
+			return scanRows(rows, scope, columns, expected, n.Mask)
+		},
+		slice: sliceOf[T],
+	}
+	if made.object == "" {
+		made.object = reflect.TypeFor[T]().Name()
+	}
+	_, made.holds = any(&row).(holder)
+	for _, field := range parsed.Fields {
+		if field.DBName == "" {
+			continue
+		}
+		made.fields[field.DBName] = &column{
+			name: field.DBName, index: field.StructField.Index, at: len(made.names), kind: field.FieldType, decoders: decodersFor(field.FieldType),
+		}
+		made.names = append(made.names, field.DBName)
+	}
+	return made, made.check()
+}
+
+// check looks at what the declaration says by itself.
+func (n *noun) check() error {
+	if len(n.names) > mostColumns {
+		return fmt.Errorf("entity: %s has %d columns, and %d at most can be read", n.object, len(n.names), mostColumns)
+	}
+	for field, columns := range n.columns {
+		for _, name := range columns {
+			if n.fields[name] == nil {
+				return fmt.Errorf("entity: %s.%s is declared to be made of the column %q, which %s has not", n.object, field, name, n.table)
+			}
+		}
+	}
+	for field, one := range n.one {
+		if n.fields[one.Column] == nil {
+			return fmt.Errorf("entity: %s.%s is declared to be found by the column %q, which %s has not", n.object, field, one.Column, n.table)
+		}
+	}
+	return nil
+}
+
+func sliceOf[T any](rows []any) any {
+	typed := make([]*T, len(rows))
+	for i, row := range rows {
+		typed[i], _ = row.(*T) // scan has made them
+	}
+	return typed
+}
+
+// id reads an id column of a row; false where it is null.
+func (c *column) id(row any) (uuid.UUID, bool) {
+	switch id := reflect.ValueOf(row).Elem().FieldByIndex(c.index).Addr().Interface().(type) {
+	case *uuid.UUID:
+		return *id, *id != uuid.Nil
+	case **uuid.UUID:
+		if *id != nil {
+			return **id, true
+		}
+	}
+	return uuid.Nil, false
+}
+
+// idOf is a row's own id.
+func (n *noun) idOf(row any) uuid.UUID {
+	id, _ := n.fields["id"].id(row)
+	return id
+}

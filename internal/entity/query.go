@@ -1,0 +1,107 @@
+package entity
+
+import (
+	"database/sql/driver"
+	"slices"
+	"time"
+
+	"github.com/taskmed/taskmed/models"
+)
+
+// mostValues bounds the values of one condition. The server refuses longer lists
+// before anything runs; this is for whoever asks in another way.
+const mostValues = 1000
+
+// Query gathers the conditions of a list. All of them must hold. Conditions are
+// SQL written in the code, in which each ? stands for the next value; values are
+// never written into it.
+type Query struct {
+	conditions []condition
+	// each is a column that is to have one of several values: the list is then read
+	// once per value, so that an index by value and order serves each.
+	each *condition
+	// nothing is set where no row can be meant.
+	nothing bool
+}
+
+type condition struct {
+	sql    string
+	values []any
+}
+
+// Where adds a condition.
+func (q *Query) Where(sql string, values ...any) {
+	q.conditions = append(q.conditions, condition{sql, values})
+}
+
+// Nothing makes the list an empty one.
+func (q *Query) Nothing() { q.nothing = true }
+
+// Within adds the condition that a column's instant lies in a range, half open; a
+// nil range and open ends say nothing. A range that ends where it begins holds
+// nothing, and one that ends before it begins is BAD_USER_INPUT, everywhere.
+func (q *Query) Within(column string, span *models.DateTimeRange) error {
+	if span == nil {
+		return nil
+	}
+	if span.From != nil && span.To != nil {
+		if err := Ordered(*span.From, *span.To); err != nil {
+			return err
+		}
+		if span.From.Equal(*span.To) {
+			q.Nothing()
+			return nil
+		}
+	}
+	if span.From != nil {
+		q.Where(column+" >= ?", *span.From)
+	}
+	if span.To != nil {
+		q.Where(column+" < ?", *span.To)
+	}
+	return nil
+}
+
+// Ordered refuses a range that ends before it begins.
+func Ordered(from, to time.Time) error {
+	if to.Before(from) {
+		return models.BadInput("the range ends before it begins")
+	}
+	return nil
+}
+
+// In adds the condition that a column holds one of an enum's values: nil says
+// nothing, an empty list is for no value. How the values are ordered and how
+// often each is named makes no difference.
+func In[E driver.Valuer](q *Query, column string, values []E) error {
+	if values == nil {
+		return nil
+	}
+	words, err := models.StoredWords(values)
+	if err != nil {
+		return err
+	}
+	slices.Sort(words)
+	words = slices.Compact(words)
+	switch {
+	case len(words) == 0:
+		q.Nothing()
+	case len(words) == 1:
+		// An equality lets an index give the order.
+		q.Where(column+" = ?", words[0])
+	case q.each == nil && len(words) <= mostValues:
+		q.each = &condition{column, []any{words}}
+	default:
+		q.Where(column+" = ANY(?)", words)
+	}
+	return nil
+}
+
+// Args are a field's arguments as Go values, by name.
+type Args map[string]any
+
+// Arg is an argument's value; T's zero value where it was not given.
+func Arg[T any](args Args, name string) T {
+	value, _ := args[name].(T)
+	return value
+}

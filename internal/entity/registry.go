@@ -1,0 +1,160 @@
+package entity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/objects"
+	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/rights"
+	"github.com/taskmed/taskmed/models"
+)
+
+// Registry holds all nouns and the relations between them. It does not change
+// and may be shared.
+type Registry struct {
+	db      *database.DB
+	cursors *paging.Cursors
+	table   *objects.Table
+	rights  *rights.Table
+	now     func(ctx context.Context) time.Time
+
+	byKind   map[models.Kind]*noun
+	byObject map[string]*noun
+	// relations are found by the field's place in the schema: "Contact.appointments".
+	relations  map[string]relation
+	statements statements
+}
+
+// Config is what a Registry reads by.
+type Config struct {
+	DB      *database.DB
+	Cursors *paging.Cursors
+	Schema  *ast.Schema
+	Objects *objects.Table
+	Rights  *rights.Table
+	// Roots are the fields of Query that no resolver answers by itself.
+	Roots []string
+	// Now is an operation's clock: within one operation it stands still.
+	Now func(ctx context.Context) time.Time
+}
+
+// New puts the nouns together. It fails, naming all that is missing, unless the
+// schema and the declarations say the same.
+func New(config Config, declarations ...Declaration) (*Registry, error) {
+	r := &Registry{
+		db: config.DB, cursors: config.Cursors, table: config.Objects, rights: config.Rights, now: config.Now,
+		byKind: map[models.Kind]*noun{}, byObject: map[string]*noun{}, relations: map[string]relation{},
+	}
+	var faults []error
+	for _, declaration := range declarations {
+		n, err := declaration.declared()
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		if r.byObject[n.object] != nil || (n.kind != "" && r.byKind[n.kind] != nil) {
+			faults = append(faults, fmt.Errorf("entity: %s (kind %q) is declared twice", n.object, n.kind))
+			continue
+		}
+		r.byObject[n.object] = n
+		if n.kind != "" {
+			r.byKind[n.kind] = n
+		}
+	}
+	for _, n := range r.byObject {
+		faults = append(faults, r.relate(n)...)
+	}
+	faults = append(faults, r.roots(config)...)
+	faults = append(faults, r.complete(config.Schema)...)
+	return r, errors.Join(faults...)
+}
+
+// relate makes the relations that a noun declares.
+func (r *Registry) relate(n *noun) (faults []error) {
+	add := func(field string, made relation) {
+		object, name, _ := strings.Cut(field, ".")
+		known := r.table.Named(object)
+		switch {
+		case known == nil || known.Fields[name] == nil:
+			faults = append(faults, fmt.Errorf("entity: %s declares the field %s, which the schema has not", n.object, field))
+		case !known.Fields[name].Relation():
+			faults = append(faults, fmt.Errorf("entity: %s declares the field %s, which its Go type holds already", n.object, field))
+		case r.relations[field] != nil:
+			faults = append(faults, fmt.Errorf("entity: the field %s is declared twice", field))
+		default:
+			r.relations[field] = made
+		}
+	}
+	for field, declared := range n.one {
+		target := r.byKind[declared.Kind]
+		if target == nil {
+			faults = append(faults, fmt.Errorf("entity: %s.%s points at the kind %q, which nobody declares", n.object, field, declared.Kind))
+			continue
+		}
+		add(n.object+"."+field, &one{column: declared.Column, of: target})
+	}
+	for _, declared := range n.lists {
+		made := &list{List: declared, noun: n, registry: r, own: strings.HasPrefix(declared.Field, "Clinic.")}
+		if object, name, _ := strings.Cut(declared.Field, "."); r.table.Named(object) != nil && r.table.Named(object).Fields[name] != nil {
+			made.connection = r.table.Named(object).Fields[name].Result
+		}
+		faults = append(faults, n.has(declared.Field, declared.Order, declared.Parent)...)
+		add(declared.Field, made)
+	}
+	for _, declared := range n.all {
+		faults = append(faults, n.has(declared.Field, declared.Order, declared.Parent)...)
+		add(declared.Field, &all{some{n, declared.Parent, ordered{declared.Order, false}, mostPerParent}, declared})
+	}
+	for _, declared := range n.first {
+		faults = append(faults, n.has(declared.Field, declared.Order, declared.Parent)...)
+		add(declared.Field, &first{some{n, declared.Parent, ordered{declared.Order, declared.Desc}, 1}, declared})
+	}
+	return faults
+}
+
+func (n *noun) has(field string, columns ...string) (faults []error) {
+	for _, name := range columns {
+		if name != "" && n.fields[name] == nil {
+			faults = append(faults, fmt.Errorf("entity: %s needs the column %q, which %s has not", field, name, n.table))
+		}
+	}
+	return faults
+}
+
+// Known tells whether ids of a kind stand for something that node may give.
+func (r *Registry) Known(kind models.Kind) bool { return r.byKind[kind] != nil }
+
+// Nouns tells what is declared, for who checks it against other things: the
+// object type, the kind and the table of each.
+func (r *Registry) Nouns() []Described {
+	var all []Described
+	for _, n := range r.byObject {
+		if !n.noTable {
+			all = append(all, Described{Object: n.object, Kind: n.kind, Table: n.table, Columns: n.names})
+		}
+	}
+	return all
+}
+
+// Described is a noun as others see it.
+type Described struct {
+	Object  string
+	Kind    models.Kind
+	Table   string
+	Columns []string
+}
+
+func errForeignClinic(field string) error {
+	_, name, _ := strings.Cut(field, ".")
+	return &models.Error{
+		Code:    models.Forbidden,
+		Message: name + " can be read for the request's own clinic only: pick the clinic with the X-Clinic-Id header",
+	}
+}

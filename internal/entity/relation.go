@@ -1,0 +1,184 @@
+package entity
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/tenant"
+)
+
+// Ask is what is to be fetched for one place of an answer, for all of its parents.
+type Ask struct {
+	Place *selection.Field
+	Args  Args
+	// Keys are the parents' keys, each once; without parents there is one, the nil
+	// UUID.
+	Keys []uuid.UUID
+}
+
+// Found is what was fetched for a place: by the parents' keys, the value that the
+// field has, in the Go type that the GraphQL library expects, and all entities in
+// them, below which the answer goes on.
+type Found struct {
+	Values   map[uuid.UUID]any
+	Entities []any
+	// Absent is the value for a key that is not in Values.
+	Absent any
+}
+
+// Of is the value for a parent's key.
+func (f *Found) Of(key uuid.UUID) any {
+	if value, ok := f.Values[key]; ok {
+		return value
+	}
+	return f.Absent
+}
+
+// Reading is one round trip: relations queue what they need to know, and say
+// what to make of it.
+type Reading struct {
+	batch    database.Batch
+	ctx      context.Context //nolint:containedctx // it lives as long as the call that it stands for
+	scope    *tenant.Scope
+	registry *Registry
+	merged   []*byID
+}
+
+// Begin begins a round trip for the context's clinic.
+func (r *Registry) Begin(ctx context.Context) (*Reading, error) {
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Reading{ctx: ctx, scope: scope, registry: r}, nil
+}
+
+// Send sends what was queued and waits until all of it has been answered.
+func (r *Reading) Send() {
+	for _, ids := range r.merged {
+		ids.queue(r)
+	}
+	r.registry.db.Run(r.ctx, &r.batch)
+}
+
+// Empty is whether nothing was queued.
+func (r *Reading) Empty() bool { return len(r.merged) == 0 && r.batch.Len() == 0 }
+
+// Now is the operation's clock.
+func (r *Reading) Now() time.Time { return r.registry.now(r.ctx) }
+
+// Scope is who asks.
+func (r *Reading) Scope() *tenant.Scope { return r.scope }
+
+// Kept tells whether somebody may keep the answer, and so wants to know as
+// narrowly as possible what it depends on.
+func (r *Reading) Kept() bool { return cachetag.Collecting(r.ctx) }
+
+// Depends declares what the answer depends on.
+func (r *Reading) Depends(tags ...cachetag.Tag) { cachetag.Add(r.ctx, tags...) }
+
+// Until declares that the answer may become another one at an instant.
+func (r *Reading) Until(at time.Time) { cachetag.Until(r.ctx, at) }
+
+// Query queues a statement written by hand; the clinic is $1, values follow.
+// What it reads must be declared by Depends. read gets its rows.
+func (r *Reading) Query(sql string, read func(pgx.Rows) error, values ...any) *database.Statement {
+	return r.batch.Queue(sql, append([]any{r.scope.ClinicID}, values...), read)
+}
+
+// queue queues a statement that GORM builds.
+func (r *Reading) queue(st *statement, read func(pgx.Rows) error) (*database.Statement, error) {
+	sql, args, err := r.registry.statements.sql(r.ctx, r.registry.db, st)
+	if err != nil {
+		return nil, err
+	}
+	return r.batch.Queue(sql, args, read), nil
+}
+
+// rows queues a statement that reads a noun's rows.
+func (r *Reading) rows(st *statement, expected int, into *[]any) (*database.Statement, error) {
+	n := st.noun
+	columns := make([]*column, len(st.columns))
+	for i, name := range st.columns {
+		columns[i] = n.fields[name]
+	}
+	return r.queue(st, func(rows pgx.Rows) (err error) {
+		*into, err = n.scan(rows, r.scope, columns, expected)
+		return err
+	})
+}
+
+// relation is how a field's value is fetched.
+type relation interface {
+	// key is the column of the parent that the field is found by; "" without parents.
+	key() string
+	// target is the noun that the field's entities are of; nil if they are of several.
+	target() *noun
+	// known are the ids of the entities that will be read, where they are known
+	// before: what hangs below them by their ids can be read in the same round trip.
+	known(ask *Ask) []uuid.UUID
+	// ask queues what is needed; finish is called once it has been answered.
+	ask(r *Reading, ask *Ask) (finish func() (*Found, error), err error)
+}
+
+// shown are what is selected of the entities that a field gives.
+func shown(of *selection.Field, connection bool) selection.Wanted {
+	if connection {
+		return selection.Connection(of)
+	}
+	return selection.Object(of.Below())
+}
+
+// Relation is how the value of one of the schema's fields is fetched.
+type Relation struct {
+	relation
+
+	parent *noun
+}
+
+// Relation finds what a field of an object type stands for; false if nobody
+// declared it.
+func (r *Registry) Relation(object, field string) (Relation, bool) {
+	found, ok := r.relations[object+"."+field]
+	return Relation{found, r.byObject[object]}, ok
+}
+
+// Key is what a parent is found by; false where the parent points at nothing.
+func (r Relation) Key(parent any) (uuid.UUID, bool) {
+	column := r.key()
+	if column == "" {
+		return uuid.Nil, true
+	}
+	return r.parent.fields[column].id(parent)
+}
+
+// ByOwnID is whether the field is found by its parent's own id.
+func (r Relation) ByOwnID() bool { return r.key() == "id" }
+
+// Ask queues what is needed; finish is to be called once Send has been.
+func (r Relation) Ask(reading *Reading, ask *Ask) (finish func() (*Found, error), err error) {
+	return r.ask(reading, ask)
+}
+
+// Ahead are the ids of the entities that will be read, where they are known.
+func (r Relation) Ahead(ask *Ask) []uuid.UUID { return r.known(ask) }
+
+// Object is the type of the entities that will be read; "" if they are of several.
+func (r Relation) Object() string {
+	if n := r.target(); n != nil {
+		return n.object
+	}
+	return ""
+}
+
+// Paged is whether the field gives a connection.
+func (r Relation) Paged() bool {
+	_, paged := r.relation.(*list)
+	return paged
+}

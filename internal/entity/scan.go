@@ -1,0 +1,215 @@
+package entity
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+// decode reads a value that is not null, in the form that Postgres sent it in,
+// into a field of a row.
+type decode func(field reflect.Value, raw []byte) error
+
+// decoders are those of one Go type, by what Postgres sends. What they do not
+// know, pgx reads, more slowly.
+type decoders map[wire]decode
+
+// wire is a type of Postgres' and the form of its values.
+type wire struct {
+	oid    uint32
+	format int16
+}
+
+// scanRows reads rows into new T's. Strings of a row are copied out of the
+// connection's buffer, which the next row overwrites.
+func scanRows[T any](rows pgx.Rows, scope *tenant.Scope, columns []*column, expected int, mask func(*tenant.Scope, *T)) ([]any, error) {
+	described := rows.FieldDescriptions()
+	if len(described) != len(columns) {
+		return nil, fmt.Errorf("entity: %d columns were asked for and %d came", len(columns), len(described))
+	}
+	reads := make([]decode, len(columns))
+	for i, c := range columns {
+		reads[i] = c.decoders[wire{described[i].DataTypeOID, described[i].Format}]
+	}
+	types := rows.Conn().TypeMap()
+	all := make([]any, 0, expected)
+	var room []T
+	for rows.Next() {
+		if len(room) == 0 {
+			room = make([]T, max(1, min(expected, cap(all)-len(all))))
+		}
+		row := &room[0]
+		room = room[1:]
+		into := reflect.ValueOf(row).Elem()
+		for i, raw := range rows.RawValues() {
+			if err := columns[i].read(into, raw, reads[i], types, &described[i]); err != nil {
+				return nil, err
+			}
+		}
+		if mask != nil {
+			mask(scope, row)
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}
+
+func (c *column) read(row reflect.Value, raw []byte, read decode, types *pgtype.Map, described *pgconn.FieldDescription) error {
+	field := row.FieldByIndex(c.index)
+	if raw == nil {
+		if field.Kind() == reflect.Pointer || field.Kind() == reflect.Slice {
+			return nil
+		}
+		return fmt.Errorf("entity: the column %s is null, and %s cannot be", c.name, c.kind)
+	}
+	if read == nil {
+		return types.Scan(described.DataTypeOID, described.Format, raw, field.Addr().Interface())
+	}
+	if err := read(field, raw); err != nil {
+		return fmt.Errorf("entity: the column %s: %w", c.name, err)
+	}
+	return nil
+}
+
+// decodersFor are those of a Go type; none for a type that is not known here.
+func decodersFor(of reflect.Type) decoders {
+	switch reflect.New(of).Interface().(type) {
+	case *string:
+		return texts(func(field reflect.Value, raw []byte) error { field.SetString(string(raw)); return nil })
+	case **string:
+		return texts(func(field reflect.Value, raw []byte) error { return set(field, new(string(raw))) })
+	case *bool:
+		return decoders{{pgtype.BoolOID, pgtype.BinaryFormatCode}: func(field reflect.Value, raw []byte) error {
+			field.SetBool(len(raw) == 1 && raw[0] == 1)
+			return nil
+		}}
+	case *int, *int64, *int32:
+		return numbers()
+	case *uuid.UUID:
+		return decoders{{pgtype.UUIDOID, pgtype.BinaryFormatCode}: func(field reflect.Value, raw []byte) error {
+			id, err := uuid.FromBytes(raw)
+			if err != nil {
+				return err
+			}
+			return set(field, id)
+		}}
+	case **uuid.UUID:
+		return decoders{{pgtype.UUIDOID, pgtype.BinaryFormatCode}: func(field reflect.Value, raw []byte) error {
+			id, err := uuid.FromBytes(raw)
+			if err != nil {
+				return err
+			}
+			return set(field, &id)
+		}}
+	case *time.Time:
+		return instants(func(field reflect.Value, at time.Time) error { return set(field, at) })
+	case **time.Time:
+		return instants(func(field reflect.Value, at time.Time) error { return set(field, &at) })
+	case *models.JSON:
+		return decoders{{pgtype.JSONBOID, pgtype.TextFormatCode}: func(field reflect.Value, raw []byte) error {
+			return set(field, append(models.JSON(nil), raw...))
+		}}
+	}
+	if _, ok := reflect.New(of).Interface().(interface{ Scan(any) error }); ok && of.Kind() == reflect.String {
+		return texts(wordsOf(of))
+	}
+	return nil
+}
+
+// set puts a value into a field of its type, without going through reflection's copying.
+func set[T any](field reflect.Value, value T) error {
+	into, ok := field.Addr().Interface().(*T)
+	if !ok {
+		return fmt.Errorf("%T does not fit into %s", value, field.Type())
+	}
+	*into = value
+	return nil
+}
+
+// texts are the types whose text and binary forms are the text itself.
+func texts(read decode) decoders {
+	all := decoders{}
+	for _, oid := range []uint32{pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID} {
+		all[wire{oid, pgtype.TextFormatCode}], all[wire{oid, pgtype.BinaryFormatCode}] = read, read
+	}
+	return all
+}
+
+func numbers() decoders {
+	return decoders{
+		{pgtype.Int2OID, pgtype.BinaryFormatCode}: sized(2, func(raw []byte) int64 { return int64(int16(binary.BigEndian.Uint16(raw))) }), //nolint:gosec // two's complement is meant
+		{pgtype.Int4OID, pgtype.BinaryFormatCode}: sized(4, func(raw []byte) int64 { return int64(int32(binary.BigEndian.Uint32(raw))) }), //nolint:gosec // likewise
+		{pgtype.Int8OID, pgtype.BinaryFormatCode}: sized(8, func(raw []byte) int64 { return int64(binary.BigEndian.Uint64(raw)) }),        //nolint:gosec // likewise
+	}
+}
+
+func sized(size int, number func([]byte) int64) decode {
+	return func(field reflect.Value, raw []byte) error {
+		if len(raw) != size {
+			return fmt.Errorf("a number of %d bytes came in %d", size, len(raw))
+		}
+		value := number(raw)
+		if field.OverflowInt(value) {
+			return fmt.Errorf("the number does not fit into %s", field.Type())
+		}
+		field.SetInt(value)
+		return nil
+	}
+}
+
+// epoch is what Postgres counts microseconds from.
+const epoch = 946_684_800 // 2000-01-01T00:00:00Z in Unix time
+
+func instants(put func(field reflect.Value, at time.Time) error) decoders {
+	return decoders{{pgtype.TimestamptzOID, pgtype.BinaryFormatCode}: func(field reflect.Value, raw []byte) error {
+		const size, million = 8, 1_000_000
+		if len(raw) != size {
+			return fmt.Errorf("an instant of %d bytes came in %d", size, len(raw))
+		}
+		micros := int64(binary.BigEndian.Uint64(raw)) //nolint:gosec // two's complement is meant
+		if micros == 1<<63-1 || micros == -1<<63 {
+			return fmt.Errorf("an instant is infinite")
+		}
+		return put(field, time.Unix(epoch+micros/million, micros%million*1000).UTC())
+	}}
+}
+
+// wordsOf reads an enum from the clinics' word for it. The enum's own Scan says
+// what a word stands for; each is asked once.
+func wordsOf(enum reflect.Type) decode {
+	known := &atomic.Pointer[map[string]string]{}
+	known.Store(&map[string]string{})
+	return func(field reflect.Value, raw []byte) error {
+		words := *known.Load()
+		if value, ok := words[string(raw)]; ok {
+			field.SetString(value)
+			return nil
+		}
+		value := reflect.New(enum)
+		scanner, ok := value.Interface().(interface{ Scan(any) error })
+		if !ok {
+			return fmt.Errorf("%s cannot be read", enum)
+		}
+		if err := scanner.Scan(string(raw)); err != nil {
+			return err
+		}
+		more := make(map[string]string, len(words)+1)
+		for word, stands := range words {
+			more[word] = stands
+		}
+		more[string(raw)] = value.Elem().String()
+		known.Store(&more)
+		field.Set(value.Elem())
+		return nil
+	}
+}
