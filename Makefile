@@ -81,7 +81,7 @@ $(LINTER):
 
 .PHONY: generate
 generate: ## Write the generated code, docs and alerting rules anew
-	go tool gqlgen generate
+	go run ./internal/tools/gqlgen
 	UPDATE_GOLDEN=1 go test -count 1 -run TestMarkdown_IsTheDocumentedTable ./internal/rights
 	UPDATE_GOLDEN=1 go test -count 1 -run 'TestPrometheusRules|TestGrafana' ./internal/telemetry
 	$(WITH_SERVERS) env UPDATE_GOLDEN=1 go test -count 1 -run TestObservability ./internal/app

@@ -15,12 +15,17 @@ import (
 // is what Postgres keeps.
 func MarshalDateTime(instant time.Time) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
-		// No value of a time needs escaping in JSON.
 		var buffer [len(`"2006-01-02T15:04:05.999999999Z07:00"`)]byte
-		text := append(buffer[:0], '"')
-		text = instant.UTC().AppendFormat(text, "2006-01-02T15:04:05.999999Z07:00")
-		_, _ = w.Write(append(text, '"'))
+		_, _ = w.Write(AppendDateTime(buffer[:0], instant))
 	})
+}
+
+// AppendDateTime appends what MarshalDateTime writes.
+func AppendDateTime(b []byte, instant time.Time) []byte {
+	// No value of a time needs escaping in JSON.
+	b = append(b, '"')
+	b = instant.UTC().AppendFormat(b, "2006-01-02T15:04:05.999999Z07:00")
+	return append(b, '"')
 }
 
 // rfc3339 is the form of a DateTime; time.Parse alone would also take 9:00, a
@@ -86,7 +91,14 @@ func (d Date) In(zone *time.Location) time.Time {
 }
 
 // MarshalGQL implements graphql.Marshaler.
-func (d Date) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, `"`+d.String()+`"`) }
+func (d Date) MarshalGQL(w io.Writer) { _, _ = w.Write(d.AppendGQL(nil)) }
+
+// AppendGQL appends what MarshalGQL writes.
+func (d Date) AppendGQL(b []byte) []byte {
+	b = append(b, '"')
+	b = d.midnight.AppendFormat(b, time.DateOnly)
+	return append(b, '"')
+}
 
 // UnmarshalGQL implements graphql.Unmarshaler.
 func (d *Date) UnmarshalGQL(value any) error {
@@ -122,12 +134,14 @@ type JSON json.RawMessage
 const longestJSON = 256 << 10
 
 // MarshalGQL implements graphql.Marshaler.
-func (j JSON) MarshalGQL(w io.Writer) {
+func (j JSON) MarshalGQL(w io.Writer) { _, _ = w.Write(j.AppendGQL(nil)) }
+
+// AppendGQL appends what MarshalGQL writes.
+func (j JSON) AppendGQL(b []byte) []byte {
 	if len(j) == 0 {
-		_, _ = io.WriteString(w, "null")
-		return
+		return append(b, "null"...)
 	}
-	_, _ = w.Write(j)
+	return append(b, j...)
 }
 
 // UnmarshalGQL implements graphql.Unmarshaler.

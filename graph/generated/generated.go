@@ -346,8 +346,6 @@ type ClinicResolver interface {
 	Services(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string, active *bool) (*models.ServiceConnection, error)
 }
 type ContactResolver interface {
-	TaxID(ctx context.Context, obj *models.Contact) (*string, error)
-
 	Appointments(ctx context.Context, obj *models.Contact, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
 	NextAppointment(ctx context.Context, obj *models.Contact) (*models.Appointment, error)
 	LastAppointment(ctx context.Context, obj *models.Contact) (*models.Appointment, error)
@@ -5743,7 +5741,7 @@ func (ec *executionContext) _Contact_taxId(ctx context.Context, field graphql.Co
 			return ec.fieldContext_Contact_taxId(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.Contact().TaxID(ctx, obj)
+			return obj.TaxID, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -5754,7 +5752,7 @@ func (ec *executionContext) _Contact_taxId(ctx context.Context, field graphql.Co
 	)
 }
 func (ec *executionContext) fieldContext_Contact_taxId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Contact", field, true, true, "String")
+	return graphql.NewScalarFieldContext("Contact", field, false, false, "String")
 }
 
 func (ec *executionContext) _Contact_birthDate(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
@@ -12705,11 +12703,10 @@ func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, 
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "taxId":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, false,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._Contact_taxId(ctx, field, obj)
-				})
+			out.Values[i] = ec._Contact_taxId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "birthDate":
 			out.Values[i] = ec._Contact_birthDate(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {

@@ -1,7 +1,7 @@
 // Package objects tells how the object types of the schema are read from Go
 // values: which field is a leaf of the value, which is a part of it, and which
 // is a relation that somebody fetches. The tables are written by the plugin of
-// gqlgen (cmd/gqlgen in internal/tools), from what gqlgen itself binds.
+// gqlgen (internal/tools/gqlgen), from what gqlgen itself binds.
 package objects
 
 import (
@@ -28,11 +28,15 @@ type Object struct {
 	Satisfies []string
 	// Protected is whether the schema marks it with @phi.
 	Protected bool
-	// Value is a nil pointer of the Go type that stands for the object.
+	// Value is a nil pointer of the Go type that stands for the object; an untyped
+	// nil for the root types.
 	Value any
 	// GlobalID is a Node's global id; nil for what is none.
 	GlobalID func(value any) string
-	Fields   map[string]*Field
+	// Nil tells whether a value is a nil pointer of the object's Go type; ok is
+	// false for a value of another Go type. Nil for the root types.
+	Nil    func(value any) (null, ok bool)
+	Fields map[string]*Field
 }
 
 // Field is one field of an object type.
@@ -54,7 +58,15 @@ type Field struct {
 	// null. Nil for what is no part of the Go value: then it is a relation.
 	Part func(object any) any
 	// Elements opens the value of a composite list, as Part or a relation gives it.
+	// An untyped nil stands for an element that is null.
 	Elements func(list any) []any
+	// Length and At open it, too, for whoever would not have a slice made. Length is
+	// -1 for a nil slice; ok is false for a value of another Go type.
+	Length func(list any) (n int, ok bool)
+	At     func(list any, i int) any
+	// Target is the object type of a composite result; nil for an interface, whose
+	// values are told apart by their Go types. NewTable sets it.
+	Target *Object
 	// Arguments reads the field's arguments as gqlgen does for its resolver: from
 	// the operation's values to Go's types, by name. Nil without arguments.
 	Arguments func(ctx context.Context, raw map[string]any) (map[string]any, error)
@@ -82,7 +94,15 @@ func NewTable(all []*Object, connections map[string]func(Page) any) (*Table, err
 		if t.byName[object.Name] != nil || t.byType[of] != nil {
 			return nil, fmt.Errorf("objects: %s (%s) stands in the table twice", object.Name, of)
 		}
-		t.byName[object.Name], t.byType[of] = object, object
+		t.byName[object.Name] = object
+		if of != nil { // nothing stands for the root types
+			t.byType[of] = object
+		}
+	}
+	for _, object := range all {
+		for _, field := range object.Fields {
+			field.Target = t.byName[field.Result]
+		}
 	}
 	return t, nil
 }

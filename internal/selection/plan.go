@@ -67,6 +67,10 @@ func (b *builder) set(above *Field, selected ast.SelectionSet, object string) ([
 	collected := graphql.CollectFields(b.operation, selected, satisfies)
 	fields := make([]*Field, 0, len(collected))
 	for _, c := range collected {
+		// Fields of two interfaces are collected apart, but gqlgen answers the first.
+		if slices.ContainsFunc(fields, func(f *Field) bool { return f.Key == c.Alias }) {
+			continue
+		}
 		if b.plan.Places++; b.plan.Places > longestPlan {
 			return nil, fmt.Errorf("selection: the operation unfolds to more than %d places", longestPlan)
 		}
