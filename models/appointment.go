@@ -66,5 +66,5 @@ type Slot struct {
 	StartsAt       time.Time
 	EndsAt         time.Time
 
-	Prefetched
+	Prefetched `gorm:"-"`
 }

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,9 +50,13 @@ func SeesWholeTaxID(role Role) bool {
 	return false
 }
 
-// MaskTaxID hides all of a CPF but its middle: ***.456.789-**.
+// MaskTaxID hides all of a CPF but its middle: ***.456.789-**. What is masked
+// already stays so.
 func MaskTaxID(taxID string) string {
 	const digits = 11
+	if strings.HasPrefix(taxID, "***") {
+		return taxID
+	}
 	if len(taxID) != digits {
 		return "***"
 	}

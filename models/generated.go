@@ -463,20 +463,6 @@ type UserError struct {
 	EntityIds []string `json:"entityIds"`
 }
 
-// Whoever makes the request.
-type Viewer struct {
-	// The person's subject in the identity provider, or the partner key behind the request.
-	Subject string `json:"subject"`
-	// The person's or key's name, where known.
-	Name *string `json:"name"`
-	// The role in the clinic that the request is for.
-	Role Role `json:"role"`
-	// The clinic that the request is for; the X-Clinic-Id header picks another membership.
-	Clinic *Clinic `json:"clinic"`
-	// All clinics that the subject belongs to.
-	Memberships []*Membership `json:"memberships"`
-}
-
 // What appointments are sorted by.
 type AppointmentOrderField string
 

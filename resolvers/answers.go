@@ -8,8 +8,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/taskmed/taskmed/internal/database"
-	"github.com/taskmed/taskmed/internal/scheduling"
-	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/objects"
+	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -39,59 +41,33 @@ func queryID(argument string, kind models.Kind, global string) (uuid.UUID, error
 	return id, nil
 }
 
-// one reads one entity by id and what is selected below it; that the clinic has
-// none with the id is null, whatever the reason.
-func one[T any](
-	ctx context.Context, kind models.Kind, global string, sel selection.Set,
-	read func(context.Context, []uuid.UUID, selection.Set) (map[uuid.UUID]*T, error),
-	ahead func(context.Context, []*T, selection.Set) error,
-) (*T, error) {
-	id, err := queryID("id", kind, global)
+// queryIDs reads a list of ids; nil stays nil.
+func queryIDs(argument string, kind models.Kind, globals []string) ([]uuid.UUID, error) {
+	if globals == nil {
+		return nil, nil
+	}
+	ids := make([]uuid.UUID, len(globals))
+	for i, global := range globals {
+		var err error
+		if ids[i], err = queryID(argument, kind, global); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+func request(first *int, after *string, last *int, before *string) paging.Request {
+	return paging.Request{First: first, After: after, Last: last, Before: before}
+}
+
+// connect makes the connection that the field being resolved gives of a page.
+func connect[C, T any](ctx context.Context, table *objects.Table, page *paging.Page[T], err error) (*C, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := read(ctx, []uuid.UUID{id}, sel)
-	if err != nil || found[id] == nil {
+	wanted, err := loaders.Wanted(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return found[id], ahead(ctx, []*T{found[id]}, sel)
-}
-
-// written fetches what is selected below the entity that a mutation gives back.
-func written[T any](
-	ctx context.Context, name string, entity *T, err error, ahead func(context.Context, []*T, selection.Set) error,
-) (*T, []*models.UserError, error) {
-	userErrors, err := mistakes(err)
-	if err != nil || entity == nil || len(userErrors) > 0 {
-		return nil, userErrors, err
-	}
-	return entity, userErrors, ahead(ctx, []*T{entity}, below(ctx, name))
-}
-
-// appointmentQuery reads the filter of the list of appointments.
-func appointmentQuery(filter *models.AppointmentFilter) (scheduling.AppointmentQuery, error) {
-	var query scheduling.AppointmentQuery
-	if filter == nil {
-		return query, nil
-	}
-	query.Range, query.Status = filter.Range, filter.Status
-	for _, end := range []struct {
-		argument string
-		kind     models.Kind
-		global   *string
-		id       **uuid.UUID
-	}{
-		{"filter.practitionerId", models.KindPractitioner, filter.PractitionerID, &query.PractitionerID},
-		{"filter.contactId", models.KindContact, filter.ContactID, &query.ContactID},
-	} {
-		if end.global == nil {
-			continue
-		}
-		id, err := queryID(end.argument, end.kind, *end.global)
-		if err != nil {
-			return query, err
-		}
-		*end.id = &id
-	}
-	return query, nil
+	return entity.Connect[C](table, page, wanted)
 }

@@ -1,29 +1,41 @@
 // Package resolvers turns the schema's fields into calls of the clinic's
-// packages: a resolver parses, calls, wraps, and does nothing else.
+// packages: a resolver parses, calls, wraps, and does nothing else. Entities, lists
+// of them and what hangs below them need none: they follow from the nouns'
+// declarations (graph/generated/relations.go).
 package resolvers
 
 import (
-	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
-	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
 )
 
 // Resolver holds what the fields' resolvers need.
 type Resolver struct {
-	people *people.Directory
-	diary  *scheduling.Diary
-	chart  *records.Chart
-	ahead  *loaders.LookAhead
-	rights *rights.Table
+	generated.Relations
+
+	people  *people.Directory
+	diary   *scheduling.Diary
+	chart   *records.Chart
+	objects *objects.Table
 }
 
-// New makes a Resolver over the clinic's packages. table says which types a
-// role may see, for ids that only say at run time what they stand for.
-func New(from loaders.Sources, table *rights.Table) *Resolver {
-	return &Resolver{
-		people: from.People, diary: from.Diary, chart: from.Chart,
-		ahead: loaders.NewLookAhead(from), rights: table,
-	}
+// New makes a Resolver over the clinic's packages.
+func New(directory *people.Directory, diary *scheduling.Diary, chart *records.Chart, table *objects.Table) *Resolver {
+	return &Resolver{people: directory, diary: diary, chart: chart, objects: table}
 }
+
+// Query answers the queries.
+func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{Resolver: r} }
+
+// Mutation answers the mutations.
+func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
+
+type queryResolver struct {
+	generated.QueryRelations
+	*Resolver
+}
+
+type mutationResolver struct{ *Resolver }

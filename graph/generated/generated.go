@@ -37,6 +37,7 @@ type ResolverRoot interface {
 	Practitioner() PractitionerResolver
 	Query() QueryResolver
 	Slot() SlotResolver
+	Viewer() ViewerResolver
 }
 
 type DirectiveRoot struct {
@@ -399,6 +400,9 @@ type QueryResolver interface {
 }
 type SlotResolver interface {
 	Practitioner(ctx context.Context, obj *models.Slot) (*models.Practitioner, error)
+}
+type ViewerResolver interface {
+	Clinic(ctx context.Context, obj *models.Viewer) (*models.Clinic, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1831,7 +1835,7 @@ enum AppointmentStatus {
 }
 
 "A contact's time with a practitioner."
-type Appointment implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi {
+type Appointment implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
   "The global id."
   id: ID!
   "Who comes."
@@ -2127,7 +2131,7 @@ type Membership {
 }
 
 "A clinic: the tenant. Everything else belongs to one."
-type Clinic implements Node @cacheControl(maxAge: 86400, scope: TENANT) {
+type Clinic implements Node @cacheControl(maxAge: 86400, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
   "The global id; as X-Clinic-Id it picks the clinic of a request."
   id: ID!
   "The clinic's name."
@@ -2191,7 +2195,7 @@ type ClinicEdge {
 }
 
 "Someone who treats patients."
-type Practitioner implements Node @cacheControl(maxAge: 86400, scope: TENANT) {
+type Practitioner implements Node @cacheControl(maxAge: 86400, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
   "The global id."
   id: ID!
   "The full name."
@@ -2289,7 +2293,7 @@ type PractitionerEdge {
 }
 
 "Something the clinic offers."
-type Service implements Node @cacheControl(maxAge: 86400, scope: TENANT) {
+type Service implements Node @cacheControl(maxAge: 86400, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
   "The global id."
   id: ID!
   "What it is called."
@@ -2358,7 +2362,7 @@ enum ContactStatus {
 }
 
 "A patient or a lead."
-type Contact implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi {
+type Contact implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
   "The global id."
   id: ID!
   "The full name."
@@ -2638,6 +2642,8 @@ enum CacheControlScope {
 directive @cacheControl(maxAge: Int, scope: CacheControlScope, inheritMaxAge: Boolean) on OBJECT | FIELD_DEFINITION | INTERFACE | UNION
 "Which roles may read the field or run the mutation; without it, every role may. An operation that asks for more than its role may is refused whole."
 directive @allow(roles: [Role!]!) on OBJECT | FIELD_DEFINITION
+"Tells nothing of a patient: what is neither @phi nor this is not served as a Node."
+directive @open on OBJECT
 "Protected health information."
 directive @phi on OBJECT | FIELD_DEFINITION
 "IBM GraphQL Cost Directives: what the element weighs in an operation's cost."
@@ -9850,7 +9856,7 @@ func (ec *executionContext) _Viewer_clinic(ctx context.Context, field graphql.Co
 			return ec.fieldContext_Viewer_clinic(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Clinic, nil
+			return ec.Resolvers.Viewer().Clinic(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *models.Clinic) graphql.Marshaler {
@@ -9864,8 +9870,8 @@ func (ec *executionContext) fieldContext_Viewer_clinic(_ context.Context, field 
 	fc = &graphql.FieldContext{
 		Object:     "Viewer",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Clinic(ctx, field)
 		},
@@ -14132,27 +14138,28 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 		case "subject":
 			out.Values[i] = ec._Viewer_subject(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
 			out.Values[i] = ec._Viewer_name(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "role":
 			out.Values[i] = ec._Viewer_role(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "clinic":
-			out.Values[i] = ec._Viewer_clinic(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Viewer_clinic(ctx, field, obj)
+				})
 		case "memberships":
 			out.Values[i] = ec._Viewer_memberships(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

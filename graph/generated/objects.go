@@ -1860,13 +1860,6 @@ func viewerObject() *objects.Object {
 			},
 			"clinic": {
 				Name: "clinic", Object: "Viewer", Result: "Clinic", Composite: true, NonNull: true,
-				Part: func(object any) any {
-					v := object.(*models.Viewer).Clinic
-					if v == nil {
-						return nil
-					}
-					return v
-				},
 			},
 			"memberships": {
 				Name: "memberships", Object: "Viewer", Result: "Membership", Composite: true, List: true, NonNull: true, ElemNonNull: true,

@@ -31,6 +31,9 @@ func (Relations) Practitioner() PractitionerResolver { return practitionerRelati
 // Slot has the resolvers of the relations of Slot.
 func (Relations) Slot() SlotResolver { return slotRelations{} }
 
+// Viewer has the resolvers of the relations of Viewer.
+func (Relations) Viewer() ViewerResolver { return viewerRelations{} }
+
 type appointmentRelations struct{}
 
 func (appointmentRelations) Contact(ctx context.Context, obj *models.Appointment) (*models.Contact, error) {
@@ -119,10 +122,31 @@ func (slotRelations) Practitioner(ctx context.Context, obj *models.Slot) (*model
 	return loaders.Child[*models.Practitioner](ctx, obj)
 }
 
-// QueryRelations has the resolvers of the query's fields that give entities: one,
-// a list, or a connection. Embed it into the query's resolver, which overrides
-// what it answers itself.
+type viewerRelations struct{}
+
+func (viewerRelations) Clinic(ctx context.Context, obj *models.Viewer) (*models.Clinic, error) {
+	return loaders.Child[*models.Clinic](ctx, obj)
+}
+
+// QueryRelations has the resolvers of the query's fields that nobody answers by
+// hand: an entity, any entities, or a list of them. Embed it into the query's resolver.
 type QueryRelations struct{}
+
+// RootRelations names the query's fields that are read as relations.
+func RootRelations() []string {
+	return []string{
+		"node",
+		"nodes",
+		"appointment",
+		"appointments",
+		"clinic",
+		"practitioner",
+		"contact",
+		"contacts",
+		"medicalRecord",
+		"medicalRecords",
+	}
+}
 
 // Node reads what was fetched for its place.
 func (QueryRelations) Node(ctx context.Context, id string) (models.Node, error) {
@@ -144,19 +168,9 @@ func (QueryRelations) Appointments(ctx context.Context, filter *models.Appointme
 	return loaders.Root[*models.AppointmentConnection](ctx)
 }
 
-// Availability reads what was fetched for its place.
-func (QueryRelations) Availability(ctx context.Context, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) ([]*models.Slot, error) {
-	return loaders.Root[[]*models.Slot](ctx)
-}
-
 // Clinic reads what was fetched for its place.
 func (QueryRelations) Clinic(ctx context.Context) (*models.Clinic, error) {
 	return loaders.Root[*models.Clinic](ctx)
-}
-
-// Clinics reads what was fetched for its place.
-func (QueryRelations) Clinics(ctx context.Context, first *int, after *string, last *int, before *string) (*models.ClinicConnection, error) {
-	return loaders.Root[*models.ClinicConnection](ctx)
 }
 
 // Practitioner reads what was fetched for its place.
@@ -171,11 +185,6 @@ func (QueryRelations) Contact(ctx context.Context, id string) (*models.Contact, 
 
 // Contacts reads what was fetched for its place.
 func (QueryRelations) Contacts(ctx context.Context, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) (*models.ContactConnection, error) {
-	return loaders.Root[*models.ContactConnection](ctx)
-}
-
-// SearchContacts reads what was fetched for its place.
-func (QueryRelations) SearchContacts(ctx context.Context, query string, first *int, after *string) (*models.ContactConnection, error) {
 	return loaders.Root[*models.ContactConnection](ctx)
 }
 

@@ -13,20 +13,16 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/maintenance"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/respcache"
-	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/telemetry"
-	"github.com/taskmed/taskmed/resolvers"
 	"github.com/taskmed/taskmed/web"
 )
 
@@ -74,17 +70,17 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
-	schema := generated.NewExecutableSchema(generated.Config{})
+	schema := schemaAlone()
 	a := &App{}
 	defer func() { //nolint:contextcheck // closing has a bound of its own
 		if err != nil {
 			a.Close()
 		}
 	}()
-	if a.observer, err = observe(ctx, settings, &options, schema.Schema(), a.known()); err != nil {
+	if a.observer, err = observe(ctx, settings, &options, schema, a.known()); err != nil {
 		return nil, err
 	}
-	a.answers, err = openAnswers(settings, secret, schema.Schema(), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
+	a.answers, err = openAnswers(settings, secret, schema, options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
 		return nil, err
 	}
@@ -120,15 +116,13 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
-	sources := a.observer.sources(sourcesOf(db, cursors, now))
-	table, err := rights.New(schema.Schema())
+	made, err := newGraph(graphParts{db: db, cursors: cursors, now: now, fetching: a.observer.fetching()})
 	if err != nil {
 		return nil, err
 	}
-	schema = generated.NewExecutableSchema(generated.Config{Resolvers: resolvers.New(sources, table)})
 
 	served := gqlserver.Config{
-		Schema: schema, Auth: a.auth, Log: options.Log, Rights: table,
+		Schema: made.executable, Auth: a.auth, Log: options.Log, Rights: made.rights,
 		Limits: gqlserver.Limits{
 			BodyBytes: settings.BodyBytes, Connections: settings.MaxConnections,
 			Request: settings.RequestTimeout, Grace: settings.StopTimeout,
@@ -139,11 +133,11 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 			Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit),
 			NoIntrospection: !settings.Introspection,
 		},
-		Extensions: append([]graphql.HandlerExtension{loaders.PerResponse(sources)}, options.Extensions...),
+		Extensions: append([]graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions...),
 		Playground: playground(settings, options), Origins: settings.AllowedOrigins,
 		CountStatements: func(ctx context.Context) (context.Context, func() int64) {
-			ctx, count := database.WithStatementCount(ctx)
-			return ctx, count.Load
+			ctx, counts := database.WithCounts(ctx)
+			return ctx, counts.Statements.Load
 		},
 		Documents: a.documents, Secret: secret, Explain: profile.NewPlanner(settings.DatabaseURL).Explain,
 		Ready: func(ctx context.Context) error {

@@ -8,20 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/taskmed/taskmed/internal/config"
-	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/loaders"
-	"github.com/taskmed/taskmed/internal/paging"
-	"github.com/taskmed/taskmed/internal/people"
-	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/respcache"
-	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -103,15 +96,6 @@ func NewExaminer(ctx context.Context, settings config.Config, log *slog.Logger) 
 
 // Close lets go of the database.
 func (e *Examiner) Close() { e.made.db.Close() }
-
-// sourcesOf are the clinic's packages over a database.
-func sourcesOf(db *database.DB, cursors *paging.Cursors, now func() time.Time) loaders.Sources {
-	return loaders.Sources{
-		People: people.New(db, cursors, now),
-		Diary:  scheduling.New(db, cursors, now),
-		Chart:  records.New(db, cursors, now),
-	}
-}
 
 // Again computes a kept answer anew, for the same role, permissions and, where
 // the answer is a subject's own, subject. Its error is ErrNoRecipe,

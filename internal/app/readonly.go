@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"time"
@@ -11,15 +10,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/paging"
-	"github.com/taskmed/taskmed/internal/rights"
-	"github.com/taskmed/taskmed/resolvers"
 )
 
 // readOnlyConnections bounds the connections of a server without sockets.
@@ -63,17 +58,16 @@ func newReadOnlyServer(ctx context.Context, settings config.Config, parts readOn
 			s.db.Close()
 		}
 	}()
-	sources := sourcesOf(s.db, cursors, time.Now)
-	s.schema = generated.NewExecutableSchema(generated.Config{}).Schema()
-	table, err := rights.New(s.schema)
+	made, err := newGraph(graphParts{db: s.db, cursors: cursors, now: time.Now})
 	if err != nil {
-		return nil, fmt.Errorf("read the rights: %w", err)
+		return nil, err
 	}
+	s.schema = made.executable.Schema()
 	s.server, err = gqlserver.New(gqlserver.Config{
-		Schema: generated.NewExecutableSchema(generated.Config{Resolvers: resolvers.New(sources, table)}),
-		Auth:   parts.auth, Log: parts.log, Rights: table, Secret: parts.secret, Cache: parts.cache,
+		Schema: made.executable,
+		Auth:   parts.auth, Log: parts.log, Rights: made.rights, Secret: parts.secret, Cache: parts.cache,
 		Operations: operation.Limits{Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit)},
-		Extensions: []graphql.HandlerExtension{loaders.PerResponse(sources)},
+		Extensions: []graphql.HandlerExtension{made.loaders.Extension()},
 	})
 	return s, err
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/taskmed/taskmed/internal/gqlserver"
-	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/telemetry"
 )
@@ -29,23 +28,17 @@ func (o observer) tracers() pgx.QueryTracer {
 
 func (o observer) traced() bool { return o.Telemetry != nil && o.Traced() }
 
-// sources are where entities come from, with their loaders watched.
-func (o observer) sources(from loaders.Sources) loaders.Sources {
+// fetching counts and traces the relations that are fetched; nil where nobody wants
+// to know.
+func (o observer) fetching() func(ctx context.Context, field string, parents int) func(error) {
 	if o.Telemetry == nil {
-		return from
+		return nil
 	}
-	from.Batched = func(ctx context.Context, loader string, keys int) (context.Context, func(error)) {
-		o.Batch(loader, keys)
-		ctx, span := o.Fetch(ctx, loader, keys)
-		return ctx, func(err error) { span.End(err != nil) }
+	return func(ctx context.Context, field string, parents int) func(error) {
+		o.Batch(field, parents)
+		_, span := o.Fetch(ctx, field, parents)
+		return func(err error) { span.End(err != nil) }
 	}
-	if o.Traced() {
-		from.Ahead = func(ctx context.Context, field string, parents int) (context.Context, func(error)) {
-			ctx, span := o.Fetch(ctx, field, parents)
-			return ctx, func(err error) { span.End(err != nil) }
-		}
-	}
-	return from
 }
 
 // cache is the response cache, with its look-ups traced.

@@ -156,7 +156,7 @@ func TestMembershipsOf_PaysNoHeedToAScope(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	subject := testkit.Subject("horizonte", models.RoleAdmin)
-	ctx, statements := database.WithStatementCount(w.a.As(t.Context(), models.RoleOwner))
+	ctx, statements := database.WithCounts(w.a.As(t.Context(), models.RoleOwner))
 	all, err := w.store.Of(ctx, subject)
 	require.NoError(t, err)
 	require.Equal(t, []auth.Membership{{

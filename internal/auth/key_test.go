@@ -29,7 +29,7 @@ func TestKey_ActsInItsClinicWithItsRole(t *testing.T) {
 	for _, clinic := range []*testkit.Clinic{w.a, w.b} {
 		key, text := makeKey(t, w, clinic, models.RoleReceptionist)
 		require.Regexp(t, `^tm_[0-9a-hjkmnp-tv-z]{65}$`, text)
-		ctx, statements := database.WithStatementCount(t.Context())
+		ctx, statements := database.WithCounts(t.Context())
 		grant, err := w.auth.Check(ctx, bearer(text))
 		require.NoError(t, err)
 		require.Equal(t, &tenant.Scope{

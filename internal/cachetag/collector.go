@@ -23,19 +23,55 @@ type Collector struct {
 	reason    string
 	until     time.Time
 	notes     map[string]any
+	// keeps is whether somebody may keep the answer.
+	keeps bool
+	// at is the operation's one clock, read once.
+	at time.Time
 }
 
 type collectorKey struct{}
 
-// Collect returns a context whose reads declare what they depend on, and where
-// they do. It takes the place of a Collector that the context may have.
+// Collect returns a context whose reads declare what they depend on, for whoever
+// may keep the answer, and where they do. It takes the place of a Collector that
+// the context may have.
 func Collect(ctx context.Context) (context.Context, *Collector) {
-	c := &Collector{seen: map[Tag]struct{}{}}
+	c := &Collector{seen: map[Tag]struct{}{}, keeps: true}
 	return context.WithValue(ctx, collectorKey{}, c), c
 }
 
-// Collecting tells whether anybody wants to know what reads depend on.
-func Collecting(ctx context.Context) bool { return from(ctx) != nil }
+// Begin begins an answer: it is given a Collector unless it has one, and its clock
+// is read. From then on the clock stands still: whatever an answer asks by the
+// time, it asks of the same instant.
+func Begin(ctx context.Context, now time.Time) context.Context {
+	c := from(ctx)
+	if c == nil {
+		c = &Collector{}
+		ctx = context.WithValue(ctx, collectorKey{}, c)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = now
+	return ctx
+}
+
+// Now is the answer's instant. Outside of an answer it is the clock's.
+func Now(ctx context.Context) time.Time {
+	if c := from(ctx); c != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.at.IsZero() {
+			return c.at
+		}
+	}
+	return time.Now()
+}
+
+// Collecting tells whether somebody may keep the answer, and so wants to know what
+// its reads depend on.
+func Collecting(ctx context.Context) bool {
+	c := from(ctx)
+	return c != nil && c.keeps
+}
 
 func from(ctx context.Context) *Collector {
 	c, _ := ctx.Value(collectorKey{}).(*Collector)
@@ -45,7 +81,7 @@ func from(ctx context.Context) *Collector {
 // Add declares that the answer depends on what the tags stand for.
 func Add(ctx context.Context, tags ...Tag) {
 	c := from(ctx)
-	if c == nil {
+	if c == nil || !c.keeps {
 		return
 	}
 	c.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm"
 
 	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/tenant"
@@ -32,6 +33,16 @@ func Value[T any](ctx context.Context, db *DB, sql string, args ...any) (T, erro
 		return none, models.ErrNotFound
 	}
 	return values[0], nil
+}
+
+// Find reads rows of a T's table by a query that GORM builds, the clinic put into
+// it by the tenant plugin. What the rows depend on is declared by Depends.
+func Find[T any](ctx context.Context, db *DB, build func(*gorm.DB) *gorm.DB) ([]*T, error) {
+	sql, args, err := db.Compose(ctx, &[]T{}, build)
+	if err != nil {
+		return nil, err
+	}
+	return Rows[T](ctx, db, sql, args...)
 }
 
 func collect[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql string, args []any) ([]T, error) {

@@ -12,7 +12,8 @@ const mostPerParent = 1000
 type All struct {
 	// Field is where the schema has it, and Parent the column that points there.
 	Field, Parent string
-	// Order is what the rows are sorted by, the id among equals.
+	// Order is what the rows are sorted by, the id among equals; several columns
+	// stand between commas.
 	Order  string
 	Filter func(q *Query, args Args) error
 }
@@ -41,7 +42,7 @@ type some struct {
 func (s *some) key() string   { return "id" }
 func (s *some) target() *noun { return s.noun }
 
-func (s *some) known(*Ask) []uuid.UUID { return nil }
+func (s *some) known(*Reading, *Ask) []uuid.UUID { return nil }
 
 func (s *some) rows(r *Reading, ask *Ask, q *Query) (perParent func() (map[uuid.UUID][]any, error), err error) {
 	r.dependOnParents(s.noun, s.parent, ask.Keys)
@@ -51,7 +52,7 @@ func (s *some) rows(r *Reading, ask *Ask, q *Query) (perParent func() (map[uuid.
 	var read []any
 	reads := &statement{
 		noun: s.noun, where: q.conditions, each: q.each, order: &s.order, limit: s.limit, per: s.parent, parents: ask.Keys,
-		columns: s.noun.columnsFor(shown(ask.Place, false), s.order.column, s.parent),
+		columns: s.noun.columnsFor(shown(ask.Place, false), append(s.order.columns(), s.parent)...),
 	}
 	sent, err := r.rows(reads, len(ask.Keys), &read)
 	if err != nil {

@@ -52,7 +52,7 @@ func (l *list) key() string {
 
 func (l *list) target() *noun { return l.noun }
 
-func (l *list) known(*Ask) []uuid.UUID { return nil }
+func (l *list) known(*Reading, *Ask) []uuid.UUID { return nil }
 
 func (l *list) order(args Args, w paging.Window) (*ordered, string) {
 	column, desc := l.Order, l.Desc

@@ -37,7 +37,8 @@ type Noun[T any] struct {
 	Lists []List
 	All   []All
 	First []First
-	// Mask hides of a row what the scope's role may not see, before anybody else sees it.
+	// Mask hides of a row what the scope's role may not see, before anybody else sees
+	// it. Of a row that was masked already it must change nothing.
 	Mask func(scope *tenant.Scope, row *T)
 	// NoTable is set for values that are computed and not read, and yet have
 	// relations: only One and Columns count.
@@ -76,6 +77,8 @@ type noun struct {
 	target func() any
 	// scan reads rows whose columns are named, each into a new *T.
 	scan func(rows pgx.Rows, scope *tenant.Scope, columns []*column, expected int) ([]any, error)
+	// mask hides what a role may not see; nil where there is nothing to hide.
+	mask func(scope *tenant.Scope, row any)
 	// slice makes a []*T of rows; an empty one is not nil.
 	slice func(rows []any) any
 }
@@ -110,6 +113,13 @@ func (n Noun[T]) declared() (*noun, error) {
 			return scanRows(rows, scope, columns, expected, n.Mask)
 		},
 		slice: sliceOf[T],
+	}
+	if n.Mask != nil {
+		made.mask = func(scope *tenant.Scope, row any) {
+			if typed, ok := row.(*T); ok {
+				n.Mask(scope, typed)
+			}
+		}
 	}
 	if made.object == "" {
 		made.object = reflect.TypeFor[T]().Name()

@@ -18,7 +18,7 @@ type one struct {
 func (o *one) key() string   { return o.column }
 func (o *one) target() *noun { return o.of }
 
-func (o *one) known(ask *Ask) []uuid.UUID { return ask.Keys }
+func (o *one) known(_ *Reading, ask *Ask) []uuid.UUID { return ask.Keys }
 
 func (o *one) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
 	return r.byID(o.of, ask.Keys, o.of.columnsFor(shown(ask.Place, false))), nil

@@ -131,3 +131,28 @@ func orderNamed(field string, order *ordered) string {
 func badOrder(field, column string) error {
 	return fmt.Errorf("entity: %s cannot be sorted by %q", field, column)
 }
+
+// Connect makes a connection of type C of a page that somebody else read.
+func Connect[C, T any](table *objects.Table, page *paging.Page[T], wanted selection.Wanted) (*C, error) {
+	made := objects.Page{Nodes: append([]*T{}, page.Items...), Total: page.Total}
+	if wanted.Info {
+		made.Info = &models.PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrevious}
+		if len(page.Items) > 0 {
+			made.Info.StartCursor = new(page.Cursor(page.Items[0]))
+			made.Info.EndCursor = new(page.Cursor(page.Items[len(page.Items)-1]))
+		}
+	}
+	if wanted.Cursors {
+		made.Cursors = make([]string, len(page.Items))
+		for i, item := range page.Items {
+			made.Cursors[i] = page.Cursor(item)
+		}
+	}
+	name := reflect.TypeFor[C]().Name()
+	connection, ok := table.Connection(name, made)
+	typed, fits := connection.(*C)
+	if !ok || !fits {
+		return nil, fmt.Errorf("entity: %s is no connection type of the schema", name)
+	}
+	return typed, nil
+}

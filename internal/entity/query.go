@@ -70,6 +70,20 @@ func Ordered(from, to time.Time) error {
 	return nil
 }
 
+// PointsAt adds the condition that a column holds the id of an entity, given as a
+// global id; nil says nothing. argument is what a malformed one is called.
+func (q *Query) PointsAt(column, argument string, kind models.Kind, global *string) error {
+	if global == nil {
+		return nil
+	}
+	id, err := kind.Parse(*global)
+	if err != nil {
+		return models.BadInput("%s is no id of a %s", argument, kind.Words())
+	}
+	q.Where(column+" = ?", id)
+	return nil
+}
+
 // In adds the condition that a column holds one of an enum's values: nil says
 // nothing, an empty list is for no value. How the values are ordered and how
 // often each is named makes no difference.

@@ -1,11 +1,9 @@
 package entity
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -13,6 +11,8 @@ import (
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/rights"
+	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -23,7 +23,6 @@ type Registry struct {
 	cursors *paging.Cursors
 	table   *objects.Table
 	rights  *rights.Table
-	now     func(ctx context.Context) time.Time
 
 	byKind   map[models.Kind]*noun
 	byObject map[string]*noun
@@ -41,15 +40,13 @@ type Config struct {
 	Rights  *rights.Table
 	// Roots are the fields of Query that no resolver answers by itself.
 	Roots []string
-	// Now is an operation's clock: within one operation it stands still.
-	Now func(ctx context.Context) time.Time
 }
 
 // New puts the nouns together. It fails, naming all that is missing, unless the
 // schema and the declarations say the same.
 func New(config Config, declarations ...Declaration) (*Registry, error) {
 	r := &Registry{
-		db: config.DB, cursors: config.Cursors, table: config.Objects, rights: config.Rights, now: config.Now,
+		db: config.DB, cursors: config.Cursors, table: config.Objects, rights: config.Rights,
 		byKind: map[models.Kind]*noun{}, byObject: map[string]*noun{}, relations: map[string]relation{},
 	}
 	var faults []error
@@ -120,7 +117,7 @@ func (r *Registry) relate(n *noun) (faults []error) {
 }
 
 func (n *noun) has(field string, columns ...string) (faults []error) {
-	for _, name := range columns {
+	for _, name := range strings.Split(strings.Join(columns, ","), ",") {
 		if name != "" && n.fields[name] == nil {
 			faults = append(faults, fmt.Errorf("entity: %s needs the column %q, which %s has not", field, name, n.table))
 		}
@@ -156,5 +153,19 @@ func errForeignClinic(field string) error {
 	return &models.Error{
 		Code:    models.Forbidden,
 		Message: name + " can be read for the request's own clinic only: pick the clinic with the X-Clinic-Id header",
+	}
+}
+
+// Columns are those that a selection of an object type's entities needs, for who
+// reads them by a statement of its own.
+func (r *Registry) Columns(object string, wanted selection.Wanted) []string {
+	return r.byObject[object].columnsFor(wanted)
+}
+
+// Mask hides of an entity that somebody else read, or wrote, what the scope's role
+// may not see. What is masked already stays as it is.
+func (r *Registry) Mask(scope *tenant.Scope, object string, entity any) {
+	if n := r.byObject[object]; n != nil && n.mask != nil {
+		n.mask(scope, entity)
 	}
 }

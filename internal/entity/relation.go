@@ -46,8 +46,10 @@ type Reading struct {
 	batch    database.Batch
 	ctx      context.Context //nolint:containedctx // it lives as long as the call that it stands for
 	scope    *tenant.Scope
+	db       *database.DB
 	registry *Registry
 	merged   []*byID
+	finding  []*database.Statement
 }
 
 // Begin begins a round trip for the context's clinic.
@@ -56,7 +58,16 @@ func (r *Registry) Begin(ctx context.Context) (*Reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reading{ctx: ctx, scope: scope, registry: r}, nil
+	return &Reading{ctx: ctx, scope: scope, db: r.db, registry: r}, nil
+}
+
+// Look begins a round trip of statements that are written by hand alone.
+func Look(ctx context.Context, db *database.DB) (*Reading, error) {
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Reading{ctx: ctx, scope: scope, db: db}, nil
 }
 
 // Send sends what was queued and waits until all of it has been answered.
@@ -64,14 +75,19 @@ func (r *Reading) Send() {
 	for _, ids := range r.merged {
 		ids.queue(r)
 	}
-	r.registry.db.Run(r.ctx, &r.batch)
+	r.db.Run(r.ctx, &r.batch)
+	for _, statement := range r.finding {
+		if statement.Err != nil {
+			cachetag.Poison(r.ctx, "could not find out what it depends on")
+		}
+	}
 }
 
 // Empty is whether nothing was queued.
 func (r *Reading) Empty() bool { return len(r.merged) == 0 && r.batch.Len() == 0 }
 
 // Now is the operation's clock.
-func (r *Reading) Now() time.Time { return r.registry.now(r.ctx) }
+func (r *Reading) Now() time.Time { return cachetag.Now(r.ctx) }
 
 // Scope is who asks.
 func (r *Reading) Scope() *tenant.Scope { return r.scope }
@@ -86,10 +102,11 @@ func (r *Reading) Depends(tags ...cachetag.Tag) { cachetag.Add(r.ctx, tags...) }
 // Until declares that the answer may become another one at an instant.
 func (r *Reading) Until(at time.Time) { cachetag.Until(r.ctx, at) }
 
-// Query queues a statement written by hand; the clinic is $1, values follow.
-// What it reads must be declared by Depends. read gets its rows.
-func (r *Reading) Query(sql string, read func(pgx.Rows) error, values ...any) *database.Statement {
-	return r.batch.Queue(sql, append([]any{r.scope.ClinicID}, values...), read)
+// Find queues a statement, written by hand, that finds out what the answer depends
+// on or how long it holds; the clinic is $1, values follow. If it fails, the answer
+// is one that nobody may keep.
+func (r *Reading) Find(sql string, read func(pgx.Rows) error, values ...any) {
+	r.finding = append(r.finding, r.batch.Queue(sql, append([]any{r.scope.ClinicID}, values...), read))
 }
 
 // queue queues a statement that GORM builds.
@@ -122,7 +139,7 @@ type relation interface {
 	target() *noun
 	// known are the ids of the entities that will be read, where they are known
 	// before: what hangs below them by their ids can be read in the same round trip.
-	known(ask *Ask) []uuid.UUID
+	known(r *Reading, ask *Ask) []uuid.UUID
 	// ask queues what is needed; finish is called once it has been answered.
 	ask(r *Reading, ask *Ask) (finish func() (*Found, error), err error)
 }
@@ -167,7 +184,7 @@ func (r Relation) Ask(reading *Reading, ask *Ask) (finish func() (*Found, error)
 }
 
 // Ahead are the ids of the entities that will be read, where they are known.
-func (r Relation) Ahead(ask *Ask) []uuid.UUID { return r.known(ask) }
+func (r Relation) Ahead(reading *Reading, ask *Ask) []uuid.UUID { return r.known(reading, ask) }
 
 // Object is the type of the entities that will be read; "" if they are of several.
 func (r Relation) Object() string {

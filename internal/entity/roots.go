@@ -30,7 +30,9 @@ func (r *Registry) roots(config Config) (faults []error) {
 		case result.Kind == ast.Interface && ids != nil:
 			r.relations["Query."+name] = &nodes{registry: r, many: true}
 		case r.byObject[result.Name] != nil && id != nil && definition.Type.Elem == nil:
-			r.relations["Query."+name] = &rootByID{r.byObject[result.Name]}
+			r.relations["Query."+name] = &rootByID{of: r.byObject[result.Name]}
+		case r.byObject[result.Name] != nil && r.byObject[result.Name].kind == models.KindClinic && len(definition.Arguments) == 0:
+			r.relations["Query."+name] = &rootByID{of: r.byObject[result.Name], own: true}
 		default:
 			faults = append(faults, fmt.Errorf("entity: Query.%s is no declared list, finds no entity by its id, and has no resolver", name))
 		}
@@ -38,13 +40,20 @@ func (r *Registry) roots(config Config) (faults []error) {
 	return faults
 }
 
-// rootByID finds one entity by the global id in an argument.
-type rootByID struct{ of *noun }
+// rootByID finds one entity by the global id in an argument, or the clinic that the
+// request is for.
+type rootByID struct {
+	of  *noun
+	own bool
+}
 
 func (b *rootByID) key() string   { return "" }
 func (b *rootByID) target() *noun { return b.of }
 
-func (b *rootByID) id(ask *Ask) (uuid.UUID, error) {
+func (b *rootByID) id(r *Reading, ask *Ask) (uuid.UUID, error) {
+	if b.own {
+		return r.scope.ClinicID, nil
+	}
 	id, err := b.of.kind.Parse(Arg[string](ask.Args, "id"))
 	if err != nil {
 		return uuid.Nil, models.BadInput("id is no id of a %s", b.of.kind.Words())
@@ -52,15 +61,15 @@ func (b *rootByID) id(ask *Ask) (uuid.UUID, error) {
 	return id, nil
 }
 
-func (b *rootByID) known(ask *Ask) []uuid.UUID {
-	if id, err := b.id(ask); err == nil {
+func (b *rootByID) known(r *Reading, ask *Ask) []uuid.UUID {
+	if id, err := b.id(r, ask); err == nil {
 		return []uuid.UUID{id}
 	}
 	return nil
 }
 
 func (b *rootByID) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
-	id, err := b.id(ask)
+	id, err := b.id(r, ask)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +90,9 @@ type nodes struct {
 	many     bool
 }
 
-func (n *nodes) key() string            { return "" }
-func (n *nodes) target() *noun          { return nil }
-func (n *nodes) known(*Ask) []uuid.UUID { return nil }
+func (n *nodes) key() string                      { return "" }
+func (n *nodes) target() *noun                    { return nil }
+func (n *nodes) known(*Reading, *Ask) []uuid.UUID { return nil }
 
 func (n *nodes) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
 	globals := []string{Arg[string](ask.Args, "id")}

@@ -234,15 +234,19 @@ func (st *statement) around(sql string, made *composed, slots func(int) []any) s
 	return sql
 }
 
+// columns are those that decide the order before the id does.
+func (o *ordered) columns() []string { return strings.Split(o.column, ",") }
+
 func (o *ordered) sql(prefix string) string {
 	direction := ""
 	if o.backwards {
 		direction = " DESC"
 	}
-	if o.column == "id" {
-		return " ORDER BY " + prefix + "id" + direction
+	sql := " ORDER BY "
+	for _, name := range o.columns() {
+		sql += prefix + name + direction + ", "
 	}
-	return " ORDER BY " + prefix + o.column + direction + ", " + prefix + "id" + direction
+	return sql + prefix + "id" + direction
 }
 
 func (o *ordered) clause(prefix string) clause.Expression {

@@ -215,7 +215,6 @@ func (r *run) question(caching operation.Caching) (*Question, error) {
 // go on after the request.
 func (r *run) compute(ctx context.Context) Computed {
 	op := again(r.op)
-	op.ResolverMiddleware = notingProtected(ctx, op.ResolverMiddleware)
 	response := r.response(tenant.With(ctx, r.scope), op)
 	r.ran.Store(response)
 	return r.executor.judge(response)

@@ -134,7 +134,7 @@ func (r *Response) queue(ctx context.Context, reading *entity.Reading, a *asked)
 	if a.finish, a.err = a.relation.Ask(reading, &a.ask); a.err != nil {
 		return
 	}
-	ids := a.relation.Ahead(&a.ask)
+	ids := a.relation.Ahead(reading, &a.ask)
 	if len(ids) == 0 || len(ids) > mostAhead {
 		return
 	}
@@ -271,6 +271,7 @@ func (l *level) value(place *selection.Field, value any) {
 	table := l.r.from.Objects
 	for _, element := range elements {
 		if object := table.Of(element); object != nil && !isNil(element) {
+			l.r.from.Registry.Mask(l.r.scope, object.Name, element)
 			l.fields(table, place.On(object.Name), []any{element}, nil)
 		}
 	}

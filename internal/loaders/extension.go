@@ -8,9 +8,10 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/selection"
-	"github.com/taskmed/taskmed/internal/touched"
+	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/writer"
 )
 
@@ -44,9 +45,13 @@ func (e extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	if err != nil {
 		return &graphql.Response{Errors: gqlerror.List{gqlerror.Wrap(err)}}
 	}
-	ctx, done := e.DB.WithSession(ctx)
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return &graphql.Response{Errors: gqlerror.List{gqlerror.Wrap(err)}}
+	}
+	ctx, done := e.DB.WithSession(cachetag.Begin(ctx, e.Now()))
 	defer done()
-	return next(context.WithValue(ctx, responseKey{}, &Response{from: e.Loaders, operation: operation, plan: plan}))
+	return next(context.WithValue(ctx, responseKey{}, &Response{from: e.Loaders, operation: operation, plan: plan, scope: scope}))
 }
 
 // InterceptField implements graphql.FieldInterceptor.
@@ -88,7 +93,7 @@ func (w written) MarshalGQL(to io.Writer) { _, _ = to.Write(w) }
 func (r *Response) write(ctx context.Context, place *selection.Field, value any) (written, bool) {
 	const usual = 4 << 10
 	return writer.Append(make([]byte, 0, usual), r.from.Objects, place, value, func(object *objects.Object, entity any) {
-		touched.Protected(ctx, object.GlobalID(entity))
+		cachetag.AddProtected(ctx, object.GlobalID(entity))
 	})
 }
 
@@ -97,7 +102,7 @@ func (r *Response) write(ctx context.Context, place *selection.Field, value any)
 func (l *Loaders) note(ctx context.Context, value any) {
 	if object := l.Objects.Of(value); object != nil {
 		if object.Protected && object.GlobalID != nil {
-			touched.Protected(ctx, object.GlobalID(value))
+			cachetag.AddProtected(ctx, object.GlobalID(value))
 		}
 		return
 	}

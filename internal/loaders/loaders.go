@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
@@ -26,6 +27,7 @@ import (
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/tenant"
 )
 
 // Config is what loaders fetch by.
@@ -34,6 +36,8 @@ type Config struct {
 	Registry *entity.Registry
 	Schema   *ast.Schema
 	Objects  *objects.Table
+	// Now is the clock, which each answer reads once.
+	Now func() time.Time
 	// Fetching, if set, is told of a field that is about to be fetched for a number
 	// of parents; what it returns is called after.
 	Fetching func(ctx context.Context, field string, parents int) func(error)
@@ -97,6 +101,7 @@ type Response struct {
 	from      *Loaders
 	operation *graphql.OperationContext
 	plan      *selection.Plan
+	scope     *tenant.Scope
 
 	roots sync.Once
 	// fetched are the values of the root's fields, by their places.
@@ -184,6 +189,30 @@ func typed[T any](value any, err error) (T, error) {
 		return none, fmt.Errorf("loaders: a %T was fetched where a %s is wanted", value, reflect.TypeFor[T]())
 	}
 	return of, nil
+}
+
+// Wanted is what is selected of the connection that is being resolved, and of the
+// entities in it.
+func Wanted(ctx context.Context) (selection.Wanted, error) {
+	r, err := from(ctx)
+	if err != nil {
+		return selection.Wanted{}, err
+	}
+	place := r.placeOf(graphql.GetFieldContext(ctx))
+	if place == nil {
+		return selection.Wanted{}, nil
+	}
+	return selection.Connection(place), nil
+}
+
+// Selects tells whether a field is selected of the object that is being resolved.
+func Selects(ctx context.Context, name string) bool {
+	r, err := from(ctx)
+	if err != nil {
+		return false
+	}
+	place := r.placeOf(graphql.GetFieldContext(ctx))
+	return place != nil && selection.Has(place.Below(), name)
 }
 
 // placeOf finds where in the plan a field of the answer stands; nil if nowhere.

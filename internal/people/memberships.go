@@ -49,7 +49,7 @@ func (d *Directory) Memberships(ctx context.Context) ([]*models.Membership, erro
 	if len(memberships) > 0 {
 		return memberships, nil
 	}
-	clinic, err := d.Clinic(ctx)
+	clinic, err := d.own(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,21 +58,24 @@ func (d *Directory) Memberships(ctx context.Context) ([]*models.Membership, erro
 
 // Clinics is a page of the clinics that the context's subject belongs to, by name.
 func (d *Directory) Clinics(ctx context.Context, request paging.Request) (*paging.Page[models.Clinic], error) {
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return nil, err
+	}
 	memberships, err := d.Memberships(ctx)
 	if err != nil {
 		return nil, err
 	}
-	order := paging.Order[models.Clinic]{
+	list := paging.Slice[models.Clinic]{
 		Name: "clinics/name",
 		Key:  func(c *models.Clinic) string { return strings.ToLower(c.Name) },
 		ID:   func(c *models.Clinic) uuid.UUID { return c.ID },
 	}
-	clinics := make([]*models.Clinic, len(memberships))
-	for i, membership := range memberships {
-		clinics[i] = membership.Clinic
+	for _, membership := range memberships {
+		list.All = append(list.All, membership.Clinic)
 	}
-	slices.SortFunc(clinics, func(a, b *models.Clinic) int {
-		return cmp.Or(cmp.Compare(order.Key(a), order.Key(b)), slices.Compare(a.ID[:], b.ID[:]))
+	slices.SortFunc(list.All, func(a, b *models.Clinic) int {
+		return cmp.Or(cmp.Compare(list.Key(a), list.Key(b)), slices.Compare(a.ID[:], b.ID[:]))
 	})
-	return paging.OfSlice(ctx, clinics, order, request, d.cursors)
+	return list.Page(scope.ClinicID, request, d.cursors)
 }

@@ -37,8 +37,9 @@ type SearchQuery struct {
 	// the eighth are not looked for.
 	Text    string
 	Request paging.Request
-	// Count asks for the total: all that paging on would give.
-	Count bool
+	// Wanted is what is selected of the contacts; with totalCount, all that paging on
+	// would give is counted.
+	Wanted selection.Wanted
 }
 
 // found is a contact with its place in the order of matches.
@@ -52,7 +53,7 @@ type found struct {
 // the best match first (search_contacts in migrations says how well is well),
 // in one statement, another for the total, and another where somebody wants to know
 // what the answer depends on. A text that cannot be looked for is BAD_USER_INPUT.
-func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel selection.Set) (*paging.Page[models.Contact], error) {
+func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery) (*paging.Page[models.Contact], error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel s
 	}
 
 	reading := database.Depends(ctx, anySearch)
-	rows, err := database.Rows[found](reading, d.db, searchSQL(contactColumns(sel)),
+	rows, err := database.Rows[found](reading, d.db, searchSQL(d.entities.Columns("Contact", query.Wanted)),
 		text, limit+1, after.rank, after.line, after.id, scope.ClinicID)
 	if err != nil {
 		return nil, err
@@ -94,14 +95,14 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery, sel s
 		return d.cursors.Encode(scope.ClinicID, list,
 			[]string{strconv.Itoa(place.SearchRank), place.SearchLine, contact.ID.String()})
 	}
-	if query.Count {
+	if query.Wanted.Count {
 		page.Total, err = database.Value[int](reading, d.db, "SELECT count(*)::int FROM search_contacts($1, $2)", text, math.MaxInt32)
 		if err != nil {
 			return nil, err
 		}
 	}
 	// A page that is full before the misspelt ones come does not depend on them.
-	misspelt := query.Count || !page.HasNext || lastRank >= misspeltRank
+	misspelt := query.Wanted.Count || !page.HasNext || lastRank >= misspeltRank
 	if err := d.dependOnSearch(reading, text, misspelt); err != nil {
 		return nil, err
 	}
@@ -152,13 +153,8 @@ func searchSize(request paging.Request) (int, error) {
 	if request.Last != nil || request.Before != nil {
 		return 0, models.BadInput("a search is read forwards only: give first and after")
 	}
-	if err := request.Check(); err != nil {
-		return 0, err
-	}
-	if request.First == nil {
-		return paging.DefaultSize, nil
-	}
-	return *request.First, nil
+	window, err := request.Window()
+	return window.Limit, err
 }
 
 // searchPlace is where a page begins; before all matches without a cursor.

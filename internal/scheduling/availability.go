@@ -12,6 +12,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -35,7 +36,7 @@ const (
 func (d *Diary) Availability(
 	ctx context.Context, practitionerIDs []uuid.UUID, serviceID uuid.UUID, within models.DateTimeRange,
 ) ([]*models.Slot, error) {
-	span, err := closed(within)
+	span, err := bounded(within)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func (d *Diary) Availability(
 	if len(hours) > mostPractitioners {
 		return nil, models.BadInput("the clinic has more than %d practitioners: say whose time is wanted", mostPractitioners)
 	}
-	if err := d.dependOnDays(ctx, wanted, &asked); err != nil {
+	if err := d.dependOn(ctx, wanted, &asked); err != nil {
 		return nil, err
 	}
 	free, err := d.free(ctx, hours, zone, span)
@@ -99,18 +100,36 @@ func (d *Diary) Availability(
 	return found, nil
 }
 
-// dependOnDays declares the appointments of a range: those of the practitioners
-// wanted, or everybody's if wanted is nil.
-func (d *Diary) dependOnDays(ctx context.Context, wanted []uuid.UUID, within *models.DateTimeRange) error {
-	var tags []cachetag.Tag
-	var err error
-	if wanted == nil {
-		tags, err = d.dependsOn(ctx, &AppointmentQuery{Range: within})
-	} else {
-		tags, err = d.ofPractitioners(ctx, wanted, within)
+// dependOn declares the appointments of a range: those of the practitioners wanted,
+// or everybody's if wanted is nil.
+func (d *Diary) dependOn(ctx context.Context, wanted []uuid.UUID, within *models.DateTimeRange) error {
+	reading, err := entity.Look(ctx, d.db)
+	if err != nil {
+		return err
 	}
-	cachetag.Add(ctx, tags...)
-	return err
+	dependOnDays(reading, wanted, within)
+	reading.Send()
+	return nil
+}
+
+// dependsOnEach is the context of a read of all rows that each practitioner has
+// in a table.
+func dependsOnEach(ctx context.Context, table string, practitioners []uuid.UUID) context.Context {
+	return database.Depends(ctx, database.TagsOf(ctx, practitioners, func(id uuid.UUID) cachetag.Tag {
+		return cachetag.OnID(table, "practitioner", id)
+	})...)
+}
+
+// perPractitioner groups rows; who has none gets an empty list.
+func perPractitioner[T any](ids []uuid.UUID, rows []*T, of func(*T) uuid.UUID) map[uuid.UUID][]*T {
+	grouped := make(map[uuid.UUID][]*T, len(ids))
+	for _, id := range ids {
+		grouped[id] = []*T{}
+	}
+	for _, row := range rows {
+		grouped[of(row)] = append(grouped[of(row)], row)
+	}
+	return grouped
 }
 
 // offer is how long a service takes, and the zone of the clinic that offers it.

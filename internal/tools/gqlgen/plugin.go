@@ -63,7 +63,11 @@ var relationsTemplate string
 
 // GenerateCode implements plugin.CodeGenerator.
 func (tables) GenerateCode(data *codegen.Data) error {
-	s := schema{data}
+	byHand, err := answered("resolvers")
+	if err != nil {
+		return err
+	}
+	s := schema{data, byHand}
 	if problems := s.problems(); len(problems) > 0 {
 		return errors.Join(problems...)
 	}
@@ -81,5 +85,5 @@ func (tables) GenerateCode(data *codegen.Data) error {
 			return err
 		}
 	}
-	return nil
+	return writeNouns()
 }

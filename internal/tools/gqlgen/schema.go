@@ -12,7 +12,10 @@ import (
 )
 
 // schema is what the templates ask about.
-type schema struct{ data *codegen.Data }
+type schema struct {
+	data     *codegen.Data
+	answered map[string]bool
+}
 
 func (s schema) funcs() template.FuncMap {
 	return template.FuncMap{
@@ -66,12 +69,12 @@ func (s schema) Resolved(object *codegen.Object) []*codegen.Field {
 	return all
 }
 
-// Reads are the query's fields that give entities: one, a list, or a connection.
+// Reads are the query's fields that no resolver answers by itself: an entity, any
+// entities, or a list of them.
 func (s schema) Reads() []*codegen.Field {
 	var all []*codegen.Field
 	for _, field := range s.Fields(s.data.QueryRoot) {
-		result := s.data.Schema.Types[field.Type.Name()]
-		if s.isNode(result) || s.isConnection(result) || isList(field) && composite(field) {
+		if !s.answered[field.GoFieldName] {
 			all = append(all, field)
 		}
 	}

@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/nouns"
+	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/records"
+	"github.com/taskmed/taskmed/internal/rights"
+	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/resolvers"
+)
+
+// graph is the schema with all that answers it.
+type graph struct {
+	executable graphql.ExecutableSchema
+	rights     *rights.Table
+	entities   *entity.Registry
+	loaders    *loaders.Loaders
+}
+
+// graphParts are what a graph is made of.
+type graphParts struct {
+	db      *database.DB
+	cursors *paging.Cursors
+	now     func() time.Time
+	// fetching is told of relations that are fetched; nil if nobody wants to know.
+	fetching func(ctx context.Context, field string, parents int) func(error)
+}
+
+func newGraph(parts graphParts) (*graph, error) {
+	schema := schemaAlone()
+	table, err := rights.New(schema)
+	if err != nil {
+		return nil, fmt.Errorf("read the rights: %w", err)
+	}
+	objects, err := generated.Objects()
+	if err != nil {
+		return nil, err
+	}
+	entities, err := entity.New(entity.Config{
+		DB: parts.db, Cursors: parts.cursors, Schema: schema, Objects: objects, Rights: table, Roots: generated.RootRelations(),
+	}, nouns.All()...)
+	if err != nil {
+		return nil, err
+	}
+	fetchers, err := loaders.New(loaders.Config{
+		DB: parts.db, Registry: entities, Schema: schema, Objects: objects, Now: parts.now, Fetching: parts.fetching,
+	})
+	if err != nil {
+		return nil, err
+	}
+	root := resolvers.New(
+		people.New(parts.db, entities, parts.cursors, parts.now), scheduling.New(parts.db, parts.now),
+		records.New(parts.db, parts.now), objects,
+	)
+	return &graph{
+		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
+		rights:     table, entities: entities, loaders: fetchers,
+	}, nil
+}
+
+// schemaAlone is the schema without anything that answers it.
+func schemaAlone() *ast.Schema { return generated.NewExecutableSchema(generated.Config{}).Schema() }

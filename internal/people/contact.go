@@ -1,0 +1,72 @@
+package people
+
+import (
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
+)
+
+// Contact is a patient or a lead, as it is read.
+func Contact() entity.Declaration {
+	return entity.Noun[models.Contact]{
+		Kind: models.KindContact,
+		Lists: []entity.List{{
+			Field: "Query.contacts", Order: "name_key",
+			By: contactOrder, Filter: contactFilter, Depends: dependsOnContacts,
+		}},
+		Mask: func(scope *tenant.Scope, contact *models.Contact) {
+			if contact.TaxID != nil && !models.SeesWholeTaxID(scope.Role) {
+				contact.TaxID = new(models.MaskTaxID(*contact.TaxID))
+			}
+		},
+	}
+}
+
+func contactOrder(args entity.Args) (column string, desc, given bool) {
+	wanted := entity.Arg[*models.ContactOrder](args, "orderBy")
+	if wanted == nil {
+		return "", false, false
+	}
+	desc = wanted.Direction == models.SortDirectionDesc
+	switch wanted.Field {
+	case models.ContactOrderFieldName:
+		return "name_key", desc, true
+	case models.ContactOrderFieldCreatedAt:
+		return "created_at", desc, true
+	case models.ContactOrderFieldUpdatedAt:
+		return "updated_at", desc, true
+	}
+	return "", false, false
+}
+
+func contactFilter(q *entity.Query, args entity.Args) error {
+	filter := entity.Arg[*models.ContactFilter](args, "filter")
+	if filter == nil {
+		return nil
+	}
+	if err := entity.In(q, "status", filter.Status); err != nil {
+		return err
+	}
+	if filter.Tag != nil {
+		if err := storable("filter.tag", *filter.Tag); err != nil {
+			return err
+		}
+		q.Where("? = ANY(tags)", *filter.Tag)
+	}
+	if filter.ExternalReference != nil {
+		if err := storable("filter.externalReference", *filter.ExternalReference); err != nil {
+			return err
+		}
+		q.Where("external_reference = ?", *filter.ExternalReference)
+	}
+	return q.Within("created_at", filter.CreatedAt)
+}
+
+func dependsOnContacts(r *entity.Reading, ask *entity.Ask) error {
+	r.Depends(cachetag.Of("contact/list"))
+	if column, _, _ := contactOrder(ask.Args); column == "updated_at" {
+		r.Depends(cachetag.Of("contact/updated"))
+	}
+	return nil
+}

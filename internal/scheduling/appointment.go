@@ -1,0 +1,158 @@
+package scheduling
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/models"
+)
+
+// Appointment is a contact's time with a practitioner, as it is read.
+func Appointment() entity.Declaration {
+	return entity.Noun[models.Appointment]{
+		Kind: models.KindAppointment,
+		One: map[string]entity.One{
+			"contact":      {Kind: models.KindContact, Column: "contact_id"},
+			"practitioner": {Kind: models.KindPractitioner, Column: "practitioner_id"},
+			"service":      {Kind: models.KindService, Column: "service_id"},
+		},
+		Lists: []entity.List{
+			{Field: "Query.appointments", Order: "starts_at", By: appointmentOrder, Filter: appointmentFilter, Depends: dependsOnDiary},
+			{Field: "Contact.appointments", Parent: "contact_id", Order: "starts_at", Desc: true, Filter: rangeAndStatus},
+			{Field: "Practitioner.appointments", Parent: "practitioner_id", Order: "starts_at", Filter: rangeAndStatus, Depends: dependsOnPractitioners},
+		},
+		First: []entity.First{
+			{Field: "Contact.nextAppointment", Parent: "contact_id", Order: "starts_at", Filter: toCome, Until: untilItBegins},
+			{Field: "Contact.lastAppointment", Parent: "contact_id", Order: "starts_at", Desc: true, Filter: hasBegun, Until: untilAnotherBegins},
+		},
+	}
+}
+
+func appointmentOrder(args entity.Args) (column string, desc, given bool) {
+	wanted := entity.Arg[*models.AppointmentOrder](args, "orderBy")
+	if wanted == nil {
+		return "", false, false
+	}
+	desc = wanted.Direction == models.SortDirectionDesc
+	switch wanted.Field {
+	case models.AppointmentOrderFieldStartsAt:
+		return "starts_at", desc, true
+	case models.AppointmentOrderFieldCreatedAt:
+		return "created_at", desc, true
+	}
+	return "", false, false
+}
+
+// rangeAndStatus is the filter of the lists of a contact or practitioner.
+func rangeAndStatus(q *entity.Query, args entity.Args) error {
+	span := entity.Arg[*models.DateTimeRange](args, "range")
+	if needed := entity.Arg[models.DateTimeRange](args, "range"); span == nil {
+		span = &needed
+	}
+	if err := q.Within("starts_at", span); err != nil {
+		return err
+	}
+	return entity.In(q, "status", entity.Arg[[]models.AppointmentStatus](args, "status"))
+}
+
+func appointmentFilter(q *entity.Query, args entity.Args) error {
+	filter := entity.Arg[*models.AppointmentFilter](args, "filter")
+	if filter == nil {
+		return nil
+	}
+	if err := q.Within("starts_at", filter.Range); err != nil {
+		return err
+	}
+	if err := q.PointsAt("practitioner_id", "filter.practitionerId", models.KindPractitioner, filter.PractitionerID); err != nil {
+		return err
+	}
+	if err := q.PointsAt("contact_id", "filter.contactId", models.KindContact, filter.ContactID); err != nil {
+		return err
+	}
+	return entity.In(q, "status", filter.Status)
+}
+
+// over are the statuses of which nothing is to come any more.
+const over = "('concluido', 'cancelado', 'faltou')"
+
+// toCome are appointments from now on that are neither cancelled nor over.
+func toCome(q *entity.Query, r *entity.Reading) {
+	q.Where("starts_at >= ?", r.Now())
+	q.Where("status NOT IN " + over)
+}
+
+// hasBegun are appointments that have begun and were neither cancelled nor missed.
+func hasBegun(q *entity.Query, r *entity.Reading) {
+	q.Where("starts_at < ?", r.Now())
+	q.Where("status NOT IN ('cancelado', 'faltou')")
+}
+
+// untilItBegins: once the next appointment has begun it is the next no more.
+func untilItBegins(r *entity.Reading, _ *entity.Ask, finish func() (*entity.Found, error)) (func() (*entity.Found, error), error) {
+	return func() (*entity.Found, error) {
+		found, err := finish()
+		if err != nil {
+			return nil, err
+		}
+		for _, next := range found.Entities {
+			if appointment, ok := next.(*models.Appointment); ok {
+				r.Until(appointment.StartsAt)
+			}
+		}
+		return found, nil
+	}, nil
+}
+
+// untilAnotherBegins: the first appointment to begin after the operation's now will
+// be the last one then. Both questions are asked of the same now, so no beginning
+// falls between them.
+func untilAnotherBegins(r *entity.Reading, ask *entity.Ask, finish func() (*entity.Found, error)) (func() (*entity.Found, error), error) {
+	if !r.Kept() {
+		return finish, nil
+	}
+	r.Find("SELECT min(starts_at) FROM appointments WHERE clinic_id = $1 AND contact_id = ANY($2) AND starts_at >= $3 AND status NOT IN ('cancelado', 'faltou')",
+		func(rows pgx.Rows) error {
+			begins, err := pgx.CollectOneRow(rows, pgx.RowTo[*time.Time])
+			if err == nil && begins != nil {
+				r.Until(*begins)
+			}
+			return err
+		}, ask.Keys, r.Now())
+	return finish, nil
+}
+
+// dependsOnDiary declares what decides which appointments a list of the clinic's
+// has: the narrowest that says all.
+func dependsOnDiary(r *entity.Reading, ask *entity.Ask) error {
+	filter := entity.Arg[*models.AppointmentFilter](ask.Args, "filter")
+	if filter == nil {
+		filter = &models.AppointmentFilter{}
+	}
+	switch {
+	case filter.ContactID != nil:
+		contact, err := models.KindContact.Parse(*filter.ContactID)
+		if err != nil {
+			return err
+		}
+		r.Depends(cachetag.OnID("appointment", "contact", contact))
+	case filter.PractitionerID != nil:
+		practitioner, err := models.KindPractitioner.Parse(*filter.PractitionerID)
+		if err != nil {
+			return err
+		}
+		dependOnDays(r, []uuid.UUID{practitioner}, filter.Range)
+	default:
+		dependOnDays(r, nil, filter.Range)
+	}
+	return nil
+}
+
+func dependsOnPractitioners(r *entity.Reading, ask *entity.Ask) error {
+	span := entity.Arg[models.DateTimeRange](ask.Args, "range")
+	dependOnDays(r, ask.Keys, &span)
+	return nil
+}

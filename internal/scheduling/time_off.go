@@ -1,0 +1,48 @@
+package scheduling
+
+import (
+	"time"
+
+	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/models"
+)
+
+// longestTimeOffRange bounds how far one list of absences looks.
+const longestTimeOffRange = 366 * 24 * time.Hour
+
+// TimeOff is a practitioner's absence, as it is read.
+func TimeOff() entity.Declaration {
+	return entity.Noun[models.TimeOff]{
+		Kind: models.KindTimeOff,
+		All: []entity.All{
+			{Field: "Practitioner.timeOff", Parent: "practitioner_id", Order: "starts_at", Filter: touchesRange},
+		},
+	}
+}
+
+// touchesRange is for what has a beginning and an end: it is meant if it shares
+// time with the range, of which both ends are needed.
+func touchesRange(q *entity.Query, args entity.Args) error {
+	span, err := bounded(entity.Arg[models.DateTimeRange](args, "range"))
+	if err != nil {
+		return err
+	}
+	if span.To.Sub(span.From) > longestTimeOffRange {
+		return models.BadInput("the range may span 366 days at most")
+	}
+	if span.empty() {
+		q.Nothing()
+		return nil
+	}
+	q.Where("starts_at < ?", span.To)
+	q.Where("ends_at > ?", span.From)
+	return nil
+}
+
+// bounded is a range of which both ends are given, the end not before the start.
+func bounded(within models.DateTimeRange) (Span, error) {
+	if within.From == nil || within.To == nil {
+		return Span{}, models.BadInput("the range needs both from and to")
+	}
+	return Span{*within.From, *within.To}, entity.Ordered(*within.From, *within.To)
+}

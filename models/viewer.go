@@ -1,0 +1,14 @@
+package models
+
+import "github.com/google/uuid"
+
+// Viewer is the person or the partner's key behind a request.
+type Viewer struct {
+	Subject     string
+	Name        *string
+	Role        Role
+	ClinicID    uuid.UUID
+	Memberships []*Membership `gorm:"-"`
+
+	Prefetched `gorm:"-"`
+}
