@@ -135,9 +135,9 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		},
 		Extensions: append([]graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions...),
 		Playground: playground(settings, options), Origins: settings.AllowedOrigins,
-		CountStatements: func(ctx context.Context) (context.Context, func() int64) {
+		CountStatements: func(ctx context.Context) (context.Context, func() (int64, int64)) {
 			ctx, counts := database.WithCounts(ctx)
-			return ctx, counts.Statements.Load
+			return ctx, func() (int64, int64) { return counts.Statements.Load(), counts.RoundTrips.Load() }
 		},
 		Documents: a.documents, Secret: secret, Explain: profile.NewPlanner(settings.DatabaseURL).Explain,
 		Ready: func(ctx context.Context) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/resolvers"
 )
 
@@ -35,7 +36,7 @@ type graphParts struct {
 	cursors *paging.Cursors
 	now     func() time.Time
 	// fetching is told of relations that are fetched; nil if nobody wants to know.
-	fetching func(ctx context.Context, field string, parents int) func(error)
+	fetching func(ctx context.Context, place *selection.Field, parents int) func(error)
 }
 
 func newGraph(parts graphParts) (*graph, error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/multitracer"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/profile"
+	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/telemetry"
 )
 
@@ -28,16 +31,34 @@ func (o observer) tracers() pgx.QueryTracer {
 
 func (o observer) traced() bool { return o.Telemetry != nil && o.Traced() }
 
-// fetching counts and traces the relations that are fetched; nil where nobody wants
-// to know.
-func (o observer) fetching() func(ctx context.Context, field string, parents int) func(error) {
-	if o.Telemetry == nil {
-		return nil
-	}
-	return func(ctx context.Context, field string, parents int) func(error) {
-		o.Batch(field, parents)
-		_, span := o.Fetch(ctx, field, parents)
-		return func(err error) { span.End(err != nil) }
+// fetching counts and traces the relations that are fetched, and notes them for the
+// developer who asked. The look-ahead fetches a relation once for all parents, so
+// that is how often it is counted; the fields of Query are counted by their resolvers.
+func (o observer) fetching() func(ctx context.Context, place *selection.Field, parents int) func(error) {
+	return func(ctx context.Context, place *selection.Field, parents int) func(error) {
+		field := place.Of.Object + "." + place.Name
+		noted := profile.From(ctx)
+		if o.Telemetry == nil && noted == nil {
+			return nil
+		}
+		began := time.Now()
+		var span telemetry.Span
+		if o.Telemetry != nil {
+			o.Batch(field, parents)
+			_, span = o.Fetch(ctx, field, parents)
+		}
+		return func(err error) {
+			took := time.Since(began)
+			if o.Telemetry != nil {
+				span.End(err != nil)
+				if place.Above != nil {
+					o.Fetched(ctx, place.Of.Object, place.Name, took, err != nil)
+				}
+			}
+			if noted != nil && place.Above != nil {
+				noted.Fetched(strings.Join(place.Path(), "."), field, took)
+			}
+		}
 	}
 }
 

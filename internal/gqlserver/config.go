@@ -65,8 +65,8 @@ type Config struct {
 	// Origins are other sites whose pages may call the API, as "https://app.example.com".
 	Origins []string
 	// CountStatements begins to count the SQL statements made under the context
-	// that it returns; nil where nobody counts.
-	CountStatements func(ctx context.Context) (context.Context, func() int64)
+	// it returns, and the round trips to Postgres that they took; nil counts none.
+	CountStatements func(ctx context.Context) (context.Context, func() (statements, roundTrips int64))
 	// Statements is how many SQL statements the context's request has made; nil
 	// where nobody counts all requests'.
 	Statements func(ctx context.Context) int64

@@ -18,14 +18,14 @@ const explainHeader = "X-TaskMed-Explain"
 // watched is what is noted while a developer's request runs.
 type watched struct {
 	profile *profile.Profile
-	// statements counts them all; profile tells most of them apart.
-	statements func() int64
+	// statements counts them all, and their round trips; profile tells most of them apart.
+	statements func() (statements, roundTrips int64)
 	started    time.Time
 }
 
 // watch begins to note. The scope must hold tenant.PermissionDeveloper.
 func (s *Server) watch(ctx context.Context, started time.Time) (context.Context, *watched) {
-	w := &watched{statements: func() int64 { return 0 }, started: started}
+	w := &watched{statements: func() (int64, int64) { return 0, 0 }, started: started}
 	if s.config.CountStatements != nil {
 		ctx, w.statements = s.config.CountStatements(ctx)
 	}
@@ -43,8 +43,9 @@ func (s *Server) seen(
 	if s.config.Explain != nil && header.Get(explainHeader) == "plans" && len(shown.Statements) > 0 {
 		s.config.Explain(ctx, scope.ClinicID, shown.Statements)
 	}
+	statements, roundTrips := w.statements()
 	seen := map[string]any{
-		"cost": costOf(op), "statements": w.statements(), "durationMs": took, "fields": shown.Fields, "sql": shown.Statements,
+		"cost": costOf(op), "statements": statements, "roundTrips": roundTrips, "durationMs": took, "fields": shown.Fields, "sql": shown.Statements,
 	}
 	if shown.MoreFields > 0 {
 		seen["moreFields"] = shown.MoreFields

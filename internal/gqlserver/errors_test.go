@@ -179,9 +179,9 @@ func TestDeveloper_SeesWhatARequestCost(t *testing.T) {
 	t.Parallel()
 	type key struct{}
 	f := newFixture(t, func(c *gqlserver.Config) {
-		c.CountStatements = func(ctx context.Context) (context.Context, func() int64) {
+		c.CountStatements = func(ctx context.Context) (context.Context, func() (int64, int64)) {
 			var n int64
-			return context.WithValue(ctx, key{}, &n), func() int64 { return n }
+			return context.WithValue(ctx, key{}, &n), func() (int64, int64) { return n, n }
 		}
 	})
 	f.schema.answer = func(ctx context.Context) *graphql.Response {

@@ -126,7 +126,7 @@ func (r *Response) queue(ctx context.Context, reading *entity.Reading, a *asked)
 	}
 	a.ask.Place = a.place
 	if r.from.Fetching != nil {
-		a.done = r.from.Fetching(ctx, a.place.Of.Object+"."+a.place.Name, len(a.ask.Keys))
+		a.done = r.from.Fetching(ctx, a.place, len(a.ask.Keys))
 	}
 	if a.ask.Args, a.err = r.arguments(ctx, a.place); a.err != nil {
 		return

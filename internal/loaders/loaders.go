@@ -38,9 +38,9 @@ type Config struct {
 	Objects  *objects.Table
 	// Now is the clock, which each answer reads once.
 	Now func() time.Time
-	// Fetching, if set, is told of a field that is about to be fetched for a number
+	// Fetching, if set, is told of a place that is about to be fetched for a number
 	// of parents; what it returns is called after.
-	Fetching func(ctx context.Context, field string, parents int) func(error)
+	Fetching func(ctx context.Context, place *selection.Field, parents int) func(error)
 }
 
 // Loaders make each response its own.

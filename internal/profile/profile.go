@@ -122,7 +122,12 @@ func (p *Profile) Around(outer graphql.FieldMiddleware) graphql.FieldMiddleware 
 }
 
 func (p *Profile) addField(at *graphql.FieldContext, took time.Duration) {
-	path := pathOf(at)
+	p.Fetched(pathOf(at), at.Object+"."+at.Field.Name, took)
+}
+
+// Fetched notes what it took to get the values of a field, by its path in the
+// answer without the indices of lists, and its name: "Contact.appointments".
+func (p *Profile) Fetched(path, name string, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
@@ -134,7 +139,7 @@ func (p *Profile) addField(at *graphql.FieldContext, took time.Duration) {
 			p.moreFields++
 			return
 		}
-		field = &Field{Path: path, Name: at.Object + "." + at.Field.Name}
+		field = &Field{Path: path, Name: name}
 		p.fields[path] = field
 	}
 	field.Count++

@@ -29,6 +29,7 @@ type field struct {
 // made from the schema and never changes.
 type fields struct {
 	metrics *metrics
+	schema  *ast.Schema
 	names   map[*ast.FieldDefinition]*slot
 }
 
@@ -40,7 +41,7 @@ type slot struct {
 }
 
 func newFields(m *metrics, schema *ast.Schema) *fields {
-	f := &fields{metrics: m, names: map[*ast.FieldDefinition]*slot{}}
+	f := &fields{metrics: m, schema: schema, names: map[*ast.FieldDefinition]*slot{}}
 	m.catalog.MustRegister(newHistogram("taskmed_field_duration_seconds",
 		"Time that a field's resolver took, without the fields below it.", f.meters, "field"))
 	if schema == nil {
@@ -65,6 +66,23 @@ func (f *fields) meters(yield func([]string, *meter) bool) {
 		if known := place.field.Load(); known != nil && !yield([]string{known.name}, &known.meter) {
 			return
 		}
+	}
+}
+
+// Fetched counts a relation that was fetched for all of its parents at once, before
+// their resolvers were asked.
+func (t *Telemetry) Fetched(ctx context.Context, object, name string, took time.Duration, failed bool) {
+	if t.fields.schema == nil || t.fields.schema.Types[object] == nil {
+		return
+	}
+	of := t.fields.schema.Types[object]
+	f := t.fields.of(of.Fields.ForName(name))
+	if f == nil {
+		return
+	}
+	f.count(took, failed)
+	if r := requestOf(ctx); r != nil && took >= noticeable {
+		r.addField(f, took)
 	}
 }
 

@@ -129,6 +129,7 @@ type Response struct {
 		TaskMed struct {
 			Cost       int64
 			Statements int64
+			RoundTrips int64
 			Cache      map[string]any
 		}
 	}
