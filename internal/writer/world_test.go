@@ -55,7 +55,11 @@ func (w *world) value(of *objects.Field) any {
 	list := reflect.MakeSlice(reflect.SliceOf(element), 0, 4)
 	for range w.few() {
 		one := reflect.New(element).Elem()
-		if !w.rarely(100) {
+		switch {
+		case w.rarely(100):
+		case w.rarely(20) && of.Target == nil:
+			one.Set(reflect.ValueOf((*models.Contact)(nil)))
+		default:
 			one.Set(reflect.ValueOf(w.one(of)))
 		}
 		list = reflect.Append(list, one)
@@ -169,8 +173,8 @@ func (w *world) keep(field *selection.Field, entity any) {
 	switch {
 	case w.rarely(200):
 		keeper.Keep(field, nil, nil)
-	case w.rarely(15) && !field.Of.NonNull && !field.Of.List && field.Of.Target != nil:
-		keeper.Keep(field, field.Of.Target.Value, nil)
+	case w.rarely(40) && !field.Of.List && field.Of.Target != nil && (!field.Of.NonNull || w.rarely(4)):
+		keeper.Keep(field, field.Of.Target.Value, nil) // a nil pointer
 	default:
 		child, err := w.answer(field)
 		keeper.Keep(field, child, err)
