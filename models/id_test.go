@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"go.jetify.com/typeid"
 	"pgregory.net/rapid"
 
 	"github.com/taskmed/taskmed/models"
@@ -21,6 +22,9 @@ func TestKind_GlobalIDsSurviveTheRoundTrip(t *testing.T) {
 		kind, id := rapid.SampledFrom(models.Kinds()).Draw(t, "kind"), drawID(t)
 		global := kind.Global(id)
 		require.Equal(t, global, strings.ToLower(global))
+		library, err := typeid.FromUUIDBytesWithPrefix(string(kind), id[:])
+		require.NoError(t, err)
+		require.Equal(t, library.String(), global)
 
 		parsed, err := kind.Parse(global)
 		require.NoError(t, err)

@@ -14,6 +14,7 @@ type asker struct {
 	dice      *rand.Rand
 	schema    *ast.Schema
 	aliases   int
+	fields    int
 	variables map[string]any
 	fragments []string
 }
@@ -23,7 +24,7 @@ func (a *asker) operation(kind ast.Operation, depth int) (document string, varia
 	if kind == ast.Mutation {
 		root = a.schema.Mutation
 	}
-	a.variables, a.fragments, a.aliases = map[string]any{}, nil, 0
+	a.variables, a.fragments, a.aliases, a.fields = map[string]any{}, nil, 0, 0
 	set := a.set(root, depth, false)
 	var head strings.Builder
 	for i := range len(a.variables) {
@@ -35,9 +36,15 @@ func (a *asker) operation(kind ast.Operation, depth int) (document string, varia
 	return fmt.Sprintf("%s Op %s\n%s", kind, set, strings.Join(a.fragments, "\n")), a.variables
 }
 
+// mostFields is how many fields there may be before no more objects are selected.
+const mostFields = 60
+
 // set is a selection set. Where apart is set, its keys are never those of another
 // type's set, with which they would have to agree.
 func (a *asker) set(of *ast.Definition, depth int, apart bool) string {
+	if a.fields > mostFields {
+		depth = 0
+	}
 	var b strings.Builder
 	b.WriteString("{")
 	if a.dice.IntN(6) == 0 || depth == 0 || of.Kind != ast.Object {
@@ -93,6 +100,7 @@ func (a *asker) condition() string {
 }
 
 func (a *asker) field(of *ast.Definition, depth int, apart bool) string {
+	a.fields++
 	field := of.Fields[a.dice.IntN(len(of.Fields))]
 	result := a.schema.Types[field.Type.Name()]
 	if strings.HasPrefix(field.Name, "__") || result.IsCompositeType() && depth == 0 {

@@ -60,7 +60,7 @@ func (s *stage) prepare(t testing.TB, document string, variables map[string]any,
 	plan, err := selection.NewPlanner(s.schema.Schema(), s.table).Plan(operation)
 	require.NoError(t, err, document)
 	p.plan = plan
-	w := &world{dice: rand.New(rand.NewPCG(seed, 1)), table: s.table, schema: s.schema.Schema(), calm: calm}
+	w := &world{dice: rand.New(rand.NewPCG(seed, 1)), table: s.table, schema: s.schema.Schema(), calm: calm, made: map[*objects.Object][]any{}}
 	for _, field := range plan.Fields {
 		if field.Of != nil {
 			value, err := w.answer(field)

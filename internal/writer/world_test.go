@@ -24,7 +24,8 @@ type world struct {
 	// texts; roots are never null.
 	calm bool
 	// made are entities that may be shown again somewhere else.
-	made []any
+	made  map[*objects.Object][]any
+	count int
 }
 
 var errFetching = errors.New("it could not be fetched")
@@ -55,7 +56,11 @@ func (w *world) value(of *objects.Field) any {
 	list := reflect.MakeSlice(reflect.SliceOf(element), 0, 4)
 	for range w.few() {
 		one := reflect.New(element).Elem()
-		if !w.rarely(100) {
+		switch {
+		case w.rarely(100):
+		case w.rarely(20) && of.Target == nil:
+			one.Set(reflect.ValueOf((*models.Contact)(nil)))
+		default:
 			one.Set(reflect.ValueOf(w.one(of)))
 		}
 		list = reflect.Append(list, one)
@@ -82,19 +87,16 @@ func (w *world) one(of *objects.Field) any {
 		possible := w.schema.GetPossibleTypes(w.schema.Types[of.Result])
 		object = w.table.Named(possible[w.dice.IntN(len(possible))].Name)
 	}
-	if w.rarely(5) {
-		for _, shown := range w.made {
-			if w.table.Of(shown) == object {
-				return shown
-			}
-		}
+	if shown := w.made[object]; len(shown) > 0 && (w.rarely(5) || w.count > largestWorld) {
+		return shown[w.dice.IntN(len(shown))]
 	}
 	if connection, ok := w.connection(object.Name); ok && w.dice.IntN(2) == 0 {
 		return connection
 	}
 	made := reflect.New(reflect.TypeOf(object.Value).Elem())
 	w.fill(made.Elem(), 0)
-	w.made = append(w.made, made.Interface())
+	w.made[object] = append(w.made[object], made.Interface())
+	w.count++
 	return made.Interface()
 }
 
@@ -118,7 +120,14 @@ func (w *world) connection(name string) (any, bool) {
 	return w.table.Connection(name, page)
 }
 
+// largestWorld bounds the entities of a world: with lists below lists there is no
+// end to them otherwise.
+const largestWorld = 500
+
 func (w *world) few() int {
+	if w.count > largestWorld {
+		return 0
+	}
 	if w.calm {
 		return 2
 	}
@@ -169,8 +178,8 @@ func (w *world) keep(field *selection.Field, entity any) {
 	switch {
 	case w.rarely(200):
 		keeper.Keep(field, nil, nil)
-	case w.rarely(15) && !field.Of.NonNull && !field.Of.List && field.Of.Target != nil:
-		keeper.Keep(field, field.Of.Target.Value, nil)
+	case w.rarely(40) && !field.Of.List && field.Of.Target != nil && (!field.Of.NonNull || w.rarely(4)):
+		keeper.Keep(field, field.Of.Target.Value, nil) // a nil pointer
 	default:
 		child, err := w.answer(field)
 		keeper.Keep(field, child, err)

@@ -7,6 +7,11 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/objects"
+	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/writer"
+	"github.com/taskmed/taskmed/models"
 )
 
 // The writer's bytes pass through the library as a Marshaler that a field
@@ -52,4 +57,32 @@ func TestAppend_WritesWhatGqlgenWritesAndSeldomLeavesItToIt(t *testing.T) {
 	t.Logf("%d of %d root fields", all.wrote, all.asked)
 	require.Greater(t, all.wrote, all.asked*8/10)
 	require.Less(t, all.wrote, all.asked, "errors and nulls are the library's")
+}
+
+func TestAppend_LeavesValuesThatTheFieldCannotHaveToGqlgen(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	plan := s.prepare(t, `{ clinic { id } node(id: "x") { id } nodes(ids: ["x"]) { id } __typename }`, nil, 1, true).plan
+	clinic, node, nodes, typename := plan.Fields[0], plan.Fields[1], plan.Fields[2], plan.Fields[3]
+	for name, refused := range map[string]struct {
+		field *selection.Field
+		value any
+	}{
+		"another type's entity":           {clinic, &models.Contact{}},
+		"a struct that is no pointer":     {clinic, models.Clinic{}},
+		"nil where null may not be":       {clinic, nil},
+		"a nil pointer where it may not":  {clinic, (*models.Clinic)(nil)},
+		"no type of the interface":        {node, &models.TimeOff{}},
+		"no type of the schema":           {node, t},
+		"a list of another Go type":       {nodes, []*models.Contact{{}}},
+		"an entity in the place of lists": {nodes, &models.Contact{}},
+		"a field that is no object":       {typename, &models.Clinic{}},
+	} {
+		before := []byte("before")
+		out, ok := writer.Append(before, s.table, refused.field, refused.value, func(*objects.Object, any) {
+			t.Errorf("%s is noted", name)
+		})
+		require.False(t, ok, name)
+		require.Equal(t, "before", string(out), name)
+	}
 }
