@@ -60,7 +60,7 @@ func TestRehearse_SeesWhatOperationsSendAndWritesNothing(t *testing.T) {
 	for _, part := range []string{
 		"FROM \"appointments\"", "search_contacts(", "FROM \"medical_records\"", "FROM \"time_off\"", "FROM \"working_hours\"", "INSERT INTO \"contacts\"", "FROM \"contacts\" WHERE id = $1",
 		`UPDATE "contacts" SET`, `INSERT INTO "appointments"`, `UPDATE "appointments" SET "cancellation_reason"`, `UPDATE "appointments" SET "ends_at"`,
-		`INSERT INTO "medical_records"`, `UPDATE "medical_records" SET "body"`, `UPDATE "medical_records" SET "digest"`, "amends_id = parent.id",
+		`INSERT INTO "medical_records"`, `UPDATE "medical_records" SET "body"`, `UPDATE "medical_records" SET "digest"`, "WHERE amends_id = $1",
 	} {
 		require.Contains(t, all, part)
 	}
