@@ -60,13 +60,40 @@ func (db *DB) Run(ctx context.Context, b *Batch) {
 		if err == nil || len(rest) == 0 {
 			return
 		}
-		if _, refused := errors.AsType[*pgconn.PgError](err); !refused || conn.Conn().IsClosed() || ctx.Err() != nil {
+		if !refused(ctx, conn.Conn(), err) {
 			fail(rest, translate(err)) // the connection's fault, or the request's end
+			return
+		}
+		if answered == 0 && len(rest) > 1 {
+			// A statement that cannot be prepared, because its table is locked for
+			// instance, fails before any is answered: which one it was is not told.
+			db.alone(ctx, conn.Conn(), rest)
 			return
 		}
 		rest[0].Err = translate(err)
 		rest = rest[1:]
 	}
+}
+
+// alone sends statements one by one.
+func (db *DB) alone(ctx context.Context, conn *pgx.Conn, statements []*Statement) {
+	for i, s := range statements {
+		_, err := db.send(ctx, conn, statements[i:i+1])
+		if err == nil {
+			continue
+		}
+		if !refused(ctx, conn, err) {
+			fail(statements[i:], translate(err))
+			return
+		}
+		s.Err = translate(err)
+	}
+}
+
+// refused tells that Postgres refused one statement and would take another.
+func refused(ctx context.Context, conn *pgx.Conn, err error) bool {
+	_, refused := errors.AsType[*pgconn.PgError](err)
+	return refused && !conn.IsClosed() && ctx.Err() == nil
 }
 
 func fail(statements []*Statement, err error) {

@@ -6,7 +6,6 @@ import (
 	"reflect"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/objects"
@@ -43,11 +42,13 @@ func (e extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	}
 	plan, err := e.plan(operation)
 	if err != nil {
-		return &graphql.Response{Errors: gqlerror.List{gqlerror.Wrap(err)}}
+		graphql.AddError(ctx, err)
+		return &graphql.Response{}
 	}
 	scope, err := tenant.From(ctx)
 	if err != nil {
-		return &graphql.Response{Errors: gqlerror.List{gqlerror.Wrap(err)}}
+		graphql.AddError(ctx, err)
+		return &graphql.Response{}
 	}
 	ctx, done := e.DB.WithSession(cachetag.Begin(ctx, e.Now()))
 	defer done()

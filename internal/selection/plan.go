@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/taskmed/taskmed/internal/objects"
+	"github.com/taskmed/taskmed/models"
 )
 
 // longestPlan bounds the places of a plan: fragments that are spread at many
@@ -72,7 +73,10 @@ func (b *builder) set(above *Field, selected ast.SelectionSet, object string) ([
 			continue
 		}
 		if b.plan.Places++; b.plan.Places > longestPlan {
-			return nil, fmt.Errorf("selection: the operation unfolds to more than %d places", longestPlan)
+			return nil, &models.Error{
+				Code:    models.CostLimit,
+				Message: fmt.Sprintf("the operation's fragments unfold to more than %d fields: spread them less often", longestPlan),
+			}
 		}
 		field := &Field{
 			Name: c.Name, Key: c.Alias, Quoted: []byte(`"` + c.Alias + `":`), Above: above, Index: b.plan.Places - 1,
