@@ -219,8 +219,8 @@ func (w *world) fill(v reflect.Value, depth int) {
 	case reflect.Int, reflect.Int64:
 		v.SetInt([]int64{0, 1, -1, 1 << 31, -1 << 63, 1<<63 - 1, w.dice.Int64()}[w.dice.IntN(7)])
 	case reflect.Struct:
-		for i := range v.NumField() {
-			w.fill(v.Field(i), depth)
+		for _, field := range v.Fields() {
+			w.fill(field, depth)
 		}
 	case reflect.Pointer:
 		w.point(v, depth)
@@ -255,7 +255,8 @@ func (w *world) point(v reflect.Value, depth int) {
 
 func (w *world) instant() time.Time {
 	far := []time.Time{
-		{}, time.Date(12026, 1, 2, 3, 4, 5, 6000, time.UTC), time.Date(-44, 3, 15, 0, 0, 0, 0, time.UTC),
+		{},
+		time.Date(12026, 1, 2, 3, 4, 5, 6000, time.UTC), time.Date(-44, 3, 15, 0, 0, 0, 0, time.UTC),
 		time.Date(2026, 2, 28, 23, 59, 59, 999_999_999, time.FixedZone("", -3*3600)),
 	}
 	if i := w.dice.IntN(12); i < len(far) {

@@ -26,7 +26,8 @@ func TestGqlgen_WritesAMarshalerOfAFieldMiddlewareAsItIs(t *testing.T) {
 		return text(`{ "as":"it is" }`), nil
 	})
 	require.Empty(t, response.Errors)
-	require.Equal(t, `{"clinic":{ "as":"it is" },"nodes":{ "as":"it is" },"node":{ "as":"it is" },"contacts":{ "as":"it is" }}`, string(response.Data))
+	require.Equal(t, //nolint:testifylint // to the byte
+		`{"clinic":{ "as":"it is" },"nodes":{ "as":"it is" },"node":{ "as":"it is" },"contacts":{ "as":"it is" }}`, string(response.Data))
 }
 
 func compare(t testing.TB, s *stage, seed uint64) tally {

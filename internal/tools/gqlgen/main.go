@@ -14,13 +14,16 @@ import (
 	"github.com/99designs/gqlgen/codegen/config"
 )
 
-func main() {
+func main() { os.Exit(run(os.Stderr)) }
+
+func run(stderr io.Writer) int {
 	log.SetFlags(0)
-	log.SetOutput(quiet{os.Stderr})
+	log.SetOutput(quiet{stderr})
 	if err := generate(); err != nil {
-		fmt.Fprintln(os.Stderr, "gqlgen:", err)
-		os.Exit(1)
+		_, _ = fmt.Fprintln(stderr, "gqlgen:", err)
+		return 1
 	}
+	return 0
 }
 
 func generate() error {

@@ -1,11 +1,10 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"path/filepath"
 	"strings"
-
-	_ "embed"
 
 	"github.com/99designs/gqlgen/codegen"
 	"github.com/99designs/gqlgen/codegen/config"
@@ -22,7 +21,7 @@ func (tables) Name() string { return "tables" }
 
 // MutateConfig implements plugin.ConfigMutator: in a change, absent differs from
 // null, so that what a change may leave out is omittable.
-func (tables) MutateConfig(cfg *config.Config) error {
+func (tables) MutateConfig(cfg *config.Config) error { //nolint:unparam // it is gqlgen's interface
 	for name, definition := range cfg.Schema.Types {
 		if definition.Kind != ast.InputObject || !isChange(name) {
 			continue

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"go/types"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -82,15 +83,7 @@ func (s schema) Reads() []*codegen.Field {
 }
 
 func (s schema) isNode(definition *ast.Definition) bool {
-	if definition.Name == "Node" {
-		return true
-	}
-	for _, name := range definition.Interfaces {
-		if name == "Node" {
-			return true
-		}
-	}
-	return false
+	return definition.Name == "Node" || slices.Contains(definition.Interfaces, "Node")
 }
 
 // IsNode is whether an object type implements Node.
