@@ -129,7 +129,7 @@ func TestPages_OutOfBoundsAreRefusedWithTheirPath(t *testing.T) {
 		{`{ contacts(first: 1, last: 1) { totalCount } }`, "", "BAD_USER_INPUT contacts: give first or last, not both"},
 		{`query($n: Int) { contact(id: "x") { a: appointments(first: $n) { totalCount } } }`, `{"n": 0}`, "BAD_USER_INPUT contact.a: first must be between 1 and 100"},
 		{`query($n: Int) { contacts(first: $n, last: $n) { totalCount } }`, `{"n": 5}`, "BAD_USER_INPUT contacts: give first or last, not both"},
-		{`query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, `{"ids": ` + list + `}`, "BAD_USER_INPUT nodes: ids takes 100 values at most"},
+		{`query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, `{"ids": ` + list + `}`, "BAD_USER_INPUT : $ids takes 100 values at most"},
 		{`{ x: clinic { ...F } } fragment F on Clinic { services(first: 200) { totalCount } }`, "", "BAD_USER_INPUT x.services: first must be between 1 and 100"},
 	}
 	for _, c := range cases {
