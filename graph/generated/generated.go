@@ -1884,7 +1884,7 @@ type AppointmentConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One appointment of a page."
@@ -2181,7 +2181,7 @@ type ClinicConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One clinic of a page."
@@ -2279,7 +2279,7 @@ type PractitionerConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One practitioner of a page."
@@ -2313,7 +2313,7 @@ type ServiceConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One service of a page."
@@ -2434,7 +2434,7 @@ type ContactConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One contact of a page."
@@ -2776,7 +2776,7 @@ type MedicalRecordConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One medical record of a page."
