@@ -104,13 +104,13 @@ func (p place) selected(argument string) string {
 
 // around is the argument with a value at the place, and what it needs besides.
 func (p place) around(value any) any {
-	for i := len(p.inputs) - 1; i >= 0; i-- {
+	for i, input := range slices.Backward(p.inputs) {
 		typ := p.argument.Type
 		if i > 0 {
 			typ = p.inputs[i-1].Type
 		}
 		object := required(schemaOf().Types[typ.Name()])
-		object[p.inputs[i].Name] = value
+		object[input.Name] = value
 		value = object
 		if typ.Elem != nil {
 			value = []any{object}
@@ -135,10 +135,10 @@ func right(typ *ast.Type) any {
 		return []any{right(typ.Elem)}
 	}
 	definition := schemaOf().Types[typ.NamedType]
-	switch definition.Kind {
-	case ast.InputObject:
+	if definition.Kind == ast.InputObject {
 		return required(definition)
-	case ast.Enum:
+	}
+	if definition.Kind == ast.Enum {
 		return definition.EnumValues[0].Name
 	}
 	return map[string]any{

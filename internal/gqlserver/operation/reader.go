@@ -170,8 +170,7 @@ func (r *reader) leaf(value any, name string, at *place) any {
 		return read
 	}
 	what := "must be of type " + name
-	var known *models.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*models.Error](err); ok {
 		what += ": " + known.Message // ours, without the value
 	}
 	r.refuse(at, what)
