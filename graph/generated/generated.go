@@ -1886,7 +1886,7 @@ type AppointmentConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One appointment of a page."
@@ -2183,7 +2183,7 @@ type ClinicConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One clinic of a page."
@@ -2281,7 +2281,7 @@ type PractitionerConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One practitioner of a page."
@@ -2315,7 +2315,7 @@ type ServiceConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One service of a page."
@@ -2436,7 +2436,7 @@ type ContactConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One contact of a page."
@@ -2780,7 +2780,7 @@ type MedicalRecordConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One medical record of a page."

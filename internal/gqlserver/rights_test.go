@@ -1,7 +1,6 @@
 package gqlserver_test
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -56,6 +55,10 @@ func TestEveryRole_OnEveryField(t *testing.T) {
 type way struct {
 	document string
 	allows   [][]string
+	// end is where the field ends in the document, before its selection, and
+	// mutates is whether it is a mutation.
+	end     int
+	mutates bool
 }
 
 type reached struct {
@@ -81,7 +84,7 @@ func waysTo(schema *ast.Schema) []way {
 			}
 			result := schema.Types[field.Type.Name()]
 			allows := slices.Concat(at.allows, allowed(field.Directives), allowed(result.Directives))
-			call := field.Name + arguments(schema, field)
+			call := field.Name + arguments(field)
 			leaf := result.Kind == ast.Scalar || result.Kind == ast.Enum
 			below := ""
 			if !leaf {
@@ -94,7 +97,8 @@ func waysTo(schema *ast.Schema) []way {
 					}
 				}
 			}
-			ways = append(ways, way{at.head + " " + call + below + " " + at.tail, allows})
+			head := at.head + " " + call
+			ways = append(ways, way{head + below + " " + at.tail, allows, len(head), at.typ == schema.Mutation})
 		}
 		// The types behind an interface are on the way through it.
 		for _, possible := range schema.GetPossibleTypes(at.typ) {
@@ -119,44 +123,15 @@ func allowed(directives ast.DirectiveList) [][]string {
 }
 
 // arguments gives a field what it requires.
-func arguments(schema *ast.Schema, field *ast.FieldDefinition) string {
+func arguments(field *ast.FieldDefinition) string {
 	var parts []string
 	for _, argument := range field.Arguments {
 		if argument.Type.NonNull && argument.DefaultValue == nil {
-			parts = append(parts, argument.Name+": "+literal(schema, argument.Type))
+			parts = append(parts, argument.Name+": "+writtenAs(right(argument.Type), argument.Type))
 		}
 	}
 	if len(parts) == 0 {
 		return ""
 	}
 	return "(" + strings.Join(parts, ", ") + ")"
-}
-
-func literal(schema *ast.Schema, typ *ast.Type) string {
-	if typ.Elem != nil {
-		return "[" + literal(schema, typ.Elem) + "]"
-	}
-	definition := schema.Types[typ.NamedType]
-	switch definition.Kind {
-	case ast.Enum:
-		return definition.EnumValues[0].Name
-	case ast.InputObject:
-		var parts []string
-		for _, field := range definition.Fields {
-			if field.Type.NonNull && field.DefaultValue == nil {
-				parts = append(parts, field.Name+": "+literal(schema, field.Type))
-			}
-		}
-		return "{" + strings.Join(parts, ", ") + "}"
-	case ast.Scalar:
-		if slices.Contains([]string{"Int", "Long", "Float"}, definition.Name) {
-			return "1"
-		}
-		if definition.Name == "Boolean" {
-			return "true"
-		}
-		return fmt.Sprintf("%q", "x")
-	default:
-		panic("no literal of " + definition.Name)
-	}
 }

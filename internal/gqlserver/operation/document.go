@@ -23,6 +23,7 @@ type Checker struct {
 	limits Limits
 	fields map[*ast.FieldDefinition]*field
 	rules  *rules.Rules
+	leaves map[string]leaf
 	// documents are those that passed, by their text.
 	documents *otter.Cache[string, *Document]
 	// bits gives each role its place among an operation's verdicts.
@@ -33,10 +34,15 @@ type Checker struct {
 // ones have data written into them and do not come again.
 const longestKept = 16 << 10
 
-// New makes a Checker. It fails if the schema's @cost or @listSize cannot be read.
+// New makes a Checker. It fails if the schema's @cost or @listSize cannot be
+// read, and for a scalar of which nobody says how its values are.
 func New(schema *ast.Schema, table *rights.Table, limits Limits) (*Checker, error) {
 	limits = limits.WithDefaults()
 	fields, err := readFields(schema, table)
+	if err != nil {
+		return nil, err
+	}
+	leaves, err := readLeaves(schema)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +55,7 @@ func New(schema *ast.Schema, table *rights.Table, limits Limits) (*Checker, erro
 	}
 	c := &Checker{
 		schema: schema, rights: table, limits: limits, fields: fields,
-		rules: rulesWithoutSuggestions(), documents: documents, bits: map[models.Role]int{},
+		rules: rulesWithoutSuggestions(), leaves: leaves, documents: documents, bits: map[models.Role]int{},
 	}
 	for i, role := range table.Roles() {
 		c.bits[role] = i
@@ -72,6 +78,7 @@ type Document struct {
 type Operation struct {
 	Definition *ast.OperationDefinition
 	document   *Document
+	arguments  arguments
 	// verdicts are kept per role where no variable has a say.
 	verdicts []atomic.Pointer[Verdict]
 }
@@ -102,11 +109,19 @@ func (c *Checker) Document(text string) (*Document, gqlerror.List) {
 	if list := validator.ValidateWithRules(c.schema, doc, c.rules); len(list) > 0 {
 		return nil, validationFaults(list)
 	}
+	known, list := c.readArguments(doc)
+	if len(list) > 0 {
+		return nil, list
+	}
 	mark, err := fingerprint.Of(text)
 	if err != nil { // It was parsed, so its tokens can be read.
 		return nil, gqlerror.List{parseFault(err)}
 	}
-	return c.newDocument(text, mark, doc, nodes), nil
+	document := c.newDocument(text, mark, doc, nodes)
+	for i, operation := range document.operations {
+		operation.arguments = known[i]
+	}
+	return document, nil
 }
 
 // keep puts a document among the known ones, once an operation of it was

