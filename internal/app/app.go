@@ -17,6 +17,7 @@ import (
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/fitness"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/loaders"
@@ -45,9 +46,11 @@ type Options struct {
 
 // App is a server that is ready to serve.
 type App struct {
-	db     *database.DB
-	auth   *auth.Authenticator
-	server *gqlserver.Server
+	db *database.DB
+	// fitness knows whether the database may be served.
+	fitness *fitness.Watcher
+	auth    *auth.Authenticator
+	server  *gqlserver.Server
 	// documents and answers are what is kept between requests; answers is nil where
 	// nothing is.
 	documents documents
@@ -58,8 +61,9 @@ type App struct {
 	observer observer
 }
 
-// New puts the parts together. It does not wait for Postgres: /readyz tells
-// whether it answers.
+// New puts the parts together. It fails with *fitness.Unfit for a database that
+// must not be served. It does not wait for Postgres: while that does not answer
+// nothing is served, and /readyz tells.
 func New(ctx context.Context, settings config.Config, options Options) (_ *App, err error) {
 	now := options.Now
 	if now == nil {
@@ -101,6 +105,10 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	a.db = db
+	a.fitness, err = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log})
+	if err != nil {
+		return nil, err
+	}
 	a.documents, err = openDocuments(settings, db, options.Log, a.observer) //nolint:contextcheck // likewise
 	if err != nil {
 		return nil, err
@@ -128,7 +136,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	schema = generated.NewExecutableSchema(generated.Config{Resolvers: resolvers.New(sources, table)})
 
 	served := gqlserver.Config{
-		Schema: schema, Auth: a.auth, Log: options.Log, Rights: table,
+		Schema: schema, Auth: entrance{a.fitness.Fit, a.auth}, Log: options.Log, Rights: table,
 		Limits: gqlserver.Limits{
 			BodyBytes: settings.BodyBytes, Connections: settings.MaxConnections,
 			Request: settings.RequestTimeout, Grace: settings.StopTimeout,
@@ -147,7 +155,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		},
 		Documents: a.documents, Secret: secret, Explain: profile.NewPlanner(settings.DatabaseURL).Explain,
 		Ready: func(ctx context.Context) error {
-			return errors.Join(db.Ping(ctx), a.documents.ready(settings))
+			return errors.Join(db.Ping(ctx), a.fitness.Fit(), a.documents.ready(settings))
 		},
 	}
 	if a.answers != nil {
@@ -161,7 +169,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	if a.answers != nil {
-		a.answers.warm(a.server, credentials.Memberships, settings.RequestTimeout, options.Log) //nolint:contextcheck // it ends with Close, not with the start
+		a.answers.warm(a.server, warmed{a.fitness.Fit, credentials.Memberships}, settings.RequestTimeout, options.Log) //nolint:contextcheck // it ends with Close, not with the start
 	}
 	a.keeper = maintain(settings, options.Log, a.observer) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
@@ -199,6 +207,9 @@ func (a *App) Close() {
 	}
 	_ = a.documents.close() // its connections are closed, whatever it says
 	a.answers.close()
+	if a.fitness != nil {
+		a.fitness.Close()
+	}
 	if a.db != nil {
 		a.db.Close()
 	}
