@@ -30,7 +30,8 @@ type Catalogue struct {
 type Role struct {
 	Name                                          string
 	Superuser, BypassRLS, CreateRole, Replication bool
-	// OwnsDatabase, Schemas, Tables and Functions are what it could put out of force.
+	// OwnsDatabase, Schemas, Tables and Functions are what it owns, and so could put
+	// out of force: the tables of clinics, and what policies and triggers call.
 	OwnsDatabase               bool
 	Schemas, Tables, Functions []string
 }
@@ -119,7 +120,8 @@ SELECT json_build_object(
 		'Schemas', ARRAY(SELECT n.nspname FROM pg_namespace n WHERE n.nspowner = r.oid AND n.oid IN (SELECT relnamespace FROM relations) ORDER BY 1),
 		'Tables', ARRAY(SELECT t.name FROM relations t WHERE t.relowner = r.oid ORDER BY 1),
 		'Functions', ARRAY(SELECT f.oid::regprocedure::text FROM pg_proc f
-			WHERE f.proowner = r.oid AND f.pronamespace IN (SELECT relnamespace FROM relations) ORDER BY 1)) ORDER BY r.rolname) FROM roles r),
+			WHERE f.proowner = r.oid AND f.pronamespace IN (SELECT relnamespace FROM relations)
+				AND (f.proname = 'app_clinic' OR f.proname LIKE 'cache\_%') ORDER BY 1)) ORDER BY r.rolname) FROM roles r),
 	'Tables', (SELECT json_agg(json_build_object(
 		'Name', t.name, 'Kind', t.relkind, 'Enabled', t.relrowsecurity, 'Forced', t.relforcerowsecurity,
 		'Invoker', coalesce(t.reloptions && '{security_invoker=true,security_invoker=on}', false),

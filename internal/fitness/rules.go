@@ -42,12 +42,14 @@ func serverAccess() []string {
 
 // powers are by what row-level security does not bind a role.
 func (r Role) powers() []string {
+	if r.Superuser {
+		return []string{"is a superuser"}
+	}
 	var powers []string
 	for power, has := range map[string]bool{
-		"is a superuser":                              r.Superuser,
-		"has BYPASSRLS":                               r.BypassRLS && !r.Superuser,
-		"has REPLICATION and can copy the files":      r.Replication && !r.Superuser,
-		"has CREATEROLE and can make itself a member": r.CreateRole && !r.Superuser,
+		"has BYPASSRLS":                               r.BypassRLS,
+		"has REPLICATION and can copy the files":      r.Replication,
+		"has CREATEROLE and can make itself a member": r.CreateRole,
 		"reaches the server's files":                  slices.Contains(serverAccess(), r.Name),
 		"owns the database":                           r.OwnsDatabase,
 		"owns the schema " + some(r.Schemas):          len(r.Schemas) > 0,
