@@ -88,6 +88,8 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.observer, err = observe(ctx, settings, &options, schema.Schema(), a.known()); err != nil {
 		return nil, err
 	}
+	// It looks while the rest is put together.
+	a.fitness = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log})
 	a.answers, err = openAnswers(settings, secret, schema.Schema(), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
 		return nil, err
@@ -105,10 +107,6 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	a.db = db
-	a.fitness, err = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log})
-	if err != nil {
-		return nil, err
-	}
 	a.documents, err = openDocuments(settings, db, options.Log, a.observer) //nolint:contextcheck // likewise
 	if err != nil {
 		return nil, err
@@ -170,6 +168,9 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 	if a.answers != nil {
 		a.answers.warm(a.server, warmed{a.fitness.Fit, credentials.Memberships}, settings.RequestTimeout, options.Log) //nolint:contextcheck // it ends with Close, not with the start
+	}
+	if err := a.fitness.Await(ctx); err != nil {
+		return nil, err
 	}
 	a.keeper = maintain(settings, options.Log, a.observer) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil

@@ -45,7 +45,8 @@ type Watcher struct {
 	conn    *pgx.Conn
 	verdict atomic.Pointer[verdict]
 	stop    context.CancelFunc
-	done    chan struct{}
+	// looked is closed after the first look, done after the last.
+	looked, done chan struct{}
 }
 
 // verdict is what the last looks came to.
@@ -58,23 +59,28 @@ type verdict struct {
 	cause error
 }
 
-// Watch looks once and then goes on by itself; Close ends it. It fails with
-// *Unfit for a database that must not be served. Where Postgres does not answer
-// it fails not: Fit then tells why until it has been looked at.
-func Watch(ctx context.Context, config Config) (*Watcher, error) {
-	w := &Watcher{config: config, done: make(chan struct{})}
-	w.verdict.Store(&verdict{})
-	w.look(ctx, first)
-	if now := w.verdict.Load(); now.unfit != nil {
-		w.disconnect(ctx)
-		return nil, now.unfit
-	} else if now.cause != nil {
-		config.Log.WarnContext(ctx, "Postgres does not answer: nothing is served before the database has been looked at", "error", now.cause)
-	}
+// Watch begins to look and goes on until Close. It does not wait: Await does.
+func Watch(ctx context.Context, config Config) *Watcher {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w.stop = stop
+	w := &Watcher{config: config, stop: stop, looked: make(chan struct{}), done: make(chan struct{})}
+	w.verdict.Store(&verdict{})
 	go w.run(running)
-	return w, nil
+	return w
+}
+
+// Await waits for the first look, which a Postgres that is not there makes short.
+// It is *Unfit where the database must not be served; where nobody could look it
+// is nil, and Fit tells why until somebody could.
+func (w *Watcher) Await(ctx context.Context) error {
+	select {
+	case <-w.looked:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if now := w.verdict.Load(); now.unfit != nil {
+		return now.unfit
+	}
+	return nil
 }
 
 // Close ends the looks.
@@ -98,7 +104,12 @@ func (w *Watcher) Fit() error {
 
 func (w *Watcher) run(ctx context.Context) {
 	defer close(w.done)
-	defer w.disconnect(context.WithoutCancel(ctx))
+	defer w.disconnect(ctx)
+	w.look(ctx, first)
+	if cause := w.verdict.Load().cause; cause != nil && ctx.Err() == nil {
+		w.config.Log.WarnContext(ctx, "Postgres does not answer: nothing is served before the database has been looked at", "error", cause)
+	}
+	close(w.looked)
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	for {

@@ -25,11 +25,9 @@ const soon = 15 * time.Second
 
 func watch(t *testing.T, address string) (*fitness.Watcher, error) {
 	t.Helper()
-	w, err := fitness.Watch(t.Context(), fitness.Config{URL: address, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
-	if err == nil {
-		t.Cleanup(w.Close)
-	}
-	return w, err
+	w := fitness.Watch(t.Context(), fitness.Config{URL: address, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	t.Cleanup(w.Close)
+	return w, w.Await(t.Context())
 }
 
 func becomes(t *testing.T, w *fitness.Watcher, fit bool, what string) {
