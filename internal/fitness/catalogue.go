@@ -63,8 +63,9 @@ type Policy struct {
 	Command string
 	// Permissive adds rows; a restrictive one takes some away.
 	Permissive bool
-	// Everyone tells that it applies to every role.
+	// Everyone tells that it applies to every role, Roles to which of the server's.
 	Everyone bool
+	Roles    []string
 	// Using and Check tell that it has them; OwnUsing and OwnCheck that they let
 	// through the connection's clinic alone.
 	Using, Check, OwnUsing, OwnCheck bool
@@ -94,7 +95,7 @@ const look = `WITH
 			AND a.attname = CASE WHEN c.relname = 'clinics' THEN 'id' ELSE 'clinic_id' END
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'),
 	policies AS (
-		SELECT p.polrelid, p.polname, p.polcmd, p.polpermissive, p.polroles = '{0}' AS everyone,
+		SELECT p.polrelid, p.polname, p.polcmd, p.polpermissive, p.polroles, p.polroles = '{0}' AS everyone,
 			p.polqual::text AS qual, p.polwithcheck::text AS checked,
 			format('^\{OPEXPR :opno %s [^{}]*:args \(\{VAR :varno 1 :varattno %s [^{}]*\} \{FUNCEXPR :funcid %s [^{}]*:args <> [^{}]*\}\)[^{}]*\}$',
 				'=(uuid,uuid)'::regoperator::oid, t.attnum, to_regprocedure('app_clinic()')::oid) AS own
@@ -131,6 +132,7 @@ SELECT json_build_object(
 		'Unread', coalesce(substring(obj_description(t.root, 'pg_class') FROM '^no answer is read from it: (.+)$'), ''),
 		'Policies', (SELECT json_agg(json_build_object(
 			'Name', p.polname, 'Command', p.polcmd, 'Permissive', p.polpermissive, 'Everyone', p.everyone,
+			'Roles', ARRAY(SELECT r.rolname FROM roles r WHERE r.oid = ANY (p.polroles) ORDER BY 1),
 			'Using', p.qual IS NOT NULL, 'Check', p.checked IS NOT NULL,
 			'OwnUsing', coalesce(p.qual ~ p.own, false), 'OwnCheck', coalesce(p.checked ~ p.own, false)) ORDER BY p.polname)
 			FROM policies p WHERE p.polrelid = t.oid)) ORDER BY t.name) FROM relations t)),
