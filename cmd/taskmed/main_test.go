@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -171,7 +172,18 @@ func TestDev(t *testing.T) {
 	second := startDev(t, home)
 	assert.Equal(t, first.file.DatabaseURL, second.file.DatabaseURL)
 	assert.Equal(t, "FINANCE "+second.file.Clinics[1].ID, second.viewer(t, strings.TrimSpace(token.out)), "the data and the key are still there")
+
+	// A database that must not be served is not, here either.
+	owner, err := pgx.Connect(t.Context(), second.file.OwnerDatabaseURL)
+	require.NoError(t, err)
+	_, err = owner.Exec(t.Context(), "ALTER TABLE contacts DISABLE ROW LEVEL SECURITY")
+	require.NoError(t, err)
+	require.NoError(t, owner.Close(t.Context()))
+	assert.Eventually(t, func() bool { return second.get(t, second.file.AdminURL+"/readyz") == http.StatusServiceUnavailable }, 15*time.Second, 10*time.Millisecond)
 	assert.NotContains(t, second.stop(t).err, "made the demo clinic")
+	refused := taskmed(t.Context(), "dev", "--home", home, "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
+	assert.Equal(t, exitFailure, refused.status)
+	assert.Contains(t, refused.err, "row-level security of contacts is switched off")
 }
 
 // devRun is a `taskmed dev` that is ready.

@@ -16,6 +16,7 @@ import (
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/fitness"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/maintenance"
@@ -41,9 +42,11 @@ type Options struct {
 
 // App is a server that is ready to serve.
 type App struct {
-	db     *database.DB
-	auth   *auth.Authenticator
-	server *gqlserver.Server
+	db *database.DB
+	// fitness knows whether the database may be served.
+	fitness *fitness.Watcher
+	auth    *auth.Authenticator
+	server  *gqlserver.Server
 	// documents and answers are what is kept between requests; answers is nil where
 	// nothing is.
 	documents documents
@@ -54,8 +57,9 @@ type App struct {
 	observer observer
 }
 
-// New puts the parts together. It does not wait for Postgres: /readyz tells
-// whether it answers.
+// New puts the parts together. It fails with *fitness.Unfit for a database that
+// must not be served. It does not wait for Postgres: while that does not answer
+// nothing is served, and /readyz tells.
 func New(ctx context.Context, settings config.Config, options Options) (_ *App, err error) {
 	now := options.Now
 	if now == nil {
@@ -80,6 +84,8 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.observer, err = observe(ctx, settings, &options, schema, a.known()); err != nil {
 		return nil, err
 	}
+	// It looks while the rest is put together.
+	a.fitness = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log})
 	a.answers, err = openAnswers(settings, secret, schema, options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
 		return nil, err
@@ -122,7 +128,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 
 	served := gqlserver.Config{
-		Schema: made.executable, Auth: a.auth, Log: options.Log, Rights: made.rights,
+		Schema: made.executable, Auth: entrance{a.fitness.Fit, a.auth}, Log: options.Log, Rights: made.rights,
 		Limits: gqlserver.Limits{
 			BodyBytes: settings.BodyBytes, Connections: settings.MaxConnections,
 			Request: settings.RequestTimeout, Grace: settings.StopTimeout,
@@ -141,7 +147,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		},
 		Documents: a.documents, Secret: secret, Explain: profile.NewPlanner(settings.DatabaseURL).Explain,
 		Ready: func(ctx context.Context) error {
-			return errors.Join(db.Ping(ctx), a.documents.ready(settings))
+			return errors.Join(db.Ping(ctx), a.fitness.Fit(), a.documents.ready(settings))
 		},
 	}
 	if a.answers != nil {
@@ -155,7 +161,10 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	if a.answers != nil {
-		a.answers.warm(a.server, credentials.Memberships, settings.RequestTimeout, options.Log) //nolint:contextcheck // it ends with Close, not with the start
+		a.answers.warm(a.server, warmed{a.fitness.Fit, credentials.Memberships}, settings.RequestTimeout, options.Log) //nolint:contextcheck // it ends with Close, not with the start
+	}
+	if err := a.fitness.Await(ctx); err != nil {
+		return nil, err
 	}
 	a.keeper = maintain(settings, options.Log, a.observer) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
@@ -193,6 +202,9 @@ func (a *App) Close() {
 	}
 	_ = a.documents.close() // its connections are closed, whatever it says
 	a.answers.close()
+	if a.fitness != nil {
+		a.fitness.Close()
+	}
 	if a.db != nil {
 		a.db.Close()
 	}

@@ -350,29 +350,3 @@ func TestCoherence_AZoneIsNotReplacedUnderABooking(t *testing.T) {
 	require.Subset(t, got[0].Tags, []cachetag.Tag{cachetag.OnDay("2026-11-22"), cachetag.OnDay("2026-11-23")}, "both days that it touches in São Paulo")
 	require.Nil(t, got[1].Tags, fmt.Sprint("a zone concerns everything: ", got[1]))
 }
-
-// A table that answers are made of announces its changes. Of those named here no
-// read makes an answer yet; who writes the first one puts cache_announce into a
-// migration and takes the table off this list.
-func TestCoherence_EveryTableThatIsReadAnnouncesItsChanges(t *testing.T) {
-	t.Parallel()
-	o := newOffice(t)
-	rows, err := o.psql.Query(t.Context(), `
-		SELECT c.relname::text FROM pg_class c
-		WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND NOT c.relispartition AND (
-		  SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname LIKE 'cache\_tags\_%' AND t.tgenabled = 'O') <> 4
-		ORDER BY 1`)
-	require.NoError(t, err)
-	silent, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(t, err)
-	unread := []string{
-		// Follow contact_search and contact_search_vocabulary, which announce.
-		"contact_search_words", "contact_search_misspellings",
-		"consents", "waitlist_entries", "calendar_feeds", "attachments", "conversations", "messages",
-		"invoices", "invoice_items", "payments", "refunds", "webhook_endpoints", "webhook_deliveries",
-		// Not clinics' data, and never in an answer that is kept.
-		"idempotency_keys", "outbox", "audit_events",
-	}
-	require.Subset(t, silent, unread, "what announces is not unread")
-	require.Subset(t, unread, silent, "tables that nobody thought of")
-}

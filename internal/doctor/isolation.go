@@ -22,6 +22,7 @@ func Definers() map[string]string {
 func Shared() map[string]string {
 	return map[string]string{
 		"registered_operations": "the documents that front ends were built with: program text, the same for every clinic",
+		"goose_db_version":      "the migrations that were applied: a server compares them with its own before it serves (internal/fitness)",
 	}
 }
 

@@ -116,12 +116,17 @@ func (p *world) unshared(t *testing.T) {
 	assert.Equal(t, porcupine.Ok, f.contend(t.Context(), t, 3*time.Second).judge(t))
 }
 
-// unannounced is a control: the triggers that name what a write changes are off
-// while instances and Redis come and go.
+// unannounced is a control: the triggers that name what a write changes do
+// nothing while instances and Redis come and go. They are there all the same, for
+// without them no instance would serve.
 func (p *world) unannounced(t *testing.T) {
+	const silence = "IF TG_OP = ''UPDATE'' THEN RETURN NULL; END IF;"
 	for _, table := range []string{"contacts", "appointments"} {
-		p.exec(t, "ALTER TABLE "+table+" DISABLE TRIGGER cache_tags_update")
-		defer p.exec(t, "ALTER TABLE "+table+" ENABLE TRIGGER cache_tags_update")
+		rewrite := func(from, to string) {
+			p.exec(t, "DO $do$ BEGIN EXECUTE replace(pg_get_functiondef('cache_tags_"+table+"()'::regprocedure), '"+from+"', '"+to+"'); END $do$")
+		}
+		rewrite("BEGIN", "BEGIN "+silence)
+		defer rewrite("BEGIN "+silence, "BEGIN")
 	}
 	f := p.newFleet(t, 1)
 	oracle := load.NewOracle()

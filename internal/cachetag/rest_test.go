@@ -1,0 +1,165 @@
+package cachetag_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/models"
+)
+
+// announced is a table whose changes are announced though no read of this
+// package's world is made from it yet.
+type announced struct {
+	table, kind string
+	// values are a row's columns but for clinic_id and id; {name} stands for the id
+	// of the row of that name.
+	values map[string]string
+	// placed are the tags of lists that the row is in.
+	placed []string
+	// column and value change the row and not where it stands.
+	column, value string
+	// moves tells that a list is sorted by when the row was last changed.
+	moves bool
+}
+
+// rest is in the order in which rows refer to each other.
+func rest() []announced {
+	return []announced{
+		{
+			table: "consents", kind: "consent", values: map[string]string{"contact_id": "'{contact}'", "purpose": "'marketing'", "granted": "true"},
+			placed: []string{"consent/contact={contact}"}, column: "evidence", value: "'x'",
+		},
+		{
+			table: "waitlist_entries", kind: "waitlist_entry",
+			values: map[string]string{"contact_id": "'{contact}'", "service_id": "'{service}'", "practitioner_id": "'{practitioner}'"},
+			placed: []string{"waitlist_entry/list", "waitlist_entry/service={service}", "waitlist_entry/contact={contact}", "waitlist_entry/practitioner={practitioner}"},
+			column: "range_from", value: "now()",
+		},
+		{
+			table: "calendar_feeds", kind: "calendar_feed", values: map[string]string{"secret_hash": "sha256('x')"},
+			placed: []string{"calendar_feed/list"}, column: "last_read_at", value: "now()",
+		},
+		{
+			table: "attachments", kind: "attachment",
+			values: map[string]string{
+				"medical_record_id": "'{record}'", "file_name": "'a'", "media_type": "'a/b'", "byte_size": "1", "digest": "repeat('0', 64)", "storage_key": "'k'",
+			},
+			placed: []string{"attachment/medical_record={record}"}, column: "file_name", value: "'b'",
+		},
+		{
+			table: "conversations", kind: "conversation",
+			values: map[string]string{"contact_id": "'{contact}'", "channel": "'web'", "assignee_id": "'{practitioner}'"},
+			placed: []string{"conversation/list", "conversation/contact={contact}", "conversation/assignee={practitioner}"},
+			column: "unread_count", value: "3", moves: true,
+		},
+		{
+			table: "messages", kind: "message",
+			values: map[string]string{"conversation_id": "'{conversations}'", "direction": "'inbound'", "body": "'a'", "status": "'lida'"},
+			placed: []string{"message/conversation={conversations}"}, column: "body", value: "'b'",
+		},
+		{
+			table: "invoices", kind: "invoice",
+			values: map[string]string{"number": "'1'", "contact_id": "'{contact}'", "appointment_id": "'{appointment}'", "due_date": "now()", "total_minor": "100"},
+			placed: []string{"invoice/list", "invoice/contact={contact}", "invoice/appointment={appointment}"}, column: "paid_minor", value: "50",
+		},
+		{
+			table: "invoice_items", kind: "invoice_item",
+			values: map[string]string{"invoice_id": "'{invoices}'", "position": "1", "description": "'a'", "quantity": "1", "unit_price_minor": "100"},
+			placed: []string{"invoice_item/invoice={invoices}"}, column: "description", value: "'b'",
+		},
+		{
+			table: "payments", kind: "payment",
+			values: map[string]string{"invoice_id": "'{invoices}'", "amount_minor": "50", "method": "'pix'", "paid_at": "now()"},
+			placed: []string{"payment/list", "payment/invoice={invoices}"}, column: "refunded_minor", value: "10",
+		},
+		{
+			table: "refunds", kind: "refund", values: map[string]string{"payment_id": "'{payments}'", "amount_minor": "10", "reason": "'a'"},
+			placed: []string{"refund/list", "refund/payment={payments}"}, column: "reason", value: "'b'",
+		},
+		{
+			table: "webhook_endpoints", kind: "webhook_endpoint",
+			values: map[string]string{"url": "'https://x'", "events": "'{CONTACT_CREATED}'", "secret": "sha256('x')"},
+			placed: []string{"webhook_endpoint/list"}, column: "url", value: "'https://y'",
+		},
+		{
+			table: "webhook_deliveries", kind: "webhook_delivery",
+			values: map[string]string{"webhook_endpoint_id": "'{webhook_endpoints}'", "outbox_id": "'{outbox}'", "event": "'CONTACT_CREATED'"},
+			placed: []string{"webhook_delivery/webhook_endpoint={webhook_endpoints}"}, column: "attempts", value: "1",
+		},
+	}
+}
+
+func TestTags_OfWhatNoAnswerIsReadFromYet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	appointment, record, outbox := models.NewID(), models.NewID(), models.NewID()
+	ids := []string{
+		"{contact}", w.contacts[0].String(), "{practitioner}", w.practitioners[0].String(), "{service}", w.services[0].String(),
+		"{appointment}", appointment.String(), "{record}", record.String(), "{outbox}", outbox.String(),
+	}
+	w.exec(t, `INSERT INTO appointments (clinic_id, id, contact_id, practitioner_id, starts_at, ends_at, overbooked)
+		VALUES ($1, $2, $3, $4, now(), now() + interval '1 hour', true)`, w.clinic.ID, appointment, w.contacts[0], w.practitioners[0])
+	w.exec(t, `INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body)
+		VALUES ($1, $2, $3, $4, 'evolution', 'a', 'b')`, w.clinic.ID, record, w.contacts[0], w.practitioners[0])
+	w.exec(t, "INSERT INTO outbox (clinic_id, id, event, entity_kind, entity_id) VALUES ($1, $2, 'x', 'x', $2)", w.clinic.ID, outbox)
+	w.notified(t)
+	all := rest()
+	rows := map[string]uuid.UUID{}
+	wanted := map[string][]cachetag.Tag{}
+	for _, a := range all {
+		rows[a.table] = models.NewID()
+		ids = append(ids, "{"+a.table+"}", rows[a.table].String())
+		names := strings.NewReplacer(ids...)
+		wanted[a.table] = []cachetag.Tag{cachetag.Entity(models.Kind(a.kind), rows[a.table])}
+		for _, tag := range a.placed {
+			wanted[a.table] = append(wanted[a.table], cachetag.Tag(names.Replace(tag)))
+		}
+		columns, values := "clinic_id, id", fmt.Sprintf("'%s', '%s'", w.clinic.ID, rows[a.table])
+		for column, value := range a.values {
+			columns, values = columns+", "+column, values+", "+names.Replace(value)
+		}
+		w.exec(t, fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", a.table, columns, values))
+		require.ElementsMatch(t, wanted[a.table], w.notified(t), a.table)
+
+		w.exec(t, fmt.Sprintf("UPDATE %s SET %s = %s WHERE id = $1", a.table, a.column, a.value), rows[a.table])
+		if a.moves {
+			require.ElementsMatch(t, wanted[a.table], w.notified(t), a.table)
+		} else {
+			require.Equal(t, wanted[a.table][:1], w.notified(t), "%s: it is where it was", a.table)
+		}
+		// By what an index selects and sorts, lists select and sort.
+		require.Empty(t, w.unplaced(t, a.table), a.table)
+	}
+	for n := len(all) - 1; n >= 0; n-- {
+		w.exec(t, fmt.Sprintf("DELETE FROM %s WHERE id = $1", all[n].table), rows[all[n].table])
+		require.ElementsMatch(t, wanted[all[n].table], w.notified(t), all[n].table)
+		w.exec(t, "TRUNCATE "+all[n].table+" CASCADE")
+		require.Contains(t, w.notified(t), cachetag.Everything, all[n].table)
+	}
+	require.Equal(t, []string{"updated_at"}, w.unplaced(t, "contacts"), "what is told by contact/updated at each change")
+}
+
+// unplaced are the columns of a table's indexes, uniques apart, whose change its
+// trigger does not take for one of lists.
+func (w *world) unplaced(t *testing.T, table string) []string {
+	t.Helper()
+	rows, err := w.psql.Query(t.Context(), `SELECT DISTINCT a.attname::text
+		FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+		LEFT JOIN pg_proc p ON p.proname = 'cache_tags_' || $1
+		WHERE i.indrelid = $1::regclass AND NOT i.indisunique AND a.attname NOT IN ('clinic_id', 'id')
+			AND p.prosrc !~ ('\mo\.' || a.attname || '\M.* IS DISTINCT FROM ') IS NOT FALSE`, table)
+	require.NoError(t, err)
+	var names []string
+	var name string
+	for rows.Next() {
+		require.NoError(t, rows.Scan(&name))
+		names = append(names, name)
+	}
+	require.NoError(t, rows.Err())
+	return names
+}

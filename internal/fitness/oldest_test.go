@@ -1,0 +1,61 @@
+package fitness_test
+
+import (
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/migrations"
+)
+
+// takesAway finds what an older binary's statements would miss.
+var takesAway = regexp.MustCompile(`(?i)\b(DROP\s+(TABLE|COLUMN|FUNCTION|VIEW|TYPE)|RENAME\s|REVOKE\s|SET\s+NOT\s+NULL|ALTER\s+(COLUMN\s+)?\w+\s+(SET\s+DATA\s+)?TYPE\b|ADD\s+(COLUMN\s+)?(IF NOT EXISTS\s+)?\w+\s+[^,;]*NOT\s+NULL[^,;]*)`)
+
+// silentlyTakesAway tells whether a migration takes something away without saying which
+// binaries the schema serves from then on.
+func silentlyTakesAway(text string) bool {
+	_, up, _ := strings.Cut(text, "-- +goose Up")
+	up, _, _ = strings.Cut(up, "-- +goose Down")
+	if strings.Contains(up, "COMMENT ON TABLE goose_db_version IS 'oldest binary: ") {
+		return false
+	}
+	for _, found := range takesAway.FindAllString(up, -1) {
+		upper := strings.ToUpper(found)
+		if !strings.HasPrefix(upper, "ADD") || !strings.Contains(upper, "DEFAULT") && !strings.Contains(upper, "GENERATED") && !strings.HasPrefix(upper, "ADD CONSTRAINT") {
+			return true
+		}
+	}
+	return false
+}
+
+// A binary is rolled back without its migrations, and then serves a newer schema
+// than its own: one that only adds, or that refuses it.
+func TestMigrations_ThatTakeAwaySayWhichBinariesTheyServe(t *testing.T) {
+	t.Parallel()
+	const since = "00016"
+	names, err := fs.Glob(migrations.Files, "*.sql")
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(names, " "), since)
+	for _, name := range names {
+		text, err := fs.ReadFile(migrations.Files, name)
+		require.NoError(t, err)
+		if name > since {
+			require.False(t, silentlyTakesAway(string(text)), "%s takes something away: raise the oldest binary, COMMENT ON TABLE goose_db_version IS 'oldest binary: …'", name)
+		}
+	}
+
+	// What it looks for it finds.
+	for planted, wanted := range map[string]bool{
+		"ALTER TABLE contacts DROP COLUMN notes;": true, "DROP TABLE consents;": true, "ALTER TABLE contacts RENAME notes TO remarks;": true,
+		"ALTER TABLE contacts ALTER notes SET NOT NULL;": true, "ALTER TABLE contacts ALTER COLUMN notes TYPE bytea;": true,
+		"ALTER TABLE contacts ADD COLUMN shoe integer NOT NULL;": true, "ALTER TABLE contacts ADD shoe integer NOT NULL;": true,
+		"ALTER TABLE contacts ADD COLUMN shoe integer NOT NULL DEFAULT 0;": false, "ALTER TABLE contacts ADD shoe integer;": false,
+		"CREATE TABLE news (id uuid NOT NULL);": false, "CREATE OR REPLACE FUNCTION a() RETURNS void LANGUAGE sql AS '';": false,
+		"DROP TABLE consents; COMMENT ON TABLE goose_db_version IS 'oldest binary: 17';": false,
+	} {
+		require.Equal(t, wanted, silentlyTakesAway("-- +goose Up\n"+planted+"\n-- +goose Down\nDROP TABLE news;"), planted)
+	}
+}
