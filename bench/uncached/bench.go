@@ -51,10 +51,10 @@ type bench struct {
 	scenes   []*scene
 }
 
-func (b *bench) close() {
+func (b *bench) close(ctx context.Context) {
 	b.identity.close()
 	if b.database != nil {
-		if err := b.database.close(); err != nil {
+		if err := b.database.close(ctx); err != nil {
 			b.say("the benchmark's database is left: %v", err)
 		}
 	}
@@ -183,11 +183,11 @@ func (m *meter) counted(ctx context.Context, s *scene, who subject, w *wire, r *
 	for range 2 {
 		server := m.servers[who.server]
 		// Asking for the figure allocates as well, about the same each time.
-		first, err := allocations(ctx, server)
+		first, err := m.allocations(ctx, server)
 		if err != nil {
 			return err
 		}
-		before, err := allocations(ctx, server)
+		before, err := m.allocations(ctx, server)
 		if err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func (m *meter) counted(ctx context.Context, s *scene, who subject, w *wire, r *
 			}
 		}
 		statements, trips = w.statements.Load()-statements, w.roundTrips.Load()-trips
-		after, err := allocations(ctx, server)
+		after, err := m.allocations(ctx, server)
 		if err != nil {
 			return err
 		}

@@ -57,11 +57,11 @@ func newDatabase(ctx context.Context, o options) (*database, error) {
 		command := exec.CommandContext(ctx, o.taskmed, args...) //nolint:gosec // running the program it is given is its purpose
 		command.Env = append(os.Environ(), "OWNER_DATABASE_URL="+owner)
 		if said, err := command.CombinedOutput(); err != nil {
-			return d, errors.Join(fmt.Errorf("taskmed %s: %w: %s", args[0], err, said), d.close())
+			return nil, errors.Join(fmt.Errorf("taskmed %s: %w: %s", args[0], err, said), d.close(ctx))
 		}
 	}
 	if err := d.connect(ctx); err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(err, d.close(ctx))
 	}
 	return d, nil
 }
@@ -82,9 +82,9 @@ func (d *database) connect(ctx context.Context) (err error) {
 	return err
 }
 
-// close drops the database.
-func (d *database) close() error {
-	ctx, done := context.WithTimeout(context.Background(), 30*time.Second)
+// close drops the database, also where the run was interrupted.
+func (d *database) close(ctx context.Context) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer done()
 	if d.conn != nil {
 		_ = d.conn.Close(ctx) // it goes with the database
@@ -124,7 +124,7 @@ func through(database, proxy string) (string, error) {
 
 // document reads one of the reference queries.
 func document(name string) (string, error) {
-	text, err := os.ReadFile("internal/app/testdata/" + name + ".graphql")
+	text, err := os.ReadFile("internal/app/testdata/" + name + ".graphql") //nolint:gosec // one of ours
 	if err != nil {
 		return "", fmt.Errorf("read a reference query, from the repository's root: %w", err)
 	}

@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer b.close(ctx)
 	report, err := b.run(ctx)
 	if err != nil {
 		return err
@@ -99,11 +99,11 @@ func newBench(ctx context.Context, o options, say func(string, ...any)) (*bench,
 		return nil, err
 	}
 	if b.database, err = newDatabase(ctx, o); err != nil {
-		b.close()
+		b.close(ctx)
 		return nil, err
 	}
 	if b.scenes, err = b.database.scenes(ctx, o, b.identity); err != nil {
-		b.close()
+		b.close(ctx)
 		return nil, err
 	}
 	return b, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -94,20 +95,21 @@ func (r *report) writeJSON(to io.Writer) error {
 
 func (r *report) write(to io.Writer) error {
 	r.finish()
-	text := fmt.Sprintf("%d clinics, %d requests a row in turns of %d, %d clients; while nobody asks %.1f %% of a processor\n\n",
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d clinics, %d requests a row in turns of %d, %d clients; while nobody asks %.1f %% of a processor\n\n",
 		r.Clinics, r.Requests, r.Slice, r.Clients, 100*r.Background)
-	text += "| request | asked | server ms | Postgres ms | both ms | of by hand | statements | round trips | allocations | p50 ms | KB |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|---|\n"
+	text.WriteString("| request | asked | server ms | Postgres ms | both ms | of by hand | statements | round trips | allocations | p50 ms | KB |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, each := range r.Rows {
 		ratio := ""
 		if each.Ratio > 0 {
 			ratio = fmt.Sprintf("%.2f", each.Ratio)
 		}
-		text += fmt.Sprintf("| %s | %s | %.2f | %.2f | %.2f | %s | %.1f | %.1f | %.0f | %.2f | %.1f |\n",
+		fmt.Fprintf(&text, "| %s | %s | %.2f | %.2f | %.2f | %s | %.1f | %.1f | %.0f | %.2f | %.1f |\n",
 			each.Request, each.Asked, each.Server, each.Postgres, each.Sum, ratio,
 			each.Statements, each.RoundTrips, each.Allocations, each.P50, float64(each.Bytes)/1000)
 	}
-	_, err := io.WriteString(to, text)
+	_, err := io.WriteString(to, text.String())
 	return err
 }
 

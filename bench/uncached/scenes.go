@@ -62,7 +62,9 @@ func (d *database) scenes(ctx context.Context, o options, sign *identity) ([]*sc
 	}
 	dice := rand.New(rand.NewPCG(o.seed, 2))
 	scenes := []*scene{
-		{name: "day_view", path: "/day"}, {name: "contact_page", path: "/contact"}, {name: "contact_list", path: "/contacts"},
+		{name: "day_view", path: "/day"},
+		{name: "contact_page", path: "/contact"},
+		{name: "contact_list", path: "/contacts"},
 		{name: "updateContact", query: mutation},
 	}
 	for _, s := range scenes {
