@@ -19,7 +19,7 @@ WITH_SERVERS := go run ./internal/testkit/teststack
 
 .PHONY: help
 help: ## Show the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Set everything up and run it: Postgres, Redis, two demo clinics, the API, the playground
@@ -69,6 +69,10 @@ e2e: web ## Run the tests that use the whole server through a browser
 .PHONY: bench
 bench: web ## Run the benchmarks
 	$(WITH_SERVERS) go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-uncached
+bench-uncached: build ## Measure what uncached answers cost beside a handler written by hand (Linux)
+	$(WITH_SERVERS) go run ./bench/uncached
 
 .PHONY: lint
 lint: $(LINTER) ## Check the code with golangci-lint, at the version named here
