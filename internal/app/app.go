@@ -41,6 +41,10 @@ type Options struct {
 	Extensions []graphql.HandlerExtension
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+
+	// build has the server pass for another build of the program, in tests, where
+	// all servers are one executable.
+	build string
 }
 
 // App is a server that is ready to serve.
@@ -84,7 +88,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.observer, err = observe(ctx, settings, &options, schema.Schema(), a.known()); err != nil {
 		return nil, err
 	}
-	a.answers, err = openAnswers(settings, secret, schema.Schema(), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
+	a.answers, err = openAnswers(settings, secret, newProgram(schema.Schema(), options.build), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +98,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		Tracer: a.observer.tracers(),
 	}
 	if a.answers != nil {
-		reached.Coherence = a.answers.cache
+		reached.Coherence, reached.Opened = a.answers.cache, a.answers.cache.Opened
 	}
 	db, err := database.Open(ctx, reached)
 	if err != nil {
