@@ -82,7 +82,9 @@ func (c *cacheCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return fmt.Errorf("TASKMED_SECRET %w", err)
 	}
-	redis, err := respcache.Inspect(ctx, respcache.Config{RedisURL: settings.RedisURL, RedisTimeout: patience, Secret: secret, Log: log})
+	redis, err := respcache.Inspect(ctx, respcache.Config{
+		RedisURL: settings.RedisURL, RedisTimeout: patience, ListenURL: settings.ListenURL(), Secret: secret, Log: log,
+	})
 	if err != nil {
 		return err
 	}

@@ -2,16 +2,10 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"log/slog"
-	"runtime/debug"
-	"strings"
 	"time"
 
-	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/formatter"
-
+	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/gqlserver"
@@ -22,10 +16,9 @@ import (
 // answers keeps the API's answers in the response cache: it says what an answer
 // depends on, and the cache whether that still holds.
 type answers struct {
-	cache  *respcache.Cache
-	schema *ast.Schema
-	// program stands for the schema and for how this program answers it.
-	program string
+	cache *respcache.Cache
+	// program is what answers.
+	program *program
 	// examined tells that what is kept is in Redis, where taskmed doctor looks at it.
 	examined bool
 	// warming asks what is asked most; nil where that is not known.
@@ -33,7 +26,7 @@ type answers struct {
 }
 
 // openAnswers makes the cache; nil where it is switched off.
-func openAnswers(settings config.Config, secret []byte, schema *ast.Schema, log *slog.Logger, watching observer) (*answers, error) {
+func openAnswers(settings config.Config, secret []byte, program *program, log *slog.Logger, watching observer) (*answers, error) {
 	if !settings.Cache {
 		return nil, nil //nolint:nilnil // no cache is what was asked for
 	}
@@ -49,24 +42,7 @@ func openAnswers(settings config.Config, secret []byte, schema *ast.Schema, log 
 	if err != nil {
 		return nil, err
 	}
-	return &answers{cache: cache, schema: schema, program: programOf(schema), examined: settings.RedisURL != ""}, nil
-}
-
-// programOf names the schema and the build: what one program kept another may
-// not understand, or may answer differently.
-func programOf(schema *ast.Schema) string {
-	var text strings.Builder
-	formatter.NewFormatter(&text).FormatSchema(schema)
-	if build, ok := debug.ReadBuildInfo(); ok {
-		text.WriteString(build.Main.Version)
-		for _, setting := range build.Settings {
-			if strings.HasPrefix(setting.Key, "vcs.") {
-				text.WriteString(setting.Key + setting.Value)
-			}
-		}
-	}
-	sum := sha256.Sum256([]byte(text.String()))
-	return hex.EncodeToString(sum[:])
+	return &answers{cache: cache, program: program, examined: settings.RedisURL != ""}, nil
 }
 
 // key is where the answer to a question is kept. The role and its permissions
@@ -74,11 +50,11 @@ func programOf(schema *ast.Schema) string {
 // matter of how carefully the schema was annotated.
 func (a *answers) key(q *gqlserver.Question) respcache.Key {
 	parts := respcache.KeyParts{
-		SchemaHash: a.program, Clinic: q.Scope.ClinicID, Role: q.Scope.Role, Permissions: q.Scope.Permissions,
+		SchemaHash: a.program.name(), Clinic: q.Scope.ClinicID, Role: q.Scope.Role, Permissions: q.Scope.Permissions,
 		OperationName: q.Name, QueryHash: string(q.Print[:]), Variables: q.Variables,
 	}
 	if q.Caching.Scope == operation.ScopePrivate {
-		parts.Subject = q.Scope.Subject
+		parts.Subject, parts.SubjectName = q.Scope.Subject, q.Scope.Name
 	}
 	return parts.Key()
 }
@@ -135,6 +111,10 @@ type computing struct {
 // run computes an answer together with what it depends on; nil if it must not be kept.
 func (c *computing) run(ctx context.Context) *respcache.Entry {
 	ctx, collector := cachetag.Collect(ctx)
+	if c.question.Caching.Scope == operation.ScopePrivate {
+		// It may tell what is known of who asks.
+		cachetag.Add(ctx, auth.SubjectTag(c.question.Scope.Subject))
+	}
 	computed := c.compute(ctx)
 	c.computed = &computed
 	if computed.Unfit != "" {
@@ -144,6 +124,11 @@ func (c *computing) run(ctx context.Context) *respcache.Entry {
 	tags, reason := collector.Tags()
 	if reason != "" {
 		c.unfit = "not cacheable: " + reason
+		return nil
+	}
+	if len(tags) == 0 {
+		// Nothing could ever tell that it is out of date.
+		c.unfit = "not cacheable: depends on nothing"
 		return nil
 	}
 	expires := time.Now().Add(c.question.Caching.MaxAge)

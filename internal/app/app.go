@@ -38,6 +38,10 @@ type Options struct {
 	Extensions []graphql.HandlerExtension
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+
+	// build has the server pass for another build of the program, in tests, where
+	// all servers are one executable.
+	build string
 }
 
 // App is a server that is ready to serve.
@@ -86,7 +90,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 	// It looks while the rest is put together.
 	a.fitness = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log})
-	a.answers, err = openAnswers(settings, secret, schema, options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
+	a.answers, err = openAnswers(settings, secret, newProgram(schema, options.build), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +100,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		Tracer: a.observer.tracers(),
 	}
 	if a.answers != nil {
-		reached.Coherence = a.answers.cache
+		reached.Coherence, reached.Opened = a.answers.cache, a.answers.cache.Opened
 	}
 	db, err := database.Open(ctx, reached)
 	if err != nil {

@@ -27,9 +27,10 @@ type recipe struct {
 	Variables json.RawMessage `json:"v,omitempty"`
 	Role      models.Role     `json:"r"`
 	// Permissions are those of who asked, Subject who it was where the answer is
-	// the subject's own.
+	// the subject's own, and SubjectName what it was called.
 	Permissions []string `json:"p,omitempty"`
 	Subject     string   `json:"s,omitempty"`
+	SubjectName string   `json:"m,omitempty"`
 }
 
 // longestRecipe bounds a recipe, in bytes. A longer one is not kept: the answer
@@ -43,7 +44,7 @@ func recipeOf(q *gqlserver.Question) []byte {
 	}
 	r := recipe{Name: q.Name, Text: q.Text, Variables: q.Variables, Role: q.Scope.Role, Permissions: q.Scope.Permissions}
 	if q.Caching.Scope == operation.ScopePrivate {
-		r.Subject = q.Scope.Subject
+		r.Subject, r.SubjectName = q.Scope.Subject, q.Scope.Name
 	}
 	text, err := json.Marshal(r)
 	if err != nil || len(text) > longestRecipe {
@@ -91,7 +92,7 @@ func NewExaminer(ctx context.Context, settings config.Config, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	return &Examiner{made: made, answers: answers{program: programOf(made.schema)}}, nil
+	return &Examiner{made: made, answers: answers{program: newProgram(made.schema, "")}}, nil
 }
 
 // Close lets go of the database.
@@ -112,7 +113,7 @@ func (e *Examiner) Again(ctx context.Context, kept *respcache.Kept) (*Recomputed
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoRecipe, err)
 	}
-	scope := &tenant.Scope{Subject: r.Subject, ClinicID: kept.Clinic, Role: r.Role, Permissions: r.Permissions}
+	scope := &tenant.Scope{Subject: r.Subject, Name: r.SubjectName, ClinicID: kept.Clinic, Role: r.Role, Permissions: r.Permissions}
 	if scope.Subject == "" {
 		scope.Subject = "taskmed:doctor" // the answer is not to depend on it
 	}

@@ -52,7 +52,7 @@ func newExamination(t *testing.T, d *testkit.Database, redisURL string) *examina
 	t.Helper()
 	e := &examination{t: t}
 	var err error
-	e.redis, err = respcache.Inspect(t.Context(), respcache.Config{RedisURL: redisURL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
+	e.redis, err = respcache.Inspect(t.Context(), respcache.Config{RedisURL: redisURL, ListenURL: d.AppURL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = e.redis.Close() })
 	e.heard, err = respcache.Database(t.Context(), d.AppURL)

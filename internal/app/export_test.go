@@ -24,3 +24,7 @@ func Wordless(schema *ast.Schema, text, variables string) bool {
 	_, ok := wordless(schema, &gqlserver.Question{Text: text, Variables: []byte(variables)})
 	return ok
 }
+
+// AsBuild has a server pass for another build of the program: all servers of a
+// test are one executable.
+func AsBuild(options *Options, build string) { options.build = build }

@@ -57,7 +57,7 @@ func TestProtected_EachKeptAnswerNamesTheProtectedEntitiesInIt(t *testing.T) {
 	}
 	require.Empty(t, want["clinic"])
 
-	inspector, err := respcache.Inspect(t.Context(), respcache.Config{RedisURL: redis.URL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
+	inspector, err := respcache.Inspect(t.Context(), respcache.Config{RedisURL: redis.URL, ListenURL: d.AppURL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = inspector.Close() })
 	places, _, err := inspector.Sample(t.Context(), 1000, uuid.Nil)

@@ -61,7 +61,7 @@ func (a *answers) count(ctx context.Context, key respcache.Key, q *gqlserver.Que
 		return
 	}
 	a.cache.Ran(key, func() []byte {
-		variables, ok := wordless(a.schema, q)
+		variables, ok := wordless(a.program.schema, q)
 		if !ok {
 			return nil
 		}

@@ -2,9 +2,11 @@ package auth
 
 import (
 	"context"
+	"strings"
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -54,4 +56,15 @@ func parseClinic(wanted string) (uuid.UUID, error) {
 		return uuid.Nil, &models.Error{Code: models.BadUserInput, Message: sayMalformedID, Cause: errMalformedID}
 	}
 	return clinic, nil
+}
+
+// SubjectTag is what an answer depends on that tells what is known of a subject,
+// a partner's key included.
+func SubjectTag(subject string) cachetag.Tag {
+	if id, isKey := strings.CutPrefix(subject, keySubject); isKey {
+		if key, err := models.KindAPIKey.Parse(id); err == nil {
+			return cachetag.Entity(models.KindAPIKey, key)
+		}
+	}
+	return cachetag.On("membership", "subject", subject)
 }

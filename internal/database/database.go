@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/multitracer"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
@@ -32,6 +34,10 @@ type Config struct {
 	// Coherence is told what transactions change; without one Postgres notifies
 	// whoever listens.
 	Coherence Coherence
+	// Opened, if set, is called with each new connection before its first
+	// statement. Where it says that the connection leads to another database than
+	// those before it, those are used no more.
+	Opened func(ctx context.Context, conn *pgconn.PgConn) (moved bool, err error)
 	// Tracer, if set, sees every statement, GORM's too.
 	Tracer pgx.QueryTracer
 }
@@ -93,10 +99,21 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 		return nil
 	}
 
+	var made atomic.Pointer[pgxpool.Pool]
+	if config.Opened != nil {
+		settings.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			moved, err := config.Opened(ctx, conn.PgConn())
+			if pool := made.Load(); moved && pool != nil {
+				pool.Reset()
+			}
+			return err
+		}
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("make the pool: %w", err)
 	}
+	made.Store(pool)
 	orm, err := openGORM(pool, put)
 	if err != nil {
 		pool.Close()

@@ -110,17 +110,15 @@ const differing = "redis is not the one that other instances use"
 // agrees tells whether the Redis that was reached may be used.
 func (s *supervisor) agrees(ctx context.Context) bool {
 	if s.listener == nil || s.without.agree {
-		s.writes.Store(s.shared)
-		return true
+		return s.tell()
 	}
 	said := s.listener.agreement.of(s.place)
 	switch {
 	case said == nil: // The listening connection is on its way, or on its way back.
 		return s.writes.Load() != nil
 	case said.shared:
-		s.writes.Store(s.shared)
 		s.complained = ""
-		return true
+		return s.tell()
 	}
 	if s.complained != s.place {
 		s.complained = s.place
@@ -132,6 +130,17 @@ func (s *supervisor) agrees(ctx context.Context) bool {
 	why := differing
 	s.why.Store(&why)
 	return false
+}
+
+// tell has writers tell the ledger, unless they write to another database.
+func (s *supervisor) tell() bool {
+	s.trustMu.Lock()
+	defer s.trustMu.Unlock()
+	if s.elsewhere(s.shared.database) {
+		return false
+	}
+	s.writes.Store(s.shared)
+	return true
 }
 
 // ledgerToTell is the ledger that a writer tells, nil if none is reached. It

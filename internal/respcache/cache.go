@@ -32,7 +32,9 @@ type Cache struct {
 	why       atomic.Pointer[string]
 	// writes is the ledger that writers tell; nil while Redis is not reached.
 	writes atomic.Pointer[sharedLedger]
-	wake   chan struct{}
+	// used is the database that requests use.
+	used used
+	wake chan struct{}
 
 	openMu   sync.Mutex
 	opening  map[opening]*pending
@@ -60,6 +62,14 @@ type generation struct {
 	shared *sharedLedger // nil: the process alone
 	epoch  atomic.Uint64
 	tier   *tier
+}
+
+// named is a key as it stands in Redis.
+func (g *generation) named(key Key) Key {
+	if g.shared == nil {
+		return key
+	}
+	return g.shared.named(key)
 }
 
 // New makes a cache and begins to listen. It does not wait for Redis or
@@ -251,7 +261,7 @@ func (c *Cache) findShared(ctx context.Context, g *generation, part *clinicTier,
 	if value == nil {
 		return nil, Outcome{Reason: reason}, ticket
 	}
-	entry, err := c.seal.decode(clinic, key, value)
+	entry, err := c.seal.decode(clinic, g.named(key), value)
 	if err != nil {
 		c.metrics.badValue()
 		c.log.WarnContext(ctx, "a value in redis is not the one that belongs there", "error", err)
@@ -353,7 +363,7 @@ func (c *Cache) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key
 	}
 	var value []byte
 	if entry.session == nil {
-		if value = c.seal.encode(clinic, key, entry); len(value) > MaxValue {
+		if value = c.seal.encode(clinic, g.named(key), entry); len(value) > MaxValue {
 			return verdict{refusal: refusedSize}
 		}
 		entry.Recipe = nil // nobody asks the process for it

@@ -25,6 +25,9 @@ type Config struct {
 	// ListenURL reaches Postgres for LISTEN, without a pooler in between. Empty:
 	// writes made outside the API are not noticed, which only tests can want.
 	ListenURL string
+	// Database names the database where nobody listens; a listening connection asks
+	// for it.
+	Database string
 	// Barrier waits until every transaction has ended that had written something
 	// when it was called (PostgresBarrier of ListenURL).
 	Barrier func(ctx context.Context) error
@@ -87,4 +90,7 @@ func orElse[T comparable](value *T, otherwise T) {
 // protections are switched off by tests, to show that they would notice.
 type protections struct {
 	fence, check, barrier, epoch, share, mirror, late, aside, hasty, agree bool
+	// whole has a part of what Redis knew of a clinic do, apart has all databases'
+	// answers be one's, and forgetful has a Redis be used that evicts keys.
+	whole, apart, forgetful bool
 }

@@ -10,7 +10,11 @@ import (
 )
 
 // Protections are what a test can switch off.
-type Protections struct{ Fence, Check, Barrier, Epoch, Share, Mirror, Late, Aside, Hasty, Agree bool }
+type Protections struct {
+	Fence, Check, Barrier, Epoch, Share, Mirror, Late, Aside, Hasty, Agree bool
+
+	Whole, Apart, Forgetful bool
+}
 
 // NewWithout is New with protections switched off and a function that is called
 // at named points.
@@ -18,6 +22,7 @@ func NewWithout(config Config, without Protections, at func(point string)) (*Cac
 	return newCache(config, protections{
 		fence: without.Fence, check: without.Check, barrier: without.Barrier, epoch: without.Epoch, share: without.Share, late: without.Late, mirror: without.Mirror,
 		aside: without.Aside, hasty: without.Hasty, agree: without.Agree,
+		whole: without.Whole, apart: without.Apart, forgetful: without.Forgetful,
 	}, at)
 }
 

@@ -32,7 +32,8 @@ type Inspector struct {
 	epoch  uint64
 }
 
-// Inspect reaches the Redis that a cache with the same configuration uses.
+// Inspect reaches the Redis that a cache with the same configuration uses, and
+// looks at what is kept of the same database.
 func Inspect(ctx context.Context, config Config) (*Inspector, error) {
 	if config.RedisURL == "" {
 		return nil, errors.New("without Redis answers are kept in the servers' memory alone")
@@ -44,11 +45,19 @@ func Inspect(ctx context.Context, config Config) (*Inspector, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := dial(ctx, options, config.Hook)
+	database := config.Database
+	if config.ListenURL != "" {
+		if _, database, err = ask(ctx, config.ListenURL); err != nil {
+			return nil, err
+		}
+	}
+	l, err := dial(ctx, options, config.Hook, false)
 	if err != nil {
 		return nil, err
 	}
-	return &Inspector{link: l, ledger: newSharedLedger(l, config.Prefix, config.LongestRequest), seal: newSealer(config.Secret)}, nil
+	return &Inspector{
+		link: l, ledger: newSharedLedger(l, config.Prefix, database, config.LongestRequest, protections{}), seal: newSealer(config.Secret),
+	}, nil
 }
 
 // Close ends the connections.
@@ -136,7 +145,7 @@ func (i *Inspector) Read(ctx context.Context, place Place) (*Kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Kept{Entry: entry, Clinic: clinic, Key: key, Place: place, value: value}, nil
+	return &Kept{Entry: entry, Clinic: clinic, Key: i.ledger.named(key), Place: place, value: value}, nil
 }
 
 func (i *Inspector) parse(place Place) (uuid.UUID, Key, error) {
@@ -242,14 +251,16 @@ func (i *Inspector) speaks(v voucher, database string) bool {
 // Database names the run of Postgres, and the database, that a listening
 // connection hears, as instances say of themselves whom they hear.
 func Database(ctx context.Context, listenURL string) (string, error) {
+	server, _, err := ask(ctx, listenURL)
+	return server, err
+}
+
+// ask asks over a connection of its own who Postgres is.
+func ask(ctx context.Context, listenURL string) (server, database string, err error) {
 	conn, err := pgx.Connect(ctx, listenURL)
 	if err != nil {
-		return "", fmt.Errorf("ask Postgres who it is: %w", err)
+		return "", "", fmt.Errorf("ask Postgres who it is: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is left to lose
-	var server string
-	if err := conn.QueryRow(ctx, identity).Scan(&server); err != nil {
-		return "", fmt.Errorf("ask Postgres who it is: %w", err)
-	}
-	return server, nil
+	return whoIs(ctx, conn)
 }

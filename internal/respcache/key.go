@@ -13,7 +13,7 @@ import (
 
 // keyVersion changes whenever the same parts must not find what an older
 // program kept.
-const keyVersion = "taskmed response 1"
+const keyVersion = "taskmed response 2"
 
 // Key names one answer: SHA-256 over everything that decides what it says.
 type Key [sha256.Size]byte
@@ -21,7 +21,8 @@ type Key [sha256.Size]byte
 // String is the key as it stands in Redis.
 func (k Key) String() string { return base64.RawURLEncoding.EncodeToString(k[:]) }
 
-// KeyParts is everything that decides what an answer says, the data apart. Two
+// KeyParts is everything that decides what an answer says, the data and the
+// database apart; in Redis a key names that as well. Two
 // requests may share an answer only if all of it is equal.
 type KeyParts struct {
 	// SchemaHash stands for the schema and for how the program answers it.
@@ -33,7 +34,10 @@ type KeyParts struct {
 	// PermissionEpoch changes when the rights of roles do.
 	PermissionEpoch string
 	// Subject is set where the answer is the subject's own (PRIVATE), else empty.
-	Subject       string
+	Subject string
+	// SubjectName is what the subject's token or key calls it, or the clinic does,
+	// where Subject is set: the answer may tell it.
+	SubjectName   string
 	OperationName string
 	// QueryHash stands for the normalised document.
 	QueryHash string
@@ -63,6 +67,7 @@ func (p KeyParts) Key() Key {
 	}
 	add(p.PermissionEpoch)
 	add(p.Subject)
+	add(p.SubjectName)
 	add(p.OperationName)
 	add(p.QueryHash)
 	buffer = binary.AppendUvarint(buffer, uint64(len(p.Variables)))

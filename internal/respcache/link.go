@@ -26,14 +26,18 @@ type link struct {
 	breaker breaker
 
 	replaced atomic.Bool
+	// why is the reason, in words for the log.
+	why atomic.Pointer[string]
+	// forgetful lets the server evict keys, for a test that must notice.
+	forgetful bool
 
 	mu  sync.Mutex
 	run string
 }
 
 // dial makes a link and finds out to whom it leads. The hook may be nil.
-func dial(ctx context.Context, options *redis.Options, hook redis.Hook) (*link, error) {
-	l := &link{}
+func dial(ctx context.Context, options *redis.Options, hook redis.Hook, forgetful bool) (*link, error) {
+	l := &link{forgetful: forgetful}
 	settings := *options
 	settings.OnConnect = l.identify
 	l.client = redis.NewClient(&settings)
@@ -75,15 +79,9 @@ func (l *link) identify(ctx context.Context, conn *redis.Conn) error {
 	if err != nil {
 		return fmt.Errorf("ask redis who it is: %w", err)
 	}
-	info := parseInfo(text)
-	run := info["run_id"]
-	switch {
-	case run == "":
-		return errors.New("redis does not say its run id: the cache needs INFO")
-	case info["role"] != "master":
-		return errors.New("redis is a replica: the cache needs the master")
-	case strings.HasPrefix(info["maxmemory_policy"], "allkeys"):
-		return fmt.Errorf("redis has maxmemory-policy %s and could forget what was written: set noeviction or volatile-lru", info["maxmemory_policy"])
+	run, err := l.usable(parseInfo(text))
+	if err != nil {
+		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,10 +89,32 @@ func (l *link) identify(ctx context.Context, conn *redis.Conn) error {
 		l.run = run
 	}
 	if l.run != run {
-		l.replaced.Store(true)
+		l.replace("it was restarted, or is another server")
 		return errAnotherServer
 	}
 	return nil
+}
+
+// usable names the run of a server that may be used.
+func (l *link) usable(info map[string]string) (run string, err error) {
+	policy := info["maxmemory_policy"]
+	switch {
+	case info["run_id"] == "":
+		return "", errors.New("redis does not say its run id: the cache needs INFO")
+	case info["role"] != "master":
+		return "", errors.New("redis is a replica: the cache needs the master")
+	case strings.HasPrefix(policy, "allkeys") && !l.forgetful:
+		return "", fmt.Errorf("redis has maxmemory-policy %s and could forget what was written: set noeviction or volatile-lru", policy)
+	}
+	// Who was a replica meanwhile has another's data in the same run, and another
+	// name as a master.
+	return info["run_id"] + "-" + info["master_replid"][:min(8, len(info["master_replid"]))], nil
+}
+
+// replace gives the link up; what comes in its place begins anew.
+func (l *link) replace(why string) {
+	l.why.Store(&why)
+	l.replaced.Store(true)
 }
 
 func parseInfo(text string) map[string]string {
@@ -134,7 +154,7 @@ func (l *link) do(ctx context.Context, ask func(ctx context.Context) error) erro
 		l.breaker.report(strings.HasPrefix(said.Error(), "LOADING"))
 		if strings.HasPrefix(said.Error(), "READONLY") {
 			// A master that became a replica: what it knows is no longer the truth.
-			l.replaced.Store(true)
+			l.replace("it has become a replica")
 		}
 	case ctx.Err() == nil:
 		l.breaker.report(true)
@@ -145,8 +165,9 @@ func (l *link) do(ctx context.Context, ask func(ctx context.Context) error) erro
 	return err
 }
 
-// stillMaster asks who the server is, on a connection that there is.
-func (l *link) stillMaster(ctx context.Context) error {
+// stillUsable asks who the server is, on a connection that there is. It may have
+// been told meanwhile to evict keys, or been a replica.
+func (l *link) stillUsable(ctx context.Context) error {
 	var text string
 	err := l.do(ctx, func(ctx context.Context) (err error) {
 		text, err = l.client.Info(ctx).Result()
@@ -155,8 +176,11 @@ func (l *link) stillMaster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if info := parseInfo(text); info["run_id"] != l.runID() || info["role"] != "master" {
-		l.replaced.Store(true)
+	switch run, err := l.usable(parseInfo(text)); {
+	case err != nil:
+		l.replace(err.Error())
+	case run != l.runID():
+		l.replace("it was restarted, or is another server")
 	}
 	return nil
 }

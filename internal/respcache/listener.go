@@ -68,6 +68,10 @@ type listener struct {
 	woken atomic.Pointer[context.CancelFunc]
 	// server names the run of Postgres, and the database, that is heard.
 	server atomic.Pointer[string]
+	// database names the database that is heard, whatever the run of Postgres.
+	database atomic.Pointer[string]
+	// astray tells that the connection must be made anew: requests go elsewhere.
+	astray atomic.Bool
 
 	started time.Time
 	// session counts the connections; 0 while there is none.
@@ -118,9 +122,9 @@ func (l *listener) run(ctx context.Context) {
 	}
 }
 
-// identity names the run of Postgres and the database: notifications stay within
-// a database, of which a server may have several.
-const identity = `SELECT pg_postmaster_start_time()::text || '/' || oid FROM pg_database WHERE datname = current_database()`
+// identity names the run of Postgres and the database in it: notifications stay
+// within a database, of which a server may have several.
+const identity = `SELECT pg_postmaster_start_time()::text || '/' || oid, (` + databaseName + `) FROM pg_database WHERE datname = current_database()`
 
 func (l *listener) listen(ctx context.Context) error {
 	l.announcing = false // a lock goes with its connection
@@ -160,11 +164,12 @@ func (l *listener) listen(ctx context.Context) error {
 		l.beaten(ctx, *l.server.Load(), l.beats)
 		return nil
 	}
-	var server string
-	if err := conn.QueryRow(ctx, identity).Scan(&server); err != nil {
-		return fmt.Errorf("ask Postgres who it is: %w", err)
+	server, database, err := whoIs(ctx, conn)
+	if err != nil {
+		return err
 	}
 	l.server.Store(&server)
+	l.database.Store(&database)
 	if err := beat("LISTEN " + channel); err != nil {
 		return err
 	}
@@ -192,6 +197,9 @@ func (l *listener) listen(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if l.astray.Swap(false) {
+			return errAstray
+		}
 		if err != nil && (!late || conn.IsClosed()) {
 			return fmt.Errorf("listen: %w", err)
 		}
@@ -212,6 +220,17 @@ func (l *listener) listen(ctx context.Context) error {
 // wants tells which Redis this instance would use; nil for none.
 func (l *listener) wants(place *string) {
 	l.agreement.wanted.Store(place)
+	if wake := l.woken.Load(); wake != nil {
+		(*wake)()
+	}
+}
+
+// stray has the connection be made anew.
+func (l *listener) stray() {
+	if l == nil {
+		return
+	}
+	l.astray.Store(true)
 	if wake := l.woken.Load(); wake != nil {
 		(*wake)()
 	}

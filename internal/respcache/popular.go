@@ -92,11 +92,11 @@ func (c *Cache) Popular(ctx context.Context, n int) ([][]byte, error) {
 	var found []any
 	err := ledger.link.do(ctx, func(ctx context.Context) error {
 		// By its name: the library marks it as old, and Redis 6.0 has no other.
-		ids, err := ledger.link.client.Do(ctx, "ZREVRANGE", c.popularKey(), 0, n-1).StringSlice()
+		ids, err := ledger.link.client.Do(ctx, "ZREVRANGE", ledger.popularKey("counts"), 0, n-1).StringSlice()
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		found, err = ledger.link.client.HMGet(ctx, c.questionsKey(), ids...).Result()
+		found, err = ledger.link.client.HMGet(ctx, ledger.popularKey("questions"), ids...).Result()
 		return err
 	})
 	if err != nil {
@@ -130,9 +130,11 @@ func (p *popular) own(n int) [][]byte {
 }
 
 // The keys outlive the server's run: what is asked most says nothing about data.
-// They share a hash tag, so that they are on one server of a cluster.
-func (c *Cache) popularKey() string   { return c.config.Prefix + ":{popular}:counts" }
-func (c *Cache) questionsKey() string { return c.config.Prefix + ":{popular}:questions" }
+// They are the database's: another's clinics are not ours. They share a hash tag,
+// so that they are on one server of a cluster.
+func (l *sharedLedger) popularKey(name string) string {
+	return l.base + ":{popular " + l.name + "}:" + name
+}
 
 // addCounts adds what ran here to the shared counts, all of which fade a little.
 func (c *Cache) addCounts(ctx context.Context) error {
@@ -144,7 +146,7 @@ func (c *Cache) addCounts(ctx context.Context) error {
 	if len(said) == 0 {
 		return nil
 	}
-	counts, questions := c.popularKey(), c.questionsKey()
+	counts, questions := ledger.popularKey("counts"), ledger.popularKey("questions")
 	return ledger.link.do(ctx, func(ctx context.Context) error {
 		var surplus *redis.StringSliceCmd
 		_, err := ledger.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {

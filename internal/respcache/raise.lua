@@ -4,12 +4,7 @@
 --       who writes, how many steps are kept, how many tags are kept, tags...
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-if redis.call('HEXISTS', KEYS[1], 'seq') == 0 then
-  -- The time is beyond every step that a lost sequence can have had.
-  local born = string.format('%.0f', now)
-  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
-  redis.call('HSET', KEYS[1], 'seq', born, 'born', born, 'floor', born)
-end
+if not whole(KEYS[1], KEYS[3], KEYS[4]) then anew(KEYS[1], KEYS[2], KEYS[3], KEYS[4]) end
 local seq = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'seq', 1))
 local tags, moved = {}, {}
 for i = 7, #ARGV do
@@ -20,6 +15,7 @@ end
 redis.call('HSET', KEYS[3], unpack(moved))
 if redis.call('HLEN', KEYS[3]) > tonumber(ARGV[6]) then
   redis.call('DEL', KEYS[3])
+  redis.call('HSET', KEYS[3], mark, redis.call('HGET', KEYS[1], 'born'))
   redis.call('HSET', KEYS[1], 'floor', seq)
 end
 local joined = table.concat(tags, '\n')

@@ -2,7 +2,9 @@ package respcache
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed" // for the scripts
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -15,6 +17,9 @@ import (
 	"github.com/taskmed/taskmed/internal/cachetag"
 )
 
+//go:embed whole.lua
+var wholeScript string
+
 //go:embed raise.lua
 var raiseScript string
 
@@ -24,27 +29,63 @@ var storeScript string
 //go:embed open.lua
 var openScript string
 
-// sharedLedger is the ledger in one run of one Redis server. All keys of a
-// clinic share a hash tag. Only values may run out or be evicted; the rest has
-// no time to live, and goes with the server's run.
+//go:embed epoch.lua
+var epochScript string
+
+// sharedLedger is the ledger of one database in one run of one Redis server. All
+// keys of a clinic share a hash tag. Only values may run out; the rest has no time
+// to live, and goes with the server's run. Whatever of it Redis loses all the same
+// counts as changed (whole.lua).
 type sharedLedger struct {
-	link    *link
+	link *link
+	// prefix begins every key: it names the run of Redis and the database.
 	prefix  string
 	request time.Duration
 	asking  heads
+	// database is the one whose answers are kept, and mask what names it in keys.
+	database string
+	mask     Key
+	// base is the prefix of everybody's keys, and name the database's in keys.
+	base, name string
+	without    protections
 
-	raises, stores, opens *redis.Script
+	raises, stores, opens, epochs *redis.Script
 }
 
 // ledgerVersion is part of every key: a program whose keys mean something else
-// has another.
-const ledgerVersion = "1"
+// has another. It is part of the place that instances agree on, too, so that
+// during a deploy no two use ledgers that do not hear of each other.
+const ledgerVersion = "2"
 
-func newSharedLedger(l *link, prefix string, request time.Duration) *sharedLedger {
-	return &sharedLedger{
-		link: l, prefix: prefix + ":" + ledgerVersion + ":" + l.runID() + ":", request: request,
-		raises: redis.NewScript(raiseScript), stores: redis.NewScript(storeScript), opens: redis.NewScript(openScript),
+// partial takes the place of whole.lua's whole where a test must notice.
+const partial = "\nwhole = function(state) return redis.call('HEXISTS', state, 'seq') == 1 end\n"
+
+func newSharedLedger(l *link, prefix, database string, request time.Duration, without protections) *sharedLedger {
+	shared := wholeScript
+	if without.whole {
+		shared += partial
 	}
+	sum := sha256.Sum256([]byte("taskmed database " + database))
+	name := hex.EncodeToString(sum[:8])
+	if without.apart {
+		sum, name = Key{}, "all"
+	}
+	return &sharedLedger{
+		link: l, base: prefix, name: name, mask: sum, request: request,
+		prefix:   prefix + ":" + ledgerVersion + ":" + l.runID() + ":" + name + ":",
+		database: database, without: without,
+		raises: redis.NewScript(shared + raiseScript), stores: redis.NewScript(shared + storeScript),
+		opens: redis.NewScript(shared + openScript), epochs: redis.NewScript(epochScript),
+	}
+}
+
+// named is a key together with the database, so that a value that is found at
+// another database's place is known for what it is. Named again it is the key.
+func (l *sharedLedger) named(key Key) Key {
+	for i, b := range l.mask {
+		key[i] ^= b
+	}
+	return key
 }
 
 func (l *sharedLedger) key(clinic uuid.UUID, name string) string {
@@ -54,7 +95,7 @@ func (l *sharedLedger) key(clinic uuid.UUID, name string) string {
 func (l *sharedLedger) stateKey(clinic uuid.UUID) string { return l.key(clinic, "state") }
 
 func (l *sharedLedger) valueKey(clinic uuid.UUID, epoch uint64, key Key) string {
-	return l.key(clinic, "value:"+strconv.FormatUint(epoch, 10)+":"+key.String())
+	return l.key(clinic, "value:"+strconv.FormatUint(epoch, 10)+":"+l.named(key).String())
 }
 
 func (l *sharedLedger) head(ctx context.Context, clinic uuid.UUID) (uint64, error) {
@@ -179,8 +220,11 @@ func readStep(message redis.XMessage) (change, error) {
 	return step, nil
 }
 
+// wholeMark is the field of last that tells that it is whole (whole.lua).
+const wholeMark = "="
+
 func (l *sharedLedger) confirm(ctx context.Context, clinic uuid.UUID, since uint64, tags []cachetag.Tag) (uint64, string, error) {
-	fields := append(make([]string, 0, len(tags)+1), string(cachetag.Everything))
+	fields := append(make([]string, 0, len(tags)+2), wholeMark, string(cachetag.Everything))
 	for _, tag := range tags {
 		fields = append(fields, string(tag))
 	}
@@ -190,7 +234,7 @@ func (l *sharedLedger) confirm(ctx context.Context, clinic uuid.UUID, since uint
 		_, err := l.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			// In this order: through the step nothing changed that stands in last,
 			// and if last was emptied meanwhile the floor tells.
-			state = pipe.HMGet(ctx, l.stateKey(clinic), "seq")
+			state = pipe.HMGet(ctx, l.stateKey(clinic), "seq", "born")
 			last = pipe.HMGet(ctx, l.key(clinic, "last"), fields...)
 			floor = pipe.HGet(ctx, l.stateKey(clinic), "floor")
 			return nil
@@ -211,14 +255,17 @@ func (l *sharedLedger) confirm(ctx context.Context, clinic uuid.UUID, since uint
 	if err != nil {
 		return 0, "", fmt.Errorf("read the floor of a clinic: %w", err)
 	}
-	for i, value := range last.Val() {
+	if last.Val()[0] != state.Val()[1] && !l.without.whole {
+		return 0, fallenEarlier, nil // what last knew is lost
+	}
+	for i, value := range last.Val()[1:] {
 		text, ok := value.(string)
 		if !ok {
 			continue
 		}
 		changed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil || changed > since {
-			return 0, fields[i], nil //nolint:nilerr // what cannot be read counts as changed
+			return 0, fields[i+1], nil //nolint:nilerr // what cannot be read counts as changed
 		}
 	}
 	if b.seq == 0 || since < lowest {
@@ -278,7 +325,7 @@ func (l *sharedLedger) epochKey() string { return l.prefix + "epoch" }
 func (l *sharedLedger) nextEpoch(ctx context.Context) (uint64, error) {
 	var epoch uint64
 	err := l.link.do(ctx, func(ctx context.Context) (err error) {
-		epoch, err = l.link.client.Incr(ctx, l.epochKey()).Uint64()
+		epoch, err = l.epochs.Run(ctx, l.link.client, []string{l.epochKey()}).Uint64()
 		return err
 	})
 	return epoch, err
@@ -297,20 +344,23 @@ func (l *sharedLedger) epoch(ctx context.Context) (uint64, error) {
 	return epoch, err
 }
 
-// sweep removes the keys of other runs.
+// sweep removes the keys of other runs of Redis, whatever their database and
+// version. Nobody uses them any more; those of this run somebody may.
 func (l *sharedLedger) sweep(ctx context.Context, prefix string) error {
 	var cursor uint64
 	for {
 		var keys, gone []string
 		err := l.link.do(ctx, func(ctx context.Context) (err error) {
-			keys, cursor, err = l.link.client.Scan(ctx, cursor, prefix+":"+ledgerVersion+":*", 500).Result()
+			keys, cursor, err = l.link.client.Scan(ctx, cursor, prefix+":*", 500).Result()
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		for _, key := range keys {
-			if !strings.HasPrefix(key, l.prefix) {
+			version, rest, _ := strings.Cut(strings.TrimPrefix(key, prefix+":"), ":")
+			run, _, found := strings.Cut(rest, ":")
+			if _, err := strconv.Atoi(version); err == nil && found && !strings.HasPrefix(l.link.runID(), run) {
 				gone = append(gone, key)
 			}
 		}

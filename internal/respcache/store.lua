@@ -4,7 +4,11 @@
 -- ARGV: the reader's step, until when in microseconds, life in milliseconds, value, tags...
 -- Without a value it only tells whether one would be kept.
 local state = redis.call('HMGET', KEYS[1], 'seq', 'open', 'floor')
-if not state[1] then return {'unknown', ''} end
+if not state[1] or not whole(KEYS[1], KEYS[2], KEYS[3]) then
+  -- The next reader makes the ledger know the clinic anew.
+  redis.call('DEL', KEYS[1])
+  return {'unknown', ''}
+end
 local since, seq = tonumber(ARGV[1]), tonumber(state[1])
 if not state[2] or since < tonumber(state[2]) then return {'closed', ''} end
 if since > seq or since < tonumber(state[3]) then return {'unknown', ''} end
@@ -20,10 +24,10 @@ if since < seq then
   end
 end
 local fences = redis.call('HGETALL', KEYS[3])
-if #fences > 0 then
+if #fences > 2 then
   local mine = {}
   for i = 1, #tags do mine[tags[i]] = true end
-  for i = 1, #fences, 2 do
+  for i = 1, #fences, 2 do if fences[i] ~= mark then
     local stop = string.find(fences[i + 1], '\n', 1, true)
     if now > tonumber(string.sub(fences[i + 1], 1, stop - 1)) then
       redis.call('HDEL', KEYS[3], fences[i])
@@ -32,7 +36,7 @@ if #fences > 0 then
         if tag == '*' or mine[tag] then return {'fenced', tag} end
       end
     end
-  end
+  end end
 end
 if ARGV[4] ~= '' then
   redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[3])

@@ -60,9 +60,12 @@ type supervisor struct {
 	*Cache
 	link   *link
 	shared *sharedLedger
-	// place names the run of Redis, and the database in it, that the link leads to.
+	// place names the run of Redis, and the database in it, that the link leads to,
+	// and what a ledger there means.
 	place string
-	asked time.Time
+	// database is the one that was heard last, where there is no Redis.
+	database string
+	asked    time.Time
 	// answered is when the link's Redis last did.
 	answered time.Time
 	failed   time.Time
@@ -86,7 +89,7 @@ func (s *supervisor) leave(ctx context.Context) {
 }
 
 func (s *supervisor) attend(ctx context.Context) {
-	if s.redis != nil && (!s.reach(ctx) || !s.agrees(ctx)) {
+	if s.redis != nil && !s.reach(ctx) || !s.named(ctx) || s.redis != nil && !s.agrees(ctx) {
 		return
 	}
 	if s.trust.Load() == nil {
@@ -98,7 +101,7 @@ func (s *supervisor) attend(ctx context.Context) {
 func (s *supervisor) reach(ctx context.Context) bool {
 	if s.link != nil && time.Since(s.asked) > askEvery {
 		s.asked = time.Now()
-		if err := s.link.stillMaster(ctx); err == nil {
+		if err := s.link.stillUsable(ctx); err == nil {
 			s.answered = s.asked
 			s.follow(ctx)
 		}
@@ -106,7 +109,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	switch {
 	case s.link == nil:
 	case s.link.isReplaced():
-		s.log.WarnContext(ctx, "redis is another server than before: the cache begins empty")
+		s.log.WarnContext(ctx, "redis is not what it was: the cache begins empty", "why", *s.link.why.Load())
 		s.drop(ctx, "redis was restarted or replaced")
 	case time.Since(s.answered) > letGo:
 		s.log.WarnContext(ctx, "redis has not answered for long: the cache will begin empty")
@@ -120,7 +123,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	}
 	connecting, done := context.WithTimeout(ctx, 2*time.Second)
 	defer done()
-	link, err := dial(connecting, s.redis, s.config.Hook)
+	link, err := dial(connecting, s.redis, s.config.Hook, s.without.forgetful)
 	if err != nil {
 		if s.failed.IsZero() {
 			s.log.WarnContext(ctx, "the cache does not reach redis and is not used", "error", err)
@@ -132,14 +135,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	}
 	s.failed = time.Time{}
 	s.link, s.asked, s.answered = link, time.Now(), time.Now()
-	s.shared = newSharedLedger(link, s.config.Prefix, s.config.LongestRequest)
-	s.place = link.runID() + "/" + strconv.Itoa(s.redis.DB)
-	if s.listener != nil {
-		place := s.place
-		s.listener.wants(&place)
-	}
-	swept := s.shared // which may be another, or none, before the sweep begins
-	s.tasks.Go(func() { s.sweep(ctx, swept) })
+	s.place = link.runID() + "/" + strconv.Itoa(s.redis.DB) + "/" + ledgerVersion
 	return true
 }
 
@@ -148,13 +144,10 @@ func (s *supervisor) drop(ctx context.Context, why string) {
 	if s.link == nil {
 		return
 	}
-	s.writes.Store(nil)
-	if s.listener != nil {
-		s.listener.wants(nil)
-	}
+	s.forsake()
 	s.distrust(why)
 	s.link.close(ctx, s.log)
-	s.link, s.shared = nil, nil
+	s.link = nil
 }
 
 // follow takes over an epoch that another instance began. What is kept in the
@@ -201,7 +194,8 @@ func (s *supervisor) begin(ctx context.Context) {
 	s.trustMu.Lock()
 	defer s.trustMu.Unlock()
 	// Something was missed while this was made: once more.
-	if s.distrusts != before || ctx.Err() != nil {
+	if database, _ := s.heardDatabase(); s.distrusts != before || s.elsewhere(database) ||
+		g.shared != nil && g.shared.database != database || ctx.Err() != nil {
 		s.nudge()
 		return
 	}

@@ -33,13 +33,36 @@ func NewDatabase(t testing.TB) *Database {
 	servers, err := process.get()
 	require.NoError(t, err, "start Postgres and Redis for the tests")
 
+	return clone(t, servers, Template)
+}
+
+// Restore gives a second database with the same rows and ids, as one that was
+// restored from a backup has. Nobody else may be connected to this one.
+func (d *Database) Restore(t testing.TB) *Database {
+	t.Helper()
+	servers, err := process.get()
+	require.NoError(t, err, "start Postgres and Redis for the tests")
+	return clone(t, servers, d.Name(t))
+}
+
+// Name is the database's own in Postgres.
+func (d *Database) Name(t testing.TB) string {
+	t.Helper()
+	parsed, err := url.Parse(d.AppURL)
+	require.NoError(t, err)
+	return strings.TrimPrefix(parsed.Path, "/")
+}
+
+func clone(t testing.TB, servers Servers, template string) *Database {
+	t.Helper()
 	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	// Nobody may be connected to a template while it is cloned, so the cloning
 	// goes through another database.
 	maintenance := at(t, servers.SuperuserURL, "postgres")
-	run(t, maintenance, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s OWNER taskmed_owner", name, Template))
+	run(t, maintenance, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s OWNER taskmed_owner", name, template))
 	t.Cleanup(func() { run(t, maintenance, "DROP DATABASE "+name+" WITH (FORCE)") })
 
+	var err error
 	d := &Database{
 		SuperuserURL: at(t, servers.SuperuserURL, name), OwnerURL: at(t, servers.OwnerURL, name),
 		AppURL: at(t, servers.AppURL, name), RedisURL: servers.RedisURL,

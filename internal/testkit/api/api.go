@@ -98,7 +98,13 @@ func (s *Server) As(t testing.TB, clinic *testkit.Clinic, role models.Role) *Cli
 // AsSubject is a client of any subject.
 func (s *Server) AsSubject(t testing.TB, clinic *testkit.Clinic, subject string) *Client {
 	t.Helper()
-	token, err := s.key.Sign(auth.DevClaims{Subject: subject, IssuedAt: s.now(), TTL: time.Hour})
+	return s.AsNamed(t, clinic, subject, "")
+}
+
+// AsNamed is a client of any subject, whose token tells a name; "" for none.
+func (s *Server) AsNamed(t testing.TB, clinic *testkit.Clinic, subject, name string) *Client {
+	t.Helper()
+	token, err := s.key.Sign(auth.DevClaims{Subject: subject, Name: name, IssuedAt: s.now(), TTL: time.Hour})
 	require.NoError(t, err)
 	return &Client{server: s, token: token, clinic: models.KindClinic.Global(clinic.ID)}
 }
