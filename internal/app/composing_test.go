@@ -102,10 +102,20 @@ func poolOf(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, now time.
 	t.Helper()
 	conn := d.Connect(t, d.SuperuserURL)
 	pool := &compose.Pool{IDs: map[string][]string{}, References: []string{"ref-1", "ref-2"}}
+	// Few, so that several places of a query are about the same one; those that
+	// have to do with each other; and an appointment of each status.
+	appointments := column[uuid.UUID](t, conn, "SELECT DISTINCT ON (status) id FROM appointments WHERE clinic_id = $1 ORDER BY status, abs(extract(epoch FROM starts_at - $2)), id", clinic.ID, now)
+	theirs := map[string]string{
+		"appointments":    "id = ANY($2)",
+		"contacts":        "id IN (SELECT contact_id FROM appointments WHERE id = ANY($2))",
+		"medical_records": "contact_id IN (SELECT contact_id FROM appointments WHERE id = ANY($2))",
+	}
 	for _, node := range liveSchema().PossibleTypes["Node"] {
-		// Few, so that several places of a query are about the same one.
-		table := tableOf(node.Name)
-		for _, id := range column[uuid.UUID](t, conn, "SELECT id FROM "+table+" WHERE "+ownRows(table)+" ORDER BY md5(id::text) LIMIT 5", clinic.ID) {
+		table, related := tableOf(node.Name), "$2::uuid[] IS NULL"
+		if known, ok := theirs[tableOf(node.Name)]; ok {
+			related = known
+		}
+		for _, id := range column[uuid.UUID](t, conn, "SELECT id FROM "+table+" WHERE "+ownRows(table)+" ORDER BY ("+related+") DESC, md5(id::text) LIMIT 7", clinic.ID, appointments) {
 			pool.IDs[node.Name] = append(pool.IDs[node.Name], globalOf(node.Name, id))
 		}
 		require.NotEmpty(t, pool.IDs[node.Name], "rows of %s", table)
@@ -125,6 +135,7 @@ func generatorFor(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, rol
 	t.Helper()
 	g := &compose.Generator{
 		Schema: liveSchema(), Pool: poolOf(t, d, clinic, noon()), Role: string(role), Dice: rand.New(rand.NewPCG(seed, seed)),
+		Try: asking(t, client),
 	}
 	require.NoError(t, g.FillCursors(asking(t, client)))
 	return g

@@ -14,6 +14,8 @@ import (
 // Checker compares composed queries' answers with plain ones'.
 type Checker struct {
 	Schema *ast.Schema
+	// Role is who asks.
+	Role string
 	// Composed and Plain ask; they may ask different servers over one database.
 	Composed, Plain Ask
 	// Keep tells that nothing is written meanwhile, so that no plain query is
@@ -30,7 +32,7 @@ type Checker struct {
 // Check asks a composed query and tells how its answer differs from what plain
 // queries say.
 func (c *Checker) Check(q Question) error {
-	p, err := planned(c.Schema, q)
+	p, err := planned(c.Schema, c.Role, q)
 	if err != nil {
 		return fmt.Errorf("the query is not valid: %w", err)
 	}
@@ -75,7 +77,7 @@ func (c *Checker) compare(p *plan, got Answer) error {
 // entity's id as theID, and compares the payload's entities with what plain
 // queries say of them afterwards.
 func (c *Checker) CheckWritten(q Question) error {
-	p, err := planned(c.Schema, q)
+	p, err := planned(c.Schema, c.Role, q)
 	if err != nil {
 		return fmt.Errorf("the mutation is not valid: %w", err)
 	}

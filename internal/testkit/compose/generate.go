@@ -20,6 +20,10 @@ type Generator struct {
 	Leaves int
 	// Faultless leaves out arguments that are refused.
 	Faultless bool
+	// Try, if set, asks a mutation that writes nothing, so that most of those that
+	// are written come to something; in a pool, most of what is to be changed is
+	// in no state for it.
+	Try Ask
 }
 
 // Query is a random query, Depth objects deep at most.
@@ -67,8 +71,8 @@ func (g *Generator) valid(write func(*writing) string, operation string) Questio
 		}
 		q := Question{Text: operation + " " + text + strings.Join(w.fragments, ""), Variables: w.variables}
 		operation, _, _ = strings.Cut(operation, "(")
-		p, err := planned(g.Schema, q)
-		if err != nil {
+		p, err := planned(g.Schema, g.Role, q)
+		if err != nil || aliases(g.Schema, q) > mostAliases {
 			continue
 		}
 		leaves := 0
@@ -79,6 +83,37 @@ func (g *Generator) valid(write func(*writing) string, operation string) Questio
 			return q
 		}
 	}
+}
+
+// mostAliases is less than what servers refuse.
+const mostAliases = 90
+
+// aliases counts a document's.
+func aliases(schema *ast.Schema, q Question) int {
+	document, err := parsed(schema, q.Text)
+	if err != nil {
+		return mostAliases + 1
+	}
+	count := 0
+	var set func(ast.SelectionSet)
+	set = func(selections ast.SelectionSet) {
+		for _, selection := range selections {
+			switch s := selection.(type) {
+			case *ast.Field:
+				if s.Alias != s.Name {
+					count++
+				}
+				set(s.SelectionSet)
+			case *ast.InlineFragment:
+				set(s.SelectionSet)
+			}
+		}
+	}
+	set(document.Operations[0].SelectionSet)
+	for _, fragment := range document.Fragments {
+		set(fragment.SelectionSet)
+	}
+	return count
 }
 
 // scope is what a response's object has so far: a key means one thing.
@@ -107,19 +142,7 @@ type writing struct {
 
 func (w *writing) chance(percent int) bool { return w.dice.IntN(100) < percent }
 
-// may tells whether the role may read something.
-func (w *writing) may(directives ast.DirectiveList) bool {
-	allow := directives.ForName("allow")
-	if allow == nil {
-		return true
-	}
-	for _, child := range allow.Arguments.ForName("roles").Value.Children {
-		if child.Value.Raw == w.Role {
-			return true
-		}
-	}
-	return false
-}
+func (w *writing) may(directives ast.DirectiveList) bool { return mayRead(w.Role, directives) }
 
 // fields are those of a type that the role may read, leaves alone where nothing
 // may be below.
@@ -279,6 +302,26 @@ func (w *writing) directive() string {
 	return fmt.Sprintf(" @%s(if: %s)", name, w.variable(ast.NonNullNamedType("Boolean", nil), value))
 }
 
+// attempted are arguments with which a mutation has no user's mistakes, mostly.
+func (w *writing) attempted(field *ast.FieldDefinition) []kv {
+	drawn := w.values.draws(field)
+	if w.Try == nil {
+		return drawn
+	}
+	for range 8 {
+		var given []string
+		for _, argument := range drawn {
+			given = append(given, argument.name+": "+literal(w.Schema, plain(argument.value), argument.of))
+		}
+		answer := w.Try(Question{Text: "mutation { m: " + field.Name + "(" + strings.Join(given, ", ") + ") @dryRun { userErrors { code } } }"})
+		if strings.Contains(string(answer.Data), `"userErrors":[]`) {
+			break
+		}
+		drawn = w.values.draws(field)
+	}
+	return drawn
+}
+
 // mutation is a mutation field; ids is what each entity of its payload begins with.
 func (w *writing) mutation(key, directive, ids string) string {
 	var allowed []*ast.FieldDefinition
@@ -288,7 +331,7 @@ func (w *writing) mutation(key, directive, ids string) string {
 		}
 	}
 	field := pick(w.dice, allowed)
-	text := key + ": " + field.Name + w.arguments(w.values.draws(field)) + directive
+	text := key + ": " + field.Name + w.arguments(w.attempted(field)) + directive
 	payload := w.Schema.Types[field.Type.Name()]
 	in, items := &scope{}, []string{"userErrors { code field message }"}
 	for _, inner := range payload.Fields {

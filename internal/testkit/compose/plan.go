@@ -88,6 +88,7 @@ func (l *leaf) query(operation ast.Operation) string {
 // plan is what a composed query is to be answered.
 type plan struct {
 	schema    *ast.Schema
+	role      string
 	operation ast.Operation
 	given     map[string]any
 	roots     []*node
@@ -107,13 +108,13 @@ func parsed(schema *ast.Schema, text string) (*ast.QueryDocument, error) {
 
 // planned collects what a query selects, as the specification's CollectFields
 // does (6.3.2), for every type that an object may turn out to be.
-func planned(schema *ast.Schema, q Question) (*plan, error) {
+func planned(schema *ast.Schema, role string, q Question) (*plan, error) {
 	document, err := parsed(schema, q.Text)
 	if err != nil {
 		return nil, err
 	}
 	operation := document.Operations[0]
-	p := &plan{schema: schema, operation: operation.Operation, given: map[string]any{}}
+	p := &plan{schema: schema, role: role, operation: operation.Operation, given: map[string]any{}}
 	for _, variable := range operation.VariableDefinitions {
 		if value, ok := q.Variables[variable.Variable]; ok {
 			p.given[variable.Variable] = value
@@ -175,11 +176,28 @@ func (p *plan) below(n *node, target *ast.Definition, same []*ast.Field) {
 	}
 	n.children = map[string][]*node{}
 	for _, concrete := range possible {
+		if !mayRead(p.role, concrete.Directives) {
+			continue // such an object is never in the answer
+		}
 		n.children[concrete.Name] = p.selects(n, target, concrete, sets...)
 		if len(n.children[concrete.Name]) == 0 {
 			n.probe = &leaf{at: n, typename: true}
 		}
 	}
+}
+
+// mayRead tells whether a role may read what is annotated so.
+func mayRead(role string, directives ast.DirectiveList) bool {
+	allow := directives.ForName("allow")
+	if allow == nil {
+		return true
+	}
+	for _, child := range allow.Arguments.ForName("roles").Value.Children {
+		if child.Value.Raw == role {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *plan) collect(concrete *ast.Definition, set ast.SelectionSet, take func(*ast.Field)) {

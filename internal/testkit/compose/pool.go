@@ -52,9 +52,9 @@ func (v *values) argument(field *ast.FieldDefinition, argument *ast.ArgumentDefi
 	case "after", "before":
 		cursors := v.pool.Cursors[field.Type.Name()]
 		switch {
-		case !connection || !v.chance(20):
+		case !connection || !v.chance(25):
 			return nil, false
-		case len(cursors) == 0 || !v.faultless && v.chance(25):
+		case len(cursors) == 0 || !v.faultless && v.chance(35):
 			return "bad", !v.faultless
 		}
 		return pick(v.dice, cursors), !v.faultless

@@ -22,7 +22,7 @@ func Shrink(schema *ast.Schema, q Question, fails func(Question) error) (Questio
 			if !ok {
 				break
 			}
-			if _, err := planned(schema, candidate); err != nil || candidate.Text == q.Text {
+			if _, err := parsed(schema, candidate.Text); err != nil || candidate.Text == q.Text {
 				continue
 			}
 			tries++
