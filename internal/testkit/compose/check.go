@@ -73,9 +73,9 @@ func (c *Checker) compare(p *plan, got Answer) error {
 	return compareErrors(leaves, got)
 }
 
-// CheckWritten runs a mutation of one field for real, whose payload selects each
-// entity's id as theID, and compares the payload's entities with what plain
-// queries say of them afterwards.
+// CheckWritten runs mutations for real, whose payloads select each entity's id as
+// theID, and compares the entities of the last one's with what plain queries say
+// of them afterwards.
 func (c *Checker) CheckWritten(q Question) error {
 	p, err := planned(c.Schema, c.Role, q)
 	if err != nil {

@@ -44,12 +44,16 @@ func (g *Generator) DryRun() Question {
 	}, "mutation")
 }
 
-// Written is a random mutation that does write, for Checker.CheckWritten: one of
+// Written is one or two random mutations that do write, for Checker.CheckWritten: one of
 // those in only, if given.
 func (g *Generator) Written(only ...string) Question {
 	return g.valid(func(w *writing) string {
 		w.only = only
-		return "{ " + w.mutation("m", "", "theID: id ") + " }"
+		fields := []string{w.mutation("m", "", "theID: id ")}
+		if w.chance(30) {
+			fields = append(fields, w.mutation("last", "", "theID: id "))
+		}
+		return "{ " + strings.Join(fields, " ") + " }"
 	}, "mutation")
 }
 
