@@ -1,0 +1,142 @@
+package app_test
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/api"
+	"github.com/taskmed/taskmed/internal/testkit/compose"
+	"github.com/taskmed/taskmed/models"
+)
+
+// unbounded lifts the limits that random operations reach, and keeps what is slow
+// for that out of the log.
+func unbounded(settings *config.Config, options *app.Options) {
+	options.Log = slog.New(slog.DiscardHandler)
+	settings.CostLimit, settings.DepthLimit, settings.TokenLimit = 1_000_000_000, 60, 20_000
+}
+
+// rounds is how many rounds an environment variable asks for.
+func rounds(t testing.TB, variable string, otherwise int) int {
+	t.Helper()
+	said := os.Getenv(variable)
+	if said == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(said)
+	require.NoError(t, err, variable)
+	return n
+}
+
+func liveSchema() *ast.Schema { return generated.NewExecutableSchema(generated.Config{}).Schema() }
+
+// asking is a client as package compose asks.
+func asking(t testing.TB, client *api.Client) compose.Ask {
+	t.Helper()
+	return func(q compose.Question) compose.Answer { return answered(client.Do(t, q.Text, q.Variables)) }
+}
+
+func answered(response *api.Response) compose.Answer {
+	answer := compose.Answer{Data: response.Data}
+	for _, e := range response.Errors {
+		answer.Errors = append(answer.Errors, compose.Error{Message: e.Message, Path: e.Path, Code: e.Extensions.Code})
+	}
+	return answer
+}
+
+// snake is a name as the database has it: medicalRecord is medical_record.
+func snake(name string) string {
+	var text strings.Builder
+	for i, r := range name {
+		if unicode.IsUpper(r) && i > 0 {
+			text.WriteByte('_')
+		}
+		text.WriteRune(unicode.ToLower(r))
+	}
+	return text.String()
+}
+
+// tableOf is where a Node type's rows are.
+func tableOf(typeName string) string { return snake(typeName) + "s" }
+
+// globalOf is a row's id as clients have it.
+func globalOf(typeName string, id uuid.UUID) string {
+	return models.Kind(snake(typeName)).Global(id)
+}
+
+// ownRows is what a table's rows of a clinic satisfy, with the clinic as $1.
+func ownRows(table string) string {
+	if table == "clinics" {
+		return "id = $1"
+	}
+	return "clinic_id = $1"
+}
+
+// column reads one column of some rows.
+func column[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) []T {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), sql, args...)
+	require.NoError(t, err)
+	all, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	require.NoError(t, err, sql)
+	return all
+}
+
+// poolOf is what random arguments about a clinic are drawn from.
+func poolOf(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, now time.Time) *compose.Pool {
+	t.Helper()
+	conn := d.Connect(t, d.SuperuserURL)
+	pool := &compose.Pool{IDs: map[string][]string{}, References: []string{"ref-1", "ref-2"}}
+	// Few, so that several places of a query are about the same one; those that
+	// have to do with each other; and an appointment of each status.
+	appointments := column[uuid.UUID](t, conn, "SELECT DISTINCT ON (status) id FROM appointments WHERE clinic_id = $1 ORDER BY status, abs(extract(epoch FROM starts_at - $2)), id", clinic.ID, now)
+	theirs := map[string]string{
+		"appointments":    "id = ANY($2)",
+		"contacts":        "id IN (SELECT contact_id FROM appointments WHERE id = ANY($2))",
+		"medical_records": "contact_id IN (SELECT contact_id FROM appointments WHERE id = ANY($2))",
+	}
+	for _, node := range liveSchema().PossibleTypes["Node"] {
+		table, related := tableOf(node.Name), "$2::uuid[] IS NULL"
+		if known, ok := theirs[tableOf(node.Name)]; ok {
+			related = known
+		}
+		for _, id := range column[uuid.UUID](t, conn, "SELECT id FROM "+table+" WHERE "+ownRows(table)+" ORDER BY ("+related+") DESC, md5(id::text) LIMIT 7", clinic.ID, appointments) {
+			pool.IDs[node.Name] = append(pool.IDs[node.Name], globalOf(node.Name, id))
+		}
+		require.NotEmpty(t, pool.IDs[node.Name], "rows of %s", table)
+		pool.IDs[node.Name] = append(pool.IDs[node.Name], globalOf(node.Name, models.NewID()))
+	}
+	names := column[string](t, conn, "SELECT name FROM contacts WHERE clinic_id = $1 ORDER BY id LIMIT 6", clinic.ID)
+	pool.Words = append(names, "mari", "silva", "joao", "98765", "nobody at all")
+	pool.Tags = append(column[string](t, conn, "SELECT DISTINCT tag FROM contacts, unnest(tags) AS tag WHERE clinic_id = $1 ORDER BY tag LIMIT 4", clinic.ID), "vip")
+	for _, days := range []int{-400, -30, -3, -1, 0, 1, 2, 7, 30, 200} {
+		pool.Instants = append(pool.Instants, now.AddDate(0, 0, days).Format(time.RFC3339))
+	}
+	return pool
+}
+
+// generatorFor writes operations that a clinic's member with a role may ask.
+func generatorFor(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, role models.Role, client *api.Client, seed uint64) *compose.Generator {
+	t.Helper()
+	g := &compose.Generator{
+		Schema: liveSchema(), Pool: poolOf(t, d, clinic, noon()), Role: string(role), Dice: rand.New(rand.NewPCG(seed, seed)),
+		Try: asking(t, client),
+	}
+	require.NoError(t, g.FillCursors(asking(t, client)))
+	return g
+}
