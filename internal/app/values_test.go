@@ -117,6 +117,7 @@ func TestValues_ALongFilterCostsNoStatement(t *testing.T) {
 	require.Len(t, answer.Errors, 1, "%.300s", answer.Body)
 	require.Equal(t, "$f.status takes 100 values at most", answer.Errors[0].Message)
 	require.Equal(t, "BAD_USER_INPUT", answer.Errors[0].Extensions.Code)
-	answer = partner.Do(t, text, map[string]any{"f": map[string]any{"status": statuses[:100]}})
+	// As long as a filter may be, it is answered.
+	answer = partner.Do(t, "query($f: AppointmentFilter) { appointments(filter: $f) { totalCount } }", map[string]any{"f": map[string]any{"status": statuses[:100]}})
 	require.Empty(t, answer.Errors, "%.300s", answer.Body)
 }
