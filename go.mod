@@ -82,4 +82,3 @@ require (
 	google.golang.org/grpc v1.84.0 // indirect
 )
 
-tool github.com/99designs/gqlgen
