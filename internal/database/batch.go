@@ -118,6 +118,9 @@ func (db *DB) send(ctx context.Context, conn *pgx.Conn, statements []*Statement)
 	for _, s := range statements {
 		queue.Queue(s.sql, s.args...)
 	}
+	// Seen to begin now: what has to be prepared first, or waits for a lock to be, is
+	// its time.
+	seen := db.begin(ctx, conn, statements[0])
 	results := conn.SendBatch(ctx, queue)
 	closed := false
 	defer func() {
@@ -127,11 +130,15 @@ func (db *DB) send(ctx context.Context, conn *pgx.Conn, statements []*Statement)
 	}()
 	if puts {
 		if _, err := results.Exec(); err != nil {
+			db.end(seen, conn, pgconn.CommandTag{}, err)
 			return 0, err
 		}
 	}
 	for i, s := range statements {
-		if err := db.answer(ctx, conn, results, s); err != nil {
+		if i > 0 {
+			seen = db.begin(ctx, conn, s)
+		}
+		if err := db.answer(seen, conn, results, s); err != nil {
 			return i, err
 		}
 	}
@@ -145,12 +152,8 @@ func (db *DB) send(ctx context.Context, conn *pgx.Conn, statements []*Statement)
 	return len(statements), nil
 }
 
-// answer reads one statement's rows. Whoever watches statements sees it begin when
-// the one before was read: the time that Postgres took for it alone.
-func (db *DB) answer(ctx context.Context, conn *pgx.Conn, results pgx.BatchResults, s *Statement) error {
-	if db.tracer != nil {
-		ctx = db.tracer.TraceQueryStart(ctx, conn, pgx.TraceQueryStartData{SQL: s.sql, Args: s.args})
-	}
+// answer reads one statement's rows.
+func (db *DB) answer(seen context.Context, conn *pgx.Conn, results pgx.BatchResults, s *Statement) error {
 	rows, err := results.Query()
 	var tag pgconn.CommandTag
 	if err == nil {
@@ -161,8 +164,21 @@ func (db *DB) answer(ctx context.Context, conn *pgx.Conn, results pgx.BatchResul
 	if err != nil {
 		s.Err = nil // it is the statement's, and told by the caller
 	}
-	if db.tracer != nil {
-		db.tracer.TraceQueryEnd(ctx, conn, pgx.TraceQueryEndData{CommandTag: tag, Err: err})
-	}
+	db.end(seen, conn, tag, err)
 	return err
+}
+
+// begin tells who watches statements that one begins: when the one before was
+// read, so that its time is what Postgres took for it alone.
+func (db *DB) begin(ctx context.Context, conn *pgx.Conn, s *Statement) context.Context {
+	if db.tracer == nil {
+		return ctx
+	}
+	return db.tracer.TraceQueryStart(ctx, conn, pgx.TraceQueryStartData{SQL: s.sql, Args: s.args})
+}
+
+func (db *DB) end(seen context.Context, conn *pgx.Conn, tag pgconn.CommandTag, err error) {
+	if db.tracer != nil {
+		db.tracer.TraceQueryEnd(seen, conn, pgx.TraceQueryEndData{CommandTag: tag, Err: err})
+	}
 }
