@@ -26,20 +26,30 @@ type subject struct {
 	// server is one of the names above.
 	server string
 	role   models.Role
+	// directive is the request's Cache-Control; "" for none.
+	directive string
 }
+
+// What a client may say of what is kept: noStore passes by the cache of answers,
+// with all else switched on; noCache has the answer computed and then kept.
+const (
+	noStore = "no-store"
+	noCache = "no-cache"
+)
 
 func subjects() []subject {
 	return []subject{
-		{"by hand", byHand, ""},
-		{"not cached", cacheOff, models.RoleOwner},
-		{"a miss, stored", cacheOn, models.RoleOwner},
-		{"not cached, masked", cacheOff, models.RolePractitioner},
+		{"by hand", byHand, "", ""},
+		{"not cached", cacheOn, models.RoleOwner, noStore},
+		{"a miss, stored", cacheOn, models.RoleOwner, noCache},
+		{"not cached, masked", cacheOn, models.RolePractitioner, noStore},
+		{"nothing kept at all", cacheOff, models.RoleOwner, ""},
 	}
 }
 
 // writers are the subjects of the mutation.
 func writers() []subject {
-	return []subject{{"not cached", cacheOff, models.RoleOwner}, {"tags raised", cacheOn, models.RoleOwner}}
+	return []subject{{"nothing kept at all", cacheOff, models.RoleOwner, ""}, {"tags raised", cacheOn, models.RoleOwner, ""}}
 }
 
 // bench is a run.

@@ -106,9 +106,10 @@ func (m *meter) ask(ctx context.Context, s *scene, who subject, r *request) ([]b
 		"Authorization": {"Bearer " + r.clinic.tokens[who.role]}, "X-Clinic-Id": {r.clinic.global}, "Content-Type": {"application/json"},
 	}
 	status := "taskmed; fwd=bypass"
-	if who.server == cacheOn && s.path != "" {
-		// Passes over what is kept; the answer is computed and kept as that of any miss.
-		header.Set("Cache-Control", "no-cache")
+	if who.directive != "" {
+		header.Set("Cache-Control", who.directive)
+	}
+	if who.directive == noCache {
 		status = "taskmed; fwd=request"
 	}
 	body, got, err := m.send(ctx, http.MethodPost, server.url+"/graphql", r.body, header)

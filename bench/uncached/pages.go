@@ -35,7 +35,7 @@ func (d *database) pages(ctx context.Context, clinic uuid.UUID) ([]string, error
 	ends, err := pgx.CollectRows(rows, pgx.RowToStructByPos[place])
 	pages := []string{""}
 	for _, end := range ends {
-		pages = append(pages, cursors.Encode(clinic, "contacts/name", []string{end.Name, end.ID}))
+		pages = append(pages, cursors.Encode(clinic, "Query.contacts by name_key", []string{end.Name, end.ID}))
 	}
 	return pages, err
 }

@@ -94,20 +94,17 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 	// keeps the connection holds it for 100 ms and may cancel the next request's
 	// statement instead; under a storm of cancels it was slower, too.
 	settings.PrepareConn = put
-	settings.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		registerTypes(conn.TypeMap())
-		return nil
-	}
-
 	var made atomic.Pointer[pgxpool.Pool]
-	if config.Opened != nil {
-		settings.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-			moved, err := config.Opened(ctx, conn.PgConn())
-			if pool := made.Load(); moved && pool != nil {
-				pool.Reset()
-			}
-			return err
+	settings.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		registerTypes(conn.TypeMap())
+		if config.Opened == nil {
+			return nil
 		}
+		moved, err := config.Opened(ctx, conn.PgConn())
+		if pool := made.Load(); moved && pool != nil {
+			pool.Reset()
+		}
+		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {

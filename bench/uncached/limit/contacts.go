@@ -23,7 +23,7 @@ const (
 	// pageSize is how many contacts the list shows.
 	pageSize = 50
 	// listName is what its cursors are bound to.
-	listName = "contacts/name"
+	listName = "Query.contacts by name_key"
 )
 
 // contacts is the list of active contacts by name.
