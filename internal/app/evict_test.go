@@ -95,11 +95,11 @@ func TestCache_NoReadIsStaleWhileRedisEvictsKeys(t *testing.T) {
 	writes, reads := one.As(t, clinic, models.RoleOwner), two.As(t, clinic, models.RoleOwner)
 	untilHit(t, reads, contactQuery, map[string]any{"id": contactID(clinic, 0)})
 
-	found := rounds(t, writes, reads, clinic, func() { evict(t, shared) }, func(r readings) bool { return r.reads >= 3000 })
+	found := rounds(t, writes, reads, clinic, func() { evict(t, shared) }, func(r readings) bool { return r.reads >= 2000 })
 	evicted := figure(t, shared, "evicted_keys")
 	t.Logf("%d reads, %d hits, %d stale, %d keys evicted", found.reads, found.hits, found.stale, evicted)
-	require.GreaterOrEqual(t, found.reads, 3000)
-	require.Greater(t, found.hits, 200)
+	require.GreaterOrEqual(t, found.reads, 2000)
+	require.Greater(t, found.hits, 100)
 	require.Greater(t, evicted, 100)
 	require.Zero(t, found.stale, found.first)
 
