@@ -61,6 +61,11 @@ func (a *answers) key(q *gqlserver.Question) respcache.Key {
 
 // Answer implements gqlserver.Cache.
 func (a *answers) Answer(ctx context.Context, q *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
+	if !a.program.named.Load() {
+		// Reading the executable takes longer than a start may.
+		computed := compute(ctx)
+		return gqlserver.CacheAnswer{Computed: &computed, Bypassed: true, Reason: "the cache is starting"}
+	}
 	key, clinic := a.key(q), q.Scope.ClinicID
 	a.count(ctx, key, q)
 	own := &computing{question: q, compute: compute, examined: a.examined}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/formatter"
@@ -17,14 +18,17 @@ import (
 // What one program kept another may not understand, or may answer differently.
 type program struct {
 	schema *ast.Schema
-	// name stands for both. The first who asks may have to wait until the
-	// executable has been read, which goes on beside the start.
+	// name stands for both. Who asks before the executable has been read, which goes
+	// on beside the start, waits.
 	name func() string
+	// named is set once nobody has to wait for the name.
+	named atomic.Bool
 }
 
 // newProgram names this program, or one that a test has it pass for.
 func newProgram(schema *ast.Schema, build string) *program {
-	p := &program{schema: schema, name: sync.OnceValue(func() string {
+	p := &program{schema: schema}
+	p.name = sync.OnceValue(func() string {
 		executable := build
 		if executable == "" {
 			executable = executableSum()
@@ -34,8 +38,11 @@ func newProgram(schema *ast.Schema, build string) *program {
 		text.WriteString(executable)
 		sum := sha256.Sum256([]byte(text.String()))
 		return hex.EncodeToString(sum[:])
-	})}
-	go p.name()
+	})
+	go func() {
+		p.name()
+		p.named.Store(true)
+	}()
 	return p
 }
 

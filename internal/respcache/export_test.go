@@ -37,6 +37,9 @@ func (c *Cache) ValueKey(clinic uuid.UUID, key Key) string {
 	return g.shared.valueKey(clinic, g.epoch.Load(), key)
 }
 
+// PopularKey is where it is kept what is asked most.
+func (c *Cache) PopularKey(name string) string { return c.writes.Load().popularKey(name) }
+
 // Forget empties the process's tier.
 func (c *Cache) Forget() {
 	g := c.trust.Load()

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,6 +66,154 @@ func TestModel_NoReadIsStaleWhileRedisFails(t *testing.T) {
 	stop = chaos(t, server, flush, flush, cut, hang)
 	defer stop()
 	require.Empty(t, m.run(t, histories(t, 1000), false))
+}
+
+// forgetting has a Redis lose one of the keys of a cache's ledgers at a time, as
+// eviction does.
+func forgetting(server *redisServer) func(ctx context.Context) {
+	return func(ctx context.Context) {
+		keys, err := server.client.Keys(ctx, "*}:[lsf]*").Result() // state, steps, last, fences
+		if err != nil {
+			return
+		}
+		rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+		for _, key := range keys[:len(keys)/4] {
+			_ = server.client.Unlink(ctx, key).Err()
+		}
+	}
+}
+
+func TestModel_NoReadIsStaleWhileRedisForgetsKeys(t *testing.T) {
+	t.Parallel()
+	server := newRedis(t)
+	m := model{instances: 2, config: respcache.Config{RedisURL: server.url(), RedisTimeout: time.Second}}
+
+	broken := m
+	broken.without.Whole = true
+	stop := chaos(t, server, forgetting(server))
+	require.NotEmpty(t, broken.run(t, 6000, true), "the model must notice that a part of what was known does")
+	stop()
+
+	stop = chaos(t, server, forgetting(server))
+	defer stop()
+	require.Empty(t, m.run(t, histories(t, 1000), false))
+}
+
+func TestModel_NoReadIsStaleWhileRedisEvictsKeys(t *testing.T) {
+	t.Parallel()
+	server := newRedis(t)
+	m := model{instances: 2, config: respcache.Config{RedisURL: server.url(), RedisTimeout: time.Second}}
+	m.without.Forgetful = true // the server goes on being used
+	evict := func(ctx context.Context) {
+		info, err := server.client.Info(ctx, "memory").Result()
+		if err != nil {
+			return
+		}
+		_ = server.client.ConfigSet(ctx, "maxmemory-policy", "allkeys-random").Err()
+		_ = server.client.ConfigSet(ctx, "maxmemory", strconv.Itoa(max(usedMemory(info)-100<<10, 1))).Err()
+		<-time.After(time.Duration(rand.IntN(20)) * time.Millisecond)
+		_ = server.client.ConfigSet(ctx, "maxmemory", "0").Err()
+	}
+	broken := m
+	broken.without.Whole = true
+	stop := chaos(t, server, evict)
+	require.NotEmpty(t, broken.run(t, 6000, true), "the model must notice that a part of what was known does")
+	stop()
+
+	stop = chaos(t, server, evict)
+	defer stop()
+	require.Empty(t, m.run(t, histories(t, 1000), false))
+	stats, err := server.client.Info(t.Context(), "stats").Result()
+	require.NoError(t, err)
+	require.Regexp(t, `evicted_keys:[1-9]\d{2}`, stats, "hundreds of keys were evicted")
+}
+
+// usedMemory reads how many bytes a Redis has.
+func usedMemory(info string) int {
+	for line := range strings.Lines(info) {
+		if text, found := strings.CutPrefix(line, "used_memory:"); found {
+			bytes, err := strconv.Atoi(strings.TrimSpace(text))
+			if err == nil {
+				return bytes
+			}
+		}
+	}
+	return 0
+}
+
+// Each key alone: what Redis lost of a clinic makes nothing look unchanged.
+func TestRedis_ThatLostAPartOfAClinicServesNothingOfIt(t *testing.T) {
+	t.Parallel()
+	server := newRedis(t)
+	for _, whole := range []bool{false, true} {
+		stale := map[string]bool{}
+		for _, lost := range [][]string{{"last"}, {"steps"}, {"fences"}, {"state"}, {"last", "steps"}, {"fences", "steps"}, {"state", "last"}, {"state", "fences"}} {
+			config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t)}
+			without := respcache.Protections{Whole: !whole}
+			one, two := newCacheWithout(t, config, without, nil), newCacheWithout(t, config, without, nil)
+			clinic := uuid.New()
+			keep(t, one, clinic, key("a"), answer("old", "contact:1"))
+			require.Equal(t, "old", keep(t, two, clinic, key("a"), answer("old", "contact:1")))
+			write(t, one, clinic, "contact:1")
+			for _, name := range lost {
+				keys, err := server.client.Keys(t.Context(), globbed(config.Prefix)+":*}:"+name).Result()
+				require.NoError(t, err)
+				require.NotEmpty(t, keys)
+				require.NoError(t, server.client.Unlink(t.Context(), keys...).Err())
+			}
+			entry, _ := look(t, two, clinic, key("a"))
+			stale[strings.Join(lost, " ")] = entry != nil
+			// It is used again all the same.
+			require.Equal(t, "new", keep(t, two, clinic, key("b"), answer("new", "contact:1")))
+		}
+		require.Equal(t, !whole, stale["last steps"], "the control must notice: %v", stale)
+		if whole {
+			for lost, served := range stale {
+				require.False(t, served, lost)
+			}
+		}
+	}
+}
+
+// globbed is a text as a pattern that matches it alone.
+func globbed(text string) string {
+	return strings.NewReplacer("[", `\[`, "]", `\]`, "*", `\*`, "?", `\?`).Replace(text)
+}
+
+func TestRedis_ThatIsToldToForgetWhileItRunsIsLeft(t *testing.T) {
+	t.Parallel()
+	server := newRedis(t)
+	var logged testkit.Logbook
+	cache, clinic := newCache(t, respcache.Config{RedisURL: server.url(), Log: slog.New(slog.NewTextHandler(&logged, nil))}), uuid.New()
+	keep(t, cache, clinic, key("a"), answer("1", "contact:1"))
+	require.NoError(t, server.client.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
+	require.Eventually(t, func() bool {
+		_, outcome := cache.Get(t.Context(), clinic, key("a"))
+		return outcome.Bypassed && strings.Contains(logged.String(), "could forget what was written")
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, server.client.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())
+	ready(t, cache)
+}
+
+// An epoch that Redis lost is not begun a second time.
+func TestRedis_ThatLostTheEpochBeginsOneThatHasNeverBeen(t *testing.T) {
+	t.Parallel()
+	server := newRedis(t)
+	config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t)}
+	cache, clinic := newCache(t, config), uuid.New()
+	seen := map[string]bool{}
+	for range 5 {
+		place := cache.ValueKey(clinic, key("a"))
+		require.False(t, seen[place], "begun again: %s", place)
+		seen[place] = true
+		keys, err := server.client.Keys(t.Context(), globbed(config.Prefix)+":*:epoch").Result()
+		require.NoError(t, err)
+		require.Len(t, keys, 1)
+		before := cache.Distrusts()
+		require.NoError(t, server.client.Del(t.Context(), keys...).Err())
+		require.Eventually(t, func() bool { return cache.Distrusts() > before }, 10*time.Second, time.Millisecond)
+		ready(t, cache)
+	}
 }
 
 func TestModel_NoReadIsStaleWhileRedisIsRestarted(t *testing.T) {

@@ -331,8 +331,8 @@ func TestPopular_TheQuestionsThatAreAskedMostComeFirst(t *testing.T) {
 	require.NoError(t, one.AddCounts(t.Context()))
 	require.Equal(t, "DayView", popular(one, 1)[0])
 	for _, size := range []int64{
-		server.client.ZCard(t.Context(), config.Prefix+":{popular}:counts").Val(),
-		server.client.HLen(t.Context(), config.Prefix+":{popular}:questions").Val(),
+		server.client.ZCard(t.Context(), one.PopularKey("counts")).Val(),
+		server.client.HLen(t.Context(), one.PopularKey("questions")).Val(),
 	} {
 		require.Positive(t, size)
 		require.LessOrEqual(t, size, int64(1000))

@@ -24,7 +24,7 @@ func TestKey_EveryPartCounts(t *testing.T) {
 			SchemaHash: text.Draw(t, "schema"), Clinic: uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "clinic")),
 			Role:        rapid.SampledFrom(models.AllRole).Draw(t, "role"),
 			Permissions: rapid.SliceOfNDistinct(text, 0, 3, rapid.ID[string]).Draw(t, "permissions"), PermissionEpoch: text.Draw(t, "epoch"),
-			Subject: text.Draw(t, "subject"), OperationName: text.Draw(t, "operation"), QueryHash: text.Draw(t, "query"),
+			Subject: text.Draw(t, "subject"), SubjectName: text.Draw(t, "subject's name"), OperationName: text.Draw(t, "operation"), QueryHash: text.Draw(t, "query"),
 			Variables: []byte(text.Draw(t, "variables")),
 		}
 	})
@@ -38,7 +38,7 @@ func TestKey_EveryPartCounts(t *testing.T) {
 			require.Equal(t, one.Key(), same.Key(), "the same parts have the same key")
 			other, fresh := one, parts.Draw(t, "other")
 			var differs bool
-			switch rapid.IntRange(0, 9).Draw(t, "part") {
+			switch rapid.IntRange(0, 10).Draw(t, "part") {
 			case 0:
 				other.SchemaHash, differs = fresh.SchemaHash, fresh.SchemaHash != one.SchemaHash
 			case 1:
@@ -57,6 +57,8 @@ func TestKey_EveryPartCounts(t *testing.T) {
 				other.QueryHash, differs = fresh.QueryHash, fresh.QueryHash != one.QueryHash
 			case 8:
 				other.Variables, differs = fresh.Variables, string(fresh.Variables) != string(one.Variables)
+			case 9:
+				other.SubjectName, differs = fresh.SubjectName, fresh.SubjectName != one.SubjectName
 			default: // what moves from one part to the next is another request
 				other.OperationName, other.QueryHash = one.OperationName+one.QueryHash, ""
 				differs = one.QueryHash != ""
