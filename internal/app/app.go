@@ -61,7 +61,7 @@ type App struct {
 	observer observer
 }
 
-// New puts the parts together. It fails with *fitness.Unfit for a database that
+// New puts the parts together. It fails with *fitness.UnfitError for a database that
 // must not be served. It does not wait for Postgres: while that does not answer
 // nothing is served, and /readyz tells.
 func New(ctx context.Context, settings config.Config, options Options) (_ *App, err error) {

@@ -2,6 +2,7 @@ package cachetag_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,11 +136,11 @@ func TestTags_OfWhatNoAnswerIsReadFromYet(t *testing.T) {
 		// By what an index selects and sorts, lists select and sort.
 		require.Empty(t, w.unplaced(t, a.table), a.table)
 	}
-	for n := len(all) - 1; n >= 0; n-- {
-		w.exec(t, fmt.Sprintf("DELETE FROM %s WHERE id = $1", all[n].table), rows[all[n].table])
-		require.ElementsMatch(t, wanted[all[n].table], w.notified(t), all[n].table)
-		w.exec(t, "TRUNCATE "+all[n].table+" CASCADE")
-		require.Contains(t, w.notified(t), cachetag.Everything, all[n].table)
+	for _, a := range slices.Backward(all) {
+		w.exec(t, fmt.Sprintf("DELETE FROM %s WHERE id = $1", a.table), rows[a.table])
+		require.ElementsMatch(t, wanted[a.table], w.notified(t), a.table)
+		w.exec(t, "TRUNCATE "+a.table+" CASCADE")
+		require.Contains(t, w.notified(t), cachetag.Everything, a.table)
 	}
 	require.Equal(t, []string{"updated_at"}, w.unplaced(t, "contacts"), "what is told by contact/updated at each change")
 }

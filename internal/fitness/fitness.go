@@ -25,11 +25,11 @@ type Finding struct {
 	Do string
 }
 
-// Unfit is the error of a database that must not be served: all that was found.
-type Unfit struct{ Findings []Finding }
+// UnfitError is the error of a database that must not be served: all that was found.
+type UnfitError struct{ Findings []Finding }
 
 // Error has all findings, one to a paragraph.
-func (u *Unfit) Error() string {
+func (u *UnfitError) Error() string {
 	var text strings.Builder
 	text.WriteString("this database must not be served:")
 	for _, f := range u.Findings {

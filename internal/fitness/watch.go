@@ -54,7 +54,7 @@ type verdict struct {
 	// at is when the last look began that came to an end; zero before.
 	at time.Time
 	// unfit is what it found; nil is fit.
-	unfit *Unfit
+	unfit *UnfitError
 	// cause is why a later look failed.
 	cause error
 }
@@ -69,7 +69,7 @@ func Watch(ctx context.Context, config Config) *Watcher {
 }
 
 // Await waits for the first look, which a Postgres that is not there makes short.
-// It is *Unfit where the database must not be served; where nobody could look it
+// It is *UnfitError where the database must not be served; where nobody could look it
 // is nil, and Fit tells why until somebody could.
 func (w *Watcher) Await(ctx context.Context) error {
 	select {
@@ -90,7 +90,7 @@ func (w *Watcher) Close() {
 }
 
 // Fit is nil where the database may be served: it was, by the last look, and
-// that was lately. The error is for operators: *Unfit, or ErrUnknown and why.
+// that was lately. The error is for operators: *UnfitError, or ErrUnknown and why.
 func (w *Watcher) Fit() error {
 	now := w.verdict.Load()
 	switch {
@@ -146,7 +146,7 @@ func (w *Watcher) look(ctx context.Context, bound time.Duration) {
 	case err != nil:
 		w.verdict.Store(&verdict{at: before.at, unfit: before.unfit, cause: err})
 	case len(found) > 0:
-		w.verdict.Store(&verdict{at: began, unfit: &Unfit{Findings: found}})
+		w.verdict.Store(&verdict{at: began, unfit: &UnfitError{Findings: found}})
 	default:
 		if before.unfit != nil {
 			// What was written while it was unfit may not have been announced.

@@ -46,7 +46,7 @@ func TestWatch_NoticesWhatIsSpoiledAndMendedMeanwhile(t *testing.T) {
 	require.NoError(t, w.Fit())
 	d.Exec(t, "ALTER TABLE invoices DISABLE ROW LEVEL SECURITY")
 	becomes(t, w, false, "row-level security is off")
-	unfit, ok := errors.AsType[*fitness.Unfit](w.Fit())
+	unfit, ok := errors.AsType[*fitness.UnfitError](w.Fit())
 	require.True(t, ok)
 	require.Len(t, unfit.Findings, 1)
 	require.Equal(t, "row-level security of invoices is switched off", unfit.Findings[0].What)
@@ -70,7 +70,7 @@ func TestWatch_RefusesToBeginWithAnUnfitDatabase(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
 	_, err := watch(t, d.OwnerURL)
-	unfit, ok := errors.AsType[*fitness.Unfit](err)
+	unfit, ok := errors.AsType[*fitness.UnfitError](err)
 	require.True(t, ok)
 	require.Contains(t, unfit.Error(), "taskmed_owner of DATABASE_URL owns the database")
 	_, err = watch(t, d.SuperuserURL)
@@ -123,7 +123,7 @@ func TestWatch_LooksAtFirstContact(t *testing.T) {
 			continue
 		}
 		require.Eventually(t, func() bool {
-			_, unfit := errors.AsType[*fitness.Unfit](w.Fit())
+			_, unfit := errors.AsType[*fitness.UnfitError](w.Fit())
 			return unfit
 		}, soon, 5*time.Millisecond)
 	}
