@@ -26,20 +26,29 @@ type subject struct {
 	// server is one of the names above.
 	server string
 	role   models.Role
+	// directive is what is asked of caches: no-store leaves the answers' cache out
+	// of it, though it keeps sessions, which a server without a cache reads from
+	// Postgres each time; no-cache passes over what is kept, and the answer is then
+	// computed and kept as that of any miss.
+	directive string
 }
 
 func subjects() []subject {
 	return []subject{
-		{"by hand", byHand, ""},
-		{"not cached", cacheOff, models.RoleOwner},
-		{"a miss, stored", cacheOn, models.RoleOwner},
-		{"not cached, masked", cacheOff, models.RolePractitioner},
+		{byHand, byHand, "", ""},
+		{"session kept", cacheOn, models.RoleOwner, "no-store"},
+		{"cache off", cacheOff, models.RoleOwner, ""},
+		missed(),
+		{"cache off, masked", cacheOff, models.RolePractitioner, ""},
 	}
 }
 
+// missed is a subject whose answers are computed with their tags, and kept.
+func missed() subject { return subject{"a miss, kept", cacheOn, models.RoleOwner, "no-cache"} }
+
 // writers are the subjects of the mutation.
 func writers() []subject {
-	return []subject{{"not cached", cacheOff, models.RoleOwner}, {"tags raised", cacheOn, models.RoleOwner}}
+	return []subject{{"cache off", cacheOff, models.RoleOwner, ""}, {"cache on", cacheOn, models.RoleOwner, ""}}
 }
 
 // bench is a run.
