@@ -156,14 +156,14 @@ func TestMembershipsOf_PaysNoHeedToAScope(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	subject := testkit.Subject("horizonte", models.RoleAdmin)
-	ctx, statements := database.WithCounts(w.a.As(t.Context(), models.RoleOwner))
+	ctx, counts := database.WithCounts(w.a.As(t.Context(), models.RoleOwner))
 	all, err := w.store.Of(ctx, subject)
 	require.NoError(t, err)
 	require.Equal(t, []auth.Membership{{
 		ClinicID: w.b.ID, Slug: "horizonte", ClinicName: "Clínica horizonte", Role: models.RoleAdmin,
 		Permissions: []string{}, SubjectName: "ADMIN",
 	}}, all)
-	require.EqualValues(t, 1, statements.Load())
+	require.EqualValues(t, 1, counts.Statements.Load())
 
 	none, err := w.store.Of(t.Context(), "nobody")
 	require.NoError(t, err)

@@ -29,7 +29,7 @@ func TestKey_ActsInItsClinicWithItsRole(t *testing.T) {
 	for _, clinic := range []*testkit.Clinic{w.a, w.b} {
 		key, text := makeKey(t, w, clinic, models.RoleReceptionist)
 		require.Regexp(t, `^tm_[0-9a-hjkmnp-tv-z]{65}$`, text)
-		ctx, statements := database.WithCounts(t.Context())
+		ctx, counts := database.WithCounts(t.Context())
 		grant, err := w.auth.Check(ctx, bearer(text))
 		require.NoError(t, err)
 		require.Equal(t, &tenant.Scope{
@@ -37,7 +37,7 @@ func TestKey_ActsInItsClinicWithItsRole(t *testing.T) {
 			ClinicID: clinic.ID, Role: models.RoleReceptionist,
 		}, grant.Scope)
 		require.Zero(t, grant.ExpiresAt)
-		require.EqualValues(t, 1, statements.Load())
+		require.EqualValues(t, 1, counts.Statements.Load())
 		_, err = w.auth.Check(t.Context(), inClinic(text, clinic))
 		require.NoError(t, err)
 	}

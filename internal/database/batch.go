@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -60,40 +61,27 @@ func (db *DB) Run(ctx context.Context, b *Batch) {
 		if err == nil || len(rest) == 0 {
 			return
 		}
-		if !refused(ctx, conn.Conn(), err) {
+		at := guilty(rest, err)
+		if len(at) == 0 || conn.Conn().IsClosed() || ctx.Err() != nil {
 			fail(rest, translate(err)) // the connection's fault, or the request's end
 			return
 		}
-		if answered == 0 && len(rest) > 1 {
-			// A statement that cannot be prepared, because its table is locked for
-			// instance, fails before any is answered: which one it was is not told.
-			db.alone(ctx, conn.Conn(), rest)
-			return
-		}
-		rest[0].Err = translate(err)
-		rest = rest[1:]
+		fail(at, translate(err))
+		rest = slices.DeleteFunc(slices.Clone(rest), func(s *Statement) bool { return slices.Contains(at, s) })
 	}
 }
 
-// alone sends statements one by one.
-func (db *DB) alone(ctx context.Context, conn *pgx.Conn, statements []*Statement) {
-	for i, s := range statements {
-		_, err := db.send(ctx, conn, statements[i:i+1])
-		if err == nil {
-			continue
-		}
-		if !refused(ctx, conn, err) {
-			fail(statements[i:], translate(err))
-			return
-		}
-		s.Err = translate(err)
+// guilty are the statements that an error is of; none where it is of the pipeline.
+// What Postgres cannot plan, or pgx cannot send, is found before anything runs, by its
+// text; what fails as it runs is the first that was not answered.
+func guilty(statements []*Statement, err error) []*Statement {
+	if unready, ok := errors.AsType[pgx.ErrPreprocessingBatch](err); ok {
+		return slices.DeleteFunc(slices.Clone(statements), func(s *Statement) bool { return s.sql != unready.SQL() })
 	}
-}
-
-// refused tells that Postgres refused one statement and would take another.
-func refused(ctx context.Context, conn *pgx.Conn, err error) bool {
-	_, refused := errors.AsType[*pgconn.PgError](err)
-	return refused && !conn.IsClosed() && ctx.Err() == nil
+	if _, refused := errors.AsType[*pgconn.PgError](err); refused {
+		return statements[:1]
+	}
+	return nil
 }
 
 func fail(statements []*Statement, err error) {

@@ -20,9 +20,10 @@ type Session struct {
 	// ends with the request.
 	turn chan struct{}
 
-	mu     sync.Mutex
-	conn   *pgxpool.Conn
-	closed bool
+	mu   sync.Mutex
+	conn *pgxpool.Conn
+	// busy is set while somebody reads, closed once the response has ended.
+	busy, closed bool
 }
 
 type sessionKey struct{}
@@ -42,12 +43,14 @@ func sessionOf(ctx context.Context, db *DB) *Session {
 	return s
 }
 
-// close gives the connection back.
+// close gives the connection back. A read that goes on gives it back when it ends.
 func (s *Session) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.letGo()
+	if !s.busy {
+		s.letGo()
+	}
 }
 
 // yield gives the connection back until the next read: who waits for a second
@@ -99,6 +102,7 @@ func (db *DB) connection(ctx context.Context) (*pgxpool.Conn, func(), error) {
 	}
 	return conn, func() {
 		s.mu.Lock()
+		s.busy = false
 		// A connection that broke is not to be used again; one that comes back after
 		// the end has nobody else to release it.
 		if s.conn != nil && (s.closed || s.conn.Conn().IsClosed()) {
@@ -111,17 +115,19 @@ func (db *DB) connection(ctx context.Context) (*pgxpool.Conn, func(), error) {
 
 func (s *Session) take(ctx context.Context) (*pgxpool.Conn, error) {
 	s.mu.Lock()
+	s.busy = true
 	held := s.conn
 	s.mu.Unlock()
 	if held != nil {
 		return held, nil
 	}
 	conn, err := s.db.acquire(clinicLater(ctx))
-	if err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil {
+		s.busy = false
+		return nil, err
+	}
 	s.conn = conn
 	return conn, nil
 }

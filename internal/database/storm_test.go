@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -39,20 +40,42 @@ func (*explosive) Scan(any) error { panic(errStorm) }
 
 var errStorm = errors.New("struck by the storm")
 
-// storm sends requests of many clinics through both doors, some of which are
+// storm sends requests of many clinics through all doors, some of which are
 // cancelled, time out or panic.
 type storm struct {
 	db      *database.DB
 	clinics []*testkit.Clinic
-	// What came back: rows of another clinic, answers with rows missing, and
-	// requests that failed although nobody disturbed them.
-	foreign, short, failed atomic.Int64
+	// What came back: rows of another clinic, by the door; answers with rows missing;
+	// and requests that failed although nobody disturbed them.
+	foreign       [doors]atomic.Int64
+	short, failed atomic.Int64
 	// whole counts the right answers, struck the requests that were disturbed.
 	whole, struck atomic.Int64
 	firstFailure  sync.Once
 	failure       error
 	firstForeign  sync.Once
 	leak          string
+}
+
+// door is a way to Postgres.
+type door int
+
+const (
+	alone   door = iota // a statement by itself
+	batched             // several at once
+	session             // several round trips over one connection, and a write between them
+	writing             // a transaction
+	doors
+)
+
+func (d door) String() string { return [...]string{"alone", "batched", "session", "writing"}[d] }
+
+// leaks is how many foreign rows came through all doors.
+func (s *storm) leaks() (all int64) {
+	for through := range s.foreign {
+		all += s.foreign[through].Load()
+	}
+	return all
 }
 
 // trouble is what happens to a request.
@@ -102,30 +125,105 @@ func (s *storm) request(ctx context.Context, chance *rand.Rand, what trouble) {
 		ctx = stopping
 	case none, panicking, failing, troubles:
 	}
-	rows, err := s.ask(ctx, chance, what)
-	s.note(clinic, rows, err, what)
+	through := door(chance.IntN(int(doors)))
+	answers, err := s.ask(ctx, through, what)
+	s.note(clinic, through, answers, err, what)
 }
 
-// ask reads through one of the doors; a panic comes back as an error.
-func (s *storm) ask(ctx context.Context, chance *rand.Rand, what trouble) (rows []*seen, err error) {
+// ask reads through a door; a panic comes back as an error.
+func (s *storm) ask(ctx context.Context, through door, what trouble) (answers []*answer, err error) {
 	defer func() {
 		if struck := recover(); struck != nil {
-			rows, err = nil, fmt.Errorf("panic: %v", struck)
+			err = fmt.Errorf("panic: %v", struck)
 		}
 	}()
-	if chance.IntN(3) > 0 {
-		switch what {
-		case panicking:
+	if through == session {
+		var done func()
+		ctx, done = s.db.WithSession(ctx)
+		defer done()
+	}
+	switch through {
+	case alone:
+		if what == panicking {
 			_, err = database.Rows[panicky](ctx, s.db, everything)
 			return nil, err
-		case failing:
-			return database.Rows[seen](ctx, s.db, "SELECT id, clinic_id FROM contacts WHERE 1 / (char_length(name) - char_length(name)) = 1")
-		case none, cancelled, timedOut, troubles:
 		}
-		return database.Rows[seen](ctx, s.db, everything)
+		answers = append(answers, &answer{})
+		answers[0].rows, err = database.Rows[seen](ctx, s.db, [...]string{everything, failingSQL}[btoi(what == failing)])
+		return answers, err
+	case batched:
+		return s.batch(ctx, what)
+	case session:
+		first, err := s.batch(ctx, none)
+		if err != nil {
+			return first, err
+		}
+		written, err := s.write(ctx, none)
+		if err != nil {
+			return append(first, written), err
+		}
+		last, err := s.batch(ctx, what)
+		return append(append(first, written), last...), err
+	case writing, doors:
 	}
-	err = s.db.InTenant(ctx, func(tx *gorm.DB) error {
-		if err := tx.Raw(everything).Find(&rows).Error; err != nil {
+	written, err := s.write(ctx, what)
+	return []*answer{written}, err
+}
+
+func btoi(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+const failingSQL = "SELECT id, clinic_id FROM contacts WHERE 1 / (char_length(name) - char_length(name)) = 1"
+
+// answer is what one statement gave.
+type answer struct {
+	rows []*seen
+	// fails is set for a statement that is to fail.
+	fails bool
+	err   error
+}
+
+// batch sends three statements at once, the second of which may fail.
+func (s *storm) batch(ctx context.Context, what trouble) ([]*answer, error) {
+	var b database.Batch
+	answers := make([]*answer, 3)
+	sent := make([]*database.Statement, 3)
+	for i := range answers {
+		to := &answer{fails: what == failing && i == 1}
+		answers[i] = to
+		sent[i] = b.Queue([...]string{everything, failingSQL}[btoi(to.fails)], nil, func(rows pgx.Rows) (err error) {
+			for rows.Next() {
+				one := &seen{}
+				if err := rows.Scan(&one.ID, &one.ClinicID); err != nil {
+					return err
+				}
+				to.rows = append(to.rows, one)
+				if what == panicking && i == 1 {
+					panic(errStorm) // in the middle of an answer
+				}
+			}
+			return rows.Err()
+		})
+	}
+	s.db.Run(ctx, &b)
+	var failed error
+	for i, statement := range sent {
+		answers[i].err = statement.Err
+		failed = errors.Join(failed, statement.Err)
+	}
+	return answers, failed
+}
+
+// write reads in a transaction.
+func (s *storm) write(ctx context.Context, what trouble) (*answer, error) {
+	a := &answer{}
+	a.err = s.db.InTenant(ctx, func(tx *gorm.DB) error {
+		a.rows = nil // tried again
+		if err := tx.Raw(everything).Find(&a.rows).Error; err != nil {
 			return err
 		}
 		switch what {
@@ -137,22 +235,34 @@ func (s *storm) ask(ctx context.Context, chance *rand.Rand, what trouble) (rows 
 		}
 		return nil
 	})
-	return rows, err
+	return a, a.err
 }
 
-func (s *storm) note(clinic *testkit.Clinic, rows []*seen, err error, what trouble) {
-	// What was read counts, though the request failed after it.
-	for _, row := range rows {
-		if row.ClinicID != clinic.ID || !slices.Contains(clinic.Contacts, row.ID) {
-			s.foreign.Add(1)
-			s.firstForeign.Do(func() { s.leak = fmt.Sprintf("%v for %s, trouble %d, error %v", *row, clinic.ID, what, err) })
-		}
-	}
+func (s *storm) note(clinic *testkit.Clinic, through door, answers []*answer, err error, what trouble) {
 	if what != none {
 		s.struck.Add(1)
 	}
+	short := false
+	for _, a := range answers {
+		// What was read counts, though the request failed after it.
+		for _, row := range a.rows {
+			if row.ClinicID != clinic.ID || !slices.Contains(clinic.Contacts, row.ID) {
+				s.foreign[through].Add(1)
+				s.firstForeign.Do(func() {
+					s.leak = fmt.Sprintf("%v for %s, %s, trouble %d, error %v", *row, clinic.ID, through, what, err)
+				})
+			}
+		}
+		// A statement that fails takes none of the others of its batch with it.
+		answered := err == nil || (through == batched && what == failing && !a.fails && a.err == nil)
+		short = short || (answered && len(a.rows) != len(clinic.Contacts))
+		if through == batched && what == failing && !a.fails && a.err != nil {
+			s.failed.Add(1)
+			s.firstFailure.Do(func() { s.failure = a.err })
+		}
+	}
 	switch {
-	case err == nil && len(rows) != len(clinic.Contacts):
+	case short:
 		s.short.Add(1)
 	case err == nil:
 		s.whole.Add(1)
@@ -194,7 +304,7 @@ func TestStorm_NoClinicSeesAnother(t *testing.T) {
 			connections, requests, time.Since(began).Round(time.Millisecond), s.whole.Load(), s.struck.Load(), s.failed.Load(), s.failure)
 		db.Close()
 
-		require.Zero(t, s.foreign.Load(), "rows of another clinic: %s", s.leak)
+		require.Zero(t, s.leaks(), "rows of another clinic: %s", s.leak)
 		require.Zero(t, s.short.Load(), "answers without all of the clinic's rows")
 		require.Zero(t, s.failed.Load(), "requests that nobody disturbed failed: %v", s.failure)
 		require.Greater(t, s.whole.Load(), int64(requests*8/10))
@@ -213,7 +323,9 @@ func TestStorm_WouldShowALeak(t *testing.T) {
 		s := &storm{db: db, clinics: clinics}
 		s.blow(t, 1000, 8)
 		db.Close()
-		require.Positive(t, s.foreign.Load(), "%d connections", connections)
+		for through := range doors {
+			require.Positive(t, s.foreign[through].Load(), "%d connections, %s", connections, through)
+		}
 	}
 }
 
@@ -231,7 +343,7 @@ func TestStorm_DatabaseSQLKeepingConnectionsLeaksNothing(t *testing.T) {
 		require.NoError(t, db.KeepConnections(2))
 		s := &storm{db: db, clinics: clinics}
 		s.blow(t, 4000, 8)
-		require.Equal(t, leaks, s.foreign.Load() > 0, "%d foreign rows", s.foreign.Load())
+		require.Equal(t, leaks, s.leaks() > 0, "%d foreign rows", s.leaks())
 		require.NoError(t, db.KeepConnections(0))
 		db.Close()
 	}

@@ -33,13 +33,13 @@ func TestSearch_PagesWithoutGapsOrRepeats(t *testing.T) {
 		"maria", "ma", "m", "s", "silva", "sant", "jose da silva", "maria silva", "mraia slva", "mari", "joao qqqq", "carlos xxxx yyyy zzzz",
 		"maria aparecida silva santos", "gmail", "gmail.com", "@gmail", "maria gmail", "11", "119", "maria 11", "98", "ana maria jose joao", "sliva",
 	} {
-		whole := d.page(t, people.SearchQuery{Text: text, Request: paging.Request{First: new(100)}, Count: true})
+		whole := d.page(t, people.SearchQuery{Text: text, Request: paging.Request{First: new(100)}, Wanted: selection.Wanted{Count: true}})
 		for _, size := range []int{1, 7, 100} {
 			var after *string
 			seen := map[uuid.UUID]bool{}
 			var order []uuid.UUID
 			for {
-				page, err := d.directory.SearchContacts(ctx, people.SearchQuery{Text: text, Request: paging.Request{First: &size, After: after}}, selection.Set{})
+				page, err := d.directory.SearchContacts(ctx, people.SearchQuery{Text: text, Request: paging.Request{First: &size, After: after}})
 				require.NoError(t, err)
 				require.LessOrEqual(t, len(page.Items), size)
 				for _, contact := range page.Items {

@@ -3,6 +3,7 @@ package people_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,6 +14,7 @@ import (
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -25,6 +27,7 @@ type person struct {
 type desk struct {
 	database  *testkit.Database
 	clinic    *testkit.Clinic
+	graph     *graph.Graph
 	directory *people.Directory
 }
 
@@ -42,7 +45,8 @@ func openDesk(t *testing.T, d *testkit.Database, slug string) *desk {
 	t.Helper()
 	clinic := d.NewClinic(t, slug)
 	d.Exec(t, "DELETE FROM contacts WHERE clinic_id = $1", clinic.ID)
-	return &desk{database: d, clinic: clinic, directory: people.New(d.DB, d.Cursors, nil)}
+	g := graph.New(t, d.DB, d.Cursors, time.Now)
+	return &desk{database: d, clinic: clinic, graph: g, directory: people.New(d.DB, g.Entities, d.Cursors, nil)}
 }
 
 func (d *desk) add(t *testing.T, contacts ...person) []uuid.UUID {
@@ -65,10 +69,19 @@ func (d *desk) add(t *testing.T, contacts ...person) []uuid.UUID {
 
 func (d *desk) page(t *testing.T, query people.SearchQuery) *paging.Page[models.Contact] {
 	t.Helper()
-	page, err := d.directory.SearchContacts(d.clinic.As(t.Context(), models.RoleReceptionist), query,
-		selection.Of(selection.Field{Name: "name", Key: "name"}, selection.Field{Name: "status", Key: "status"}))
+	query.Wanted.Shown = showing("name", "status")
+	page, err := d.directory.SearchContacts(d.clinic.As(t.Context(), models.RoleReceptionist), query)
 	require.NoError(t, err, "search for %q", query.Text)
 	return page
+}
+
+// showing is what is selected of contacts.
+func showing(names ...string) [][]*selection.Field {
+	var fields []*selection.Field
+	for _, name := range names {
+		fields = append(fields, &selection.Field{Name: name, Key: name})
+	}
+	return [][]*selection.Field{fields}
 }
 
 // search gives the names that a text finds, best first.
@@ -186,7 +199,7 @@ func TestSearch_RefusesWhatIsNoSearch(t *testing.T) {
 	d := newDesk(t, person{name: "João Silva"})
 	ctx := d.clinic.As(t.Context(), models.RoleReceptionist)
 	first := d.page(t, people.SearchQuery{Text: "joao"})
-	contacts, err := d.directory.Contacts(ctx, people.ContactQuery{}, selection.Set{})
+	contacts, err := d.graph.Page(t, ctx, "contacts", nil)
 	require.NoError(t, err)
 
 	for what, query := range map[string]people.SearchQuery{
@@ -200,9 +213,9 @@ func TestSearch_RefusesWhatIsNoSearch(t *testing.T) {
 		"backwards":                {Text: "joao", Request: paging.Request{Last: new(5)}},
 		"no cursor":                {Text: "joao", Request: paging.Request{After: new("abc")}},
 		"another search's cursor":  {Text: "silva", Request: paging.Request{After: new(first.Cursor(first.Items[0]))}},
-		"a list of names's cursor": {Text: "joao", Request: paging.Request{After: new(contacts.Cursor(contacts.Items[0]))}},
+		"a list of names's cursor": {Text: "joao", Request: paging.Request{After: &contacts.Edges[0].Cursor}},
 	} {
-		_, err := d.directory.SearchContacts(ctx, query, selection.Set{})
+		_, err := d.directory.SearchContacts(ctx, query)
 		var refused *models.Error
 		if assert.ErrorAs(t, err, &refused, what) {
 			assert.Equal(t, models.BadUserInput, refused.Code, what)
@@ -210,6 +223,6 @@ func TestSearch_RefusesWhatIsNoSearch(t *testing.T) {
 	}
 	assert.Equal(t, []string{"João Silva"}, d.search(t, strings.Repeat(" ", 200)+"joao"+strings.Repeat(" ", 200)))
 	assert.NotPanics(t, func() { d.search(t, strings.Repeat("ã", 100)) })
-	_, err = d.directory.SearchContacts(t.Context(), people.SearchQuery{Text: "joao"}, selection.Set{})
+	_, err = d.directory.SearchContacts(t.Context(), people.SearchQuery{Text: "joao"})
 	assert.Error(t, err, "no scope, no search")
 }

@@ -61,12 +61,23 @@ func TestCreate_ReturnsTheDraftAsItIsStored(t *testing.T) {
 	require.Nil(t, record.SignedAt)
 	require.Nil(t, record.Digest)
 
-	stored, err := w.chart.RecordsByID(w.ctx(), []uuid.UUID{record.ID}, fields("title", "codes", "data", "appointment", "createdAt"))
-	require.NoError(t, err)
-	require.Equal(t, record.Title, stored[record.ID].Title)
-	require.Equal(t, record.Codes, stored[record.ID].Codes)
-	require.Equal(t, record.Data, stored[record.ID].Data)
-	require.True(t, record.CreatedAt.Equal(stored[record.ID].CreatedAt))
+	var stored struct {
+		MedicalRecord struct {
+			Title       string
+			Codes       []string
+			Data        json.RawMessage
+			CreatedAt   time.Time
+			Appointment struct{ ID string }
+		}
+	}
+	w.graph.Must(t, w.ctx(), "query ($id: ID!) { medicalRecord(id: $id) { title codes data appointment { id } createdAt } }",
+		map[string]any{"id": record.GetID()}, &stored)
+	read := stored.MedicalRecord
+	require.Equal(t, record.Title, read.Title)
+	require.Equal(t, record.GetCodes(), read.Codes)
+	require.Equal(t, string(record.Data), string(read.Data))
+	require.Equal(t, models.KindAppointment.Global(appointment), read.Appointment.ID)
+	require.True(t, record.CreatedAt.Equal(read.CreatedAt))
 }
 
 func TestCreate_WithoutTheOptionalFields(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -109,11 +110,11 @@ func TestAvailability_IsThatOfSQLByHand(t *testing.T) {
 			within := scheduling.Span{From: from, To: from.AddDate(0, 0, 6).Add(10*time.Hour + 17*time.Minute)}
 			wanted := o.slotsBySQL(t, clinic, within, minutes)
 			require.Greater(t, len(wanted), 40)
-			ctx, statements := database.WithStatementCount(clinic.As(t.Context(), models.RoleReceptionist))
+			ctx, counts := database.WithCounts(clinic.As(t.Context(), models.RoleReceptionist))
 			got, err := o.diary.Availability(ctx, nil, clinic.Services[service], models.DateTimeRange{From: &within.From, To: &within.To})
 			require.NoError(t, err)
 			require.Equal(t, wanted, lines(got), "%s from %s, %d minutes", c.zone, c.from, minutes)
-			require.EqualValues(t, 3, statements.Load())
+			require.EqualValues(t, 3, counts.Statements.Load())
 		}
 	}
 }
@@ -183,7 +184,6 @@ func TestAvailability_RefusesWhatItCannotAnswer(t *testing.T) {
 		{"no end", nil, o.here.Services[0], models.DateTimeRange{From: &from}},
 		{"no start", nil, o.here.Services[0], models.DateTimeRange{To: &to}},
 		{"ends before it begins", nil, o.here.Services[0], models.DateTimeRange{From: &to, To: &from}},
-		{"ends as it begins", nil, o.here.Services[0], models.DateTimeRange{From: &to, To: &to}},
 		{"too long", nil, o.here.Services[0], models.DateTimeRange{From: &from, To: new(o.at(t, "00:01", 31))}},
 		{"too many practitioners", many, o.here.Services[0], whole},
 		{"unknown service", nil, models.NewID(), whole},
@@ -192,8 +192,11 @@ func TestAvailability_RefusesWhatItCannotAnswer(t *testing.T) {
 		_, err := o.diary.Availability(ctx, c.who, c.service, c.within)
 		badInput(t, err, c.name)
 	}
+	none, err := o.diary.Availability(ctx, nil, o.here.Services[0], models.DateTimeRange{From: &to, To: &to})
+	require.NoError(t, err, "a range that ends as it begins")
+	require.Empty(t, none)
 	month := models.DateTimeRange{From: &from, To: new(o.at(t, "00:00", 31))}
-	_, err := o.diary.Availability(ctx, nil, o.here.Services[0], month)
+	_, err = o.diary.Availability(ctx, nil, o.here.Services[0], month)
 	require.NoError(t, err)
 	o.Exec(t, "UPDATE services SET duration_minutes = 1 WHERE id = $1", o.here.Services[0])
 	_, err = o.diary.Availability(ctx, nil, o.here.Services[0], month)
@@ -226,33 +229,49 @@ func TestHours_AreReadForManyPractitionersAtOnce(t *testing.T) {
 	off(o.at(t, "00:00", -9), o.at(t, "00:01"), "holidays")
 	off(o.at(t, "00:00", -9), o.at(t, "00:00"), "over")
 	off(o.at(t, "00:00", 7), o.at(t, "00:00", 8), "later")
-	ctx, statements := database.WithStatementCount(o.as(t, models.RoleReceptionist))
+	ctx, counts := database.WithCounts(o.as(t, models.RoleReceptionist))
 	who := append([]uuid.UUID{o.elsewhere.Practitioners[0]}, o.here.Practitioners...)
-
-	hours, err := o.diary.WorkingHoursOf(ctx, who)
-	require.NoError(t, err)
-	require.Len(t, hours, 3)
-	require.Empty(t, hours[who[0]])
-	require.Len(t, hours[who[2]], 10)
-	require.Equal(t, models.WeekdayMonday, hours[who[1]][0].Weekday())
-	require.Equal(t, 480, hours[who[1]][0].FromMinute)
-	require.Equal(t, 780, hours[who[1]][1].FromMinute)
-	require.Equal(t, models.WeekdayFriday, hours[who[1]][9].Weekday())
-
+	const document = `query ($ids: [ID!]!, $range: DateTimeRange!) { nodes(ids: $ids) { ... on Practitioner {
+		workingHours { weekday fromMinute toMinute } timeOff(range: $range) { startsAt reason } } } }`
+	ask := func(within models.DateTimeRange, into any) error {
+		return o.graph.Try(t, ctx, document, map[string]any{"ids": graph.Globals(models.KindPractitioner, who), "range": within}, into)
+	}
+	var got struct {
+		Nodes []*struct {
+			WorkingHours []struct {
+				Weekday              models.Weekday
+				FromMinute, ToMinute int
+			}
+			TimeOff []struct{ Reason string }
+		}
+	}
 	week := models.DateTimeRange{From: new(o.at(t, "00:00")), To: new(o.at(t, "00:00", 7))}
-	absences, err := o.diary.TimeOffOf(ctx, who, week)
-	require.NoError(t, err)
-	require.EqualValues(t, 2, statements.Load())
-	require.Empty(t, absences[who[0]])
-	require.NotNil(t, absences[who[1]])
-	require.Len(t, absences[who[2]], 2)
-	require.Equal(t, "holidays", *absences[who[2]][0].Reason)
-	require.Equal(t, "congress", *absences[who[2]][1].Reason)
+	require.NoError(t, ask(week, &got))
+	require.EqualValues(t, 3, counts.Statements.Load(), "the practitioners, their hours, their absences")
+	require.EqualValues(t, 2, counts.RoundTrips.Load())
+	require.Len(t, got.Nodes, 3)
+	require.Nil(t, got.Nodes[0], "another clinic's")
+	hours := got.Nodes[1].WorkingHours
+	require.Len(t, got.Nodes[2].WorkingHours, 10)
+	require.Len(t, hours, 10)
+	require.Equal(t, models.WeekdayMonday, hours[0].Weekday)
+	require.Equal(t, 480, hours[0].FromMinute)
+	require.Equal(t, 720, hours[0].ToMinute)
+	require.Equal(t, 780, hours[1].FromMinute)
+	require.Equal(t, models.WeekdayFriday, hours[9].Weekday)
+
+	require.NotNil(t, got.Nodes[1].TimeOff)
+	require.Empty(t, got.Nodes[1].TimeOff)
+	require.Len(t, got.Nodes[2].TimeOff, 2)
+	require.Equal(t, "holidays", got.Nodes[2].TimeOff[0].Reason)
+	require.Equal(t, "congress", got.Nodes[2].TimeOff[1].Reason)
 
 	for name, within := range map[string]models.DateTimeRange{
 		"no end": {From: &o.now}, "backwards": {From: week.To, To: week.From}, "too long": {From: week.From, To: new(week.From.AddDate(0, 0, 367))},
 	} {
-		_, err := o.diary.TimeOffOf(ctx, who, within)
-		badInput(t, err, name)
+		badInput(t, ask(within, nil), name)
 	}
+	got.Nodes = nil
+	require.NoError(t, ask(models.DateTimeRange{From: week.From, To: week.From}, &got))
+	require.Empty(t, got.Nodes[2].TimeOff, "nothing is in a range that ends where it begins")
 }

@@ -1,8 +1,12 @@
 package scheduling_test
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,10 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/database"
-	"github.com/taskmed/taskmed/internal/paging"
-	"github.com/taskmed/taskmed/internal/scheduling"
-	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -46,50 +48,34 @@ func (o *office) bySQL(t *testing.T, sql string, args ...any) []uuid.UUID {
 	return ids
 }
 
-func idsOf(page *paging.Page[models.Appointment]) []uuid.UUID {
-	ids := []uuid.UUID{}
-	for _, item := range page.Items {
-		ids = append(ids, item.ID)
-	}
-	return ids
-}
-
-func everything() selection.Set {
-	var fields []selection.Field
-	for _, name := range []string{
-		"id", "contact", "practitioner", "service", "startsAt", "endsAt", "status", "cancellationReason", "notes",
-		"overbooked", "externalReference", "version", "createdAt", "updatedAt", "medicalRecords", "__typename",
-	} {
-		fields = append(fields, selection.Field{Name: name, Key: name})
-	}
-	return selection.Of(fields...)
-}
-
 // walk reads a whole list by pages of a size, forwards or backwards.
-func (o *office) walk(t *testing.T, query scheduling.AppointmentQuery, size int, backwards bool) (ids []uuid.UUID) {
+func (o *office) walk(t *testing.T, args map[string]any, size int, backwards bool) (ids []uuid.UUID) {
 	t.Helper()
 	ctx := o.as(t, models.RoleReceptionist)
-	query.Count = true
+	args = maps.Clone(args)
 	for {
 		if backwards {
-			query.Request.Last = &size
+			args["last"] = size
 		} else {
-			query.Request.First = &size
+			args["first"] = size
 		}
-		page, err := o.diary.Appointments(ctx, query, selection.Of())
+		page, err := o.graph.Page(t, ctx, "appointments", args)
 		require.NoError(t, err)
-		if len(page.Items) == 0 {
+		require.Len(t, page.Edges, len(page.Nodes))
+		if len(page.Nodes) == 0 {
 			return ids
 		}
+		require.Equal(t, page.Edges[0].Cursor, *page.PageInfo.StartCursor)
+		require.Equal(t, page.Edges[len(page.Edges)-1].Cursor, *page.PageInfo.EndCursor)
 		if backwards {
-			ids = append(idsOf(page), ids...)
-			query.Request.Before = new(page.Cursor(page.Items[0]))
+			ids = append(page.IDs(), ids...)
+			args["before"] = page.PageInfo.StartCursor
 		} else {
-			ids = append(ids, idsOf(page)...)
-			query.Request.After = new(page.Cursor(page.Items[len(page.Items)-1]))
+			ids = append(ids, page.IDs()...)
+			args["after"] = page.PageInfo.EndCursor
 		}
-		if more := (backwards && page.HasPrevious) || (!backwards && page.HasNext); !more {
-			require.Len(t, ids, page.Total)
+		if more := (backwards && page.PageInfo.HasPreviousPage) || (!backwards && page.PageInfo.HasNextPage); !more {
+			require.Len(t, ids, page.TotalCount)
 			return ids
 		}
 	}
@@ -101,51 +87,55 @@ func TestAppointments_AreThoseOfSQLByHand(t *testing.T) {
 	o.fill(t)
 	o.Appointment(t, o.here, 0, 0, o.at(t, "09:00"), time.Hour)
 	o.Appointment(t, o.here, 0, 0, o.at(t, "10:00"), time.Hour)
-	monday := models.DateTimeRange{From: new(o.at(t, "00:00")), To: new(o.at(t, "00:00", 1))}
+	practitioner, contact := func(n int) string { return models.KindPractitioner.Global(o.here.Practitioners[n]) }, func(n int) string {
+		return models.KindContact.Global(o.here.Contacts[n])
+	}
 	for _, c := range []struct {
-		name  string
-		query scheduling.AppointmentQuery
-		sql   string
-		args  []any
+		name            string
+		filter, orderBy map[string]any
+		sql             string
+		args            []any
 	}{
-		{"all", scheduling.AppointmentQuery{}, "TRUE ORDER BY starts_at, id", nil},
-		{"a day", scheduling.AppointmentQuery{Range: &monday}, "scheduled_date = '2026-11-23' ORDER BY starts_at, id", nil},
+		{"all", nil, nil, "TRUE ORDER BY starts_at, id", nil},
+		{"a day", map[string]any{"range": between(o.at(t, "00:00"), o.at(t, "00:00", 1))}, nil, "scheduled_date = '2026-11-23' ORDER BY starts_at, id", nil},
 		{
 			// One begins with the range, which is in, and one at its end, which is not.
-			"an hour",
-			scheduling.AppointmentQuery{Range: &models.DateTimeRange{From: new(o.at(t, "09:00")), To: new(o.at(t, "10:00"))}},
+			"an hour", map[string]any{"range": between(o.at(t, "09:00"), o.at(t, "10:00"))}, nil,
 			"starts_at >= '2026-11-23T12:00:00Z' AND starts_at < '2026-11-23T13:00:00Z' ORDER BY starts_at, id", nil,
 		},
 		{
-			"from now on, latest first",
-			scheduling.AppointmentQuery{Range: &models.DateTimeRange{From: &o.now}, Order: order(models.AppointmentOrderFieldStartsAt, models.SortDirectionDesc)},
+			"from now on, latest first", map[string]any{"range": map[string]any{"from": o.now}}, order("STARTS_AT", "DESC"),
 			"starts_at >= $2 ORDER BY starts_at DESC, id DESC",
 			[]any{o.now},
 		},
-		{"until now", scheduling.AppointmentQuery{Range: &models.DateTimeRange{To: &o.now}}, "starts_at < $2 ORDER BY starts_at, id", []any{o.now}},
-		{"a practitioner's", scheduling.AppointmentQuery{PractitionerID: &o.here.Practitioners[1]}, "practitioner_id = $2 ORDER BY starts_at, id", []any{o.here.Practitioners[1]}},
+		{"until now", map[string]any{"range": map[string]any{"to": o.now}}, nil, "starts_at < $2 ORDER BY starts_at, id", []any{o.now}},
+		{"a practitioner's", map[string]any{"practitionerId": practitioner(1)}, nil, "practitioner_id = $2 ORDER BY starts_at, id", []any{o.here.Practitioners[1]}},
 		{
-			"a contact's, as booked",
-			scheduling.AppointmentQuery{ContactID: &o.here.Contacts[1], Order: order(models.AppointmentOrderFieldCreatedAt, models.SortDirectionAsc)},
+			"a contact's, as booked", map[string]any{"contactId": contact(1)}, order("CREATED_AT", "ASC"),
 			"contact_id = $2 ORDER BY created_at, id",
 			[]any{o.here.Contacts[1]},
 		},
+		{"last booked first", nil, order("CREATED_AT", "DESC"), "TRUE ORDER BY created_at DESC, id DESC", nil},
 		{
-			"last booked first",
-			scheduling.AppointmentQuery{Order: order(models.AppointmentOrderFieldCreatedAt, models.SortDirectionDesc)},
-			"TRUE ORDER BY created_at DESC, id DESC", nil,
-		},
-		{
-			"by status",
-			scheduling.AppointmentQuery{Status: []models.AppointmentStatus{models.AppointmentStatusCancelled, models.AppointmentStatusInProgress}},
+			"by status", map[string]any{"status": statuses(models.AppointmentStatusCancelled, models.AppointmentStatusInProgress)}, nil,
 			"status IN ('cancelado', 'em_atendimento') ORDER BY starts_at, id", nil,
 		},
 		{
+			"by one status, last booked first", map[string]any{"status": statuses(models.AppointmentStatusCancelled)}, order("CREATED_AT", "DESC"),
+			"status = 'cancelado' ORDER BY created_at DESC, id DESC", nil,
+		},
+		{
+			"by a status that is named again and again",
+			map[string]any{"status": statuses(models.AppointmentStatusNoShow, models.AppointmentStatusCompleted, models.AppointmentStatusNoShow, models.AppointmentStatusNoShow)}, nil,
+			"status IN ('faltou', 'concluido') ORDER BY starts_at, id", nil,
+		},
+		{
 			"all conditions",
-			scheduling.AppointmentQuery{
-				Range: &models.DateTimeRange{From: new(o.at(t, "00:00", -20)), To: new(o.at(t, "00:00", 20))}, PractitionerID: &o.here.Practitioners[0],
-				ContactID: &o.here.Contacts[2], Status: []models.AppointmentStatus{models.AppointmentStatusScheduled, models.AppointmentStatusConfirmed},
+			map[string]any{
+				"range": between(o.at(t, "00:00", -20), o.at(t, "00:00", 20)), "practitionerId": practitioner(0), "contactId": contact(2),
+				"status": statuses(models.AppointmentStatusScheduled, models.AppointmentStatusConfirmed),
 			},
+			nil,
 			"scheduled_date BETWEEN '2026-11-03' AND '2026-12-12' AND practitioner_id = $2 AND contact_id = $3 AND status IN ('agendado', 'confirmado') ORDER BY starts_at, id",
 			[]any{o.here.Practitioners[0], o.here.Contacts[2]},
 		},
@@ -153,74 +143,144 @@ func TestAppointments_AreThoseOfSQLByHand(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			wanted := o.bySQL(t, "SELECT id FROM appointments WHERE clinic_id = $1 AND "+c.sql, c.args...)
 			require.NotEmpty(t, wanted)
+			args := map[string]any{}
+			if c.filter != nil {
+				args["filter"] = c.filter
+			}
+			if c.orderBy != nil {
+				args["orderBy"] = c.orderBy
+			}
 			for _, size := range []int{1 + len(wanted)/7, 100} {
-				require.Equal(t, wanted, o.walk(t, c.query, size, false), "forwards by %d", size)
-				require.Equal(t, wanted, o.walk(t, c.query, size, true), "backwards by %d", size)
+				require.Equal(t, wanted, o.walk(t, args, size, false), "forwards by %d", size)
+				require.Equal(t, wanted, o.walk(t, args, size, true), "backwards by %d", size)
 			}
 		})
 	}
+	for name, filter := range map[string]map[string]any{
+		"no status":     {"status": statuses()},
+		"an empty time": {"range": between(o.at(t, "09:00"), o.at(t, "09:00"))},
+	} {
+		page, err := o.graph.Page(t, o.as(t, models.RoleReceptionist), "appointments", map[string]any{"filter": filter})
+		require.NoError(t, err, name)
+		require.Empty(t, page.Nodes, name)
+		require.Zero(t, page.TotalCount, name)
+	}
 }
 
-func order(field models.AppointmentOrderField, direction models.SortDirection) *models.AppointmentOrder {
-	return &models.AppointmentOrder{Field: field, Direction: direction}
+func between(from, to time.Time) map[string]any { return map[string]any{"from": from, "to": to} }
+
+func statuses(of ...models.AppointmentStatus) any {
+	return graph.Enums(append([]models.AppointmentStatus{}, of...))
+}
+
+func order(field, direction graph.Enum) map[string]any {
+	return map[string]any{"field": field, "direction": direction}
 }
 
 func TestAppointments_ReadsWhatWasAskedForAndNoMore(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)
 	booked := o.book(t, o.at(t, "09:00"))
-	ctx, statements := database.WithStatementCount(o.as(t, models.RoleReceptionist))
-	page, err := o.diary.Appointments(ctx, scheduling.AppointmentQuery{}, selection.Of(selection.Field{Name: "status"}, selection.Field{Name: "contact"}))
+	ctx, counts := database.WithCounts(o.as(t, models.RoleReceptionist))
+	trace := &columnsRead{}
+	db, err := database.Open(t.Context(), database.Config{URL: o.AppURL, MaxConns: 1, Tracer: trace})
 	require.NoError(t, err)
-	require.EqualValues(t, 1, statements.Load())
-	require.Equal(t, &models.Appointment{
-		ID: booked.ID, ContactID: booked.ContactID, Status: booked.Status, StartsAt: page.Items[0].StartsAt,
-	}, page.Items[0])
+	defer db.Close()
+	g := graph.New(t, db, o.Cursors, time.Now)
+	g.Must(t, ctx, "{ appointments { nodes { status contact { __typename } } } }", nil, nil)
+	require.EqualValues(t, 2, counts.Statements.Load(), "the appointments, and whether their contacts are there")
+	require.Equal(t, []string{"id", "contact_id", "starts_at", "status"}, trace.of("appointments"))
+	require.Equal(t, []string{"id"}, trace.of("contacts"))
 
-	found, err := o.diary.AppointmentsByID(ctx, []uuid.UUID{booked.ID, models.NewID()}, everything())
-	require.NoError(t, err)
-	require.Len(t, found, 1)
-	whole := found[booked.ID]
-	require.True(t, whole.CreatedAt.Equal(booked.CreatedAt) && whole.UpdatedAt.Equal(booked.UpdatedAt) && whole.EndsAt.Equal(booked.EndsAt))
+	var got struct {
+		Nodes []*struct {
+			ID, StartsAt, EndsAt, CreatedAt, UpdatedAt string
+			Status                                     models.AppointmentStatus
+			Version                                    int
+			Service, Practitioner, Contact             struct{ ID string }
+		}
+	}
+	g.Must(t, ctx, `query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Appointment {
+		startsAt endsAt createdAt updatedAt status version service { id } practitioner { id } contact { id } } } }`,
+		map[string]any{"ids": graph.Globals(models.KindAppointment, []uuid.UUID{booked.ID, models.NewID()})}, &got)
+	require.Len(t, got.Nodes, 2)
+	require.Nil(t, got.Nodes[1])
+	whole := got.Nodes[0]
+	for text, wanted := range map[string]time.Time{
+		whole.StartsAt: booked.StartsAt, whole.EndsAt: booked.EndsAt, whole.CreatedAt: booked.CreatedAt, whole.UpdatedAt: booked.UpdatedAt,
+	} {
+		require.True(t, parse(t, text).Equal(wanted), "%s: %s", text, wanted)
+	}
+	require.Equal(t, booked.Status, whole.Status)
 	require.Equal(t, booked.Version, whole.Version)
-	require.Equal(t, booked.ServiceID, whole.ServiceID)
-	require.Equal(t, booked.PractitionerID, whole.PractitionerID)
+	require.Equal(t, *booked.ServiceID, graph.IDOf(whole.Service.ID))
+	require.Equal(t, booked.PractitionerID, graph.IDOf(whole.Practitioner.ID))
+	require.Equal(t, booked.ContactID, graph.IDOf(whole.Contact.ID))
 }
+
+// columnsRead notes which columns statements read, by the table.
+type columnsRead struct{ seen map[string][]string }
+
+var selects = regexp.MustCompile("^SELECT (.*?) FROM \"?([a-z_]+)\"?")
+
+// TraceQueryStart implements pgx.QueryTracer.
+func (c *columnsRead) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if found := selects.FindStringSubmatch(data.SQL); found != nil {
+		if c.seen == nil {
+			c.seen = map[string][]string{}
+		}
+		for column := range strings.SplitSeq(strings.ReplaceAll(found[1], `"`, ""), ",") {
+			c.seen[found[2]] = append(c.seen[found[2]], strings.TrimSpace(column))
+		}
+	}
+	return ctx
+}
+
+// TraceQueryEnd implements pgx.QueryTracer.
+func (*columnsRead) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (c *columnsRead) of(table string) []string { return c.seen[table] }
 
 func TestAppointmentsOfParents_AreThoseOfSQLByHand(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)
 	o.fill(t)
-	contacts := append([]uuid.UUID{models.NewID(), o.elsewhere.Contacts[0]}, o.here.Contacts...)
-	query := scheduling.AppointmentQuery{
-		Range: &models.DateTimeRange{From: new(o.at(t, "00:00", -10))}, Request: paging.Request{First: new(7)}, Count: true,
-		Status: []models.AppointmentStatus{models.AppointmentStatusScheduled, models.AppointmentStatusCompleted, models.AppointmentStatusNoShow},
+	nobody, foreign := models.NewID(), o.elsewhere.Contacts[0]
+	contacts := append([]uuid.UUID{nobody, foreign}, o.here.Contacts...)
+	args := map[string]any{
+		"range": map[string]any{"from": o.at(t, "00:00", -10)}, "first": 7,
+		"status": statuses(models.AppointmentStatusScheduled, models.AppointmentStatusCompleted, models.AppointmentStatusNoShow),
 	}
 	const conditions = "clinic_id = $1 AND starts_at >= $3 AND status IN ('agendado', 'concluido', 'faltou')"
-	ctx, statements := database.WithStatementCount(o.as(t, models.RoleReceptionist))
+	ctx, counts := database.WithCounts(o.as(t, models.RoleReceptionist))
 	// A contact that is asked for twice is none that has everything twice.
-	pages, err := o.diary.AppointmentsOfContacts(ctx, append(contacts, contacts[2]), query, everything())
+	pages, err := o.graph.PagesOf(t, ctx, models.KindContact, append(contacts, contacts[2]), "appointments", args)
 	require.NoError(t, err)
-	require.EqualValues(t, 2, statements.Load(), "one for all pages, one for all counts")
-	require.Len(t, pages, len(contacts))
-	for _, contact := range contacts {
+	require.EqualValues(t, 3, counts.Statements.Load(), "one for the contacts, one for all pages, one for all counts")
+	require.EqualValues(t, 2, counts.RoundTrips.Load())
+	require.Len(t, pages, len(o.here.Contacts))
+	for _, contact := range o.here.Contacts {
 		require.Equal(t, o.bySQL(t, "SELECT id FROM appointments WHERE contact_id = $2 AND "+conditions+" ORDER BY starts_at DESC, id DESC LIMIT 7",
-			contact, o.at(t, "00:00", -10)), idsOf(pages[contact]))
-		require.Equal(t, o.Count(t, "SELECT count(*) FROM appointments WHERE contact_id = $2 AND "+conditions, o.here.ID, contact, o.at(t, "00:00", -10)), pages[contact].Total)
+			contact, o.at(t, "00:00", -10)), pages[contact].IDs())
+		require.Equal(t, o.Count(t, "SELECT count(*) FROM appointments WHERE contact_id = $2 AND "+conditions, o.here.ID, contact, o.at(t, "00:00", -10)), pages[contact].TotalCount)
 	}
-	require.Empty(t, pages[o.elsewhere.Contacts[0]].Items)
-	require.Len(t, pages[o.here.Contacts[0]].Items, 7)
+	require.Len(t, pages[o.here.Contacts[0]].Nodes, 7)
 
-	query.Count = false
-	week := models.DateTimeRange{From: new(o.at(t, "00:00")), To: new(o.at(t, "00:00", 7))}
-	query.Range, query.Status, query.Request = &week, nil, paging.Request{Last: new(5)}
-	statements.Store(0)
-	pages, err = o.diary.AppointmentsOfPractitioners(ctx, o.here.Practitioners, query, everything())
-	require.NoError(t, err)
-	require.EqualValues(t, 1, statements.Load())
-	for _, practitioner := range o.here.Practitioners {
+	week := between(o.at(t, "00:00"), o.at(t, "00:00", 7))
+	counts.Statements.Store(0)
+	var got struct {
+		Nodes []struct {
+			ID   string
+			List graph.Page
+		}
+	}
+	o.graph.Must(t, ctx, `query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Practitioner { list: appointments`+
+		graph.Args(map[string]any{"range": week, "last": 5})+` { nodes { id } } } } }`,
+		map[string]any{"ids": graph.Globals(models.KindPractitioner, o.here.Practitioners)}, &got)
+	require.EqualValues(t, 2, counts.Statements.Load())
+	for i, practitioner := range o.here.Practitioners {
 		require.Equal(t, o.bySQL(t, `SELECT id FROM (SELECT id, starts_at FROM appointments WHERE clinic_id = $1 AND practitioner_id = $2
-			AND scheduled_date BETWEEN '2026-11-23' AND '2026-11-29' ORDER BY starts_at DESC, id DESC LIMIT 5) AS last ORDER BY starts_at, id`, practitioner), idsOf(pages[practitioner]))
+			AND scheduled_date BETWEEN '2026-11-23' AND '2026-11-29' ORDER BY starts_at DESC, id DESC LIMIT 5) AS last ORDER BY starts_at, id`, practitioner), got.Nodes[i].List.IDs())
 	}
 }
 
@@ -228,30 +288,35 @@ func TestNextAndLastAppointments_AreThoseOfSQLByHand(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)
 	o.fill(t)
-	ctx, statements := database.WithStatementCount(o.as(t, models.RoleReceptionist))
-	contacts := append([]uuid.UUID{models.NewID(), o.elsewhere.Contacts[0]}, o.here.Contacts...)
+	ctx, counts := database.WithCounts(o.as(t, models.RoleReceptionist))
 	for day := -31; day <= 31; day += 3 {
 		o.now = o.at(t, "10:00", day)
-		statements.Store(0)
-		next, err := o.diary.NextAppointments(ctx, contacts, everything())
-		require.NoError(t, err)
-		last, err := o.diary.LastAppointments(ctx, contacts, selection.Of())
-		require.NoError(t, err)
-		require.EqualValues(t, 2, statements.Load(), "one statement each")
-		for _, contact := range contacts {
+		counts.Statements.Store(0)
+		var got struct {
+			Nodes []*struct {
+				ID         string
+				Next, Last *struct{ ID string }
+			}
+		}
+		o.graph.Must(t, ctx, "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Contact { next: nextAppointment { id } last: lastAppointment { id } } } }",
+			map[string]any{"ids": graph.Globals(models.KindContact, append([]uuid.UUID{models.NewID(), o.elsewhere.Contacts[0]}, o.here.Contacts...))}, &got)
+		require.EqualValues(t, 3, counts.Statements.Load(), "the contacts, and one statement each")
+		require.Nil(t, got.Nodes[0])
+		require.Nil(t, got.Nodes[1])
+		for i, contact := range o.here.Contacts {
 			require.Equal(t, o.bySQL(t, `SELECT id FROM appointments WHERE clinic_id = $1 AND contact_id = $2 AND starts_at >= $3
-				AND status IN ('agendado', 'confirmado', 'recepcionado', 'em_atendimento') ORDER BY starts_at, id LIMIT 1`, contact, o.now), idOf(next[contact]))
+				AND status IN ('agendado', 'confirmado', 'recepcionado', 'em_atendimento') ORDER BY starts_at, id LIMIT 1`, contact, o.now), idOf(got.Nodes[2+i].Next))
 			require.Equal(t, o.bySQL(t, `SELECT id FROM appointments WHERE clinic_id = $1 AND contact_id = $2 AND starts_at < $3
-				AND status NOT IN ('cancelado', 'faltou') ORDER BY starts_at DESC, id DESC LIMIT 1`, contact, o.now), idOf(last[contact]))
+				AND status NOT IN ('cancelado', 'faltou') ORDER BY starts_at DESC, id DESC LIMIT 1`, contact, o.now), idOf(got.Nodes[2+i].Last))
 		}
 	}
 }
 
-func idOf(appointment *models.Appointment) []uuid.UUID {
+func idOf(appointment *struct{ ID string }) []uuid.UUID {
 	if appointment == nil {
 		return []uuid.UUID{}
 	}
-	return []uuid.UUID{appointment.ID}
+	return []uuid.UUID{graph.IDOf(appointment.ID)}
 }
 
 func TestAppointments_RefuseWhatTheyCannotUnderstand(t *testing.T) {
@@ -259,35 +324,38 @@ func TestAppointments_RefuseWhatTheyCannotUnderstand(t *testing.T) {
 	o := openOffice(t)
 	o.fill(t)
 	ctx := o.as(t, models.RoleReceptionist)
-	page, err := o.diary.Appointments(ctx, scheduling.AppointmentQuery{}, selection.Of())
+	page, err := o.graph.Page(t, ctx, "appointments", nil)
 	require.NoError(t, err)
-	cursor := page.Cursor(page.Items[0])
-	ofContact, err := o.diary.AppointmentsOfContacts(ctx, o.here.Contacts, scheduling.AppointmentQuery{}, selection.Of())
+	cursor := page.Edges[0].Cursor
+	ofContact, err := o.graph.PagesOf(t, ctx, models.KindContact, o.here.Contacts, "appointments", nil)
 	require.NoError(t, err)
-	other := ofContact[o.here.Contacts[0]].Cursor(page.Items[0])
-	for name, query := range map[string]scheduling.AppointmentQuery{
-		"first: 0":                {Request: paging.Request{First: new(0)}},
-		"first: 101":              {Request: paging.Request{First: new(101)}},
-		"first and last":          {Request: paging.Request{First: new(1), Last: new(1)}},
-		"no cursor":               {Request: paging.Request{After: new("x")}},
-		"another list's cursor":   {Request: paging.Request{After: &other}},
-		"another order's cursor":  {Request: paging.Request{After: &cursor}, Order: order(models.AppointmentOrderFieldCreatedAt, models.SortDirectionAsc)},
-		"the other way's cursor":  {Request: paging.Request{After: &cursor}, Order: order(models.AppointmentOrderFieldStartsAt, models.SortDirectionDesc)},
-		"an end before its start": {Range: &models.DateTimeRange{From: &o.now, To: new(o.now.Add(-time.Minute))}},
+	other := ofContact[o.here.Contacts[0]].Edges[0].Cursor
+	for name, args := range map[string]map[string]any{
+		"first: 0":                {"first": 0},
+		"first: 101":              {"first": 101},
+		"first and last":          {"first": 1, "last": 1},
+		"no cursor":               {"after": "x"},
+		"another list's cursor":   {"after": other},
+		"another order's cursor":  {"after": cursor, "orderBy": order("CREATED_AT", "ASC")},
+		"the other way's cursor":  {"after": cursor, "orderBy": order("STARTS_AT", "DESC")},
+		"an end before its start": {"filter": map[string]any{"range": between(o.now, o.now.Add(-time.Minute))}},
+		"no contact's id":         {"filter": map[string]any{"contactId": models.KindPractitioner.Global(o.here.Contacts[0])}},
 	} {
-		_, err := o.diary.Appointments(ctx, query, selection.Of())
+		_, err := o.graph.Page(t, ctx, "appointments", args)
 		badInput(t, err, name)
 	}
-	_, err = o.diary.Appointments(ctx, scheduling.AppointmentQuery{Request: paging.Request{After: &cursor}}, selection.Of())
+	_, err = o.graph.Page(t, ctx, "appointments", map[string]any{"after": cursor})
 	require.NoError(t, err)
+	_, err = o.graph.Page(t, ctx, "appointments", map[string]any{"after": cursor, "last": 3})
+	require.NoError(t, err, "the same list backwards")
 	from, to := parse(t, "0001-01-02T00:00:00Z"), parse(t, "9999-12-30T23:59:59Z")
-	_, err = o.diary.Appointments(ctx, scheduling.AppointmentQuery{Range: &models.DateTimeRange{From: &from, To: &to}}, selection.Of())
+	_, err = o.graph.Page(t, ctx, "appointments", map[string]any{"filter": map[string]any{"range": between(from, to)}})
 	require.NoError(t, err, "all of time")
-	_, err = o.diary.Appointments(o.elsewhere.As(t.Context(), models.RoleOwner), scheduling.AppointmentQuery{Request: paging.Request{After: &cursor}}, selection.Of())
+	_, err = o.graph.Page(t, o.elsewhere.As(t.Context(), models.RoleOwner), "appointments", map[string]any{"after": cursor})
 	badInput(t, err, "another clinic's cursor")
-	page, err = o.diary.Appointments(ctx, scheduling.AppointmentQuery{ContactID: &o.elsewhere.Contacts[0]}, selection.Of())
+	page, err = o.graph.Page(t, ctx, "appointments", map[string]any{"filter": map[string]any{"contactId": models.KindContact.Global(o.elsewhere.Contacts[0])}})
 	require.NoError(t, err)
-	require.Empty(t, page.Items)
+	require.Empty(t, page.Nodes)
 }
 
 func badInput(t *testing.T, err error, of string) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -21,6 +22,7 @@ type office struct {
 
 	here, elsewhere *testkit.Clinic
 	diary           *scheduling.Diary
+	graph           *graph.Graph
 	now             time.Time
 	// sql goes past the API and row-level security; few connections serve a
 	// whole test, so that many tests can run side by side.
@@ -40,7 +42,8 @@ func openOffice(t *testing.T) *office {
 	o.sql, err = pgxpool.NewWithConfig(t.Context(), settings)
 	require.NoError(t, err)
 	t.Cleanup(o.sql.Close)
-	o.diary = scheduling.New(d.DB, d.Cursors, func() time.Time { return o.now })
+	clock := func() time.Time { return o.now }
+	o.diary, o.graph = scheduling.New(d.DB, clock), graph.New(t, d.DB, d.Cursors, clock)
 	return o
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/database"
-	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -301,7 +300,9 @@ func TestDiary_AnswersNothingWithoutAScope(t *testing.T) {
 	require.ErrorIs(t, err, tenant.ErrNoScope)
 	_, err = o.diary.Confirm(t.Context(), models.AppointmentStepInput{})
 	require.ErrorIs(t, err, tenant.ErrNoScope)
-	_, err = o.diary.AppointmentsByID(t.Context(), nil, selection.Of())
+	_, err = o.diary.Availability(t.Context(), nil, o.here.Services[0], models.DateTimeRange{From: &o.now, To: new(o.now.Add(time.Hour))})
+	require.ErrorIs(t, err, tenant.ErrNoScope)
+	_, err = o.graph.Page(t, t.Context(), "appointments", nil)
 	require.ErrorIs(t, err, tenant.ErrNoScope)
 }
 
