@@ -229,12 +229,40 @@ type CreateMedicalRecordInput struct {
 	Data JSON `json:"data"`
 }
 
+// Whole days in the clinic's time zone, both in. Either end may be left out.
+type DateRange struct {
+	// The first day that is in.
+	From *Date `json:"from"`
+	// The last day that is in.
+	To *Date `json:"to"`
+}
+
 // A span of time, half open: from is in, to is not. Either end may be left out.
 type DateTimeRange struct {
 	// The first instant that is in.
 	From *time.Time `json:"from"`
 	// The first instant that is no longer in.
 	To *time.Time `json:"to"`
+}
+
+// A page of invoices.
+type InvoiceConnection struct {
+	// The page with its cursors.
+	Edges []*InvoiceEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*Invoice `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all; counted only where selected.
+	TotalCount int `json:"totalCount"`
+}
+
+// One invoice of a page.
+type InvoiceEdge struct {
+	// Where it stands in the list.
+	Cursor string `json:"cursor"`
+	// The invoice.
+	Node *Invoice `json:"node"`
 }
 
 // A page of medical records.
@@ -775,6 +803,76 @@ func (e *ContactStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e ContactStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far an invoice has come.
+type InvoiceStatus string
+
+const (
+	// Being written; nobody owes it yet. Stored as rascunho.
+	InvoiceStatusDraft InvoiceStatus = "DRAFT"
+	// Issued, and nothing was paid. Stored as aberta.
+	InvoiceStatusOpen InvoiceStatus = "OPEN"
+	// A part of it was paid. Stored as paga_parcialmente.
+	InvoiceStatusPartiallyPaid InvoiceStatus = "PARTIALLY_PAID"
+	// All of it was paid. Stored as paga.
+	InvoiceStatusPaid InvoiceStatus = "PAID"
+	// Its due date is past. Stored as vencida.
+	InvoiceStatusOverdue InvoiceStatus = "OVERDUE"
+	// Nobody owes it any more. Stored as anulada.
+	InvoiceStatusVoid InvoiceStatus = "VOID"
+)
+
+var AllInvoiceStatus = []InvoiceStatus{
+	InvoiceStatusDraft,
+	InvoiceStatusOpen,
+	InvoiceStatusPartiallyPaid,
+	InvoiceStatusPaid,
+	InvoiceStatusOverdue,
+	InvoiceStatusVoid,
+}
+
+func (e InvoiceStatus) IsValid() bool {
+	switch e {
+	case InvoiceStatusDraft, InvoiceStatusOpen, InvoiceStatusPartiallyPaid, InvoiceStatusPaid, InvoiceStatusOverdue, InvoiceStatusVoid:
+		return true
+	}
+	return false
+}
+
+func (e InvoiceStatus) String() string {
+	return string(e)
+}
+
+func (e *InvoiceStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = InvoiceStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid InvoiceStatus", str)
+	}
+	return nil
+}
+
+func (e InvoiceStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *InvoiceStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e InvoiceStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -12,7 +12,8 @@ import (
 // Kind is the type prefix of a global id, as the TypeID specification has it.
 type Kind string
 
-// The kinds of entities that have a global id.
+// Kinds of entities that have a global id. A noun may declare its own where its
+// struct is: `make generate` lists them all (Kinds).
 const (
 	KindClinic        Kind = "clinic"
 	KindPractitioner  Kind = "practitioner"
@@ -25,14 +26,6 @@ const (
 	KindAttachment    Kind = "attachment"
 	KindAPIKey        Kind = "api_key"
 )
-
-// Kinds lists every kind.
-func Kinds() []Kind {
-	return []Kind{
-		KindClinic, KindPractitioner, KindTimeOff, KindService, KindContact,
-		KindAppointment, KindSeries, KindMedicalRecord, KindAttachment, KindAPIKey,
-	}
-}
 
 // ErrMalformedID is returned for a text that is no global id.
 var ErrMalformedID = errors.New("malformed id")

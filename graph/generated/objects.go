@@ -24,6 +24,9 @@ func Objects() (*objects.Table, error) {
 		contactConnectionObject(),
 		contactEdgeObject(),
 		createContactPayloadObject(),
+		invoiceObject(),
+		invoiceConnectionObject(),
+		invoiceEdgeObject(),
 		medicalRecordObject(),
 		medicalRecordConnectionObject(),
 		medicalRecordEdgeObject(),
@@ -51,6 +54,7 @@ func Objects() (*objects.Table, error) {
 		"AppointmentConnection":   appointmentConnectionOf,
 		"ClinicConnection":        clinicConnectionOf,
 		"ContactConnection":       contactConnectionOf,
+		"InvoiceConnection":       invoiceConnectionOf,
 		"MedicalRecordConnection": medicalRecordConnectionOf,
 		"PractitionerConnection":  practitionerConnectionOf,
 		"ServiceConnection":       serviceConnectionOf,
@@ -180,6 +184,9 @@ func appointmentObject() *objects.Object {
 					b = models.AppendDateTime(b, v)
 					return b, true
 				},
+			},
+			"invoice": {
+				Name: "invoice", Object: "Appointment", Result: "Invoice", Composite: true,
 			},
 		},
 	}
@@ -665,6 +672,10 @@ func contactObject() *objects.Object {
 				Name: "medicalRecords", Object: "Contact", Result: "MedicalRecordConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Contact_medicalRecords_args,
 			},
+			"invoices": {
+				Name: "invoices", Object: "Contact", Result: "InvoiceConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Contact_invoices_args,
+			},
 		},
 	}
 }
@@ -773,6 +784,205 @@ func createContactPayloadObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
 				Length:   objects.Length[*models.UserError],
 				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func invoiceObject() *objects.Object {
+	return &objects.Object{
+		Name:      "Invoice",
+		Satisfies: invoiceImplementors,
+		Protected: true,
+		Value:     (*models.Invoice)(nil),
+		Nil:       objects.IsNil[models.Invoice],
+		GlobalID:  func(value any) string { return value.(*models.Invoice).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "Invoice", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Invoice).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"number": {
+				Name: "number", Object: "Invoice", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Invoice).Number
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"issuedAt": {
+				Name: "issuedAt", Object: "Invoice", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Invoice).IssuedAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"contact": {
+				Name: "contact", Object: "Invoice", Result: "Contact", Composite: true, NonNull: true,
+			},
+			"appointment": {
+				Name: "appointment", Object: "Invoice", Result: "Appointment", Composite: true,
+			},
+			"total": {
+				Name: "total", Object: "Invoice", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.Invoice).Total()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"paid": {
+				Name: "paid", Object: "Invoice", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.Invoice).Paid()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"balance": {
+				Name: "balance", Object: "Invoice", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.Invoice).Balance()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"status": {
+				Name: "status", Object: "Invoice", Result: "InvoiceStatus", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Invoice).Status
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"dueDate": {
+				Name: "dueDate", Object: "Invoice", Result: "Date", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Invoice).DueDate
+					b = v.AppendGQL(b)
+					return b, true
+				},
+			},
+			"version": {
+				Name: "version", Object: "Invoice", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Invoice).Version
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "Invoice", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Invoice).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"updatedAt": {
+				Name: "updatedAt", Object: "Invoice", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Invoice).UpdatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func invoiceConnectionObject() *objects.Object {
+	return &objects.Object{
+		Name:      "InvoiceConnection",
+		Satisfies: invoiceConnectionImplementors,
+		Value:     (*models.InvoiceConnection)(nil),
+		Nil:       objects.IsNil[models.InvoiceConnection],
+		Fields: map[string]*objects.Field{
+			"edges": {
+				Name: "edges", Object: "InvoiceConnection", Result: "InvoiceEdge", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.InvoiceConnection).Edges
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.InvoiceEdge], objects.PointerAt[models.InvoiceEdge]),
+				Length:   objects.Length[*models.InvoiceEdge],
+				At:       objects.PointerAt[models.InvoiceEdge],
+			},
+			"nodes": {
+				Name: "nodes", Object: "InvoiceConnection", Result: "Invoice", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.InvoiceConnection).Nodes
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Invoice], objects.PointerAt[models.Invoice]),
+				Length:   objects.Length[*models.Invoice],
+				At:       objects.PointerAt[models.Invoice],
+			},
+			"pageInfo": {
+				Name: "pageInfo", Object: "InvoiceConnection", Result: "PageInfo", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.InvoiceConnection).PageInfo
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"totalCount": {
+				Name: "totalCount", Object: "InvoiceConnection", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.InvoiceConnection).TotalCount
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func invoiceEdgeObject() *objects.Object {
+	return &objects.Object{
+		Name:      "InvoiceEdge",
+		Satisfies: invoiceEdgeImplementors,
+		Value:     (*models.InvoiceEdge)(nil),
+		Nil:       objects.IsNil[models.InvoiceEdge],
+		Fields: map[string]*objects.Field{
+			"cursor": {
+				Name: "cursor", Object: "InvoiceEdge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.InvoiceEdge).Cursor
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"node": {
+				Name: "node", Object: "InvoiceEdge", Result: "Invoice", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.InvoiceEdge).Node
+					if v == nil {
+						return nil
+					}
+					return v
+				},
 			},
 		},
 	}
@@ -1428,6 +1638,14 @@ func queryObject() *objects.Object {
 				Name: "searchContacts", Object: "Query", Result: "ContactConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_searchContacts_args,
 			},
+			"invoice": {
+				Name: "invoice", Object: "Query", Result: "Invoice", Composite: true,
+				Arguments: ec.field_Query_invoice_args,
+			},
+			"invoices": {
+				Name: "invoices", Object: "Query", Result: "InvoiceConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_invoices_args,
+			},
 			"medicalRecord": {
 				Name: "medicalRecord", Object: "Query", Result: "MedicalRecord", Composite: true,
 				Arguments: ec.field_Query_medicalRecord_args,
@@ -1956,6 +2174,24 @@ func contactConnectionOf(page objects.Page) any {
 	if page.Cursors != nil {
 		edges := make([]models.ContactEdge, len(connection.Nodes))
 		connection.Edges = make([]*models.ContactEdge, len(edges))
+		for i, node := range connection.Nodes {
+			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
+			connection.Edges[i] = &edges[i]
+		}
+	}
+	return connection
+}
+
+func invoiceConnectionOf(page objects.Page) any {
+	connection := &models.InvoiceConnection{
+		Nodes:      page.Nodes.([]*models.Invoice),
+		Edges:      []*models.InvoiceEdge{},
+		PageInfo:   page.Info,
+		TotalCount: page.Total,
+	}
+	if page.Cursors != nil {
+		edges := make([]models.InvoiceEdge, len(connection.Nodes))
+		connection.Edges = make([]*models.InvoiceEdge, len(edges))
 		for i, node := range connection.Nodes {
 			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
 			connection.Edges[i] = &edges[i]

@@ -22,6 +22,9 @@ func (Relations) Clinic() ClinicResolver { return clinicRelations{} }
 // Contact has the resolvers of the relations of Contact.
 func (Relations) Contact() ContactResolver { return contactRelations{} }
 
+// Invoice has the resolvers of the relations of Invoice.
+func (Relations) Invoice() InvoiceResolver { return invoiceRelations{} }
+
 // MedicalRecord has the resolvers of the relations of MedicalRecord.
 func (Relations) MedicalRecord() MedicalRecordResolver { return medicalRecordRelations{} }
 
@@ -52,6 +55,10 @@ func (appointmentRelations) MedicalRecords(ctx context.Context, obj *models.Appo
 	return loaders.Child[*models.MedicalRecordConnection](ctx, obj)
 }
 
+func (appointmentRelations) Invoice(ctx context.Context, obj *models.Appointment) (*models.Invoice, error) {
+	return loaders.Child[*models.Invoice](ctx, obj)
+}
+
 type clinicRelations struct{}
 
 func (clinicRelations) Practitioners(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string, active *bool) (*models.PractitionerConnection, error) {
@@ -78,6 +85,20 @@ func (contactRelations) LastAppointment(ctx context.Context, obj *models.Contact
 
 func (contactRelations) MedicalRecords(ctx context.Context, obj *models.Contact, kind []models.RecordKind, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error) {
 	return loaders.Child[*models.MedicalRecordConnection](ctx, obj)
+}
+
+func (contactRelations) Invoices(ctx context.Context, obj *models.Contact, status []models.InvoiceStatus, first *int, after *string, last *int, before *string) (*models.InvoiceConnection, error) {
+	return loaders.Child[*models.InvoiceConnection](ctx, obj)
+}
+
+type invoiceRelations struct{}
+
+func (invoiceRelations) Contact(ctx context.Context, obj *models.Invoice) (*models.Contact, error) {
+	return loaders.Child[*models.Contact](ctx, obj)
+}
+
+func (invoiceRelations) Appointment(ctx context.Context, obj *models.Invoice) (*models.Appointment, error) {
+	return loaders.Child[*models.Appointment](ctx, obj)
 }
 
 type medicalRecordRelations struct{}
@@ -143,6 +164,8 @@ func RootRelations() []string {
 		"practitioner",
 		"contact",
 		"contacts",
+		"invoice",
+		"invoices",
 		"medicalRecord",
 		"medicalRecords",
 	}
@@ -186,6 +209,16 @@ func (QueryRelations) Contact(ctx context.Context, id string) (*models.Contact, 
 // Contacts reads what was fetched for its place.
 func (QueryRelations) Contacts(ctx context.Context, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) (*models.ContactConnection, error) {
 	return loaders.Root[*models.ContactConnection](ctx)
+}
+
+// Invoice reads what was fetched for its place.
+func (QueryRelations) Invoice(ctx context.Context, id string) (*models.Invoice, error) {
+	return loaders.Root[*models.Invoice](ctx)
+}
+
+// Invoices reads what was fetched for its place.
+func (QueryRelations) Invoices(ctx context.Context, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) (*models.InvoiceConnection, error) {
+	return loaders.Root[*models.InvoiceConnection](ctx)
 }
 
 // MedicalRecord reads what was fetched for its place.

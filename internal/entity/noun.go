@@ -142,6 +142,11 @@ func (n *noun) check() error {
 	if len(n.names) > mostColumns {
 		return fmt.Errorf("entity: %s has %d columns, and %d at most can be read", n.object, len(n.names), mostColumns)
 	}
+	if n.kind != "" {
+		if _, err := n.kind.Parse(n.kind.Global(uuid.Nil)); err != nil {
+			return fmt.Errorf("entity: ids of %s cannot begin with %q: declare it as a models.Kind of lower case letters, and run make generate", n.object, n.kind)
+		}
+	}
 	for field, columns := range n.columns {
 		for _, name := range columns {
 			if n.fields[name] == nil {

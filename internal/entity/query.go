@@ -62,13 +62,34 @@ func (q *Query) Within(column string, span *models.DateTimeRange) error {
 	return nil
 }
 
-// Ordered refuses a range that ends before it begins.
-func Ordered(from, to time.Time) error {
-	if to.Before(from) {
-		return models.BadInput("the range ends before it begins")
+// Days adds the condition that a column's day lies in a range, both ends in; a nil
+// range and open ends say nothing. A range that ends before it begins is
+// BAD_USER_INPUT.
+func (q *Query) Days(column string, span *models.DateRange) error {
+	if span == nil {
+		return nil
+	}
+	if span.From != nil && span.To != nil && span.To.Before(*span.From) {
+		return errBackwards()
+	}
+	if span.From != nil {
+		q.Where(column+" >= ?", *span.From)
+	}
+	if span.To != nil {
+		q.Where(column+" <= ?", *span.To)
 	}
 	return nil
 }
+
+// Ordered refuses a range that ends before it begins.
+func Ordered(from, to time.Time) error {
+	if to.Before(from) {
+		return errBackwards()
+	}
+	return nil
+}
+
+func errBackwards() error { return models.BadInput("the range ends before it begins") }
 
 // PointsAt adds the condition that a column holds the id of an entity, given as a
 // global id; nil says nothing. argument is what a malformed one is called.

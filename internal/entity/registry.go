@@ -56,8 +56,12 @@ func New(config Config, declarations ...Declaration) (*Registry, error) {
 			faults = append(faults, err)
 			continue
 		}
-		if r.byObject[n.object] != nil || (n.kind != "" && r.byKind[n.kind] != nil) {
-			faults = append(faults, fmt.Errorf("entity: %s (kind %q) is declared twice", n.object, n.kind))
+		if r.byObject[n.object] != nil {
+			faults = append(faults, fmt.Errorf("entity: %s is declared twice", n.object))
+			continue
+		}
+		if other := r.byKind[n.kind]; n.kind != "" && other != nil {
+			faults = append(faults, fmt.Errorf("entity: %s and %s are both declared with the kind %q: an id would stand for two things", other.object, n.object, n.kind))
 			continue
 		}
 		r.byObject[n.object] = n

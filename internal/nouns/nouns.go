@@ -4,6 +4,7 @@
 package nouns
 
 import (
+	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
@@ -13,6 +14,7 @@ import (
 // All gives every noun's declaration.
 func All() []entity.Declaration {
 	return []entity.Declaration{
+		billing.Invoice(),
 		people.Clinic(),
 		people.Contact(),
 		people.Practitioner(),

@@ -91,12 +91,12 @@ func (c *clinic) talkAndMoney() []batch {
 		}},
 		{"invoices", []string{
 			"clinic_id", "id", "number", "contact_id", "appointment_id", "status", "due_date", "total_minor", "paid_minor",
-			"void_reason", "version", "created_at", "updated_at",
+			"void_reason", "version", "created_at", "updated_at", "issued_at",
 		}, len(c.invoices), func(i int, row []any) {
 			v := &c.invoices[i]
 			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, v.id, v.number, c.contacts[v.contact].id, c.appointments[v.appointment].id, v.status
 			row[6], row[7], row[8], row[9] = day(v.due), v.total, v.paid, text(v.voidReason)
-			row[10], row[11], row[12] = int32(v.version), v.created, v.updated
+			row[10], row[11], row[12], row[13] = int32(v.version), v.created, v.updated, v.created
 		}},
 		{"invoice_items", []string{"clinic_id", "id", "invoice_id", "position", "service_id", "description", "quantity", "unit_price_minor"}, len(c.items), func(i int, row []any) {
 			t := &c.items[i]

@@ -27,6 +27,10 @@ func run(stderr io.Writer) int {
 }
 
 func generate() error {
+	// gqlgen binds the package that this file is of, so it comes first.
+	if err := writeKinds(); err != nil {
+		return err
+	}
 	cfg, err := config.LoadConfigFromDefaultLocations()
 	if err != nil {
 		return err

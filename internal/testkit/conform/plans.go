@@ -1,0 +1,131 @@
+package conform
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/profile"
+	"github.com/taskmed/taskmed/models"
+)
+
+// Plans asks for what every path shows, with each filter and each order alone, and
+// for Postgres' plans, made without looking at a value, as the application's role.
+// An index serves each: it narrows by more than the clinic, or gives a whole list's
+// order. A Boolean narrows by a half at best and needs none of its own.
+func (s *Suite) Plans(t testing.TB, object string) (faults []string) {
+	t.Helper()
+	of := s.described(t, object)
+	for _, p := range s.paths(object) {
+		parent := s.parent(t, p, s.own)
+		for _, v := range s.variants(t, p, s.own) {
+			args := v.args
+			if p.How == entity.Paged {
+				args = argument{name: "first"}.put(args, 10)
+			}
+			// edges and pageInfo read nothing more, so nodes are enough.
+			selection := "__typename"
+			if p.How == entity.Paged {
+				selection = "nodes { __typename }"
+			}
+			answer := s.ask(t, models.RoleOwner, p.question(parent, args, selection), "X-TaskMed-Explain", "plans")
+			if len(answer.Errors) > 0 {
+				faults = append(faults, fmt.Sprintf("%s: %s", v.name, answer.Body))
+				continue
+			}
+			narrows := v.of != nil && v.of.of.Name() != "Boolean" && !isOrder(s.schema.Types[v.of.of.Name()])
+			faults = append(faults, s.plansOf(t, v.name, of, answer.Body, narrows || p.Parent != "")...)
+		}
+	}
+	return faults
+}
+
+// plansOf looks at the plans of the statements that read a noun's table.
+func (s *Suite) plansOf(t testing.TB, name string, of entity.Described, body []byte, narrows bool) (faults []string) {
+	t.Helper()
+	var told struct {
+		Extensions struct {
+			TaskMed struct{ Statements []*profile.Statement }
+		}
+	}
+	require.NoError(t, json.Unmarshal(body, &told))
+	seen := false
+	for _, statement := range told.Extensions.TaskMed.Statements {
+		if statement.Plan == nil {
+			if regexp.MustCompile(`\b` + of.Table + `\b`).MatchString(statement.Text) {
+				faults = append(faults, fmt.Sprintf("%s: %s has no plan: %s", name, statement.Text, statement.NoPlan))
+			}
+			continue
+		}
+		r := readOf(statement.Plan, of)
+		if !r.reads {
+			continue
+		}
+		seen = true
+		switch {
+		case r.whole:
+			faults = append(faults, fmt.Sprintf("%s reads all of %s, of every clinic: no index serves it", name, of.Table))
+		case narrows && !r.narrowed:
+			faults = append(faults, fmt.Sprintf("%s: no index of %s serves this filter; it reads the clinic's rows one by one (%s)", name, of.Table, r.using))
+		case r.sorts && !r.narrowed:
+			faults = append(faults, fmt.Sprintf("%s: no index of %s gives this order; all of the clinic's rows are sorted (%s)", name, of.Table, r.using))
+		}
+	}
+	if !seen {
+		faults = append(faults, fmt.Sprintf("%s: no statement is seen that reads %s", name, of.Table))
+	}
+	return faults
+}
+
+// reading is how a plan reads a table.
+type reading struct {
+	reads, whole, narrowed, sorts bool
+	using                         string
+}
+
+func readOf(plan *profile.Plan, of entity.Described) (r reading) {
+	var walk func(step *profile.Plan)
+	walk = func(step *profile.Plan) {
+		if step.Node == "Sort" {
+			r.sorts = true
+		}
+		if step.On == of.Table {
+			r.reads = true
+			r.whole = r.whole || step.Whole
+			r.using += step.Node + " " + step.Using + " " + strings.Join(step.Conditions, "; ")
+			r.narrowed = r.narrowed || narrowed(step, of)
+		}
+		for _, below := range step.Below {
+			walk(below)
+		}
+	}
+	walk(plan)
+	return r
+}
+
+// narrowed is whether a step's index looks for more than the clinic.
+func narrowed(step *profile.Plan, of entity.Described) bool {
+	steps := append([]*profile.Plan{step}, step.Below...) // a bitmap's index is a step of its own
+	for _, each := range steps {
+		for _, condition := range each.Conditions {
+			text, isIndex := strings.CutPrefix(condition, "index: ")
+			if !isIndex {
+				continue
+			}
+			for _, column := range of.Columns {
+				if column != tenantColumn(of.Table) && regexp.MustCompile(`\b`+column+`\b`).MatchString(text) {
+					return true
+				}
+			}
+			if of.Table == "clinics" {
+				return true // the clinic is the row
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,289 @@
+package conform
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/models"
+)
+
+// asked is a question with what it was answered and what that depends on.
+type asked struct {
+	name string
+	q    question
+	body string
+	tags []cachetag.Tag
+}
+
+// Tags changes every column of a noun's rows by SQL, past the API, adds and removes
+// rows, and looks at what every path answers before and after. An answer that is not
+// the same depends on something that the write announced; and every form of tag that
+// the noun's reads declare is one that such writes announce.
+func (s *Suite) Tags(t testing.TB, object string) (faults []string) {
+	t.Helper()
+	of := s.described(t, object)
+	questions := s.questions(t, object)
+	announced, declared := map[string]bool{}, map[string]bool{}
+	changed, writes := 0, 0
+	for i := range questions {
+		s.answer(t, &questions[i])
+		for _, tag := range questions[i].tags {
+			if form := formOf(tag); strings.HasPrefix(form, s.registry.Word(object)+"/") || strings.HasPrefix(form, s.registry.Word(object)+":") {
+				declared[form] = true
+			}
+		}
+		if len(questions[i].tags) == 0 {
+			faults = append(faults, questions[i].name+": the answer depends on nothing")
+		}
+	}
+	stale := map[string]bool{}
+	for _, w := range s.writes(t, of) {
+		if !s.write(t, w) {
+			continue
+		}
+		writes++
+		tags := s.notified(t)
+		for _, tag := range tags {
+			announced[formOf(tag)] = true
+		}
+		for i := range questions {
+			before := questions[i]
+			s.answer(t, &questions[i])
+			if before.body == questions[i].body {
+				continue
+			}
+			changed++
+			if !told(before.tags, tags) && !stale[before.name+w.column] {
+				stale[before.name+w.column] = true
+				faults = append(faults, fmt.Sprintf("%s: the answer changes by %s, which announces %q; it depends on %q", before.name, w.sql, tags, before.tags))
+			}
+		}
+	}
+	if writes == 0 || changed == 0 && len(questions) > 0 {
+		faults = append(faults, fmt.Sprintf("%s: %d writes changed %d answers, so that nothing is seen here", object, writes, changed))
+	}
+	for _, form := range slices.Sorted(maps.Keys(declared)) {
+		if !announced[form] && of.Table != "clinics" {
+			faults = append(faults, fmt.Sprintf("%s: reads depend on %q, which no write to %s announces", object, form, of.Table))
+		}
+	}
+	t.Logf("%s: %d questions, %d writes, %d changed answers", object, len(questions), writes, changed)
+	return faults
+}
+
+func told(depends, announced []cachetag.Tag) bool {
+	for _, tag := range announced {
+		if tag == cachetag.Everything || slices.Contains(depends, tag) {
+			return true
+		}
+	}
+	return false
+}
+
+// formOf is a tag without its values.
+func formOf(tag cachetag.Tag) string {
+	text := regexp.MustCompile(`=[^/]*`).ReplaceAllString(string(tag), "=")
+	return regexp.MustCompile(`:.*`).ReplaceAllString(text, ":")
+}
+
+// questions ask by every path and with every argument alone: for all leaves, and
+// for short pages of nothing but ids, which only what the list depends on can tell.
+func (s *Suite) questions(t testing.TB, object string) []asked {
+	t.Helper()
+	var all []asked
+	of := s.described(t, object)
+	if s.isNode(object) {
+		all = append(all, asked{name: "node of " + object, q: s.node(object, of.Kind.Global(s.some(t, of, s.own)), s.leaves(object))})
+	}
+	for _, p := range s.paths(object) {
+		for n, parent := range s.parents(t, p, s.own, 2) {
+			id := ""
+			if p.parentKind != "" {
+				id = p.parentKind.Global(parent)
+			}
+			for _, v := range s.variants(t, p, s.own) {
+				name := fmt.Sprintf("%s below parent %d", v.name, n+1)
+				if v.of == nil {
+					all = append(all, asked{name: name, q: p.question(id, v.args, p.around(s.leaves(object)))})
+				}
+				if p.How == entity.Paged {
+					short := argument{name: "first"}.put(v.args, 2)
+					all = append(all, asked{name: name + ", a short page", q: p.question(id, short, "nodes { __typename } edges { cursor } totalCount")})
+				}
+			}
+		}
+	}
+	return all
+}
+
+func (s *Suite) answer(t testing.TB, a *asked) {
+	t.Helper()
+	answer := s.ask(t, models.RoleOwner, a.q)
+	require.NotNil(t, s.watch.noted())
+	a.tags, _ = s.watch.noted().Tags()
+	a.body = string(answer.Data)
+}
+
+// write is SQL that somebody with psql might run.
+type write struct{ column, sql string }
+
+// write runs a write; false if Postgres refuses it, or if it changes nothing.
+func (s *Suite) write(t testing.TB, w write) bool {
+	t.Helper()
+	done, err := s.psql.Exec(t.Context(), w.sql)
+	if err != nil {
+		require.Empty(t, s.notified(t), "%s was refused and announced: %v", w.sql, err)
+		return false
+	}
+	return done.RowsAffected() > 0
+}
+
+// writes change one column of a row after the other, to several values each: of the
+// first row that the clinic has, and of one in the middle that short pages do not
+// show. Some are refused by what the table demands.
+func (s *Suite) writes(t testing.TB, of entity.Described) []write {
+	t.Helper()
+	tenant := tenantColumn(of.Table)
+	rows := s.ids(t, fmt.Sprintf("SELECT id FROM %s WHERE %s = $1 ORDER BY id", of.Table, tenant), s.own.ID)
+	require.NotEmpty(t, rows, "no row of %s is furnished: have the seeder make some", of.Table)
+	columns := s.columns(t, of.Table)
+	var all []write
+	for _, row := range slices.Compact([]uuid.UUID{rows[0], rows[len(rows)/2]}) {
+		for _, c := range columns {
+			if c.name == "id" || c.name == tenant || c.generated {
+				continue
+			}
+			for _, to := range c.values(of.Table, tenant, s.own.ID) {
+				all = append(all, write{c.name, fmt.Sprintf("UPDATE %[1]s SET %[2]s = %[3]s WHERE %[4]s = '%[5]s' AND id = '%[6]s' AND %[2]s IS DISTINCT FROM %[3]s",
+					of.Table, c.name, to, tenant, s.own.ID, row)})
+			}
+		}
+	}
+	if of.Table == "clinics" {
+		return all
+	}
+	var names, copied []string
+	for _, c := range columns {
+		if c.generated {
+			continue
+		}
+		names = append(names, c.name)
+		switch {
+		case c.name == "id":
+			copied = append(copied, "gen_random_uuid()")
+		case c.unique && c.nullable:
+			copied = append(copied, "NULL")
+		case c.unique && c.kind == "text":
+			copied = append(copied, c.name+" || 'x'")
+		default:
+			copied = append(copied, c.name)
+		}
+	}
+	last := rows[len(rows)-1]
+	return append(all,
+		write{"a new row", fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %[1]s WHERE clinic_id = '%[4]s' AND id = '%[5]s'",
+			of.Table, strings.Join(names, ", "), strings.Join(copied, ", "), s.own.ID, last)},
+		write{"a row less", fmt.Sprintf("DELETE FROM %s WHERE clinic_id = '%s' AND id = '%s'", of.Table, s.own.ID, last)},
+	)
+}
+
+// column is one of a table, as the catalogue has it.
+type column struct {
+	name, kind                  string
+	nullable, generated, unique bool
+}
+
+func (s *Suite) columns(t testing.TB, table string) (all []column) {
+	t.Helper()
+	for _, row := range s.query(t, `SELECT jsonb_build_object('name', a.attname, 'kind', format_type(a.atttypid, NULL),
+			'nullable', NOT a.attnotnull, 'generated', a.attgenerated <> '',
+			'unique', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND NOT i.indisprimary AND a.attnum = ANY (i.indkey)
+				AND a.attname <> 'clinic_id'))
+		FROM pg_attribute a WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, table) {
+		text, err := json.Marshal(row)
+		require.NoError(t, err)
+		var c struct {
+			Name, Kind                  string
+			Nullable, Generated, Unique bool
+		}
+		require.NoError(t, json.Unmarshal(text, &c))
+		all = append(all, column{c.Name, c.Kind, c.Nullable, c.Generated, c.Unique})
+	}
+	return all
+}
+
+// values are what a column is set to: beyond either end of what there is, so that
+// the row moves in every order, and to what other rows have.
+func (c column) values(table, tenant string, clinic uuid.UUID) []string {
+	among := func(what string) string {
+		return fmt.Sprintf("(SELECT %s FROM %s WHERE %s = '%s')", what, table, tenant, clinic)
+	}
+	other := func(n int) string {
+		return fmt.Sprintf("(SELECT %[1]s FROM (SELECT %[1]s, count(*) FROM %[2]s WHERE %[3]s = '%[4]s' AND %[1]s IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 OFFSET %[5]d LIMIT 1) o)",
+			c.name, table, tenant, clinic, n)
+	}
+	switch c.kind {
+	case "smallint", "integer", "bigint":
+		return []string{c.name + " + 1", c.name + " - 1"}
+	case "timestamp with time zone", "date":
+		whole := ""
+		if c.kind == "date" {
+			whole = "::date"
+		}
+		return []string{
+			"(" + among("min("+c.name+")") + " - interval '1 day')" + whole, "(" + among("max("+c.name+")") + " + interval '1 day')" + whole,
+			"(" + c.name + " - interval '1 day')" + whole, "now()" + whole,
+		}
+	case "boolean":
+		return []string{"NOT " + c.name}
+	case "uuid", "character":
+		return []string{other(0), other(1)}
+	case "text[]":
+		return []string{"'{x}'::text[]", "'{}'::text[]"}
+	case "jsonb":
+		return []string{`'{"x": 1}'::jsonb`}
+	default:
+		return []string{other(0), other(1), "'A'", "'x'"}
+	}
+}
+
+// notified gives the tags of all writes past the API since the last time. It
+// notifies itself and waits until it hears that, since Postgres keeps the order.
+func (s *Suite) notified(t testing.TB) (tags []cachetag.Tag) {
+	t.Helper()
+	mark := uuid.NewString()
+	s.exec(t, "SELECT pg_notify($1, $2)", database.NotifyChannel, `{"k": "`+mark+`"}`)
+	for {
+		ctx, done := context.WithTimeout(t.Context(), time.Minute)
+		heard, err := s.psql.WaitForNotification(ctx)
+		done()
+		require.NoError(t, err)
+		var told struct {
+			Clinic *uuid.UUID     `json:"c"`
+			Tags   []cachetag.Tag `json:"t"`
+			Token  string         `json:"k"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(heard.Payload), &told))
+		switch {
+		case told.Token == mark:
+			return tags
+		case told.Clinic == nil || *told.Clinic == s.own.ID && told.Tags == nil:
+			tags = append(tags, cachetag.Everything)
+		case *told.Clinic == s.own.ID:
+			tags = append(tags, told.Tags...)
+		}
+	}
+}
