@@ -49,7 +49,7 @@ type readings struct {
 
 // rounds has one server keep answers, another one write, Redis lose something now
 // and then, and the first asked again, until enough: what was acknowledged must be shown.
-func rounds(t *testing.T, writes, reads *api.Client, clinic *testkit.Clinic, lose func(), enough func(readings) bool) readings {
+func spellsOf(t *testing.T, writes, reads *api.Client, clinic *testkit.Clinic, lose func(), enough func(readings) bool) readings {
 	t.Helper()
 	const update = `mutation($input: UpdateContactInput!) { updateContact(input: $input) { contact { name } userErrors { message } } }`
 	var r readings
@@ -95,7 +95,7 @@ func TestCache_NoReadIsStaleWhileRedisEvictsKeys(t *testing.T) {
 	writes, reads := one.As(t, clinic, models.RoleOwner), two.As(t, clinic, models.RoleOwner)
 	untilHit(t, reads, contactQuery, map[string]any{"id": contactID(clinic, 0)})
 
-	found := rounds(t, writes, reads, clinic, func() { evict(t, shared) }, func(r readings) bool { return r.reads >= 2000 })
+	found := spellsOf(t, writes, reads, clinic, func() { evict(t, shared) }, func(r readings) bool { return r.reads >= 2000 })
 	evicted := figure(t, shared, "evicted_keys")
 	t.Logf("%d reads, %d hits, %d stale, %d keys evicted", found.reads, found.hits, found.stale, evicted)
 	require.GreaterOrEqual(t, found.reads, 2000)
@@ -110,7 +110,7 @@ func TestCache_NoReadIsStaleWhileRedisEvictsKeys(t *testing.T) {
 		if born then redis.call('HSET', key, '=', born) end
 	end`
 	lose := func() { _ = shared.Client.Eval(t.Context(), set, nil).Err() }
-	found = rounds(t, writes, reads, clinic, lose, func(r readings) bool { return r.stale > 0 })
+	found = spellsOf(t, writes, reads, clinic, lose, func(r readings) bool { return r.stale > 0 })
 	t.Logf("control: stale after %d reads: %s", found.reads, found.first)
 	require.Positive(t, found.stale)
 }

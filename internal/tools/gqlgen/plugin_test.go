@@ -26,7 +26,9 @@ func bound(t *testing.T, addition string) (*config.Config, schema) {
 	require.NoError(t, tables{}.MutateConfig(cfg))
 	data, err := codegen.BuildData(cfg)
 	require.NoError(t, err)
-	return cfg, schema{data}
+	byHand, err := answered("resolvers")
+	require.NoError(t, err)
+	return cfg, schema{data, byHand}
 }
 
 func TestPlugin_BindsTheSchema(t *testing.T) {
