@@ -47,7 +47,7 @@ type readings struct {
 	first              string
 }
 
-// rounds has one server keep answers, another one write, Redis lose something now
+// spellsOf has one server keep answers, another one write, Redis lose something now
 // and then, and the first asked again, until enough: what was acknowledged must be shown.
 func spellsOf(t *testing.T, writes, reads *api.Client, clinic *testkit.Clinic, lose func(), enough func(readings) bool) readings {
 	t.Helper()
