@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -150,10 +151,10 @@ func TestCache_NothingIsKeptWhereAnotherDatabaseIsHeard(t *testing.T) {
 	}
 }
 
-// answering has a server answer one field otherwise, as another build may.
-type answering struct{ field, text string }
+// answering has a server answer one text otherwise, as another build may.
+type answering struct{ text, otherwise string }
 
-var _ graphql.FieldInterceptor = answering{}
+var _ graphql.ResponseInterceptor = answering{}
 
 // ExtensionName implements graphql.HandlerExtension.
 func (answering) ExtensionName() string { return "Answering" }
@@ -161,19 +162,20 @@ func (answering) ExtensionName() string { return "Answering" }
 // Validate implements graphql.HandlerExtension.
 func (answering) Validate(graphql.ExecutableSchema) error { return nil }
 
-// InterceptField implements graphql.FieldInterceptor.
-func (a answering) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
-	if at := graphql.GetFieldContext(ctx); at.Object+"."+at.Field.Name == a.field {
-		return a.text, nil
+// InterceptResponse implements graphql.ResponseInterceptor.
+func (a answering) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	response := next(ctx)
+	if response != nil {
+		response.Data = bytes.ReplaceAll(response.Data, []byte(`"`+a.text+`"`), []byte(`"`+a.otherwise+`"`))
 	}
-	return next(ctx)
+	return response
 }
 
 // build has a server pass for one that was built otherwise, and answer otherwise.
 func build(name string) api.Option {
 	return func(_ *config.Config, options *app.Options) {
 		app.AsBuild(options, name)
-		options.Extensions = append(options.Extensions, answering{"Clinic.currency", name})
+		options.Extensions = append(options.Extensions, answering{"BRL", name})
 	}
 }
 

@@ -239,9 +239,11 @@ func TestForeignValues_TakeTheTimeOfAbsentOnes(t *testing.T) {
 	}
 	// The ranks can tell: a clinic's own page of a hundred takes longer than none.
 	label := probes()[slices.IndexFunc(probes(), func(p probe) bool { return p.name == "contacts by label" })]
-	label.query = strings.Replace(label.query, "filter:", "first: 100, filter:", 1)
-	label.query = strings.Replace(label.query, "id", "id appointments(first: 50) { nodes { id contact { id name } } }", 1)
-	own, absent := m.sides(t, label, rounds, []probed{{reference: "vip"}}, n.none)
+	label.query = "query ($v: String!) { contacts(first: 100) { nodes { id name appointments(first: 20) { nodes { id contact { id name } } } } } none: contacts(filter: {tag: $v}) { totalCount } }"
+	none := label
+	none.query = "query ($v: String!) { none: contacts(filter: {tag: $v}) { totalCount } }"
+	own, _ := m.sides(t, label, rounds, n.none, n.none)
+	absent, _ := m.sides(t, none, rounds, n.none, n.none)
 	require.Greater(t, ranks(own, absent), limit)
 }
 
