@@ -35,14 +35,14 @@ func BenchmarkWrites(b *testing.B) {
 		b.Cleanup(db.Close)
 		ctx := clinic.As(b.Context(), models.RoleOwner)
 		b.Run("createContact/"+variant, func(b *testing.B) {
-			directory := people.New(db, d.Cursors, time.Now)
+			directory := people.New(db, nil, d.Cursors, time.Now)
 			for b.Loop() {
 				_, err := directory.CreateContact(ctx, models.CreateContactInput{Name: "Ana Souza"})
 				require.NoError(b, err)
 			}
 		})
 		b.Run("schedule/"+variant, func(b *testing.B) {
-			diary := scheduling.New(db, d.Cursors, time.Now)
+			diary := scheduling.New(db, time.Now)
 			book(ctx, b, diary, clinic)
 		})
 	}

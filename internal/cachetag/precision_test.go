@@ -1,7 +1,6 @@
 package cachetag_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -12,19 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/cachetag"
-	"github.com/taskmed/taskmed/internal/paging"
-	"github.com/taskmed/taskmed/internal/people"
-	"github.com/taskmed/taskmed/internal/records"
-	"github.com/taskmed/taskmed/internal/scheduling"
-	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
-// dependsOn are the tags of a read.
-func (w *world) dependsOn(t *testing.T, run func(ctx context.Context) error) []cachetag.Tag {
+// dependsOn are the tags of a query.
+func (w *world) dependsOn(t *testing.T, document string) []cachetag.Tag {
 	t.Helper()
 	ctx, collector := cachetag.Collect(w.ctx)
-	require.NoError(t, run(ctx))
+	w.graph.Must(t, ctx, "{ "+document+" }", nil, nil)
 	tags, reason := collector.Tags()
 	require.Empty(t, reason)
 	require.NotEmpty(t, tags)
@@ -46,56 +41,39 @@ func (w *world) touches(t *testing.T, written, read []cachetag.Tag) bool {
 // are about.
 func (w *world) dayView(t *testing.T, day time.Time, days int) []cachetag.Tag {
 	t.Helper()
-	return w.dependsOn(t, func(ctx context.Context) error {
-		page, err := w.diary.Appointments(ctx, scheduling.AppointmentQuery{
-			Range: &models.DateTimeRange{From: &day, To: new(day.AddDate(0, 0, days))}, Request: paging.Request{First: new(100)},
-		}, selection.Of(selection.Field{Name: "contact"}, selection.Field{Name: "practitioner"}))
-		if err != nil {
-			return err
-		}
-		var contacts []uuid.UUID
-		for _, appointment := range page.Items {
-			contacts = append(contacts, appointment.ContactID)
-		}
-		_, err = w.people.ContactsByID(ctx, contacts, selection.Of(selection.Field{Name: "name"}))
-		return err
-	})
+	return w.dependsOn(t, "appointments"+graph.Args(map[string]any{
+		"filter": map[string]any{"range": within(day, days)}, "first": 100,
+	})+" { nodes { id startsAt contact { id name } } }")
+}
+
+func within(day time.Time, days int) models.DateTimeRange {
+	return models.DateTimeRange{From: &day, To: new(day.AddDate(0, 0, days))}
 }
 
 func (w *world) contactPage(t *testing.T, contact uuid.UUID) []cachetag.Tag {
 	t.Helper()
-	return w.dependsOn(t, func(ctx context.Context) error {
-		ids := []uuid.UUID{contact}
-		if _, err := w.people.ContactsByID(ctx, ids, selection.Set{}); err != nil {
-			return err
-		}
-		if _, err := w.diary.AppointmentsOfContacts(ctx, ids, scheduling.AppointmentQuery{}, selection.Set{}); err != nil {
-			return err
-		}
-		if _, err := w.diary.NextAppointments(ctx, ids, selection.Set{}); err != nil {
-			return err
-		}
-		_, err := w.chart.RecordsOfContacts(ctx, ids, records.RecordQuery{}, selection.Set{})
-		return err
-	})
+	return w.dependsOn(t, "contact"+graph.Args(map[string]any{"id": models.KindContact.Global(contact)})+
+		" { name appointments { nodes { id } } nextAppointment { id } medicalRecords { nodes { id } } }")
 }
 
 func (w *world) week(t *testing.T, practitioner uuid.UUID, from time.Time) []cachetag.Tag {
 	t.Helper()
-	return w.dependsOn(t, func(ctx context.Context) error {
-		_, err := w.diary.AppointmentsOfPractitioners(ctx, []uuid.UUID{practitioner}, scheduling.AppointmentQuery{
-			Range: &models.DateTimeRange{From: &from, To: new(from.AddDate(0, 0, 7))},
-		}, selection.Set{})
-		return err
-	})
+	return w.dependsOn(t, "practitioner"+graph.Args(map[string]any{"id": models.KindPractitioner.Global(practitioner)})+
+		" { appointments"+graph.Args(map[string]any{"range": within(from, 7)})+" { nodes { id } } }")
 }
 
 func (w *world) free(t *testing.T, practitioners []uuid.UUID, from time.Time) []cachetag.Tag {
 	t.Helper()
-	return w.dependsOn(t, func(ctx context.Context) error {
-		_, err := w.diary.Availability(ctx, practitioners, w.services[0], models.DateTimeRange{From: &from, To: new(from.AddDate(0, 0, 1))})
-		return err
-	})
+	return w.dependsOn(t, w.availability(practitioners, within(from, 1)))
+}
+
+// availability asks for the free slots of some practitioners; of all if they are nil.
+func (w *world) availability(practitioners []uuid.UUID, within models.DateTimeRange) string {
+	args := map[string]any{"serviceId": models.KindService.Global(w.services[0]), "range": within}
+	if practitioners != nil {
+		args["practitionerIds"] = graph.Globals(models.KindPractitioner, practitioners)
+	}
+	return "availability" + graph.Args(args) + " { startsAt }"
 }
 
 // A new appointment leaves all that it does not show up in as it was.
@@ -158,10 +136,7 @@ func TestTags_ANewAppointmentTouchesItsOwnDayAlone(t *testing.T) {
 // firstContacts is the contacts' first page, by name.
 func (w *world) firstContacts(t *testing.T) []cachetag.Tag {
 	t.Helper()
-	return w.dependsOn(t, func(ctx context.Context) error {
-		_, err := w.people.Contacts(ctx, people.ContactQuery{Request: paging.Request{First: new(2)}}, selection.Set{})
-		return err
-	})
+	return w.dependsOn(t, "contacts(first: 2) { nodes { id name } }")
 }
 
 func TestTags_NotesOfAContactTouchNoList(t *testing.T) {
@@ -197,20 +172,14 @@ func TestTags_WhatTimeChangesSaysWhen(t *testing.T) {
 	w.exec(t, "DELETE FROM appointments")
 	starts := w.now.Add(48 * time.Hour)
 	w.Appointment(t, w.clinic, 0, 0, starts, time.Hour)
-	until := func(run func(ctx context.Context) error) time.Time {
+	until := func(document string) time.Time {
 		ctx, collector := cachetag.Collect(w.ctx)
-		require.NoError(t, run(ctx))
+		w.graph.Must(t, ctx, "{ "+document+" }", nil, nil)
 		return collector.Until()
 	}
-	ids := w.contacts[:2]
-	next := func(ctx context.Context) error {
-		_, err := w.diary.NextAppointments(ctx, ids, selection.Set{})
-		return err
-	}
-	last := func(ctx context.Context) error {
-		_, err := w.diary.LastAppointments(ctx, ids, selection.Set{})
-		return err
-	}
+	ids := graph.Args(map[string]any{"ids": graph.Globals(models.KindContact, w.contacts[:2])})
+	next := "nodes" + ids + " { ... on Contact { nextAppointment { id } } }"
+	last := "nodes" + ids + " { ... on Contact { lastAppointment { id } } }"
 	require.True(t, starts.Equal(until(next)))
 	require.True(t, starts.Equal(until(last)), "then it will have been the last")
 	w.now = starts.Add(time.Minute)
@@ -220,26 +189,24 @@ func TestTags_WhatTimeChangesSaysWhen(t *testing.T) {
 	w.exec(t, "DELETE FROM slot_holds")
 	w.now = w.now.Add(30 * time.Second)
 	from, to := w.now.Add(-time.Hour), w.now.Add(24*time.Hour)
-	free := func(ctx context.Context) error {
-		_, err := w.diary.Availability(ctx, nil, w.services[0], models.DateTimeRange{From: &from, To: &to})
-		return err
-	}
-	require.Equal(t, w.now.Add(30*time.Second), until(free), "slots begin at whole minutes from now on")
+	free := func() string { return w.availability(nil, models.DateTimeRange{From: &from, To: &to}) }
+	require.True(t, w.now.Add(30*time.Second).Equal(until(free())), "slots begin at whole minutes from now on")
 	from = w.now.Add(time.Hour)
-	require.Equal(t, from, until(free))
+	require.True(t, from.Equal(until(free())))
 	expires := time.Now().Add(20 * time.Minute).Truncate(time.Second)
 	w.exec(t, "INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, expires_at) VALUES ($1, $2, $3, 'x', $4, $5, $6)",
 		w.clinic.ID, models.NewID(), w.practitioners[0], from, from.Add(time.Hour), expires)
-	require.True(t, expires.Equal(until(free)), "a hold runs out")
+	require.True(t, expires.Equal(until(free())), "a hold runs out")
 }
 
 // A membership reaches across clinics, whose tags nobody would hear here.
 func TestTags_MembershipsAreNotKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 6)
-	ctx, collector := cachetag.Collect(w.ctx)
-	_, err := w.people.Memberships(ctx)
-	require.NoError(t, err)
-	_, reason := collector.Tags()
-	require.NotEmpty(t, reason)
+	for _, document := range []string{"{ clinics { totalCount } }", "{ viewer { memberships { role } } }", "{ viewer { memberships { clinic { name } } } }"} {
+		ctx, collector := cachetag.Collect(w.ctx)
+		w.graph.Must(t, ctx, document, nil, nil)
+		_, reason := collector.Tags()
+		require.NotEmpty(t, reason, document)
+	}
 }

@@ -1,156 +1,205 @@
 package cachetag_test
 
 import (
-	"context"
+	"slices"
+	"strings"
+	"testing"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
 
-	"github.com/taskmed/taskmed/internal/paging"
-	"github.com/taskmed/taskmed/internal/people"
-	"github.com/taskmed/taskmed/internal/records"
-	"github.com/taskmed/taskmed/internal/scheduling"
-	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
-// read is a function of the clinic's packages with its arguments.
+// read is a query, with the places of the schema that it asks for.
 type read struct {
-	name string
-	run  func(ctx context.Context) (any, error)
+	document  string
+	variables map[string]any
+	places    []string
 }
 
-// shown is what a client sees of a page.
-func shown[T any](page *paging.Page[T], err error) (any, error) {
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"items": page.Items, "next": page.HasNext, "previous": page.HasPrevious, "total": page.Total}, nil
-}
+// acrossClinics are the fields that are answered from several clinics. No answer with
+// one of them is kept (TestTags_MembershipsAreNotKept).
+var acrossClinics = []string{"Query.clinics", "Viewer.memberships"} //nolint:gochecknoglobals // a constant in all but Go's terms
 
-func shownOf[T any](pages map[uuid.UUID]*paging.Page[T], err error) (any, error) {
-	if err != nil {
-		return nil, err
-	}
-	all := map[uuid.UUID]any{}
-	for id, page := range pages {
-		all[id], _ = shown(page, nil)
-	}
-	return all, nil
-}
-
-func (w *world) selection(fields ...string) selection.Set {
-	var set []selection.Field
-	for _, name := range fields {
-		if w.dice.IntN(2) == 0 {
-			set = append(set, selection.Field{Name: name, Key: name})
+// places are all fields that the schema has below Query and that give objects.
+func (w *world) places() []string {
+	var all []string
+	var walk func(object *ast.Definition)
+	walk = func(object *ast.Definition) {
+		for _, field := range w.askable(object) {
+			place := object.Name + "." + field.Name
+			if !w.composite(field) || slices.Contains(all, place) {
+				continue
+			}
+			all = append(all, place)
+			for _, possible := range w.graph.Schema.GetPossibleTypes(w.graph.Schema.Types[field.Type.Name()]) {
+				walk(possible)
+			}
 		}
 	}
-	return selection.Of(set...)
+	walk(w.graph.Schema.Query)
+	return all
 }
 
-func (w *world) request() paging.Request {
-	if w.dice.IntN(4) == 0 {
-		return paging.Request{Last: new(1 + w.dice.IntN(4))}
-	}
-	return paging.Request{First: new(1 + w.dice.IntN(6))}
-}
-
-// read draws one of all functions that answers are made of.
-func (w *world) read() read {
-	contact := w.selection("name", "preferredName", "email", "phone", "taxId", "birthDate", "status", "tags", "source", "notes",
-		"externalReference", "version", "createdAt", "updatedAt")
-	appointment := w.selection("contact", "practitioner", "service", "startsAt", "endsAt", "status", "cancellationReason", "notes",
-		"overbooked", "externalReference", "version", "createdAt", "updatedAt")
-	record := w.selection("contact", "practitioner", "appointment", "kind", "title", "body", "codes", "data", "signedAt", "digest",
-		"amends", "version", "createdAt", "updatedAt")
-	practitioner := w.selection("name", "specialty", "registration", "color", "active")
-	service := w.selection("name", "durationMinutes", "price", "active")
-	request, count, active := w.request(), w.dice.IntN(2) == 0, perhaps(w, w.dice.IntN(2) == 0)
-	contacts, practitioners := some(w, w.contacts), some(w, w.practitioners)
-	appointments, recordIDs, services := some(w, w.appointments), some(w, w.records), some(w, w.services)
-	text, serviceID := one(w, []string{"ana", "sousa", "silva joão", "mar", "beatr", "5511", "98765", "11 98765-4321", "ana 21987", "carlad"}), one(w, w.services)
-	span, openSpan, everyone := *w.span(), w.openSpan(), w.dice.IntN(2) == 0
-
-	query := people.ContactQuery{Request: request, Count: count, Filter: w.contactFilter()}
-	query.Order = perhaps(w, models.ContactOrder{Field: one(w, models.AllContactOrderField), Direction: one(w, models.AllSortDirection)})
-	booked := scheduling.AppointmentQuery{Request: request, Count: count, Range: openSpan}
-	if w.dice.IntN(4) == 0 {
-		booked.Range = nil
-	}
-	if w.dice.IntN(3) == 0 {
-		booked.Status = some(w, models.AllAppointmentStatus)
-	}
-	narrowed := booked
-	narrowed.Order = perhaps(w, models.AppointmentOrder{Field: one(w, models.AllAppointmentOrderField), Direction: one(w, models.AllSortDirection)})
-	switch w.dice.IntN(4) {
-	case 0:
-		narrowed.PractitionerID = new(one(w, w.practitioners))
-	case 1:
-		narrowed.ContactID = new(one(w, w.contacts))
-	}
-	about := records.RecordQuery{Request: request, Count: count}
-	if w.dice.IntN(3) == 0 {
-		about.Kinds = some(w, models.AllRecordKind)
-	}
-
-	return one(w, []read{
-		{"Clinic", func(ctx context.Context) (any, error) { return w.people.Clinic(ctx) }},
-		{"Practitioners", func(ctx context.Context) (any, error) {
-			return shown(w.people.Practitioners(ctx, people.PractitionerQuery{Active: active, Request: request, Count: count}, practitioner))
-		}},
-		{"PractitionersByID", func(ctx context.Context) (any, error) {
-			return w.people.PractitionersByID(ctx, practitioners, practitioner)
-		}},
-		{"Services", func(ctx context.Context) (any, error) {
-			return shown(w.people.Services(ctx, people.ServiceQuery{Active: active, Request: request, Count: count}, service))
-		}},
-		{"ServicesByID", func(ctx context.Context) (any, error) { return w.people.ServicesByID(ctx, services, service) }},
-		{"Contacts", func(ctx context.Context) (any, error) { return shown(w.people.Contacts(ctx, query, contact)) }},
-		{"ContactsByID", func(ctx context.Context) (any, error) { return w.people.ContactsByID(ctx, contacts, contact) }},
-		{"SearchContacts", func(ctx context.Context) (any, error) {
-			return shown(w.people.SearchContacts(ctx, people.SearchQuery{Text: text, Request: paging.Request{First: new(3)}, Count: count}, contact))
-		}},
-		{"AppointmentsByID", func(ctx context.Context) (any, error) {
-			return w.diary.AppointmentsByID(ctx, appointments, appointment)
-		}},
-		{"Appointments", func(ctx context.Context) (any, error) { return shown(w.diary.Appointments(ctx, narrowed, appointment)) }},
-		{"AppointmentsOfContacts", func(ctx context.Context) (any, error) {
-			return shownOf(w.diary.AppointmentsOfContacts(ctx, contacts, booked, appointment))
-		}},
-		{"AppointmentsOfPractitioners", func(ctx context.Context) (any, error) {
-			return shownOf(w.diary.AppointmentsOfPractitioners(ctx, practitioners, booked, appointment))
-		}},
-		{"NextAppointments", func(ctx context.Context) (any, error) { return w.diary.NextAppointments(ctx, contacts, appointment) }},
-		{"LastAppointments", func(ctx context.Context) (any, error) { return w.diary.LastAppointments(ctx, contacts, appointment) }},
-		{"WorkingHoursOf", func(ctx context.Context) (any, error) { return w.diary.WorkingHoursOf(ctx, practitioners) }},
-		{"TimeOffOf", func(ctx context.Context) (any, error) { return w.diary.TimeOffOf(ctx, practitioners, span) }},
-		{"Availability", func(ctx context.Context) (any, error) {
-			if everyone {
-				return w.diary.Availability(ctx, nil, serviceID, span)
-			}
-			return w.diary.Availability(ctx, practitioners, serviceID, span)
-		}},
-		{"RecordsOfContacts", func(ctx context.Context) (any, error) {
-			return shownOf(w.chart.RecordsOfContacts(ctx, contacts, about, record))
-		}},
-		{"RecordsOfAppointments", func(ctx context.Context) (any, error) {
-			return shownOf(w.chart.RecordsOfAppointments(ctx, appointments, about, record))
-		}},
-		{"RecordsByID", func(ctx context.Context) (any, error) { return w.chart.RecordsByID(ctx, recordIDs, record) }},
-		{"AmendmentsOf", func(ctx context.Context) (any, error) { return w.chart.AmendmentsOf(ctx, recordIDs, record) }},
+func (w *world) askable(object *ast.Definition) ast.FieldList {
+	return slices.DeleteFunc(slices.Clone(object.Fields), func(field *ast.FieldDefinition) bool {
+		return strings.HasPrefix(field.Name, "__") || slices.Contains(acrossClinics, object.Name+"."+field.Name)
 	})
 }
 
-func (w *world) contactFilter() *models.ContactFilter {
-	switch w.dice.IntN(6) {
-	case 0:
-		return &models.ContactFilter{Status: some(w, models.AllContactStatus)}
-	case 1:
-		return &models.ContactFilter{Tag: new("vip")}
-	case 2:
-		return &models.ContactFilter{ExternalReference: new("ref-1")}
-	case 3:
-		return &models.ContactFilter{CreatedAt: w.openSpan()}
+func (w *world) composite(field *ast.FieldDefinition) bool {
+	return w.graph.Schema.Types[field.Type.Name()].IsCompositeType()
+}
+
+// asking puts a random query together.
+type asking struct {
+	*world
+	t      testing.TB
+	places []string
+}
+
+// read draws a query of one of Query's fields: some of what the schema has below it,
+// with arguments of all kinds.
+func (w *world) read(t testing.TB) read {
+	t.Helper()
+	const levels = 3
+	a := &asking{world: w, t: t}
+	text := a.field(w.graph.Schema.Query, one(w, w.askable(w.graph.Schema.Query)), levels)
+	return read{document: "{ " + text + " }", places: a.places}
+}
+
+// field is a field with its arguments and what is selected below it, so many levels of
+// entities deep.
+func (a *asking) field(object *ast.Definition, field *ast.FieldDefinition, levels int) string {
+	if !a.composite(field) {
+		return field.Name
 	}
+	a.places = append(a.places, object.Name+"."+field.Name)
+	result := a.graph.Schema.Types[field.Type.Name()]
+	if !result.IsAbstractType() {
+		return field.Name + a.arguments(field, result.Name) + a.selection(result, levels)
+	}
+	possible := one(a.world, a.graph.Schema.GetPossibleTypes(result))
+	return field.Name + a.arguments(field, possible.Name) + " { __typename ... on " + possible.Name + a.selection(possible, levels) + " }"
+}
+
+func (a *asking) selection(object *ast.Definition, levels int) string {
+	text := " { __typename"
+	entity := object.Fields.ForName("id") != nil
+	if entity {
+		levels--
+	}
+	list := strings.HasSuffix(object.Name, "Connection")
+	// A list that shows nothing of its entities depends on little.
+	shown := one(a.world, []string{"nodes", "nodes", "edges"})
+	for _, field := range a.askable(object) {
+		wanted := a.dice.IntN(2) == 0
+		switch {
+		case list && (field.Name == "nodes" || field.Name == "edges"):
+			wanted = field.Name == shown
+		case !list && !strings.HasSuffix(object.Name, "Edge") && a.composite(field) && field.Type.Name() != "Money":
+			wanted = levels > 0 && a.dice.IntN(4) == 0
+		case field.Name == "node":
+			wanted = true
+		}
+		if wanted {
+			text += " " + a.field(object, field, levels)
+		}
+	}
+	return text + " }"
+}
+
+// arguments draws a field's, which gives entities of a type.
+func (a *asking) arguments(field *ast.FieldDefinition, result string) string {
+	args := map[string]any{}
+	for _, argument := range field.Arguments {
+		switch argument.Name {
+		case "first":
+			if backwards := field.Arguments.ForName("last") != nil && a.dice.IntN(4) == 0; backwards {
+				args["last"] = 1 + a.dice.IntN(4)
+			} else {
+				args["first"] = 1 + a.dice.IntN(6)
+			}
+		case "last", "after", "before": // drawn with first; cursors are TestSearchTags' business
+		default:
+			if argument.Type.NonNull || a.dice.IntN(3) == 0 {
+				args[argument.Name] = a.value(argument.Name, argument.Type, result)
+			}
+		}
+	}
+	return graph.Args(args)
+}
+
+// value draws what an argument may be.
+func (a *asking) value(name string, of *ast.Type, result string) any {
+	if ids := a.idsFor(name, result); ids != nil {
+		if of.Elem != nil {
+			return some(a.world, ids)
+		}
+		return one(a.world, ids)
+	}
+	definition := a.graph.Schema.Types[of.Name()]
+	switch {
+	case of.Name() == "DateTimeRange":
+		if of.NonNull && a.dice.IntN(4) > 0 {
+			return a.span()
+		}
+		return a.openSpan()
+	case definition.Kind == ast.Enum:
+		values := make([]graph.Enum, 0, len(definition.EnumValues))
+		for _, value := range definition.EnumValues {
+			values = append(values, graph.Enum(value.Name))
+		}
+		if of.Elem != nil {
+			return graph.Enums(some(a.world, values))
+		}
+		return one(a.world, values)
+	case definition.Kind == ast.InputObject:
+		object := map[string]any{}
+		for _, field := range definition.Fields {
+			if field.Type.NonNull || a.dice.IntN(3) == 0 {
+				object[field.Name] = a.value(field.Name, field.Type, result)
+			}
+		}
+		return object
+	case of.Name() == "Boolean":
+		return a.dice.IntN(2) == 0
+	case name == "query":
+		return one(a.world, []string{"ana", "sousa", "silva joão", "mar", "beatr", "5511", "98765", "11 98765-4321", "ana 21987", "carlad"})
+	case name == "tag":
+		return "vip"
+	case name == "externalReference":
+		return "ref-1"
+	}
+	require.Fail(a.t, "nobody knows what to give", "%s: %s", name, of)
 	return nil
+}
+
+// idsFor are global ids for an argument: contactId is a contact's, and id is one of
+// what the field gives.
+func (a *asking) idsFor(name, result string) []string {
+	kinds := map[string]models.Kind{
+		"Contact": models.KindContact, "Practitioner": models.KindPractitioner, "Service": models.KindService,
+		"Appointment": models.KindAppointment, "MedicalRecord": models.KindMedicalRecord, "Clinic": models.KindClinic,
+	}
+	object := strings.TrimSuffix(strings.TrimSuffix(name, "s"), "Id")
+	if name == "id" || name == "ids" {
+		object = result
+	} else if object == strings.TrimSuffix(name, "s") {
+		return nil
+	}
+	kind, known := kinds[strings.ToUpper(object[:1])+object[1:]]
+	require.True(a.t, known, "nobody knows ids of %s", object)
+	tables := map[models.Kind]string{
+		models.KindContact: "contacts", models.KindPractitioner: "practitioners", models.KindService: "services",
+		models.KindAppointment: "appointments", models.KindMedicalRecord: "medical_records",
+	}
+	ids := []uuid.UUID{a.clinic.ID}
+	if kind != models.KindClinic {
+		ids = a.ids(tables[kind])
+	}
+	return graph.Globals(kind, ids)
 }

@@ -1,7 +1,6 @@
 package cachetag_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,19 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/cachetag"
-	"github.com/taskmed/taskmed/internal/paging"
-	"github.com/taskmed/taskmed/internal/people"
-	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
 // searches are the tags of a search for a text that shows more than there is.
 func (w *world) searches(t *testing.T, text string) []cachetag.Tag {
 	t.Helper()
-	return w.dependsOn(t, func(ctx context.Context) error {
-		_, err := w.people.SearchContacts(ctx, people.SearchQuery{Text: text, Request: paging.Request{First: new(20)}}, selection.Set{})
-		return err
-	})
+	return w.dependsOn(t, "searchContacts"+graph.Args(map[string]any{"query": text, "first": 20})+" { nodes { id } }")
 }
 
 // written are the tags of a statement about contacts, but for the contacts' own: who

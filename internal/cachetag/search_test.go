@@ -1,7 +1,6 @@
 package cachetag_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -13,9 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/cachetag"
-	"github.com/taskmed/taskmed/internal/paging"
-	"github.com/taskmed/taskmed/internal/people"
-	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -29,8 +25,16 @@ type reception struct {
 
 // kept is a search with its answer and what that depends on.
 type kept struct {
-	query people.SearchQuery
+	query searching
 	answer
+}
+
+// searching is a search's arguments, and whether all that it finds is counted.
+type searching struct {
+	text  string
+	first int
+	after *string
+	count bool
 }
 
 func newReception(t *testing.T, seed uint64) *reception {
@@ -167,22 +171,24 @@ func (r *reception) text() string {
 }
 
 // look asks a search, new or again.
-func (r *reception) look(t *testing.T, query people.SearchQuery) (answer, bool) {
+func (r *reception) look(t *testing.T, query searching) (answer, bool) {
 	t.Helper()
-	return r.ask(t, read{"search", func(ctx context.Context) (any, error) {
-		return shown(r.people.SearchContacts(ctx, query, selection.Set{}))
-	}})
+	return r.ask(t, read{
+		document: `query ($text: String!, $first: Int, $after: String, $count: Boolean!) { searchContacts(query: $text, first: $first, after: $after) {
+			nodes { id } edges { cursor } pageInfo { hasNextPage hasPreviousPage } totalCount @include(if: $count) } }`,
+		variables: map[string]any{"text": query.text, "first": query.first, "after": query.after, "count": query.count},
+	})
 }
 
 // draw is a search that nobody has asked yet, or the next page of one.
 func (r *reception) draw(t *testing.T) *kept {
 	t.Helper()
 	for {
-		query := people.SearchQuery{Text: r.text(), Request: paging.Request{First: new(r.dice.IntN(5))}, Count: r.dice.IntN(4) == 0}
+		query := searching{text: r.text(), first: r.dice.IntN(5), count: r.dice.IntN(4) == 0}
 		if r.dice.IntN(4) == 0 {
-			page, err := r.people.SearchContacts(r.ctx, query, selection.Set{})
-			if err == nil && len(page.Items) > 0 {
-				query.Request.After = new(page.Cursor(page.Items[len(page.Items)-1]))
+			page, err := r.graph.Page(t, r.ctx, "searchContacts", map[string]any{"query": query.text, "first": query.first})
+			if err == nil && len(page.Edges) > 0 {
+				query.after = page.PageInfo.EndCursor
 			}
 		}
 		if a, ok := r.look(t, query); ok {
@@ -225,7 +231,7 @@ func (r *reception) explore(t *testing.T, writes int) found {
 			}
 			result.changed++
 			if len(told) == 0 {
-				result.stale = fmt.Sprintf("%+q\n after %s\n was %s\n  is %s\nread: %q\nwritten: %q", k.query.Text, did, was.text, now.text, was.tags, tags)
+				result.stale = fmt.Sprintf("%+q\n after %s\n was %s\n  is %s\nread: %q\nwritten: %q", k.query.text, did, was.text, now.text, was.tags, tags)
 				return result
 			}
 			if len(told) == 1 {

@@ -19,6 +19,7 @@ import (
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -31,6 +32,7 @@ type world struct {
 	now    time.Time
 	dice   *rand.Rand
 
+	graph  *graph.Graph
 	people *people.Directory
 	diary  *scheduling.Diary
 	chart  *records.Chart
@@ -85,7 +87,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	clock := func() time.Time { return w.now }
-	w.people, w.diary, w.chart = people.New(db, d.Cursors, clock), scheduling.New(db, d.Cursors, clock), records.New(db, d.Cursors, clock)
+	w.graph = graph.New(t, db, d.Cursors, clock)
+	w.people, w.diary, w.chart = people.New(db, w.graph.Entities, d.Cursors, clock), scheduling.New(db, clock), records.New(db, clock)
 	w.contacts, w.practitioners, w.services = w.clinic.Contacts, w.clinic.Practitioners, w.clinic.Services
 	for range 20 {
 		w.appointments = append(w.appointments, models.NewID())

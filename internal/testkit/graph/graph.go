@@ -37,6 +37,12 @@ type Graph struct {
 	executor *executor.Executor
 }
 
+// T is a test of testing's or of rapid's.
+type T interface {
+	require.TestingT
+	Helper()
+}
+
 // New makes a graph that reads by db; now is its clock.
 func New(t testing.TB, db *database.DB, cursors *paging.Cursors, now func() time.Time) *Graph {
 	t.Helper()
@@ -58,7 +64,7 @@ func New(t testing.TB, db *database.DB, cursors *paging.Cursors, now func() time
 }
 
 // Do runs an operation. Its variables are given as Go values that JSON has a form for.
-func (g *Graph) Do(t testing.TB, ctx context.Context, document string, variables any) *graphql.Response { //nolint:revive // a test comes first
+func (g *Graph) Do(t T, ctx context.Context, document string, variables any) *graphql.Response { //nolint:revive // a test comes first
 	t.Helper()
 	params := &graphql.RawParams{Query: document}
 	text, err := json.Marshal(variables)
@@ -77,7 +83,7 @@ func (g *Graph) Do(t testing.TB, ctx context.Context, document string, variables
 
 // Try runs an operation and reads its data into a value, if it has any. It gives the
 // first of its errors, in which the cause can be found.
-func (g *Graph) Try(t testing.TB, ctx context.Context, document string, variables, into any) error { //nolint:revive // likewise
+func (g *Graph) Try(t T, ctx context.Context, document string, variables, into any) error { //nolint:revive // likewise
 	t.Helper()
 	response := g.Do(t, ctx, document, variables)
 	if len(response.Errors) > 0 {
@@ -90,7 +96,7 @@ func (g *Graph) Try(t testing.TB, ctx context.Context, document string, variable
 }
 
 // Must is Try of an operation that may have no errors.
-func (g *Graph) Must(t testing.TB, ctx context.Context, document string, variables, into any) { //nolint:revive // likewise
+func (g *Graph) Must(t T, ctx context.Context, document string, variables, into any) { //nolint:revive // likewise
 	t.Helper()
 	require.NoError(t, g.Try(t, ctx, document, variables, into), document)
 }

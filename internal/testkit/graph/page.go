@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"testing"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -98,14 +97,21 @@ func literal(value any) string {
 	if err != nil {
 		panic(err)
 	}
-	if string(text) == "null" {
+	switch text[0] {
+	case 'n': // null
 		return ""
+	case '{':
+		var object map[string]any
+		if err := json.Unmarshal(text, &object); err != nil {
+			panic(err)
+		}
+		return literal(object)
 	}
 	return string(text)
 }
 
 // Page reads a page of one of Query's lists.
-func (g *Graph) Page(t testing.TB, ctx context.Context, field string, args map[string]any) (*Page, error) { //nolint:revive // a test comes first
+func (g *Graph) Page(t T, ctx context.Context, field string, args map[string]any) (*Page, error) { //nolint:revive // a test comes first
 	t.Helper()
 	var data struct{ List *Page }
 	err := g.Try(t, ctx, "{ list: "+field+Args(args)+Paged+" }", nil, &data)
@@ -115,7 +121,7 @@ func (g *Graph) Page(t testing.TB, ctx context.Context, field string, args map[s
 // PagesOf reads the same page of a list of several parents at once; who is not there is
 // not in the map.
 func (g *Graph) PagesOf( //nolint:revive // a test comes first
-	t testing.TB, ctx context.Context, kind models.Kind, parents []uuid.UUID, field string, args map[string]any,
+	t T, ctx context.Context, kind models.Kind, parents []uuid.UUID, field string, args map[string]any,
 ) (map[uuid.UUID]*Page, error) {
 	t.Helper()
 	var data struct {
