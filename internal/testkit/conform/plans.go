@@ -11,7 +11,6 @@ import (
 
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/profile"
-	"github.com/taskmed/taskmed/models"
 )
 
 // Plans asks for what every path shows, with each filter and each order alone, and
@@ -33,7 +32,8 @@ func (s *Suite) Plans(t testing.TB, object string) (faults []string) {
 			if p.How == entity.Paged {
 				selection = "nodes { __typename }"
 			}
-			answer := s.ask(t, models.RoleOwner, p.question(parent, args, selection), "X-TaskMed-Explain", "plans")
+			q := p.question(parent, args, selection)
+			answer := s.server.AsSubject(t, s.own, developer(s.own)).Do(t, q.text, q.variables, "X-TaskMed-Explain", "plans")
 			if len(answer.Errors) > 0 {
 				faults = append(faults, fmt.Sprintf("%s: %s", v.name, answer.Body))
 				continue
@@ -50,12 +50,12 @@ func (s *Suite) plansOf(t testing.TB, name string, of entity.Described, body []b
 	t.Helper()
 	var told struct {
 		Extensions struct {
-			TaskMed struct{ Statements []*profile.Statement }
+			TaskMed struct{ SQL []*profile.Statement }
 		}
 	}
 	require.NoError(t, json.Unmarshal(body, &told))
 	seen := false
-	for _, statement := range told.Extensions.TaskMed.Statements {
+	for _, statement := range told.Extensions.TaskMed.SQL {
 		if statement.Plan == nil {
 			if regexp.MustCompile(`\b` + of.Table + `\b`).MatchString(statement.Text) {
 				faults = append(faults, fmt.Sprintf("%s: %s has no plan: %s", name, statement.Text, statement.NoPlan))

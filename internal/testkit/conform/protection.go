@@ -18,8 +18,12 @@ func (s *Suite) Protection(t testing.TB, object string) (faults []string) {
 	of := s.described(t, object)
 	protected := s.schema.Types[object].Directives.ForName("phi") != nil
 	look := func(place string, shown []string) {
+		noted := s.watch.noted().Protected()
+		if s.Planted.Protected != nil {
+			noted = s.Planted.Protected(noted)
+		}
 		var named []string
-		for _, id := range s.watch.noted().Protected() {
+		for _, id := range noted {
 			if _, err := of.Kind.Parse(id); err == nil {
 				named = append(named, id)
 			}

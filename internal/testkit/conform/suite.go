@@ -46,9 +46,14 @@ type Suite struct {
 	watch    *watcher
 	// psql is a writer past the API, who hears what writes announce.
 	psql *pgx.Conn
-	// Tamper, if set, changes what the suite is told by the server: a test that
-	// plants a fault, to see that it is found.
-	Tamper func(asked string, answer *api.Response)
+	// Planted are faults that a test plants, to see that they are found.
+	Planted Planted
+}
+
+// Planted changes what the suite is told by the server.
+type Planted struct {
+	Answer    func(variables map[string]any, answer *api.Response)
+	Protected func(ids []string) []string
 }
 
 // Today is the day that the furnished clinics' data lie around, a Monday.
@@ -63,14 +68,14 @@ var seeding sync.Mutex //nolint:gochecknoglobals // two seedings at once would o
 func New(t testing.TB) *Suite {
 	t.Helper()
 	s := &Suite{d: testkit.NewDatabase(t), watch: &watcher{}}
-	// In tables as small as these the planner would read all of them, whatever
-	// indexes there are.
-	for _, setting := range []string{"enable_seqscan", "enable_bitmapscan"} {
+	// In tables as small as these the planner would read and sort all of them,
+	// whatever indexes there are.
+	for _, setting := range []string{"enable_seqscan", "enable_sort"} {
 		s.d.Exec(t, "DO $$ BEGIN EXECUTE format('ALTER ROLE taskmed_app IN DATABASE %I SET "+setting+" = off', current_database()); END $$")
 	}
 	seeding.Lock()
 	made, err := seed.Run(t.Context(), s.d.OwnerURL, seed.Options{
-		Clinics: 2, Contacts: 25, Practitioners: 3, Appointments: 400, Records: 60, Seed: 7, Today: Today(),
+		Clinics: 2, Contacts: 25, Practitioners: 3, Appointments: 400, Records: 400, Seed: 7, Today: Today(),
 	}, nil)
 	seeding.Unlock()
 	require.NoError(t, err)
@@ -78,9 +83,11 @@ func New(t testing.TB) *Suite {
 	s.foreign = &testkit.Clinic{ID: made.Clinics[1].ID, Slug: made.Clinics[1].Slug}
 	for _, clinic := range []*testkit.Clinic{s.own, s.foreign} {
 		for _, role := range models.AllRole {
-			s.d.Exec(t, "INSERT INTO memberships (clinic_id, id, subject, name, role, permissions) VALUES ($1, $2, $3, 'x', $4, '{developer}')",
+			s.d.Exec(t, "INSERT INTO memberships (clinic_id, id, subject, name, role) VALUES ($1, $2, $3, 'x', $4)",
 				clinic.ID, models.NewID(), testkit.Subject(clinic.Slug, role), role)
 		}
+		s.d.Exec(t, "INSERT INTO memberships (clinic_id, id, subject, name, role, permissions) VALUES ($1, $2, $3, 'x', 'owner', '{developer}')",
+			clinic.ID, models.NewID(), developer(clinic))
 	}
 	s.server = api.NewServer(t, s.d, api.At(noon()), api.WithoutCache(), func(_ *config.Config, options *app.Options) {
 		options.Extensions = append(options.Extensions, s.watch)
@@ -141,6 +148,12 @@ func (s *Suite) Conform(t *testing.T, object string) {
 	}
 }
 
+// Database is the suite's own.
+func (s *Suite) Database() *testkit.Database { return s.d }
+
+// Foreign is the clinic that is asked from nowhere.
+func (s *Suite) Foreign() *testkit.Clinic { return s.foreign }
+
 func (s *Suite) described(t testing.TB, object string) entity.Described {
 	t.Helper()
 	for _, described := range s.registry.Nouns() {
@@ -177,8 +190,8 @@ func (s *Suite) ask(t testing.TB, role models.Role, q question, headers ...strin
 func (s *Suite) askIn(t testing.TB, clinic *testkit.Clinic, role models.Role, q question, headers ...string) *api.Response {
 	t.Helper()
 	answer := s.as(t, clinic, role).Do(t, q.text, q.variables, headers...)
-	if s.Tamper != nil {
-		s.Tamper(q.text, answer)
+	if s.Planted.Answer != nil {
+		s.Planted.Answer(q.variables, answer)
 	}
 	return answer
 }
@@ -188,6 +201,9 @@ func (s *Suite) exec(t testing.TB, sql string, args ...any) {
 	_, err := s.psql.Exec(t.Context(), sql, args...)
 	require.NoError(t, err)
 }
+
+// developer is an owner who is shown what a request cost.
+func developer(clinic *testkit.Clinic) string { return "developer@" + clinic.Slug + ".test" }
 
 // ids asks for ids by SQL.
 func (s *Suite) ids(t testing.TB, sql string, args ...any) []uuid.UUID {

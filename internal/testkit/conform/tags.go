@@ -51,7 +51,8 @@ func (s *Suite) Tags(t testing.TB, object string) (faults []string) {
 	}
 	stale := map[string]bool{}
 	for _, w := range s.writes(t, of) {
-		if !s.write(t, w) {
+		ran := s.write(t, w)
+		if ran == "" {
 			continue
 		}
 		writes++
@@ -68,7 +69,7 @@ func (s *Suite) Tags(t testing.TB, object string) (faults []string) {
 			changed++
 			if !told(before.tags, tags) && !stale[before.name+w.column] {
 				stale[before.name+w.column] = true
-				faults = append(faults, fmt.Sprintf("%s: the answer changes by %s, which announces %q; it depends on %q", before.name, w.sql, tags, before.tags))
+				faults = append(faults, fmt.Sprintf("%s: the answer changes by %s, which announces %q; it depends on %q", before.name, ran, tags, before.tags))
 			}
 		}
 	}
@@ -137,19 +138,30 @@ func (s *Suite) answer(t testing.TB, a *asked) {
 	a.body = string(answer.Data)
 }
 
-// write is SQL that somebody with psql might run.
-type write struct{ column, sql string }
-
-// write runs a write; false if Postgres refuses it, or if it changes nothing.
-func (s *Suite) write(t testing.TB, w write) bool {
-	t.Helper()
-	done, err := s.psql.Exec(t.Context(), w.sql)
-	if err != nil {
-		require.Empty(t, s.notified(t), "%s was refused and announced: %v", w.sql, err)
-		return false
-	}
-	return done.RowsAffected() > 0
+// write is SQL that somebody with psql might run on one row, and the rows that it
+// is tried on.
+type write struct {
+	column, sql string
+	rows        []uuid.UUID
 }
+
+// write runs a write on the first row that takes it, and gives its SQL; "" if
+// Postgres refuses it for all of them, or if it would change nothing.
+func (s *Suite) write(t testing.TB, w write) string {
+	t.Helper()
+	for _, row := range w.rows {
+		sql := fmt.Sprintf("%s AND id = '%s'", w.sql, row)
+		done, err := s.psql.Exec(t.Context(), sql)
+		if err == nil && done.RowsAffected() > 0 {
+			return sql
+		}
+	}
+	return ""
+}
+
+// mostTried bounds on how many rows a write is tried: some rows are not to be
+// changed, such as signed records.
+const mostTried = 40
 
 // writes change one column of a row after the other, to several values each: of the
 // first row that the clinic has, and of one in the middle that short pages do not
@@ -161,14 +173,16 @@ func (s *Suite) writes(t testing.TB, of entity.Described) []write {
 	require.NotEmpty(t, rows, "no row of %s is furnished: have the seeder make some", of.Table)
 	columns := s.columns(t, of.Table)
 	var all []write
-	for _, row := range slices.Compact([]uuid.UUID{rows[0], rows[len(rows)/2]}) {
+	half := len(rows) / 2
+	for _, tried := range [][]uuid.UUID{rows[:max(1, half)], rows[half:]} {
+		tried = tried[:min(len(tried), mostTried)]
 		for _, c := range columns {
 			if c.name == "id" || c.name == tenant || c.generated {
 				continue
 			}
 			for _, to := range c.values(of.Table, tenant, s.own.ID) {
-				all = append(all, write{c.name, fmt.Sprintf("UPDATE %[1]s SET %[2]s = %[3]s WHERE %[4]s = '%[5]s' AND id = '%[6]s' AND %[2]s IS DISTINCT FROM %[3]s",
-					of.Table, c.name, to, tenant, s.own.ID, row)})
+				all = append(all, write{c.name, fmt.Sprintf("UPDATE %[1]s SET %[2]s = %[3]s WHERE %[4]s = '%[5]s' AND %[2]s IS DISTINCT FROM %[3]s",
+					of.Table, c.name, to, tenant, s.own.ID), tried})
 			}
 		}
 	}
@@ -192,12 +206,16 @@ func (s *Suite) writes(t testing.TB, of entity.Described) []write {
 			copied = append(copied, c.name)
 		}
 	}
-	last := rows[len(rows)-1]
-	return append(all,
-		write{"a new row", fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %[1]s WHERE clinic_id = '%[4]s' AND id = '%[5]s'",
-			of.Table, strings.Join(names, ", "), strings.Join(copied, ", "), s.own.ID, last)},
-		write{"a row less", fmt.Sprintf("DELETE FROM %s WHERE clinic_id = '%s' AND id = '%s'", of.Table, s.own.ID, last)},
-	)
+	slices.Reverse(rows)
+	all = append(all, write{"a new row", fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %[1]s WHERE clinic_id = '%[4]s'",
+		of.Table, strings.Join(names, ", "), strings.Join(copied, ", "), s.own.ID), rows[:min(len(rows), mostTried)]})
+	for _, c := range columns {
+		if c.kind == "uuid" {
+			having := s.ids(t, fmt.Sprintf("SELECT id FROM %s WHERE clinic_id = $1 AND %s IS NOT NULL ORDER BY id DESC LIMIT $2", of.Table, c.name), s.own.ID, mostTried)
+			all = append(all, write{"a row less", fmt.Sprintf("DELETE FROM %s WHERE clinic_id = '%s'", of.Table, s.own.ID), having})
+		}
+	}
+	return all
 }
 
 // column is one of a table, as the catalogue has it.
