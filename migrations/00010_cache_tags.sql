@@ -200,7 +200,7 @@ SELECT cache_announce('services',
 SELECT cache_announce('working_hours',
   $$ARRAY['working_hours/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
 SELECT cache_announce('time_off',
-  $$ARRAY['time_off/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
+  $$ARRAY['time_off:' || r.id, 'time_off/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
 SELECT cache_announce('slot_holds',
   $$ARRAY['slot_hold/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
 SELECT cache_announce('medical_records',

@@ -2979,7 +2979,7 @@ type InvoiceConnection {
   "Where the page stands in the list."
   pageInfo: PageInfo!
   "How many there are in all; counted only where selected."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: "50")
 }
 
 "One invoice of a page."

@@ -183,7 +183,7 @@ func (a *asking) value(name string, of *ast.Type, result string) any {
 func (a *asking) idsFor(name, result string) []string {
 	kinds := map[string]models.Kind{
 		"Contact": models.KindContact, "Practitioner": models.KindPractitioner, "Service": models.KindService,
-		"Appointment": models.KindAppointment, "MedicalRecord": models.KindMedicalRecord, "Clinic": models.KindClinic,
+		"Appointment": models.KindAppointment, "MedicalRecord": models.KindMedicalRecord, "Clinic": models.KindClinic, "Invoice": models.KindInvoice,
 	}
 	object := strings.TrimSuffix(strings.TrimSuffix(name, "s"), "Id")
 	if name == "id" || name == "ids" {
@@ -195,7 +195,7 @@ func (a *asking) idsFor(name, result string) []string {
 	require.True(a.t, known, "nobody knows ids of %s", object)
 	tables := map[models.Kind]string{
 		models.KindContact: "contacts", models.KindPractitioner: "practitioners", models.KindService: "services",
-		models.KindAppointment: "appointments", models.KindMedicalRecord: "medical_records",
+		models.KindAppointment: "appointments", models.KindMedicalRecord: "medical_records", models.KindInvoice: "invoices",
 	}
 	ids := []uuid.UUID{a.clinic.ID}
 	if kind != models.KindClinic {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/nouns"
 	"github.com/taskmed/taskmed/internal/people"
@@ -71,6 +72,7 @@ func allScanned() map[string]scanned {
 		"working_hours":   scans[models.WorkingHour](scheduling.WorkingHours()),
 		"time_off":        scans[models.TimeOff](scheduling.TimeOff()),
 		"medical_records": scans[models.MedicalRecord](records.MedicalRecord()),
+		"invoices":        scans[models.Invoice](billing.Invoice()),
 	}
 }
 
@@ -99,6 +101,8 @@ func TestScan_ReadsEveryColumnAsPgxDoes(t *testing.T) {
 			FROM clinics`,
 		`INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body, amends_id, amendment_reason)
 			SELECT clinic_id, gen_random_uuid(), contact_id, practitioner_id, kind, 't2', 'b', id, 'r' FROM medical_records`,
+		`INSERT INTO invoices (clinic_id, id, contact_id, appointment_id, number, total_minor, due_date, issued_at) SELECT clinic_id, gen_random_uuid(), contact_id, id, '1', 100, '2026-12-01', now() FROM appointments LIMIT 1`,
+		`INSERT INTO invoices (clinic_id, id, contact_id, total_minor, due_date) SELECT clinic_id, gen_random_uuid(), id, 0, '2026-12-02' FROM contacts LIMIT 1`,
 	} {
 		b.Exec(t, sql)
 	}
@@ -132,7 +136,7 @@ func TestScan_LeavesFewColumnsToPgx(t *testing.T) {
 		others = append(others, names...)
 	}
 	slices.Sort(others)
-	require.Equal(t, []string{"appointments.scheduled_date", "contacts.birth_date", "contacts.tags", "medical_records.codes"}, others)
+	require.Equal(t, []string{"appointments.scheduled_date", "contacts.birth_date", "contacts.tags", "invoices.due_date", "medical_records.codes"}, others)
 }
 
 func TestScan_RefusesWhatDoesNotFit(t *testing.T) {

@@ -43,12 +43,12 @@ func (e extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	plan, err := e.plan(operation)
 	if err != nil {
 		graphql.AddError(ctx, err)
-		return &graphql.Response{}
+		return &graphql.Response{Errors: graphql.GetErrors(ctx)}
 	}
 	scope, err := tenant.From(ctx)
 	if err != nil {
 		graphql.AddError(ctx, err)
-		return &graphql.Response{}
+		return &graphql.Response{Errors: graphql.GetErrors(ctx)}
 	}
 	ctx, done := e.DB.WithSession(cachetag.Begin(ctx, e.Now()))
 	defer done()
