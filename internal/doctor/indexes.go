@@ -63,6 +63,7 @@ func Indexes(ctx context.Context, owner, app *pgx.Conn, options IndexOptions) (R
 	} else {
 		run, err := texts(ctx, owner, `SELECT query FROM `+source+` s JOIN pg_roles r ON r.oid = s.userid
 			WHERE r.rolname = $1 AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+				AND s.query !~* '\mpg_(roles|trigger|class)\M' -- a server's look at its own catalogue
 				AND s.query ~* '^\s*(/\*.*?\*/\s*)*(select|insert|update|delete|with|merge)\M'
 			ORDER BY s.total_exec_time DESC LIMIT 2000`, AppRole)
 		if err != nil {
