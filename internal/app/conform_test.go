@@ -70,6 +70,7 @@ func TestConform_FindsWhatIsPlanted(t *testing.T) {
 		{aspect: "tags", what: "a column's change is not announced", says: "the answer changes by UPDATE invoices SET due_date",
 			sql: strings.Replace(announcing(`ARRAY['invoice/list', 'invoice/contact=' || r.contact_id, 'invoice/appointment=' || r.appointment_id]`), ",due_date", "", 1)},
 		{aspect: "tags", what: "nothing is announced", sql: "DROP TRIGGER cache_tags_update ON invoices", says: "which announces []"},
+		{aspect: "columns", what: "a column is missing", sql: "ALTER TABLE invoices RENAME issued_at TO issued_on", says: "Invoice is read from the column issued_at, which invoices has not"},
 	} {
 		t.Run(planted.aspect+": "+planted.what, func(t *testing.T) { //nolint:paralleltest // one fault after the other
 			if planted.sql != "" {

@@ -57,7 +57,9 @@ func TestInvoices_SayWhatIsOwed(t *testing.T) {
 	} {
 		t.Run("both days of a range are in: "+span, func(t *testing.T) {
 			t.Parallel()
-			var got struct{ Invoices struct{ Nodes []struct{ Number string } } }
+			var got struct {
+				Invoices struct{ Nodes []struct{ Number string } }
+			}
 			finance.Must(t, "{ invoices(dueDate: "+span+") { nodes { number } } }", nil, &got)
 			var numbers []string
 			for _, invoice := range got.Invoices.Nodes {

@@ -115,6 +115,10 @@ func decodersFor(of reflect.Type) decoders {
 		return instants(func(field reflect.Value, at time.Time) error { return set(field, at) })
 	case **time.Time:
 		return instants(func(field reflect.Value, at time.Time) error { return set(field, &at) })
+	case *models.Date:
+		return days(func(field reflect.Value, day models.Date) error { return set(field, day) })
+	case **models.Date:
+		return days(func(field reflect.Value, day models.Date) error { return set(field, &day) })
 	case *models.JSON:
 		return decoders{{pgtype.JSONBOID, pgtype.TextFormatCode}: func(field reflect.Value, raw []byte) error {
 			return set(field, append(models.JSON(nil), raw...))
@@ -181,6 +185,20 @@ func instants(put func(field reflect.Value, at time.Time) error) decoders {
 			return fmt.Errorf("an instant is infinite")
 		}
 		return put(field, time.Unix(epoch+micros/million, micros%million*1000).UTC())
+	}}
+}
+
+func days(put func(field reflect.Value, day models.Date) error) decoders {
+	return decoders{{pgtype.DateOID, pgtype.BinaryFormatCode}: func(field reflect.Value, raw []byte) error {
+		const size, seconds = 4, 24 * 60 * 60
+		if len(raw) != size {
+			return fmt.Errorf("a day of %d bytes came in %d", size, len(raw))
+		}
+		day := int32(binary.BigEndian.Uint32(raw)) //nolint:gosec // two's complement is meant
+		if day == 1<<31-1 || day == -1<<31 {
+			return fmt.Errorf("a day is infinite")
+		}
+		return put(field, models.DateOf(time.Unix(epoch+int64(day)*seconds, 0).UTC()))
 	}}
 }
 

@@ -109,7 +109,10 @@ func TestScan_ReadsEveryColumnAsPgxDoes(t *testing.T) {
 	known := allScanned()
 	for _, noun := range b.graph.Entities.Nouns() {
 		c, ok := known[noun.Table]
-		require.True(t, ok, "%s has its rows here", noun.Table)
+		if !ok { // its leaves are testkit/conform's to compare
+			continue
+		}
+		delete(known, noun.Table)
 		sql := "SELECT " + strings.Join(noun.Columns, ", ") + " FROM " + noun.Table + " ORDER BY id"
 		read, err := entity.Scan(clinic.As(t.Context(), models.RoleOwner), b.DB, c.of, sql, noun.Columns...)
 		require.NoError(t, err, noun.Table)
@@ -123,7 +126,7 @@ func TestScan_ReadsEveryColumnAsPgxDoes(t *testing.T) {
 			require.Equal(t, c.byPgx(t, b.Database, clinic, sql), read, "%s.%s", noun.Table, column)
 		}
 	}
-	require.Len(t, known, len(b.graph.Entities.Nouns()))
+	require.Empty(t, known, "all of them are nouns")
 }
 
 // What is not read by its wire form goes a slower way: which columns do is no accident.
@@ -136,7 +139,7 @@ func TestScan_LeavesFewColumnsToPgx(t *testing.T) {
 		others = append(others, names...)
 	}
 	slices.Sort(others)
-	require.Equal(t, []string{"appointments.scheduled_date", "contacts.birth_date", "contacts.tags", "invoices.due_date", "medical_records.codes"}, others)
+	require.Equal(t, []string{"contacts.tags", "medical_records.codes"}, others)
 }
 
 func TestScan_RefusesWhatDoesNotFit(t *testing.T) {

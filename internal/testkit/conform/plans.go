@@ -13,16 +13,40 @@ import (
 	"github.com/taskmed/taskmed/internal/profile"
 )
 
+// walked are the filters that no index narrows, and why: their lists are read in
+// their own order until the page is full.
+func walked() map[string]string {
+	return map[string]string{
+		"Query.contacts filter.tag": "under row-level security an index serves leakproof operators alone, and those of arrays are none",
+	}
+}
+
 // Plans asks for what every path shows, with each filter and each order alone, and
 // for Postgres' plans, made without looking at a value, as the application's role.
 // An index serves each: it narrows by more than the clinic, or gives a whole list's
 // order. A Boolean narrows by a half at best and needs none of its own.
 func (s *Suite) Plans(t testing.TB, object string) (faults []string) {
 	t.Helper()
+	// Of so few rows the planner would rather sort all than use the index that gives
+	// their order; and rather than sort the few of a filter, read all in order.
+	for _, sorts := range []bool{false, true} {
+		s.set(t, fmt.Sprintf("enable_sort = %t", sorts))
+		faults = append(faults, s.plans(t, object, sorts)...)
+	}
+	return faults
+}
+
+// plans looks at filters where the planner may sort, and at orders where it may not.
+func (s *Suite) plans(t testing.TB, object string, sorts bool) (faults []string) {
+	t.Helper()
 	of := s.described(t, object)
 	for _, p := range s.paths(object) {
 		parent := s.parent(t, p, s.own)
 		for _, v := range s.variants(t, p, s.own) {
+			narrows := v.of != nil && v.of.of.Name() != "Boolean" && !isOrder(s.schema.Types[v.of.of.Name()])
+			if narrows != sorts || v.of != nil && walked()[p.name()+" "+v.of.String()] != "" {
+				continue
+			}
 			args := v.args
 			if p.How == entity.Paged {
 				args = argument{name: "first"}.put(args, 10)
@@ -38,7 +62,6 @@ func (s *Suite) Plans(t testing.TB, object string) (faults []string) {
 				faults = append(faults, fmt.Sprintf("%s: %s", v.name, answer.Body))
 				continue
 			}
-			narrows := v.of != nil && v.of.of.Name() != "Boolean" && !isOrder(s.schema.Types[v.of.of.Name()])
 			faults = append(faults, s.plansOf(t, v.name, of, answer.Body, narrows || p.Parent != "")...)
 		}
 	}

@@ -68,14 +68,13 @@ var seeding sync.Mutex //nolint:gochecknoglobals // two seedings at once would o
 func New(t testing.TB) *Suite {
 	t.Helper()
 	s := &Suite{d: testkit.NewDatabase(t), watch: &watcher{}}
-	// In tables as small as these the planner would read and sort all of them,
-	// whatever indexes there are.
-	for _, setting := range []string{"enable_seqscan", "enable_sort"} {
-		s.d.Exec(t, "DO $$ BEGIN EXECUTE format('ALTER ROLE taskmed_app IN DATABASE %I SET "+setting+" = off', current_database()); END $$")
-	}
+	// In tables as small as these the planner would read all of them, or all of the
+	// clinic's, whatever indexes there are.
+	s.set(t, "enable_seqscan = off")
+	s.set(t, "enable_bitmapscan = off")
 	seeding.Lock()
 	made, err := seed.Run(t.Context(), s.d.OwnerURL, seed.Options{
-		Clinics: 2, Contacts: 25, Practitioners: 3, Appointments: 400, Records: 400, Seed: 7, Today: Today(),
+		Clinics: 2, Contacts: 300, Practitioners: 3, Appointments: 400, Records: 400, Seed: 7, Today: Today(),
 	}, nil)
 	seeding.Unlock()
 	require.NoError(t, err)
@@ -107,6 +106,12 @@ func New(t testing.TB) *Suite {
 	return s
 }
 
+// set has the application's connections begin with a setting from now on.
+func (s *Suite) set(t testing.TB, setting string) {
+	t.Helper()
+	s.d.Exec(t, "DO $$ BEGIN EXECUTE format('ALTER ROLE taskmed_app IN DATABASE %I SET "+setting+"', current_database()); END $$")
+}
+
 // Nouns are the object types that are read from tables, in alphabetical order.
 func (s *Suite) Nouns() []string {
 	var names []string
@@ -126,6 +131,7 @@ type Aspect struct {
 // Aspects are all of them. Tags comes last, for it writes.
 func Aspects() []Aspect {
 	return []Aspect{
+		{"columns", (*Suite).Columns},
 		{"isolation", (*Suite).Isolation},
 		{"rights", (*Suite).Rights},
 		{"protection", (*Suite).Protection},
@@ -153,6 +159,19 @@ func (s *Suite) Database() *testkit.Database { return s.d }
 
 // Foreign is the clinic that is asked from nowhere.
 func (s *Suite) Foreign() *testkit.Clinic { return s.foreign }
+
+// Columns are those of the noun's Go struct: its table has each of them.
+func (s *Suite) Columns(t testing.TB, object string) (faults []string) {
+	t.Helper()
+	of := s.described(t, object)
+	columns := s.columns(t, of.Table)
+	for _, name := range of.Columns {
+		if !slices.ContainsFunc(columns, func(c column) bool { return c.name == name }) {
+			faults = append(faults, object+" is read from the column "+name+", which "+of.Table+" has not: write a migration")
+		}
+	}
+	return faults
+}
 
 func (s *Suite) described(t testing.TB, object string) entity.Described {
 	t.Helper()
