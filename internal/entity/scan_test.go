@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/billing"
+	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/nouns"
 	"github.com/taskmed/taskmed/internal/people"
