@@ -72,7 +72,11 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	record := models.NewID()
 	d.Exec(t, "INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body) VALUES ($1, $2, $3, $4, 'evolution', $5, $5)",
 		c.ID, record, c.Contacts[0], c.Practitioners[0], f.canary)
+	invoice := models.NewID()
+	d.Exec(t, "INSERT INTO invoices (clinic_id, id, contact_id, appointment_id, number, total_minor, due_date) VALUES ($1, $2, $3, $4, '1', 100, '2026-12-01')",
+		c.ID, invoice, c.Contacts[0], appointment)
 	f.ids = map[models.Kind]string{
+		models.KindInvoice:       models.KindInvoice.Global(invoice),
 		models.KindClinic:        models.KindClinic.Global(c.ID),
 		models.KindPractitioner:  models.KindPractitioner.Global(c.Practitioners[0]),
 		models.KindService:       models.KindService.Global(c.Services[0]),
@@ -158,8 +162,10 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 	case strings.HasPrefix(named, "node"):
 		return []models.Kind{
 			models.KindClinic, models.KindPractitioner, models.KindService, models.KindContact,
-			models.KindAppointment, models.KindMedicalRecord,
+			models.KindAppointment, models.KindMedicalRecord, models.KindInvoice,
 		}
+	case strings.Contains(named, "invoice"):
+		return []models.Kind{models.KindInvoice}
 	case strings.Contains(named, "record"):
 		return []models.Kind{models.KindMedicalRecord}
 	case strings.Contains(named, "contact"):

@@ -52,7 +52,7 @@ func TestProtected_EachKeptAnswerNamesTheProtectedEntitiesInIt(t *testing.T) {
 			}
 		}
 	})...), " ")
-	for _, kind := range []models.Kind{models.KindContact, models.KindAppointment, models.KindMedicalRecord} {
+	for _, kind := range []models.Kind{models.KindContact, models.KindAppointment, models.KindMedicalRecord, models.KindInvoice} {
 		require.Contains(t, all, own.ids[kind])
 	}
 	require.Empty(t, want["clinic"])
@@ -142,7 +142,7 @@ func shownIDs(t *testing.T, data json.RawMessage) []string {
 		switch v := value.(type) {
 		case map[string]any:
 			if id, ok := v["id"].(string); ok {
-				for _, kind := range []models.Kind{models.KindContact, models.KindAppointment, models.KindMedicalRecord} {
+				for _, kind := range []models.Kind{models.KindContact, models.KindAppointment, models.KindMedicalRecord, models.KindInvoice} {
 					if _, err := kind.Parse(id); err == nil && !slices.Contains(ids, id) {
 						ids = append(ids, id)
 					}
