@@ -54,12 +54,12 @@ func stepped(appointment *models.Appointment, err error) (*models.AppointmentSte
 	return &models.AppointmentStepPayload{Appointment: appointment, UserErrors: userErrors}, err
 }
 
-func (r *queryResolver) Availability(ctx context.Context, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) ([]*models.Slot, error) {
+func (r *queryResolver) Availability(ctx context.Context, practitionerIDs []string, serviceID string, rangeArg models.DateTimeRange) ([]*models.Slot, error) {
 	service, err := queryID("serviceId", models.KindService, serviceID)
 	if err != nil {
 		return nil, err
 	}
-	practitioners, err := queryIDs("practitionerIds", models.KindPractitioner, practitionerIds)
+	practitioners, err := queryIDs("practitionerIds", models.KindPractitioner, practitionerIDs)
 	if err != nil {
 		return nil, err
 	}

@@ -123,10 +123,12 @@ func TestComposed_APlantedFaultIsFound(t *testing.T) {
 	client := world.as(t, world.aurora, "owner")
 	g := generatorFor(t, world.database, world.aurora, models.RoleOwner, client, 1)
 	checker := &compose.Checker{Schema: g.Schema, Role: g.Role, Composed: asking(t, client), Plain: asking(t, client), Keep: true}
-	q := compose.Question{Text: `query($first: Int!, $yes: Boolean!) {
+	q := compose.Question{
+		Text: `query($first: Int!, $yes: Boolean!) {
 		clinic { name ...C } contacts(first: $first) { ...List edges { cursor } }
 	} fragment C on Clinic { slug } fragment List on ContactConnection { totalCount nodes { planted: name ... @include(if: $yes) { id status } } }`,
-		Variables: map[string]any{"first": 3, "yes": true}}
+		Variables: map[string]any{"first": 3, "yes": true},
+	}
 	require.ErrorContains(t, checker.Check(q), "contacts.nodes.0.planted")
 	small, err := compose.Shrink(g.Schema, q, checker.Check)
 	require.ErrorContains(t, err, "contacts.nodes.0.planted")

@@ -43,7 +43,8 @@ func TestConform_FindsWhatIsPlanted(t *testing.T) {
 		sql          string
 		says         string
 	}{
-		{aspect: "isolation", what: "a foreign id is told from none", says: "the parent of Contact.invoices: a foreign id is answered otherwise",
+		{
+			aspect: "isolation", what: "a foreign id is told from none", says: "the parent of Contact.invoices: a foreign id is answered otherwise",
 			answer: func(variables map[string]any, answer *api.Response) {
 				for _, value := range variables {
 					if _, id, err := models.ParseGlobal(fmt.Sprint(value)); err == nil &&
@@ -51,24 +52,33 @@ func TestConform_FindsWhatIsPlanted(t *testing.T) {
 						answer.Body = append(answer.Body, '!')
 					}
 				}
-			}},
-		{aspect: "rights", what: "what is refused is answered", says: "PRACTITIONER may not select Invoice.total",
+			},
+		},
+		{
+			aspect: "rights", what: "what is refused is answered", says: "PRACTITIONER may not select Invoice.total",
 			answer: func(_ map[string]any, answer *api.Response) {
 				if len(answer.Errors) > 0 {
 					answer.Errors, answer.Data = nil, []byte(`{"got":{}}`)
 				}
-			}},
-		{aspect: "rights", what: "what is allowed is refused", says: "FINANCE may select Invoice.total",
-			answer: func(_ map[string]any, answer *api.Response) { answer.Data = []byte("null") }},
+			},
+		},
+		{
+			aspect: "rights", what: "what is allowed is refused", says: "FINANCE may select Invoice.total",
+			answer: func(_ map[string]any, answer *api.Response) { answer.Data = []byte("null") },
+		},
 		{aspect: "protection", what: "an id is not noted", says: "node of Invoice without its id", protected: func([]string) []string { return nil }},
 		{aspect: "leaves", what: "an amount is another one", says: "Invoice.total.amountMinor is", answer: replaced(`"amountMinor":`, `"amountMinor":1`)},
 		{aspect: "leaves", what: "a word stands for another value", says: "Invoice.status is", answer: replaced(`"status":"PAID"`, `"status":"OPEN"`)},
 		{aspect: "pages", what: "a walk ends too early", says: "Query.invoices, backwards: false, walks", answer: replaced(`"hasNextPage":true`, `"hasNextPage":false`)},
 		{aspect: "plans", what: "an index is missing", sql: "DROP INDEX idx_invoices_clinic_status_due", says: "Query.invoices(status: [OPEN]): no index of invoices serves this filter"},
-		{aspect: "tags", what: "a tag is announced by nobody", says: `reads depend on "invoice/list", which no write to invoices announces`,
-			sql: announcing(`ARRAY['invoice/contact=' || r.contact_id, 'invoice/appointment=' || r.appointment_id]`)},
-		{aspect: "tags", what: "a column's change is not announced", says: "the answer changes by UPDATE invoices SET due_date",
-			sql: strings.Replace(announcing(`ARRAY['invoice/list', 'invoice/contact=' || r.contact_id, 'invoice/appointment=' || r.appointment_id]`), ",due_date", "", 1)},
+		{
+			aspect: "tags", what: "a tag is announced by nobody", says: `reads depend on "invoice/list", which no write to invoices announces`,
+			sql: announcing(`ARRAY['invoice/contact=' || r.contact_id, 'invoice/appointment=' || r.appointment_id]`),
+		},
+		{
+			aspect: "tags", what: "a column's change is not announced", says: "the answer changes by UPDATE invoices SET due_date",
+			sql: strings.Replace(announcing(`ARRAY['invoice/list', 'invoice/contact=' || r.contact_id, 'invoice/appointment=' || r.appointment_id]`), ",due_date", "", 1),
+		},
 		{aspect: "tags", what: "nothing is announced", sql: "DROP TRIGGER cache_tags_update ON invoices", says: "which announces []"},
 		{aspect: "columns", what: "a column is missing", sql: "ALTER TABLE invoices RENAME issued_at TO issued_on", says: "Invoice is read from the column issued_at, which invoices has not"},
 	} {

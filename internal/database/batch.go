@@ -124,7 +124,7 @@ func (db *DB) send(ctx context.Context, conn *pgx.Conn, statements []*Statement)
 	}
 	for i, s := range statements {
 		if i > 0 {
-			seen = db.begin(ctx, conn, s)
+			seen = db.begin(ctx, conn, s) //nolint:fatcontext // each begins from the batch's own context
 		}
 		if err := db.answer(seen, conn, results, s); err != nil {
 			return i, err

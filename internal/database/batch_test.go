@@ -2,7 +2,6 @@ package database_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -261,5 +260,5 @@ func TestCompose_PutsTheClinicIntoWhatItBuilds(t *testing.T) {
 		return tx.Table("goose_db_version")
 	})
 	require.Error(t, err, "no tenant's table")
-	require.False(t, errors.Is(err, tenant.ErrNoScope))
+	require.NotErrorIs(t, err, tenant.ErrNoScope)
 }

@@ -51,7 +51,7 @@ func (r *Reading) byID(n *noun, ids []uuid.UUID, columns []string) func() (*Foun
 	}
 	all.ids = append(all.ids, ids...)
 	all.columns = append(all.columns, columns...)
-	return func() (*Found, error) { return all.pick(r, ids) }
+	return func() (*Found, error) { return all.pick(ids) }
 }
 
 // queue sends what was asked for by ids.
@@ -69,7 +69,7 @@ func (b *byID) queue(r *Reading) {
 	b.statement, b.err = r.rows(st, len(b.ids), &b.rows)
 }
 
-func (b *byID) pick(r *Reading, ids []uuid.UUID) (*Found, error) {
+func (b *byID) pick(ids []uuid.UUID) (*Found, error) {
 	if b.err == nil && b.statement != nil {
 		b.err = b.statement.Err
 	}

@@ -121,7 +121,7 @@ func (r *Registry) relate(n *noun) (faults []error) {
 }
 
 func (n *noun) has(field string, columns ...string) (faults []error) {
-	for _, name := range strings.Split(strings.Join(columns, ","), ",") {
+	for name := range strings.SplitSeq(strings.Join(columns, ","), ",") {
 		if name != "" && n.fields[name] == nil {
 			faults = append(faults, fmt.Errorf("entity: %s needs the column %q, which %s has not", field, name, n.table))
 		}

@@ -3,6 +3,7 @@ package entity
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -124,7 +125,7 @@ func decodersFor(of reflect.Type) decoders {
 			return set(field, append(models.JSON(nil), raw...))
 		}}
 	}
-	if _, ok := reflect.New(of).Interface().(interface{ Scan(any) error }); ok && of.Kind() == reflect.String {
+	if _, ok := reflect.TypeAssert[interface{ Scan(any) error }](reflect.New(of)); ok && of.Kind() == reflect.String {
 		return texts(wordsOf(of))
 	}
 	return nil
@@ -132,7 +133,7 @@ func decodersFor(of reflect.Type) decoders {
 
 // set puts a value into a field of its type, without going through reflection's copying.
 func set[T any](field reflect.Value, value T) error {
-	into, ok := field.Addr().Interface().(*T)
+	into, ok := reflect.TypeAssert[*T](field.Addr())
 	if !ok {
 		return fmt.Errorf("%T does not fit into %s", value, field.Type())
 	}
@@ -151,9 +152,9 @@ func texts(read decode) decoders {
 
 func numbers() decoders {
 	return decoders{
-		{pgtype.Int2OID, pgtype.BinaryFormatCode}: sized(2, func(raw []byte) int64 { return int64(int16(binary.BigEndian.Uint16(raw))) }), //nolint:gosec // two's complement is meant
-		{pgtype.Int4OID, pgtype.BinaryFormatCode}: sized(4, func(raw []byte) int64 { return int64(int32(binary.BigEndian.Uint32(raw))) }), //nolint:gosec // likewise
-		{pgtype.Int8OID, pgtype.BinaryFormatCode}: sized(8, func(raw []byte) int64 { return int64(binary.BigEndian.Uint64(raw)) }),        //nolint:gosec // likewise
+		{pgtype.Int2OID, pgtype.BinaryFormatCode}: sized(2, func(raw []byte) int64 { return int64(int16(binary.BigEndian.Uint16(raw))) }),
+		{pgtype.Int4OID, pgtype.BinaryFormatCode}: sized(4, func(raw []byte) int64 { return int64(int32(binary.BigEndian.Uint32(raw))) }),
+		{pgtype.Int8OID, pgtype.BinaryFormatCode}: sized(8, func(raw []byte) int64 { return int64(binary.BigEndian.Uint64(raw)) }),
 	}
 }
 
@@ -180,7 +181,7 @@ func instants(put func(field reflect.Value, at time.Time) error) decoders {
 		if len(raw) != size {
 			return fmt.Errorf("an instant of %d bytes came in %d", size, len(raw))
 		}
-		micros := int64(binary.BigEndian.Uint64(raw)) //nolint:gosec // two's complement is meant
+		micros := int64(binary.BigEndian.Uint64(raw))
 		if micros == 1<<63-1 || micros == -1<<63 {
 			return fmt.Errorf("an instant is infinite")
 		}
@@ -194,7 +195,7 @@ func days(put func(field reflect.Value, day models.Date) error) decoders {
 		if len(raw) != size {
 			return fmt.Errorf("a day of %d bytes came in %d", size, len(raw))
 		}
-		day := int32(binary.BigEndian.Uint32(raw)) //nolint:gosec // two's complement is meant
+		day := int32(binary.BigEndian.Uint32(raw))
 		if day == 1<<31-1 || day == -1<<31 {
 			return fmt.Errorf("a day is infinite")
 		}
@@ -214,7 +215,7 @@ func wordsOf(enum reflect.Type) decode {
 			return nil
 		}
 		value := reflect.New(enum)
-		scanner, ok := value.Interface().(interface{ Scan(any) error })
+		scanner, ok := reflect.TypeAssert[interface{ Scan(any) error }](value)
 		if !ok {
 			return fmt.Errorf("%s cannot be read", enum)
 		}
@@ -222,9 +223,7 @@ func wordsOf(enum reflect.Type) decode {
 			return err
 		}
 		more := make(map[string]string, len(words)+1)
-		for word, stands := range words {
-			more[word] = stands
-		}
+		maps.Copy(more, words)
 		more[string(raw)] = value.Elem().String()
 		known.Store(&more)
 		field.Set(value.Elem())

@@ -242,11 +242,12 @@ func (o *ordered) sql(prefix string) string {
 	if o.backwards {
 		direction = " DESC"
 	}
-	sql := " ORDER BY "
+	var sql strings.Builder
+	sql.WriteString(" ORDER BY ")
 	for _, name := range o.columns() {
-		sql += prefix + name + direction + ", "
+		sql.WriteString(prefix + name + direction + ", ")
 	}
-	return sql + prefix + "id" + direction
+	return sql.String() + prefix + "id" + direction
 }
 
 func (o *ordered) clause(prefix string) clause.Expression {

@@ -6,7 +6,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/taskmed/taskmed/internal/entity"
-	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/selection"
 )
 
@@ -196,11 +195,11 @@ func (a *asked) hand(next *level) {
 	for _, shown := range a.shown() {
 		if shown.interfaced {
 			for _, found := range a.found.Entities {
-				next.fields(table, shown.place.On(table.Of(found).Name), []any{found}, a.ahead)
+				next.fields(shown.place.On(table.Of(found).Name), []any{found}, a.ahead)
 			}
 			continue
 		}
-		next.fields(table, shown.set, a.found.Entities, a.ahead)
+		next.fields(shown.set, a.found.Entities, a.ahead)
 	}
 }
 
@@ -230,7 +229,7 @@ func (a *asked) shown() []shownSet {
 
 // fields asks for what is selected of objects of one type, but for what was asked
 // for ahead.
-func (l *level) fields(table *objects.Table, set []*selection.Field, all []any, ahead []*asked) {
+func (l *level) fields(set []*selection.Field, all []any, ahead []*asked) {
 	for _, field := range set {
 		if field.Of == nil || !field.Of.Composite || isAhead(field, ahead) {
 			continue
@@ -272,7 +271,7 @@ func (l *level) value(place *selection.Field, value any) {
 	for _, element := range elements {
 		if object := table.Of(element); object != nil && !isNil(element) {
 			l.r.from.Registry.Mask(l.r.scope, object.Name, element)
-			l.fields(table, place.On(object.Name), []any{element}, nil)
+			l.fields(place.On(object.Name), []any{element}, nil)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -71,8 +72,8 @@ func (l *leaf) query(operation ast.Operation) string {
 		inner = " { __typename }"
 	}
 	chain := l.at.chain()
-	for i := len(chain) - 1; i >= 0; i-- {
-		at := chain[i]
+	for _, at := range slices.Backward(chain) {
+
 		if at.base != "" {
 			return "query { " + at.base + inner + " }"
 		}
@@ -223,12 +224,7 @@ func (p *plan) applies(condition string, concrete *ast.Definition) bool {
 	if condition == "" || condition == concrete.Name {
 		return true
 	}
-	for _, possible := range p.schema.PossibleTypes[condition] {
-		if possible == concrete {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.schema.PossibleTypes[condition], concrete)
 }
 
 func (p *plan) included(directives ast.DirectiveList) bool {

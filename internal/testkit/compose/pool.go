@@ -111,11 +111,11 @@ func (v *values) of(name string, of *ast.Type, subject string) any {
 		return items
 	}
 	target := v.schema.Types[of.Name()]
-	switch target.Kind {
+	switch target.Kind { //nolint:exhaustive // what is no enum and no input object is a scalar below
 	case ast.Enum:
 		return enum(pick(v.dice, target.EnumValues).Name)
 	case ast.InputObject:
-		return v.object(name, target, subject)
+		return v.object(target, subject)
 	}
 	switch of.Name() {
 	case "ID":
@@ -154,7 +154,7 @@ func (v *values) id(name, subject string) string {
 	return pick(v.dice, v.pool.IDs[kind])
 }
 
-func (v *values) object(name string, target *ast.Definition, subject string) []kv {
+func (v *values) object(target *ast.Definition, subject string) []kv {
 	object := []kv{}
 	if target.Name == "DateTimeRange" {
 		from := v.dice.IntN(len(v.pool.Instants) - 1)

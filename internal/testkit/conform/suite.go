@@ -201,9 +201,9 @@ func (s *Suite) as(t testing.TB, clinic *testkit.Clinic, role models.Role) *api.
 }
 
 // ask asks as a role of the own clinic.
-func (s *Suite) ask(t testing.TB, role models.Role, q question, headers ...string) *api.Response {
+func (s *Suite) ask(t testing.TB, role models.Role, q question) *api.Response {
 	t.Helper()
-	return s.askIn(t, s.own, role, q, headers...)
+	return s.askIn(t, s.own, role, q)
 }
 
 func (s *Suite) askIn(t testing.TB, clinic *testkit.Clinic, role models.Role, q question, headers ...string) *api.Response {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -55,16 +56,16 @@ func Globals(kind models.Kind, ids []uuid.UUID) []string {
 // Args writes a field's arguments as GraphQL has them: those with nil values are left
 // out. Enums are given as their Go values, which are their names.
 func Args(args map[string]any) string {
-	text := ""
+	var text strings.Builder
 	for name, value := range args {
 		if written := literal(value); written != "" {
-			text += " " + name + ": " + written
+			text.WriteString(" " + name + ": " + written)
 		}
 	}
-	if text == "" {
+	if text.String() == "" {
 		return ""
 	}
-	return "(" + text[1:] + ")"
+	return "(" + text.String()[1:] + ")"
 }
 
 // Enum is an enum's value, or several, as they stand in a document.
@@ -85,13 +86,14 @@ func literal(value any) string {
 	case Enum:
 		return string(v)
 	case map[string]any:
-		text := "{"
+		var text strings.Builder
+		text.WriteString("{")
 		for name, of := range v {
 			if written := literal(of); written != "" {
-				text += " " + name + ": " + written
+				text.WriteString(" " + name + ": " + written)
 			}
 		}
-		return text + " }"
+		return text.String() + " }"
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
