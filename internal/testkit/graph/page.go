@@ -122,8 +122,8 @@ func (g *Graph) Page(t T, ctx context.Context, field string, args map[string]any
 
 // PagesOf reads the same page of a list of several parents at once; who is not there is
 // not in the map.
-func (g *Graph) PagesOf( //nolint:revive // a test comes first
-	t T, ctx context.Context, kind models.Kind, parents []uuid.UUID, field string, args map[string]any,
+func (g *Graph) PagesOf(
+	t T, ctx context.Context, kind models.Kind, parents []uuid.UUID, field string, args map[string]any, //nolint:revive // a test comes first
 ) (map[uuid.UUID]*Page, error) {
 	t.Helper()
 	var data struct {
