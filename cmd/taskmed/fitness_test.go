@@ -122,14 +122,17 @@ func TestServe_RefusesADatabaseThatMustNotBeServed(t *testing.T) {
 		spoil string
 		said  []string
 	}{
-		"as a superuser":                                      {options: "SUPERUSER", said: []string{"is a superuser"}},
-		"with BYPASSRLS":                                      {options: "BYPASSRLS", said: []string{"has BYPASSRLS"}},
-		"as a table's owner":                                  {spoil: "ALTER TABLE consents OWNER TO {role}", said: []string{"owns the table consents"}},
-		"as a member of the owner":                            {spoil: "GRANT taskmed_owner TO {role}", said: []string{"is a member of taskmed_owner, which owns the database"}},
+		"as a superuser":           {options: "SUPERUSER", said: []string{"is a superuser"}},
+		"with BYPASSRLS":           {options: "BYPASSRLS", said: []string{"has BYPASSRLS"}},
+		"as a table's owner":       {spoil: "ALTER TABLE consents OWNER TO {role}", said: []string{"owns the table consents"}},
+		"as a member of the owner": {spoil: "GRANT taskmed_owner TO {role}", said: []string{"is a member of taskmed_owner, which owns the database"}},
+
 		"as a member of the owner that does not inherit":      {options: "NOINHERIT", spoil: "GRANT taskmed_owner TO {role}", said: []string{"is a member of taskmed_owner, which owns the database"}},
 		"as a member of the role that looks into all clinics": {spoil: "GRANT taskmed_lookup TO {role}", said: []string{"is a member of taskmed_lookup, which sees more by the policy lookup on clinics"}},
-		"not migrated":                                        {spoil: "DELETE FROM goose_db_version WHERE version_id = 16", said: []string{"lacks the migrations 16", "taskmed migrate up"}},
-		"too new":                                             {spoil: "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true); COMMENT ON TABLE goose_db_version IS 'oldest binary: 99999'", said: []string{"at migration 99999", "migrate down --to"}},
+
+		"not migrated": {spoil: "DELETE FROM goose_db_version WHERE version_id = 16", said: []string{"lacks the migrations 16", "taskmed migrate up"}},
+		"too new":      {spoil: "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true); COMMENT ON TABLE goose_db_version IS 'oldest binary: 99999'", said: []string{"at migration 99999", "migrate down --to"}},
+
 		"with several faults, all at once": {
 			spoil: "ALTER TABLE contacts DISABLE ROW LEVEL SECURITY; ALTER TABLE invoices DISABLE TRIGGER cache_tags_delete; ALTER TABLE refunds OWNER TO {role}",
 			said:  []string{"row-level security of contacts is switched off", "invoices does not announce to the cache what delete changes in it", "owns the table refunds"},
