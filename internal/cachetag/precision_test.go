@@ -169,6 +169,7 @@ func TestTags_WhatTimeChangesSaysWhen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 5)
 	w.exec(t, "DELETE FROM medical_records")
+	w.exec(t, "DELETE FROM invoices")
 	w.exec(t, "DELETE FROM appointments")
 	starts := w.now.Add(48 * time.Hour)
 	w.Appointment(t, w.clinic, 0, 0, starts, time.Hour)

@@ -148,6 +148,8 @@ func (a *asking) value(name string, of *ast.Type, result string) any {
 			return a.span()
 		}
 		return a.openSpan()
+	case of.Name() == "DateRange":
+		return a.days()
 	case definition.Kind == ast.Enum:
 		values := make([]graph.Enum, 0, len(definition.EnumValues))
 		for _, value := range definition.EnumValues {

@@ -44,6 +44,7 @@ func newReception(t *testing.T, seed uint64) *reception {
 	r.exec(t, `CREATE OR REPLACE FUNCTION cache_search_tag(kind text, piece text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 		SELECT 'contact/search/' || kind || '=' || encode(convert_to(piece, 'UTF8'), 'hex') $$`)
 	r.exec(t, "DELETE FROM medical_records")
+	r.exec(t, "DELETE FROM invoices")
 	r.exec(t, "DELETE FROM appointments")
 	r.exec(t, "DELETE FROM contacts")
 	for range 25 {

@@ -43,7 +43,7 @@ type world struct {
 	// psql is a writer past the API; it hears the notifications, too.
 	psql *pgx.Conn
 	// Ids that rows have, had, or may have yet.
-	contacts, practitioners, services, appointments, records []uuid.UUID
+	contacts, practitioners, services, appointments, records, invoices []uuid.UUID
 }
 
 // raises is a Coherence that keeps the tags of transactions.
@@ -93,6 +93,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	for range 20 {
 		w.appointments = append(w.appointments, models.NewID())
 		w.records = append(w.records, models.NewID())
+		w.invoices = append(w.invoices, models.NewID())
 	}
 	w.contacts = append(w.contacts, models.NewID(), models.NewID(), models.NewID())
 	w.practitioners = append(w.practitioners, models.NewID())
@@ -102,6 +103,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	for range 60 {
 		_, _ = w.psql.Exec(t.Context(), insertOf("appointments"), w.row("appointments"))
 		_, _ = w.psql.Exec(t.Context(), insertOf("medical_records"), w.row("medical_records"))
+		_, _ = w.psql.Exec(t.Context(), insertOf("invoices"), w.row("invoices"))
 		_, _ = w.psql.Exec(t.Context(), insertOf("time_off"), w.row("time_off"))
 		_, _ = w.psql.Exec(t.Context(), insertOf("slot_holds"), w.row("slot_holds"))
 	}
@@ -192,6 +194,16 @@ func (w *world) openSpan() *models.DateTimeRange {
 	return span
 }
 
+// days is an open or closed range of days around now.
+func (w *world) days() map[string]any {
+	from := w.now.AddDate(0, 0, w.dice.IntN(6)-3)
+	days := map[string]any{"from": from.Format(time.DateOnly), "to": from.AddDate(0, 0, 1+w.dice.IntN(3)).Format(time.DateOnly)}
+	if end := one(w, []string{"", "from", "to"}); end != "" {
+		delete(days, end)
+	}
+	return days
+}
+
 // restock sees to it that there is enough to write about: whom the random writes
 // refer to is there and active.
 func (w *world) restock(t testing.TB) {
@@ -207,7 +219,7 @@ func (w *world) restock(t testing.TB) {
 		// for is in the way. Nothing is cached here, so nobody needs to be told.
 		w.exec(t, "SET session_replication_role = replica")
 		w.exec(t, "DELETE FROM medical_records")
-		for _, table := range []string{"appointments", "time_off", "slot_holds"} {
+		for _, table := range []string{"invoices", "appointments", "time_off", "slot_holds"} {
 			w.exec(t, "DELETE FROM "+table+" WHERE random() < 0.3")
 		}
 		w.exec(t, "SET session_replication_role = DEFAULT")
@@ -216,6 +228,7 @@ func (w *world) restock(t testing.TB) {
 	for range 12 {
 		_, _ = w.psql.Exec(t.Context(), insertOf("appointments"), w.row("appointments"))
 		_, _ = w.psql.Exec(t.Context(), insertOf("medical_records"), w.row("medical_records"))
+		_, _ = w.psql.Exec(t.Context(), insertOf("invoices"), w.row("invoices"))
 	}
 	for range 2 {
 		_, _ = w.psql.Exec(t.Context(), insertOf("time_off"), w.row("time_off"))
@@ -237,6 +250,8 @@ func (w *world) ids(table string) []uuid.UUID {
 		return w.appointments
 	case "medical_records":
 		return w.records
+	case "invoices":
+		return w.invoices
 	}
 	return []uuid.UUID{models.NewID()}
 }
@@ -263,6 +278,12 @@ func (w *world) row(table string) string {
 		case 0:
 			row["amends_id"], row["amendment_reason"] = one(w, w.records), "mistake"
 		case 1:
+			row["appointment_id"] = one(w, w.appointments)
+		}
+	case "invoices":
+		row["id"], row["contact_id"], row["total_minor"] = one(w, w.invoices), one(w, w.contacts[:3]), 100
+		row["due_date"], row["status"], row["currency"] = starts.Format(time.DateOnly), one(w, []string{"rascunho", "aberta", "vencida"}), "BRL"
+		if w.dice.IntN(2) == 0 {
 			row["appointment_id"] = one(w, w.appointments)
 		}
 	case "working_hours":
@@ -292,6 +313,7 @@ func insertOf(table string) string {
 		"contacts": "name", "practitioners": "name", "services": "name, duration_minutes, price_minor",
 		"appointments":    "contact_id, practitioner_id, starts_at, ends_at, status, overbooked",
 		"medical_records": "contact_id, practitioner_id, kind, title, body, amends_id, amendment_reason, appointment_id",
+		"invoices":        "contact_id, appointment_id, total_minor, due_date, status, currency",
 		"working_hours":   "practitioner_id, weekday, from_minute, to_minute",
 		"time_off":        "practitioner_id, starts_at, ends_at",
 		"slot_holds":      "practitioner_id, starts_at, ends_at, subject, expires_at",

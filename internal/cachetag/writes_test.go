@@ -47,7 +47,7 @@ func (w *world) tryToWrite(t *testing.T) (did string, tags []cachetag.Tag, refus
 }
 
 func (w *world) tables() []string {
-	return []string{"contacts", "practitioners", "services", "appointments", "medical_records", "working_hours", "time_off", "slot_holds"}
+	return []string{"contacts", "practitioners", "services", "appointments", "medical_records", "invoices", "working_hours", "time_off", "slot_holds"}
 }
 
 // statement is SQL that somebody with psql might run.
@@ -123,6 +123,12 @@ func columnsOf(table string) []column {
 			column{"data", text("NULL, '1'::jsonb, '2'")}, column{"amends_id", another("medical_records")},
 			column{"amendment_reason", text("'a', 'b', 'c'")}, column{"signed_at", "signed_at = now(), signed_by = 's', digest = repeat('0', 64) WHERE '%s' = '' OR random() < 0.2 AND id IS NOT NULL AND true"},
 			column{"signed_by", text("NULL, 'a', 'b'")}, column{"digest", text("NULL, repeat('0', 64), repeat('1', 64)")})
+	case "invoices":
+		return append(audit, id, column{"number", "%s = left(gen_random_uuid()::text, 8)"}, column{"contact_id", another("contacts")},
+			column{"appointment_id", another("appointments")}, column{"status", text("'rascunho', 'aberta', 'vencida'")},
+			column{"due_date", "%[1]s = %[1]s + (random() * 4)::int - 2"}, column{"currency", text("'BRL', 'USD', 'EUR'")},
+			column{"total_minor", "%[1]s = %[1]s + 5"}, column{"paid_minor", "%[1]s = %[1]s + 5"}, column{"issued_at", "%s = now() - random() * interval '9 days'"},
+			column{"void_reason", text("NULL, 'a', 'b'")})
 	case "working_hours":
 		return []column{id, {"practitioner_id", another("practitioners")}, {"weekday", "%[1]s = 1 + %[1]s %% 7"}, {"from_minute", count}, {"to_minute", count}}
 	case "time_off":

@@ -49,14 +49,14 @@ func TestSeeing_WhatIsPlantedShowsWithinFifteenSeconds(t *testing.T) {
 	}
 
 	p.seen(t, plant{
-		what: "a slow field", alert: "SlowField", subject: "Clinic.practitioners",
+		what: "a slow field", alert: "SlowField", subject: "Query.searchContacts",
 		do: func() {
-			p.slow.Store("Clinic.practitioners")
-			p.load(t, 300*time.Millisecond, `query Team { clinic { practitioners(first: 3) { nodes { name } } } }`)
+			p.slow.Store("Query.searchContacts")
+			p.load(t, 300*time.Millisecond, `query Search { searchContacts(query: "ana", first: 3) { nodes { name } } }`)
 		},
-		page:    map[string]string{".fields": "Clinic.practitioners"},
-		metrics: []string{`taskmed_field_duration_seconds_bucket{field="Clinic.practitioners",le="0.125"} 0`},
-		rule:    `ALERTS{alertname="TaskMedSlowField", field="Clinic.practitioners", alertstate="firing"}`,
+		page:    map[string]string{".fields": "Query.searchContacts"},
+		metrics: []string{`taskmed_field_duration_seconds_bucket{field="Query.searchContacts",le="0.125"} 0`},
+		rule:    `ALERTS{alertname="TaskMedSlowField", field="Query.searchContacts", alertstate="firing"}`,
 	})
 	p.seen(t, plant{
 		what: "a slow statement", alert: "SlowStatement", subject: "select services",

@@ -92,7 +92,7 @@ func TestPlayground_ShowsDevelopersWhatAnAnswerCosts(t *testing.T) {
 	b.do(t, chromedp.Click(runButton))
 	shown := b.text(t, panel, "appointments.nodes.contact")
 	assert.Contains(t, shown, "first seen")
-	assert.Contains(t, shown, "FROM appointments WHERE")
+	assert.Contains(t, shown, `FROM "appointments" WHERE`)
 	assert.NotContains(t, shown, "Limit", "plans were not asked for")
 
 	b.do(t, chromedp.Click(`.cost input[name="plans"]`), chromedp.Click(`.cost input[name="afresh"]`), chromedp.Click(runButton))
