@@ -1,4 +1,4 @@
--- What a write changes, as the tags of internal/cachetag. Statement triggers
+-- What a write changes, as the tags of internal/touched. Statement triggers
 -- compute them from the rows as they were and as they are. A transaction of the
 -- API (app.cache_writer = 'api') collects them and tells the caches before its
 -- commit; every other writer notifies 'taskmed_cache', which Postgres delivers

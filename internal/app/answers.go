@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"github.com/taskmed/taskmed/internal/auth"
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // answers keeps the API's answers in the response cache: it says what an answer
@@ -115,10 +115,10 @@ type computing struct {
 
 // run computes an answer together with what it depends on; nil if it must not be kept.
 func (c *computing) run(ctx context.Context) *respcache.Entry {
-	ctx, collector := cachetag.Collect(ctx)
+	ctx, collector := touched.Collect(ctx)
 	if c.question.Caching.Scope == operation.ScopePrivate {
 		// It may tell what is known of who asks.
-		cachetag.Add(ctx, auth.SubjectTag(c.question.Scope.Subject))
+		touched.Add(ctx, auth.SubjectTag(c.question.Scope.Subject))
 	}
 	computed := c.compute(ctx)
 	c.computed = &computed

@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/taskmed/taskmed/internal/auth"
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -50,11 +50,11 @@ func (s sessions) Of(ctx context.Context, subject string) ([]auth.Membership, er
 
 func keptMemberships(subject string, all []auth.Membership) *respcache.Session {
 	session := &respcache.Session{Value: all, ExpiresAt: time.Now().Add(sessionLife), Bytes: 100 + len(subject)}
-	session.Tags = append(session.Tags, cachetag.On("membership", "subject", subject))
+	session.Tags = append(session.Tags, touched.On("membership", "subject", subject))
 	for i, one := range all {
 		// Many share it from now on: nobody's append may write into it.
 		all[i].Permissions = slices.Clip(one.Permissions)
-		session.Tags = append(session.Tags, cachetag.Entity(models.KindClinic, one.ClinicID))
+		session.Tags = append(session.Tags, touched.Entity(models.KindClinic, one.ClinicID))
 		session.Bytes += 150 + len(one.Slug) + len(one.ClinicName) + len(one.SubjectName)
 		for _, permission := range one.Permissions {
 			session.Bytes += 16 + len(permission)
@@ -73,7 +73,7 @@ func (s sessions) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*a
 				return nil, err
 			}
 			return &respcache.Session{
-				Value: key, Tags: []cachetag.Tag{cachetag.Entity(models.KindAPIKey, key.ID)},
+				Value: key, Tags: []touched.Tag{touched.Entity(models.KindAPIKey, key.ID)},
 				ExpiresAt: time.Now().Add(sessionLife), Bytes: 300 + len(key.Name),
 			}, nil
 		},

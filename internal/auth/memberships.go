@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -60,11 +60,11 @@ func parseClinic(wanted string) (uuid.UUID, error) {
 
 // SubjectTag is what an answer depends on that tells what is known of a subject,
 // a partner's key included.
-func SubjectTag(subject string) cachetag.Tag {
+func SubjectTag(subject string) touched.Tag {
 	if id, isKey := strings.CutPrefix(subject, keySubject); isKey {
 		if key, err := models.KindAPIKey.Parse(id); err == nil {
-			return cachetag.Entity(models.KindAPIKey, key)
+			return touched.Entity(models.KindAPIKey, key)
 		}
 	}
-	return cachetag.On("membership", "subject", subject)
+	return touched.On("membership", "subject", subject)
 }

@@ -2,8 +2,8 @@
 package billing
 
 import (
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -49,13 +49,13 @@ func notVoid(q *entity.Query, _ *entity.Reading) { q.Where("status <> 'anulada'"
 func dependsOnInvoices(r *entity.Reading, ask *entity.Ask) error {
 	global := entity.Arg[*string](ask.Args, "contactId")
 	if global == nil {
-		r.Depends(cachetag.Of("invoice/list"))
+		r.Depends(touched.Of("invoice/list"))
 		return nil
 	}
 	contact, err := models.KindContact.Parse(*global)
 	if err != nil {
 		return err
 	}
-	r.Depends(cachetag.OnID("invoice", "contact", contact))
+	r.Depends(touched.OnID("invoice", "contact", contact))
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -22,12 +22,12 @@ import (
 type Coherence interface {
 	// Raise is called once before the commit of a transaction that changed
 	// something, with one tag at least: at most 200 tags, each once, or
-	// cachetag.Everything alone. From then on nothing may be stored that has one
+	// touched.Everything alone. From then on nothing may be stored that has one
 	// of the tags, until settle has been called. settle is called exactly once,
 	// also when the commit was refused or its outcome is unknown, with a context
 	// that outlives the request's. With an error, after which settle may be nil,
 	// the transaction notifies instead.
-	Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag) (settle func(ctx context.Context, outcome cachetag.Outcome), err error)
+	Raise(ctx context.Context, clinic uuid.UUID, tags []touched.Tag) (settle func(ctx context.Context, outcome touched.Outcome), err error)
 	// AwaitNotified waits until the notification with the token has arrived at
 	// this instance's listener: it is sent where Raise failed, and may arrive
 	// before this is called. The write is committed whatever it returns, so an
@@ -50,7 +50,7 @@ const (
 
 // raised is what a transaction told the caches.
 type raised struct {
-	settle func(ctx context.Context, outcome cachetag.Outcome)
+	settle func(ctx context.Context, outcome touched.Outcome)
 	// token is set where the transaction notifies itself.
 	token string
 }
@@ -90,26 +90,26 @@ func (db *DB) raise(ctx context.Context, tx *gorm.DB) (raised, error) {
 }
 
 // distinctTags reads the tags that the triggers collected, one a line.
-func distinctTags(collected string) []cachetag.Tag {
-	var tags []cachetag.Tag
+func distinctTags(collected string) []touched.Tag {
+	var tags []touched.Tag
 	for tag := range strings.Lines(collected) {
-		tags = append(tags, cachetag.Tag(strings.TrimSuffix(tag, "\n")))
+		tags = append(tags, touched.Tag(strings.TrimSuffix(tag, "\n")))
 	}
 	slices.Sort(tags)
 	tags = slices.Compact(tags)
-	if len(tags) > mostTags || slices.Contains(tags, cachetag.Everything) {
-		return []cachetag.Tag{cachetag.Everything}
+	if len(tags) > mostTags || slices.Contains(tags, touched.Everything) {
+		return []touched.Tag{touched.Everything}
 	}
 	return tags
 }
 
 // ended settles what was raised. The request's end must not keep it from that.
-func (r raised) ended(ctx context.Context, coherence Coherence, outcome cachetag.Outcome) {
+func (r raised) ended(ctx context.Context, coherence Coherence, outcome touched.Outcome) {
 	ctx = context.WithoutCancel(ctx)
 	if r.settle != nil {
 		r.settle(ctx, outcome)
 	}
-	if r.token == "" || outcome != cachetag.Committed {
+	if r.token == "" || outcome != touched.Committed {
 		return
 	}
 	ctx, done := context.WithTimeout(ctx, longestAwait)
@@ -124,38 +124,38 @@ type declaredKey struct{}
 // Depends declares what a read's answer depends on, and returns the context in
 // which that read runs. A read without it makes an answer that is being
 // collected for a cache one that is never kept; so does a call without tags.
-func Depends(ctx context.Context, tags ...cachetag.Tag) context.Context {
-	if len(tags) == 0 || !cachetag.Collecting(ctx) {
+func Depends(ctx context.Context, tags ...touched.Tag) context.Context {
+	if len(tags) == 0 || !touched.Collecting(ctx) {
 		return ctx
 	}
-	cachetag.Add(ctx, tags...)
+	touched.Add(ctx, tags...)
 	return context.WithValue(ctx, declaredKey{}, true)
 }
 
 // DependsOnZone is Depends for a read of the clinic's time zone alone. It needs
-// no tag: a write that changes the zone has cachetag.Everything.
+// no tag: a write that changes the zone has touched.Everything.
 func DependsOnZone(ctx context.Context) context.Context {
 	return context.WithValue(ctx, declaredKey{}, true)
 }
 
 // failClosed keeps an answer out of caches that is made of more than it says.
 func failClosed(ctx context.Context) {
-	if cachetag.Collecting(ctx) && ctx.Value(declaredKey{}) == nil {
-		cachetag.Poison(ctx, "reads something without saying what it depends on")
+	if touched.Collecting(ctx) && ctx.Value(declaredKey{}) == nil {
+		touched.Poison(ctx, "reads something without saying what it depends on")
 	}
 }
 
 // Entities are the tags of entities of one kind; none where nobody collects them.
-func Entities(ctx context.Context, kind models.Kind, ids []uuid.UUID) []cachetag.Tag {
-	return TagsOf(ctx, ids, func(id uuid.UUID) cachetag.Tag { return cachetag.Entity(kind, id) })
+func Entities(ctx context.Context, kind models.Kind, ids []uuid.UUID) []touched.Tag {
+	return TagsOf(ctx, ids, func(id uuid.UUID) touched.Tag { return touched.Entity(kind, id) })
 }
 
 // TagsOf makes a tag of each id; none where nobody collects them.
-func TagsOf(ctx context.Context, ids []uuid.UUID, tag func(uuid.UUID) cachetag.Tag) []cachetag.Tag {
-	if !cachetag.Collecting(ctx) {
+func TagsOf(ctx context.Context, ids []uuid.UUID, tag func(uuid.UUID) touched.Tag) []touched.Tag {
+	if !touched.Collecting(ctx) {
 		return nil
 	}
-	tags := make([]cachetag.Tag, len(ids))
+	tags := make([]touched.Tag, len(ids))
 	for i, id := range ids {
 		tags[i] = tag(id)
 	}

@@ -13,30 +13,30 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
 // caches is a Coherence that notes what it is told, in order.
 type caches struct {
 	// before, if not nil, decides whether Raise succeeds.
-	before func(clinic uuid.UUID, tags []cachetag.Tag) error
+	before func(clinic uuid.UUID, tags []touched.Tag) error
 
-	tags     [][]cachetag.Tag
-	outcomes []cachetag.Outcome
+	tags     [][]touched.Tag
+	outcomes []touched.Outcome
 	awaited  []string
 }
 
-func (c *caches) Raise(_ context.Context, clinic uuid.UUID, tags []cachetag.Tag) (func(context.Context, cachetag.Outcome), error) {
+func (c *caches) Raise(_ context.Context, clinic uuid.UUID, tags []touched.Tag) (func(context.Context, touched.Outcome), error) {
 	c.tags = append(c.tags, tags)
 	if c.before != nil {
 		if err := c.before(clinic, tags); err != nil {
 			return nil, err
 		}
 	}
-	return func(ctx context.Context, outcome cachetag.Outcome) {
+	return func(ctx context.Context, outcome touched.Outcome) {
 		if ctx.Err() == nil {
 			c.outcomes = append(c.outcomes, outcome)
 		}
@@ -49,9 +49,9 @@ func (c *caches) AwaitNotified(_ context.Context, token string) error {
 }
 
 type heard struct {
-	Clinic *uuid.UUID     `json:"c"`
-	Tags   []cachetag.Tag `json:"t"`
-	Token  string         `json:"k"`
+	Clinic *uuid.UUID    `json:"c"`
+	Tags   []touched.Tag `json:"t"`
+	Token  string        `json:"k"`
 }
 
 // office is a clinic with a cached API and a psql that listens.
@@ -107,8 +107,8 @@ func (o *office) rename(ctx context.Context, db *database.DB, contact int) error
 	})
 }
 
-func (o *office) contactTags(contact int) []cachetag.Tag {
-	return []cachetag.Tag{cachetag.Of("contact/updated"), cachetag.Entity(models.KindContact, o.clinic.Contacts[contact])}
+func (o *office) contactTags(contact int) []touched.Tag {
+	return []touched.Tag{touched.Of("contact/updated"), touched.Entity(models.KindContact, o.clinic.Contacts[contact])}
 }
 
 func TestCoherence_AWriteOfTheAPIIsRaisedAndNotNotified(t *testing.T) {
@@ -117,7 +117,7 @@ func TestCoherence_AWriteOfTheAPIIsRaisedAndNotNotified(t *testing.T) {
 	require.NoError(t, o.rename(o.ctx, o.db, 0))
 	require.Len(t, o.caches.tags, 1)
 	require.ElementsMatch(t, o.contactTags(0), o.caches.tags[0])
-	require.Equal(t, []cachetag.Outcome{cachetag.Committed}, o.caches.outcomes)
+	require.Equal(t, []touched.Outcome{touched.Committed}, o.caches.outcomes)
 	require.Empty(t, o.caches.awaited)
 	require.Empty(t, o.notifications(t))
 
@@ -191,7 +191,7 @@ func TestCoherence_ManyChangesAreTheWholeClinics(t *testing.T) {
 		}
 		return nil
 	}))
-	require.NotEqual(t, []cachetag.Tag{cachetag.Everything}, o.caches.tags[0], "150 and what lists depend on")
+	require.NotEqual(t, []touched.Tag{touched.Everything}, o.caches.tags[0], "150 and what lists depend on")
 	require.Less(t, len(o.caches.tags[0]), 200)
 	require.NoError(t, o.db.InTenant(o.ctx, func(tx *gorm.DB) error {
 		for range 201 {
@@ -201,7 +201,7 @@ func TestCoherence_ManyChangesAreTheWholeClinics(t *testing.T) {
 		}
 		return nil
 	}))
-	require.Equal(t, []cachetag.Tag{cachetag.Everything}, o.caches.tags[1])
+	require.Equal(t, []touched.Tag{touched.Everything}, o.caches.tags[1])
 }
 
 func TestCoherence_WhatIsRolledBackIsNotRaised(t *testing.T) {
@@ -225,14 +225,14 @@ func TestCoherence_SettlesAlsoWhenTheCommitIsRefused(t *testing.T) {
 	o.Exec(t, `CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON contacts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()`)
 	require.Error(t, o.rename(o.ctx, o.db, 0))
 	require.Len(t, o.caches.tags, 1)
-	require.Equal(t, []cachetag.Outcome{cachetag.RolledBack}, o.caches.outcomes)
+	require.Equal(t, []touched.Outcome{touched.RolledBack}, o.caches.outcomes)
 }
 
 func TestCoherence_AnUnknownOutcomeIsSettledAsOne(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	cut, cancel := context.WithCancel(o.ctx)
-	o.caches.before = func(uuid.UUID, []cachetag.Tag) error {
+	o.caches.before = func(uuid.UUID, []touched.Tag) error {
 		cancel() // the client is gone before the commit is sent
 		return nil
 	}
@@ -240,13 +240,13 @@ func TestCoherence_AnUnknownOutcomeIsSettledAsOne(t *testing.T) {
 	var unknown *models.Error
 	require.ErrorAs(t, err, &unknown)
 	require.Equal(t, models.OutcomeUnknown, unknown.Code)
-	require.Equal(t, []cachetag.Outcome{cachetag.Unknown}, o.caches.outcomes, "and in a context that lives")
+	require.Equal(t, []touched.Outcome{touched.Unknown}, o.caches.outcomes, "and in a context that lives")
 }
 
 func TestCoherence_WhereRaiseFailsTheTransactionNotifies(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	o.caches.before = func(uuid.UUID, []cachetag.Tag) error { return errors.New("no Redis") }
+	o.caches.before = func(uuid.UUID, []touched.Tag) error { return errors.New("no Redis") }
 	require.NoError(t, o.rename(o.ctx, o.db, 0))
 	got := o.notifications(t)
 	require.Len(t, got, 1)
@@ -295,24 +295,24 @@ func TestReads_FailClosed(t *testing.T) {
 		},
 	}
 	for name, read := range reads {
-		ctx, collector := cachetag.Collect(o.ctx)
+		ctx, collector := touched.Collect(o.ctx)
 		require.NoError(t, read(ctx))
 		_, reason := collector.Tags()
 		require.NotEmpty(t, reason, name)
 
-		ctx, collector = cachetag.Collect(o.ctx)
+		ctx, collector = touched.Collect(o.ctx)
 		require.NoError(t, read(database.Depends(ctx)))
 		_, reason = collector.Tags()
 		require.NotEmpty(t, reason, "%s: no tags are no declaration", name)
 
-		ctx, collector = cachetag.Collect(o.ctx)
-		require.NoError(t, read(database.Depends(ctx, cachetag.Of("contact/list"))))
+		ctx, collector = touched.Collect(o.ctx)
+		require.NoError(t, read(database.Depends(ctx, touched.Of("contact/list"))))
 		tags, reason := collector.Tags()
 		require.Empty(t, reason, name)
-		require.Equal(t, []cachetag.Tag{"contact/list"}, tags)
+		require.Equal(t, []touched.Tag{"contact/list"}, tags)
 	}
 
-	ctx, collector := cachetag.Collect(o.ctx)
+	ctx, collector := touched.Collect(o.ctx)
 	require.NoError(t, o.rename(ctx, o.db, 0))
 	_, reason := collector.Tags()
 	require.NotEmpty(t, reason, "a write's answer is never kept")
@@ -340,6 +340,6 @@ func TestCoherence_AZoneIsNotReplacedUnderABooking(t *testing.T) {
 
 	got := o.notifications(t)
 	require.Len(t, got, 3, "the booking, and of the zone's change the clinic and the days of its appointments")
-	require.Subset(t, got[0].Tags, []cachetag.Tag{cachetag.OnDay("2026-11-22"), cachetag.OnDay("2026-11-23")}, "both days that it touches in São Paulo")
+	require.Subset(t, got[0].Tags, []touched.Tag{touched.OnDay("2026-11-22"), touched.OnDay("2026-11-23")}, "both days that it touches in São Paulo")
 	require.True(t, got[1].Tags == nil || got[2].Tags == nil, fmt.Sprint("a zone concerns everything: ", got[1:]))
 }

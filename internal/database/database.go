@@ -80,7 +80,7 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 		"lock_timeout":                        milliseconds(statement / 2),
 		"idle_in_transaction_session_timeout": milliseconds(2 * statement),
 		// Statements come again and again in few shapes; planning each run anew for
-		// its values costs more than it gains (docs/decisions/0009). Tests hold the
+		// its values costs more than it gains (docs/decisions/0011). Tests hold the
 		// plans to their indexes.
 		"plan_cache_mode": "force_generic_plan",
 	})

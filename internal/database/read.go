@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -63,7 +63,7 @@ func Lookup[T any](ctx context.Context, db *DB, sql string, args ...any) ([]*T, 
 		return nil, errors.New("database: a look-up without a clinic was given a scope")
 	}
 	// Tags are a clinic's; nobody would say when another clinic's row changes.
-	cachetag.Poison(ctx, "reads across clinics")
+	touched.Poison(ctx, "reads across clinics")
 	conn, err := db.acquire(ctx)
 	if err != nil {
 		return nil, err

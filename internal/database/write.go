@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -35,7 +35,7 @@ func (db *DB) InTenant(ctx context.Context, work func(tx *gorm.DB) error) error 
 	if _, err := tenant.From(ctx); err != nil {
 		return err
 	}
-	cachetag.Poison(ctx, "writes")
+	touched.Poison(ctx, "writes")
 	yield(ctx, db)
 	var err error
 	for attempt := range attempts {
@@ -56,7 +56,7 @@ func (db *DB) InTenant(ctx context.Context, work func(tx *gorm.DB) error) error 
 
 func (db *DB) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
 	worked := false
-	outcome := cachetag.RolledBack
+	outcome := touched.RolledBack
 	var told raised
 	// Also when work panics: what was raised must be settled.
 	defer func() { told.ended(ctx, db.coherence, outcome) }()
@@ -81,12 +81,12 @@ func (db *DB) transaction(ctx context.Context, work func(tx *gorm.DB) error) err
 		return nil
 	})
 	if err == nil {
-		outcome = cachetag.Committed
+		outcome = touched.Committed
 		return nil
 	}
 	var refused *pgconn.PgError
 	if worked && !errors.As(err, &refused) {
-		outcome = cachetag.Unknown
+		outcome = touched.Unknown
 		return &models.Error{
 			Code:    models.OutcomeUnknown,
 			Message: "the connection was lost while the change was being saved: look whether it was before you try again",

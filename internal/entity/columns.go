@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // columnsOf are the columns that a field is made of; none for what is not read
@@ -59,8 +59,8 @@ func (n *noun) inOrder(names []string) []string {
 const mostColumns = 64
 
 // below is the tag of a noun's rows that point at a parent by a column.
-func (n *noun) below(column string, parent uuid.UUID) cachetag.Tag {
-	return cachetag.OnID(n.word(), strings.TrimSuffix(column, "_id"), parent)
+func (n *noun) below(column string, parent uuid.UUID) touched.Tag {
+	return touched.OnID(n.word(), strings.TrimSuffix(column, "_id"), parent)
 }
 
 // word is what the noun is called in tags.

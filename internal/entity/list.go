@@ -6,10 +6,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // List is a connection of a noun's entities, by keyset.
@@ -110,7 +110,7 @@ func (l *list) depend(r *Reading, ask *Ask) error {
 		return l.Depends(r, ask)
 	}
 	if l.Parent == "" {
-		r.Depends(cachetag.Of(string(l.noun.kind) + "/list"))
+		r.Depends(touched.Of(string(l.noun.kind) + "/list"))
 		return nil
 	}
 	r.dependOnParents(l.noun, l.Parent, ask.Keys)

@@ -5,8 +5,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // one is a field that gives an entity by its id.
@@ -110,7 +110,7 @@ func (r *Reading) dependOnRows(n *noun, rows []any) {
 		return
 	}
 	for _, row := range rows {
-		r.Depends(cachetag.Entity(n.kind, n.idOf(row)))
+		r.Depends(touched.Entity(n.kind, n.idOf(row)))
 	}
 }
 
@@ -119,7 +119,7 @@ func (r *Reading) dependOnIDs(n *noun, ids []uuid.UUID) {
 		return
 	}
 	for _, id := range ids {
-		r.Depends(cachetag.Entity(n.kind, id))
+		r.Depends(touched.Entity(n.kind, id))
 	}
 }
 

@@ -7,10 +7,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // Ask is what is to be fetched for one place of an answer, for all of its parents.
@@ -78,7 +78,7 @@ func (r *Reading) Send() {
 	r.db.Run(r.ctx, &r.batch)
 	for _, statement := range r.finding {
 		if statement.Err != nil {
-			cachetag.Poison(r.ctx, "could not find out what it depends on")
+			touched.Poison(r.ctx, "could not find out what it depends on")
 		}
 	}
 }
@@ -87,20 +87,20 @@ func (r *Reading) Send() {
 func (r *Reading) Empty() bool { return len(r.merged) == 0 && r.batch.Len() == 0 }
 
 // Now is the operation's clock.
-func (r *Reading) Now() time.Time { return cachetag.Now(r.ctx) }
+func (r *Reading) Now() time.Time { return touched.Now(r.ctx) }
 
 // Scope is who asks.
 func (r *Reading) Scope() *tenant.Scope { return r.scope }
 
 // Kept tells whether somebody may keep the answer, and so wants to know as
 // narrowly as possible what it depends on.
-func (r *Reading) Kept() bool { return cachetag.Collecting(r.ctx) }
+func (r *Reading) Kept() bool { return touched.Collecting(r.ctx) }
 
 // Depends declares what the answer depends on.
-func (r *Reading) Depends(tags ...cachetag.Tag) { cachetag.Add(r.ctx, tags...) }
+func (r *Reading) Depends(tags ...touched.Tag) { touched.Add(r.ctx, tags...) }
 
 // Until declares that the answer may become another one at an instant.
-func (r *Reading) Until(at time.Time) { cachetag.Until(r.ctx, at) }
+func (r *Reading) Until(at time.Time) { touched.Until(r.ctx, at) }
 
 // Find queues a statement, written by hand, that finds out what the answer depends
 // on or how long it holds; the clinic is $1, values follow. If it fails, the answer

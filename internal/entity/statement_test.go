@@ -12,13 +12,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/graph"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -169,12 +169,12 @@ func TestByID_DependsOnWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)
 	clinic, unknown := b.NewClinic(t, "here"), uuid.New()
-	ctx, collector := cachetag.Collect(clinic.As(t.Context(), models.RoleOwner))
+	ctx, collector := touched.Collect(clinic.As(t.Context(), models.RoleOwner))
 	b.graph.Must(t, ctx, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }",
 		map[string]any{"ids": graph.Globals(models.KindContact, []uuid.UUID{clinic.Contacts[0], unknown, clinic.Contacts[0]})}, nil)
 	tags, reason := collector.Tags()
 	require.Empty(t, reason)
-	require.ElementsMatch(t, []cachetag.Tag{
-		cachetag.Entity(models.KindContact, clinic.Contacts[0]), cachetag.Entity(models.KindContact, unknown),
+	require.ElementsMatch(t, []touched.Tag{
+		touched.Entity(models.KindContact, clinic.Contacts[0]), touched.Entity(models.KindContact, unknown),
 	}, tags)
 }

@@ -7,10 +7,10 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/internal/writer"
 )
 
@@ -50,7 +50,7 @@ func (e extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 		graphql.AddError(ctx, err)
 		return &graphql.Response{Errors: graphql.GetErrors(ctx)}
 	}
-	ctx, done := e.DB.WithSession(cachetag.Begin(ctx, e.Now()))
+	ctx, done := e.DB.WithSession(touched.Begin(ctx, e.Now()))
 	defer done()
 	return next(context.WithValue(ctx, responseKey{}, &Response{from: e.Loaders, operation: operation, plan: plan, scope: scope}))
 }
@@ -94,7 +94,7 @@ func (w written) MarshalGQL(to io.Writer) { _, _ = to.Write(w) }
 func (r *Response) write(ctx context.Context, place *selection.Field, value any) (written, bool) {
 	const usual = 4 << 10
 	return writer.Append(make([]byte, 0, usual), r.from.Objects, place, value, func(object *objects.Object, entity any) {
-		cachetag.AddProtected(ctx, object.GlobalID(entity))
+		touched.AddProtected(ctx, object.GlobalID(entity))
 	})
 }
 
@@ -103,7 +103,7 @@ func (r *Response) write(ctx context.Context, place *selection.Field, value any)
 func (l *Loaders) note(ctx context.Context, value any) {
 	if object := l.Objects.Of(value); object != nil {
 		if object.Protected && object.GlobalID != nil {
-			cachetag.AddProtected(ctx, object.GlobalID(value))
+			touched.AddProtected(ctx, object.GlobalID(value))
 		}
 		return
 	}

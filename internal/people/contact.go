@@ -1,9 +1,9 @@
 package people
 
 import (
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -64,9 +64,9 @@ func contactFilter(q *entity.Query, args entity.Args) error {
 }
 
 func dependsOnContacts(r *entity.Reading, ask *entity.Ask) error {
-	r.Depends(cachetag.Of("contact/list"))
+	r.Depends(touched.Of("contact/list"))
 	if column, _, _ := contactOrder(ask.Args); column == "updated_at" {
-		r.Depends(cachetag.Of("contact/updated"))
+		r.Depends(touched.Of("contact/updated"))
 	}
 	return nil
 }

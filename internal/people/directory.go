@@ -8,11 +8,11 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -35,7 +35,7 @@ func (d *Directory) own(ctx context.Context) (*models.Clinic, error) {
 	if err != nil {
 		return nil, err
 	}
-	reading := database.Depends(ctx, cachetag.Entity(models.KindClinic, scope.ClinicID))
+	reading := database.Depends(ctx, touched.Entity(models.KindClinic, scope.ClinicID))
 	clinics, err := database.Find[models.Clinic](reading, d.db, func(tx *gorm.DB) *gorm.DB { return tx })
 	if err != nil {
 		return nil, err

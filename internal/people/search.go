@@ -9,11 +9,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -29,7 +29,7 @@ const searchList = "search/"
 const misspeltRank = 1000
 
 // anySearch is the tag of a change that concerns every search.
-const anySearch cachetag.Tag = "contact/search/any"
+const anySearch touched.Tag = "contact/search/any"
 
 // SearchQuery says which contacts are looked for.
 type SearchQuery struct {
@@ -88,7 +88,7 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery) (*pag
 	for _, row := range rows {
 		page.Items = append(page.Items, &row.Contact)
 		places[row.ID] = row
-		cachetag.Add(ctx, cachetag.Entity(models.KindContact, row.ID))
+		touched.Add(ctx, touched.Entity(models.KindContact, row.ID))
 	}
 	page.Cursor = func(contact *models.Contact) string {
 		place := places[contact.ID]
@@ -115,14 +115,14 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery) (*pag
 // it makes a write's, so that both mean the same by a word. It may be asked after the
 // search: nothing is kept if one of the tags was raised since the answer was begun.
 func (d *Directory) dependOnSearch(ctx context.Context, text string, misspelt bool) error {
-	if !cachetag.Collecting(ctx) {
+	if !touched.Collecting(ctx) {
 		return nil
 	}
-	tags, err := database.Value[[]cachetag.Tag](ctx, d.db, "SELECT cache_search_depends($1, $2)", text, misspelt)
+	tags, err := database.Value[[]touched.Tag](ctx, d.db, "SELECT cache_search_depends($1, $2)", text, misspelt)
 	if err != nil {
 		return err
 	}
-	cachetag.Add(ctx, tags...)
+	touched.Add(ctx, tags...)
 	return nil
 }
 

@@ -1,8 +1,8 @@
 package records
 
 import (
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -42,6 +42,6 @@ func dependsOnContact(r *entity.Reading, ask *entity.Ask) error {
 	if err != nil {
 		return err
 	}
-	r.Depends(cachetag.OnID("medical_record", "contact", contact))
+	r.Depends(touched.OnID("medical_record", "contact", contact))
 	return nil
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // TestAgree_WhoUsesAnotherRedisUsesNone gives two instances on one database a Redis
@@ -49,12 +49,12 @@ func TestAgree_WhoUsesAnotherRedisUsesNone(t *testing.T) {
 			return outcome.Reason == differing
 		}, 20*time.Second, time.Millisecond)
 		// It tells nobody by its own Redis, and so the other one stands aside.
-		settle, err := writes.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+		settle, err := writes.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 		require.Error(t, err, "the transaction must notify")
 		_, outcome := reads.Get(t.Context(), clinic, key("a"))
 		require.False(t, outcome.Hit)
 		notify(t, d, clinic, "", "contact:1")
-		settle(t.Context(), cachetag.Committed)
+		settle(t.Context(), touched.Committed)
 		require.Equal(t, "new", keep(t, reads, clinic, key("a"), answer("new", "contact:1")), "the one that was first goes on")
 
 		// Once the first is gone, or uses the same, it is used.

@@ -9,9 +9,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // TestAside_IsNotOverBeforeWhatWasWrittenIsRaised has a hearer stand still between
@@ -96,11 +96,11 @@ func TestAside_IsOverOnceRedisIsReachedAgainAndAllHaveEnded(t *testing.T) {
 	reads, clinic := newCache(t, config), uuid.New()
 
 	// cutOff writes aside, ends so and gives how long after the others serve again.
-	cutOff := func(outcome cachetag.Outcome) func() time.Duration {
+	cutOff := func(outcome touched.Outcome) func() time.Duration {
 		ready(t, writes)
 		require.Equal(t, "old", keep(t, reads, clinic, key("a"), answer("old", "contact:1")))
 		way.cut()
-		settle, err := writes.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+		settle, err := writes.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 		require.Error(t, err)
 		token := uuid.NewString()
 		notify(t, d, clinic, token, "contact:1")
@@ -108,8 +108,8 @@ func TestAside_IsOverOnceRedisIsReachedAgainAndAllHaveEnded(t *testing.T) {
 		way.heal()
 		ended := time.Now()
 		require.Eventually(t, func() bool {
-			settle, err := writes.Raise(t.Context(), uuid.New(), []cachetag.Tag{"contact:1"})
-			settle(t.Context(), cachetag.RolledBack)
+			settle, err := writes.Raise(t.Context(), uuid.New(), []touched.Tag{"contact:1"})
+			settle(t.Context(), touched.RolledBack)
 			return err == nil
 		}, 20*time.Second, time.Millisecond)
 		return func() time.Duration {
@@ -122,13 +122,13 @@ func TestAside_IsOverOnceRedisIsReachedAgainAndAllHaveEnded(t *testing.T) {
 	// By time alone it stands for longer than two seconds after the last write.
 	soon := false
 	for n := 0; n < 5 && !soon; n++ { // the machine may be busy
-		took := cutOff(cachetag.Committed)()
+		took := cutOff(touched.Committed)()
 		t.Logf("served again %s after the write", took.Round(time.Millisecond))
 		soon = took < 2*time.Second
 	}
 	require.True(t, soon)
 
 	// A write that may yet be committed is not over.
-	cutOff(cachetag.Unknown)
+	cutOff(touched.Unknown)
 	require.Never(t, func() bool { return !writes.Announces() }, 2*time.Second, 10*time.Millisecond)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // atScripts calls a function before each script that is sent to Redis, and sends
@@ -57,15 +57,15 @@ func TestAside_AHiccupOfRedisIsSoonOver(t *testing.T) {
 	ready(t, c)
 
 	left.Store(1)
-	settle, err := c.Raise(t.Context(), uuid.New(), []cachetag.Tag{"contact/list"})
+	settle, err := c.Raise(t.Context(), uuid.New(), []touched.Tag{"contact/list"})
 	require.NoError(t, err)
 	require.Negative(t, left.Load(), "it failed once, and was tried again")
 	require.False(t, c.Announces())
-	settle(t.Context(), cachetag.Committed)
+	settle(t.Context(), touched.Committed)
 
 	left.Store(1 << 30)
-	settle, err = c.Raise(t.Context(), uuid.New(), []cachetag.Tag{"contact/list"})
+	settle, err = c.Raise(t.Context(), uuid.New(), []touched.Tag{"contact/list"})
 	require.Error(t, err)
 	require.True(t, c.Announces())
-	settle(t.Context(), cachetag.Committed)
+	settle(t.Context(), touched.Committed)
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // wire is a way to Redis that a test can cut for one instance alone.
@@ -126,13 +126,13 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 		require.Equal(t, "old", keep(t, writes, clinic, key("a"), answer("old", "contact:1")))
 
 		way.cut()
-		settle, err := writes.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+		settle, err := writes.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 		require.Error(t, err, "the transaction must notify")
 		// It may commit from here on.
 		_, outcome := reads.Get(t.Context(), clinic, key("a"))
 		servedOld = outcome.Hit
 		began := time.Now()
-		settleNext, err := writes.Raise(t.Context(), uuid.New(), []cachetag.Tag{"contact:1"})
+		settleNext, err := writes.Raise(t.Context(), uuid.New(), []touched.Tag{"contact:1"})
 		require.Error(t, err)
 		t.Logf("the next such write waited %s", time.Since(began).Round(time.Millisecond))
 		if !without.Aside {
@@ -154,8 +154,8 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 
 		token := uuid.NewString()
 		notify(t, d, clinic, token, "contact:1")
-		settle(t.Context(), cachetag.Committed)
-		settleNext(t.Context(), cachetag.RolledBack)
+		settle(t.Context(), touched.Committed)
+		settleNext(t.Context(), touched.RolledBack)
 		if err := writes.AwaitNotified(t.Context(), token); err != nil {
 			require.False(t, writes.Listening(), "%s", err)
 		}
@@ -190,8 +190,8 @@ func TestAside_AWriterWhoReachesRedisAgainMeanwhileRaises(t *testing.T) {
 	}), uuid.New()
 	require.Equal(t, "old", keep(t, cache, clinic, key("a"), answer("old", "contact:1")))
 	way.cut()
-	settle, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+	settle, err := cache.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 	require.NoError(t, err)
-	settle(t.Context(), cachetag.Committed)
+	settle(t.Context(), touched.Committed)
 	require.Equal(t, "new", keep(t, cache, clinic, key("a"), answer("new", "contact:1")))
 }

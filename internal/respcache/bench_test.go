@@ -12,15 +12,15 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // dayView is an answer of 12 KB that depends on 80 things.
 func dayView(context.Context) (*respcache.Entry, error) {
 	entry := &respcache.Entry{Body: bytes.Repeat([]byte("x"), 12<<10), ExpiresAt: time.Now().Add(time.Hour)}
 	for i := range 80 {
-		entry.Tags = append(entry.Tags, cachetag.Tag(fmt.Sprint("appointment:", uuid.NewSHA1(uuid.Nil, []byte{byte(i)}))))
+		entry.Tags = append(entry.Tags, touched.Tag(fmt.Sprint("appointment:", uuid.NewSHA1(uuid.Nil, []byte{byte(i)}))))
 	}
 	return entry, nil
 }
@@ -88,7 +88,7 @@ func BenchmarkWrite(b *testing.B) {
 	for name, url := range map[string]string{"without Redis": "", "with Redis": server.url()} {
 		b.Run(name, func(b *testing.B) {
 			cache, clinic := newCache(b, respcache.Config{RedisURL: url}), uuid.New()
-			tags := []cachetag.Tag{"appointment/day=2026-11-22", "appointment/contact=1", "appointment/practitioner=1", "appointment:1", "appointment/practitioner=1/day=2026-11-22"}
+			tags := []touched.Tag{"appointment/day=2026-11-22", "appointment/contact=1", "appointment/practitioner=1", "appointment:1", "appointment/practitioner=1/day=2026-11-22"}
 			for b.Loop() {
 				write(b, cache, clinic, tags...)
 			}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // Cache keeps answers. Its methods may be called from any goroutine.
@@ -318,9 +318,9 @@ func hit(tier string, entry *Entry) Outcome {
 
 func unreachable() Outcome { return Outcome{Reason: "redis unreachable", Bypassed: true} }
 
-func invalidated(tag cachetag.Tag, change change) string {
+func invalidated(tag touched.Tag, change change) string {
 	text := "invalidated by " + string(tag)
-	if tag == cachetag.Everything {
+	if tag == touched.Everything {
 		text = "invalidated by a write to the whole clinic"
 	}
 	ago := max(time.Since(change.at), 0).Round(time.Second)

@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // everywhere runs a test with Redis and without.
@@ -36,7 +36,7 @@ func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 		require.Equal(t, "1", keep(t, cache, clinic, day, answer("1", "appointment/day=2026-11-22", "contact:1")))
 		require.Equal(t, "o", keep(t, cache, clinic, other, answer("o", "appointment/day=2026-11-23")))
 
-		settle, err := cache.Raise(respcache.WithWriter(t.Context(), "createAppointment"), clinic, []cachetag.Tag{"appointment/day=2026-11-22"})
+		settle, err := cache.Raise(respcache.WithWriter(t.Context(), "createAppointment"), clinic, []touched.Tag{"appointment/day=2026-11-22"})
 		require.NoError(t, err)
 		_, outcome := cache.Get(t.Context(), clinic, day)
 		require.False(t, outcome.Hit, "from the raise on")
@@ -51,9 +51,9 @@ func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 		_, outcome = cache.Get(t.Context(), clinic, day)
 		require.False(t, outcome.Hit, "nothing is stored while it is being written")
 
-		settle(t.Context(), cachetag.Committed)
+		settle(t.Context(), touched.Committed)
 		require.Equal(t, "2", keep(t, cache, clinic, day, answer("2", "appointment/day=2026-11-22")))
-		write(t, cache, clinic, cachetag.Everything)
+		write(t, cache, clinic, touched.Everything)
 		for _, k := range []respcache.Key{day, other} {
 			_, outcome = cache.Get(t.Context(), clinic, k)
 			require.False(t, outcome.Hit)
@@ -72,35 +72,35 @@ func TestStore_RefusesWhatWasReadBeforeAWriteThatEndedBeforeIt(t *testing.T) {
 
 		ticket := cache.Begin(t.Context(), clinic)
 		write(t, cache, clinic, "contact:1")
-		stored, why := cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{Body: []byte("old"), Tags: []cachetag.Tag{"contact:1"}, ExpiresAt: expires})
+		stored, why := cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{Body: []byte("old"), Tags: []touched.Tag{"contact:1"}, ExpiresAt: expires})
 		require.False(t, stored)
 		require.Equal(t, "changed meanwhile: contact:1", why)
-		stored, _ = cache.Store(t.Context(), clinic, ticket, key("b"), &respcache.Entry{Body: []byte("b"), Tags: []cachetag.Tag{"contact:2"}, ExpiresAt: expires})
+		stored, _ = cache.Store(t.Context(), clinic, ticket, key("b"), &respcache.Entry{Body: []byte("b"), Tags: []touched.Tag{"contact:2"}, ExpiresAt: expires})
 		require.True(t, stored, "what it read did not change")
 
 		// A writer who dies after its raise leaves its fence: whoever begins then
 		// may still read from before the commit.
-		_, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+		_, err := cache.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 		require.NoError(t, err)
 		ticket = cache.Begin(t.Context(), clinic)
-		stored, why = cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{Tags: []cachetag.Tag{"contact:1"}, ExpiresAt: expires})
+		stored, why = cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{Tags: []touched.Tag{"contact:1"}, ExpiresAt: expires})
 		require.False(t, stored)
 		require.Equal(t, "fenced meanwhile: contact:1", why)
 
 		// One whose write was rolled back takes it off.
-		settle, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:3"})
+		settle, err := cache.Raise(t.Context(), clinic, []touched.Tag{"contact:3"})
 		require.NoError(t, err)
-		settle(t.Context(), cachetag.RolledBack)
+		settle(t.Context(), touched.RolledBack)
 		ticket = cache.Begin(t.Context(), clinic)
-		stored, why = cache.Store(t.Context(), clinic, ticket, key("c"), &respcache.Entry{Tags: []cachetag.Tag{"contact:3"}, ExpiresAt: expires})
+		stored, why = cache.Store(t.Context(), clinic, ticket, key("c"), &respcache.Entry{Tags: []touched.Tag{"contact:3"}, ExpiresAt: expires})
 		require.True(t, stored, why)
 
 		// One whose outcome is unknown leaves it.
-		settle, err = cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:4"})
+		settle, err = cache.Raise(t.Context(), clinic, []touched.Tag{"contact:4"})
 		require.NoError(t, err)
-		settle(t.Context(), cachetag.Unknown)
+		settle(t.Context(), touched.Unknown)
 		ticket = cache.Begin(t.Context(), clinic)
-		stored, _ = cache.Store(t.Context(), clinic, ticket, key("d"), &respcache.Entry{Tags: []cachetag.Tag{"contact:4"}, ExpiresAt: expires})
+		stored, _ = cache.Store(t.Context(), clinic, ticket, key("d"), &respcache.Entry{Tags: []touched.Tag{"contact:4"}, ExpiresAt: expires})
 		require.False(t, stored)
 	})
 }

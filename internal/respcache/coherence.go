@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // errUnreached is returned to a writer while Redis is not reached.
@@ -28,7 +28,7 @@ func writer(ctx context.Context) string {
 // Raise implements database.Coherence: from its return on nothing that has one of
 // the tags is served or stored, until settle. With an error nobody else was told
 // and the transaction must notify.
-func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag) (settle func(ctx context.Context, outcome cachetag.Outcome), err error) {
+func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []touched.Tag) (settle func(ctx context.Context, outcome touched.Outcome), err error) {
 	began := time.Now()
 	defer func() { c.metrics.raised(time.Since(began), err) }()
 	w := write{by: writer(ctx), fence: uuid.NewString(), standing: c.config.standing()}
@@ -63,10 +63,10 @@ func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag
 		}
 	}
 	c.point("raised")
-	return func(ctx context.Context, outcome cachetag.Outcome) {
+	return func(ctx context.Context, outcome touched.Outcome) {
 		if end != nil {
 			still := time.Duration(0)
-			if outcome == cachetag.Unknown {
+			if outcome == touched.Unknown {
 				still = c.config.LongestCommit
 			}
 			end(still)
@@ -81,14 +81,14 @@ func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag
 // settle ends what Raise began. What cannot be told here need not be: a fence
 // that stays runs out once nobody can store what was read before the commit, and
 // a ledger that lost it lets nothing be stored before the barrier.
-func (c *Cache) settle(ctx context.Context, clinic uuid.UUID, w write, outcome cachetag.Outcome) {
+func (c *Cache) settle(ctx context.Context, clinic uuid.UUID, w write, outcome touched.Outcome) {
 	ledger := c.writeLedger()
-	if ledger == nil || outcome == cachetag.Unknown {
+	if ledger == nil || outcome == touched.Unknown {
 		return
 	}
 	c.point("settle")
 	var err error
-	if outcome == cachetag.RolledBack {
+	if outcome == touched.RolledBack {
 		err = ledger.lower(ctx, clinic, w.fence)
 	} else {
 		err = ledger.raise(ctx, clinic, write{tags: w.tags, by: w.by, lowers: w.fence})
@@ -129,8 +129,8 @@ func (c *Cache) AwaitNotified(ctx context.Context, token string) error {
 // notified takes what the listener heard and raises it, as the writers did not.
 func (c *Cache) notified(ctx context.Context, notices []notice) {
 	type heard struct {
-		tags []cachetag.Tag
-		seen map[cachetag.Tag]struct{}
+		tags []touched.Tag
+		seen map[touched.Tag]struct{}
 	}
 	byClinic := map[uuid.UUID]*heard{}
 	over := map[string]bool{}
@@ -149,12 +149,12 @@ func (c *Cache) notified(ctx context.Context, notices []notice) {
 		}
 		tags := n.Tags
 		if len(tags) == 0 {
-			tags = []cachetag.Tag{cachetag.Everything}
+			tags = []touched.Tag{touched.Everything}
 		}
 		for _, s := range c.shares(*n.Clinic, tags) {
 			h := byClinic[s.clinic]
 			if h == nil {
-				h = &heard{seen: map[cachetag.Tag]struct{}{}}
+				h = &heard{seen: map[touched.Tag]struct{}{}}
 				byClinic[s.clinic] = h
 			}
 			for _, tag := range s.tags {
@@ -168,7 +168,7 @@ func (c *Cache) notified(ctx context.Context, notices []notice) {
 	c.point("heard")
 	for clinic, h := range byClinic {
 		if len(h.tags) > 200 {
-			h.tags = []cachetag.Tag{cachetag.Everything}
+			h.tags = []touched.Tag{touched.Everything}
 		}
 		ledger := c.writeLedger()
 		if ledger == nil || ledger.raise(ctx, clinic, write{tags: h.tags, by: "somebody outside the API"}) != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // MaxValue bounds a value in Redis, in bytes. A longer answer is not kept.
@@ -23,7 +23,7 @@ type Entry struct {
 	// Body is what stands behind "data" in the answer, as JSON.
 	Body []byte
 	// Tags are what the answer depends on.
-	Tags []cachetag.Tag
+	Tags []touched.Tag
 	// Protected are the global ids of the protected entities in the answer.
 	Protected []string
 	// Recipe is what the caller needs to compute the answer anew, in a form of its
@@ -123,9 +123,9 @@ func (s sealer) decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) 
 	r := reader{rest: rest[16+len(key):]}
 	entry := &Entry{seq: r.unsigned(), StoredAt: time.UnixMilli(r.signed()), ExpiresAt: time.UnixMilli(r.signed())}
 	entry.ETag = string(r.bytes())
-	entry.Tags = make([]cachetag.Tag, r.count())
+	entry.Tags = make([]touched.Tag, r.count())
 	for i := range entry.Tags {
-		entry.Tags[i] = cachetag.Tag(r.bytes())
+		entry.Tags[i] = touched.Tag(r.bytes())
 	}
 	entry.Protected = make([]string, r.count())
 	for i := range entry.Protected {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // Protections are what a test can switch off.
@@ -27,7 +27,7 @@ func NewWithout(config Config, without Protections, at func(point string)) (*Cac
 }
 
 // Notified hands the cache a notification, as its listener does.
-func (c *Cache) Notified(ctx context.Context, clinic uuid.UUID, tags []cachetag.Tag) {
+func (c *Cache) Notified(ctx context.Context, clinic uuid.UUID, tags []touched.Tag) {
 	c.notified(ctx, []notice{{Clinic: &clinic, Tags: tags}})
 }
 
@@ -125,7 +125,7 @@ func (c *Cache) Announces() bool { return c.aside.announces() }
 
 // Heard hands the cache what its listener hears at once: an announcement by
 // somebody, or a write and that the announcer's writes are over.
-func (c *Cache) Heard(ctx context.Context, announcer string, over bool, clinic uuid.UUID, tags ...cachetag.Tag) {
+func (c *Cache) Heard(ctx context.Context, announcer string, over bool, clinic uuid.UUID, tags ...touched.Tag) {
 	var notices []notice
 	if len(tags) > 0 {
 		notices = append(notices, notice{Clinic: &clinic, Tags: tags})

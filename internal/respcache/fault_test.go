@@ -16,9 +16,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // chaos disturbs a Redis until the test's model has run.
@@ -261,7 +261,7 @@ func TestRedis_RestoredFromAnOlderSnapshotServesNothingOfIt(t *testing.T) {
 			entry, _ := c.Get(t.Context(), clinic, key("a"))
 			require.Nil(t, entry)
 		}
-		_, err := cache.Raise(t.Context(), uuid.New(), []cachetag.Tag{"x"})
+		_, err := cache.Raise(t.Context(), uuid.New(), []touched.Tag{"x"})
 		return err == nil
 	}, 10*time.Second, 5*time.Millisecond)
 	require.Equal(t, "newest", keep(t, cache, clinic, key("a"), answer("newest", "contact:1")))
@@ -291,9 +291,9 @@ func TestRedis_DownOpensTheBreakerAndIsUsedAgainOnceUp(t *testing.T) {
 	}
 	require.LessOrEqual(t, waited, 4+int(time.Since(stopped)/(250*time.Millisecond)))
 	require.Less(t, waited, asked/10)
-	_, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+	_, err := cache.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 	require.Error(t, err, "a writer is told to notify")
-	cache.Notified(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+	cache.Notified(t.Context(), clinic, []touched.Tag{"contact:1"})
 
 	require.NoError(t, server.cmd.Process.Signal(syscall.SIGCONT))
 	require.Equal(t, "2", keep(t, cache, clinic, key("a"), answer("2", "contact:1")))
@@ -324,6 +324,6 @@ func TestRedis_ThatBecameAReplicaIsLeft(t *testing.T) {
 		_, outcome := cache.Get(t.Context(), clinic, key("a"))
 		return outcome.Bypassed
 	}, 10*time.Second, time.Millisecond)
-	_, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+	_, err := cache.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 	require.Error(t, err)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // aboard waits until so many want an answer that somebody is computing.
@@ -65,7 +65,7 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 			require.LessOrEqual(t, ran, 2, "an answer that is kept")
 			require.Positive(t, ran)
 		}
-		_, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+		_, err := cache.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 		require.NoError(t, err)
 		require.LessOrEqual(t, rush(t, cache, clinic, key("fenced"), many, fill(cache)), 2, "an answer that is being written")
 		_, outcome := cache.Get(t.Context(), clinic, key("fenced"))
@@ -114,10 +114,10 @@ func TestFill_WhoComesAfterTheReadingBeganIsNotGivenIt(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() { first, _, _ = cache.Fill(t.Context(), request) })
 		<-reads
-		settle, err := cache.Raise(t.Context(), clinic, []cachetag.Tag{"contact:1"})
+		settle, err := cache.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 		require.NoError(t, err)
 		value.Store(1)
-		settle(t.Context(), cachetag.Committed)
+		settle(t.Context(), touched.Committed)
 		group.Go(func() { second, _, _ = cache.Fill(t.Context(), request) })
 		aboard(t, cache, clinic, key("a"), 2)
 		close(on)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // A ledger keeps, per clinic, a sequence that every write moves on, which tags
@@ -23,7 +23,7 @@ type ledger interface {
 	changes(ctx context.Context, clinic uuid.UUID, after uint64) ([]change, error)
 	// confirm tells what changed after a step, of the tags, in words; if nothing
 	// did, fallen is empty and through is the step up to which that is known.
-	confirm(ctx context.Context, clinic uuid.UUID, since uint64, tags []cachetag.Tag) (through uint64, fallen string, err error)
+	confirm(ctx context.Context, clinic uuid.UUID, since uint64, tags []touched.Tag) (through uint64, fallen string, err error)
 	// store keeps a value if nothing it depends on changed since its reader began
 	// or is being written. Without a value it tells whether it would.
 	store(ctx context.Context, s storing) (verdict, error)
@@ -45,7 +45,7 @@ const fallenEarlier = "an earlier write"
 // change is one step of a clinic's sequence.
 type change struct {
 	seq  uint64
-	tags []cachetag.Tag
+	tags []touched.Tag
 	at   time.Time
 	// by names the operation that wrote; empty if it is not known.
 	by string
@@ -69,7 +69,7 @@ type storing struct {
 	epoch  uint64
 	key    Key
 	begun  begun
-	tags   []cachetag.Tag
+	tags   []touched.Tag
 	value  []byte // nil for what the process keeps alone
 	life   time.Duration
 }
@@ -79,7 +79,7 @@ type verdict struct {
 	// refusal is empty if the value was stored.
 	refusal refusal
 	// tag is the one that changed or is fenced.
-	tag cachetag.Tag
+	tag touched.Tag
 }
 
 // refusal is why a value was not stored.
@@ -109,7 +109,7 @@ const (
 
 // write is a step to take.
 type write struct {
-	tags []cachetag.Tag
+	tags []touched.Tag
 	by   string
 	// fence names the writer while it is at work; empty for no fence.
 	fence string

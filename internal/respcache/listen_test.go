@@ -15,13 +15,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // notify sends what the triggers send.
-func notify(t *testing.T, d *testkit.Database, clinic any, token string, tags ...cachetag.Tag) {
+func notify(t *testing.T, d *testkit.Database, clinic any, token string, tags ...touched.Tag) {
 	t.Helper()
 	payload := map[string]any{"c": clinic}
 	if len(tags) > 0 {
@@ -53,10 +53,10 @@ func TestListen_AWriteOutsideTheAPIIsSeenSoon(t *testing.T) {
 				// Each in a clinic of its own: the instances raise what they hear one
 				// after the other, and a late one would be taken for the next.
 				clinic := uuid.New()
-				written, tags := any(clinic), []cachetag.Tag(nil)
+				written, tags := any(clinic), []touched.Tag(nil)
 				switch n % 3 {
 				case 0:
-					tags = []cachetag.Tag{"contact:1"}
+					tags = []touched.Tag{"contact:1"}
 				case 1:
 					written = nil
 				}
@@ -284,7 +284,7 @@ func TestClose_LeavesNothingRunning(t *testing.T) {
 	require.False(t, running())
 	_, outcome := cache.Get(t.Context(), uuid.New(), key("a"))
 	require.Equal(t, "the cache is closed", outcome.Reason)
-	require.Error(t, func() error { _, err := cache.Raise(t.Context(), uuid.New(), []cachetag.Tag{"a"}); return err }())
+	require.Error(t, func() error { _, err := cache.Raise(t.Context(), uuid.New(), []touched.Tag{"a"}); return err }())
 }
 
 func TestPopular_TheQuestionsThatAreAskedMostComeFirst(t *testing.T) {

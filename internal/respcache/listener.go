@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 const (
@@ -32,9 +32,9 @@ const (
 // not want to, raise its tags itself. Without tags it stands for the whole
 // clinic, without a clinic for all of them.
 type notice struct {
-	Clinic *uuid.UUID     `json:"c"`
-	Tags   []cachetag.Tag `json:"t"`
-	Token  string         `json:"k"`
+	Clinic *uuid.UUID    `json:"c"`
+	Tags   []touched.Tag `json:"t"`
+	Token  string        `json:"k"`
 	// Aside tells that somebody writes who cannot tell Redis: it is no write.
 	Aside bool `json:"a,omitempty"`
 	// Announcer is the instance that writes, Over that it does so no more. Who does

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // localLedger is the ledger of a single instance without Redis. It keeps no
@@ -26,13 +26,13 @@ type localClinic struct {
 	born   uint64
 	opened uint64
 	floor  uint64
-	last   map[cachetag.Tag]uint64
+	last   map[touched.Tag]uint64
 	fences map[string]fence
 	steps  []change
 }
 
 type fence struct {
-	tags  []cachetag.Tag
+	tags  []touched.Tag
 	until time.Duration
 }
 
@@ -48,7 +48,7 @@ func (l *localLedger) clinic(id uuid.UUID) *localClinic {
 		return known.(*localClinic) //nolint:errcheck,forcetypeassert // the map holds nothing else
 	}
 	born := uint64(time.Now().UnixMicro())
-	c := &localClinic{born: born, floor: born, last: map[cachetag.Tag]uint64{}, fences: map[string]fence{}}
+	c := &localClinic{born: born, floor: born, last: map[touched.Tag]uint64{}, fences: map[string]fence{}}
 	c.seq.Store(born)
 	known, _ := l.clinics.LoadOrStore(id, c)
 	return known.(*localClinic) //nolint:errcheck,forcetypeassert // the map holds nothing else
@@ -77,7 +77,7 @@ func (l *localLedger) changes(_ context.Context, clinic uuid.UUID, after uint64)
 	return append([]change(nil), c.steps[after+1-c.steps[0].seq:]...), nil
 }
 
-func (l *localLedger) confirm(_ context.Context, clinic uuid.UUID, since uint64, tags []cachetag.Tag) (uint64, string, error) {
+func (l *localLedger) confirm(_ context.Context, clinic uuid.UUID, since uint64, tags []touched.Tag) (uint64, string, error) {
 	c := l.clinic(clinic)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -91,12 +91,12 @@ func (l *localLedger) confirm(_ context.Context, clinic uuid.UUID, since uint64,
 }
 
 // changedSince gives the first tag that changed after a step.
-func (c *localClinic) changedSince(since uint64, tags []cachetag.Tag) (cachetag.Tag, bool) {
+func (c *localClinic) changedSince(since uint64, tags []touched.Tag) (touched.Tag, bool) {
 	if since >= c.seq.Load() {
 		return "", false
 	}
-	if c.last[cachetag.Everything] > since {
-		return cachetag.Everything, true
+	if c.last[touched.Everything] > since {
+		return touched.Everything, true
 	}
 	for _, tag := range tags {
 		if c.last[tag] > since {
@@ -128,14 +128,14 @@ func (l *localLedger) store(_ context.Context, s storing) (verdict, error) {
 	return verdict{}, nil
 }
 
-func (c *localClinic) fenced(now time.Duration, tags []cachetag.Tag) (cachetag.Tag, bool) {
+func (c *localClinic) fenced(now time.Duration, tags []touched.Tag) (touched.Tag, bool) {
 	for id, standing := range c.fences {
 		if standing.until < now {
 			delete(c.fences, id)
 			continue
 		}
 		for _, closed := range standing.tags {
-			if closed == cachetag.Everything {
+			if closed == touched.Everything {
 				return closed, true
 			}
 			for _, tag := range tags {

@@ -15,10 +15,10 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/devstack"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -123,7 +123,7 @@ func key(parts ...any) respcache.Key {
 }
 
 // answer is a Compute that gives a body and counts how often it ran.
-func answer(body string, tags ...cachetag.Tag) respcache.Compute {
+func answer(body string, tags ...touched.Tag) respcache.Compute {
 	return func(context.Context) (*respcache.Entry, error) {
 		return &respcache.Entry{Body: []byte(body), Tags: tags, ExpiresAt: time.Now().Add(time.Hour)}, nil
 	}
@@ -144,9 +144,9 @@ func keep(t testing.TB, cache *respcache.Cache, clinic uuid.UUID, k respcache.Ke
 }
 
 // write is a whole write: raised, done, settled.
-func write(t testing.TB, cache *respcache.Cache, clinic uuid.UUID, tags ...cachetag.Tag) {
+func write(t testing.TB, cache *respcache.Cache, clinic uuid.UUID, tags ...touched.Tag) {
 	t.Helper()
 	settle, err := cache.Raise(t.Context(), clinic, tags)
 	require.NoError(t, err)
-	settle(t.Context(), cachetag.Committed)
+	settle(t.Context(), touched.Committed)
 }

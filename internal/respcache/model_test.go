@@ -16,9 +16,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // The model: a tiny database, whose rows are counters, read and written through
@@ -137,10 +137,10 @@ func (h *history) some() []int {
 	return which
 }
 
-func (h *history) tags(which []int) []cachetag.Tag {
-	var tags []cachetag.Tag
+func (h *history) tags(which []int) []touched.Tag {
+	var tags []touched.Tag
 	for _, row := range which {
-		tags = append(tags, cachetag.Tag(fmt.Sprint("row:", row)))
+		tags = append(tags, touched.Tag(fmt.Sprint("row:", row)))
 	}
 	return tags
 }
@@ -150,12 +150,12 @@ func (h *history) write(ctx context.Context) {
 	which := h.some()
 	tags := h.tags(which)
 	if h.random(10) == 0 {
-		tags = []cachetag.Tag{cachetag.Everything}
+		tags = []touched.Tag{touched.Everything}
 	}
 	end := h.db.begin()
 	h.pause()
 	by := time.Now().Add(longest)
-	var settle func(ctx context.Context, outcome cachetag.Outcome)
+	var settle func(ctx context.Context, outcome touched.Outcome)
 	err := errCut
 	if !h.mute || h.random(4) > 0 {
 		settle, err = cache.Raise(ctx, h.clinic, tags)
@@ -177,7 +177,7 @@ func (h *history) write(ctx context.Context) {
 			other.Heard(ctx, announcer, true, h.clinic, tags...)
 		}
 		if settle != nil {
-			settle(ctx, cachetag.Committed)
+			settle(ctx, touched.Committed)
 		}
 		return
 	}
@@ -185,7 +185,7 @@ func (h *history) write(ctx context.Context) {
 	switch fate := h.random(20); fate {
 	case 0:
 		end(nil, by)
-		settle(ctx, cachetag.RolledBack)
+		settle(ctx, touched.RolledBack)
 	case 1: // it dies before its commit
 		end(nil, by)
 	case 2: // it dies while its commit is on the way
@@ -194,7 +194,7 @@ func (h *history) write(ctx context.Context) {
 			end(which, by)
 		})
 		if h.random(2) == 0 {
-			settle(ctx, cachetag.Unknown)
+			settle(ctx, touched.Unknown)
 		}
 	default:
 		values, ok := end(which, by)
@@ -202,9 +202,9 @@ func (h *history) write(ctx context.Context) {
 		if fate == 3 { // it dies after its commit
 			return
 		}
-		outcome := cachetag.Committed
+		outcome := touched.Committed
 		if !ok {
-			outcome = cachetag.RolledBack
+			outcome = touched.RolledBack
 		}
 		settle(ctx, outcome)
 		h.acknowledged(values, which, ok)

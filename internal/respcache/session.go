@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // What is known of who asks, memberships and keys, is kept like answers are, by
@@ -25,7 +25,7 @@ type Session struct {
 	Value any
 	// Tags are what the value depends on: membership/subject=…, api_key:… and
 	// clinic:… alone; no other tag is noticed here.
-	Tags []cachetag.Tag
+	Tags []touched.Tag
 	// ExpiresAt is when it must be loaded anew though nothing has changed.
 	ExpiresAt time.Time
 	// Bytes is what the value takes in memory, roughly.
@@ -227,12 +227,12 @@ func (g *generation) head(ctx context.Context, clinic uuid.UUID) (uint64, error)
 // share is what a write changes in one of the ledger's clinics.
 type share struct {
 	clinic uuid.UUID
-	tags   []cachetag.Tag
+	tags   []touched.Tag
 }
 
 // shares are what a write to a clinic changes: the clinic's answers, and the
 // sessions if it may have changed one.
-func (c *Cache) shares(clinic uuid.UUID, tags []cachetag.Tag) []share {
+func (c *Cache) shares(clinic uuid.UUID, tags []touched.Tag) []share {
 	both := []share{{clinic, tags}}
 	if c.without.mirror {
 		return both
@@ -245,12 +245,12 @@ func (c *Cache) shares(clinic uuid.UUID, tags []cachetag.Tag) []share {
 
 // sessionTags are those of a write's tags that a session may have. A write that
 // does not say what it changed in a clinic may have changed anybody's session.
-func sessionTags(tags []cachetag.Tag) []cachetag.Tag {
-	var mattering []cachetag.Tag
+func sessionTags(tags []touched.Tag) []touched.Tag {
+	var mattering []touched.Tag
 	for _, tag := range tags {
 		switch {
-		case tag == cachetag.Everything:
-			return []cachetag.Tag{cachetag.Everything}
+		case tag == touched.Everything:
+			return []touched.Tag{touched.Everything}
 		case strings.HasPrefix(string(tag), "membership/subject="), strings.HasPrefix(string(tag), "api_key:"),
 			strings.HasPrefix(string(tag), "clinic:"):
 			mattering = append(mattering, tag)

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -52,7 +52,7 @@ func TestSession_OneOfManyLoads(t *testing.T) {
 			require.LessOrEqual(t, rushOf(t, cache, key("ana"), 500, nil), 2)
 			write(t, cache, uuid.New(), "membership/subject=ana")
 		}
-		_, err := cache.Raise(t.Context(), uuid.New(), []cachetag.Tag{"membership/subject=ana"})
+		_, err := cache.Raise(t.Context(), uuid.New(), []touched.Tag{"membership/subject=ana"})
 		require.NoError(t, err)
 		require.LessOrEqual(t, rushOf(t, cache, key("fenced"), 500, nil), 2, "a session that is being written")
 		require.Equal(t, 20, rushOf(t, cache, key("none"), 20, models.ErrNotFound), "a failure is nobody else's")
@@ -81,10 +81,10 @@ func TestSession_WhoComesAfterTheReadingBeganIsNotGivenIt(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() { _, _ = cache.Session(t.Context(), request) })
 		<-reads
-		settle, err := cache.Raise(t.Context(), uuid.New(), []cachetag.Tag{"membership/subject=ana"})
+		settle, err := cache.Raise(t.Context(), uuid.New(), []touched.Tag{"membership/subject=ana"})
 		require.NoError(t, err)
 		revoked.Store(true)
-		settle(t.Context(), cachetag.Committed)
+		settle(t.Context(), touched.Committed)
 		group.Go(func() { second, _ = cache.Session(t.Context(), request) })
 		aboard(t, cache, uuid.Nil, key("ana"), 2)
 		close(on)

@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/auth"
-	"github.com/taskmed/taskmed/internal/cachetag"
 	door "github.com/taskmed/taskmed/internal/database" // the model has a database of its own
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -50,10 +50,10 @@ func (i *instance) of(ctx context.Context, subject string) (string, error) {
 				return nil, err
 			}
 			words := make([]string, len(all))
-			tags := []cachetag.Tag{cachetag.On("membership", "subject", subject)}
+			tags := []touched.Tag{touched.On("membership", "subject", subject)}
 			for n, one := range all {
 				words[n] = fmt.Sprintf("%s/%s%v", one.ClinicName, one.Role, one.Permissions)
-				tags = append(tags, cachetag.Entity(models.KindClinic, one.ClinicID))
+				tags = append(tags, touched.Entity(models.KindClinic, one.ClinicID))
 			}
 			return &respcache.Session{Value: strings.Join(words, " "), Tags: tags, ExpiresAt: time.Now().Add(time.Hour), Bytes: 100}, nil
 		},
@@ -158,9 +158,9 @@ func TestSession_FallsOnAllInstancesOnceAWriteIsAcknowledged(t *testing.T) {
 		one.kept(t, ana)
 		// What was written in bulk is not named: everybody's session falls.
 		one.kept(t, other)
-		settle, err := two.cache.Raise(t.Context(), uuid.New(), []cachetag.Tag{cachetag.Everything})
+		settle, err := two.cache.Raise(t.Context(), uuid.New(), []touched.Tag{touched.Everything})
 		require.NoError(t, err)
-		settle(t.Context(), cachetag.Committed)
+		settle(t.Context(), touched.Committed)
 		before := one.loads.Load()
 		one.know(t, other)
 		require.Equal(t, before+1, one.loads.Load())
@@ -343,7 +343,7 @@ func TestSession_ListenLostLeavesNoOldRights(t *testing.T) {
 	require.Contains(t, deaf.know(t, "deaf"), "OWNER")
 }
 
-func session(value any, bytes int, tags ...cachetag.Tag) func(context.Context) (*respcache.Session, error) {
+func session(value any, bytes int, tags ...touched.Tag) func(context.Context) (*respcache.Session, error) {
 	return func(context.Context) (*respcache.Session, error) {
 		return &respcache.Session{Value: value, Tags: tags, ExpiresAt: time.Now().Add(time.Hour), Bytes: bytes}, nil
 	}

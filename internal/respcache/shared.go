@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 //go:embed whole.lua
@@ -208,7 +208,7 @@ func readStep(message redis.XMessage) (change, error) {
 	step := change{seq: seq}
 	if tags, ok := message.Values["t"].(string); ok {
 		for tag := range strings.SplitSeq(tags, "\n") {
-			step.tags = append(step.tags, cachetag.Tag(tag))
+			step.tags = append(step.tags, touched.Tag(tag))
 		}
 	}
 	if at, ok := message.Values["a"].(string); ok {
@@ -223,8 +223,8 @@ func readStep(message redis.XMessage) (change, error) {
 // wholeMark is the field of last that tells that it is whole (whole.lua).
 const wholeMark = "="
 
-func (l *sharedLedger) confirm(ctx context.Context, clinic uuid.UUID, since uint64, tags []cachetag.Tag) (uint64, string, error) {
-	fields := append(make([]string, 0, len(tags)+2), wholeMark, string(cachetag.Everything))
+func (l *sharedLedger) confirm(ctx context.Context, clinic uuid.UUID, since uint64, tags []touched.Tag) (uint64, string, error) {
+	fields := append(make([]string, 0, len(tags)+2), wholeMark, string(touched.Everything))
 	for _, tag := range tags {
 		fields = append(fields, string(tag))
 	}
@@ -291,7 +291,7 @@ func (l *sharedLedger) store(ctx context.Context, s storing) (verdict, error) {
 	if len(answer) != 2 {
 		return verdict{}, fmt.Errorf("redis answered %d words to a store", len(answer))
 	}
-	return verdict{refusal: refusal(answer[0]), tag: cachetag.Tag(answer[1])}, nil
+	return verdict{refusal: refusal(answer[0]), tag: touched.Tag(answer[1])}, nil
 }
 
 func (l *sharedLedger) raise(ctx context.Context, clinic uuid.UUID, w write) error {

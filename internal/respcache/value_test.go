@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -78,7 +78,7 @@ func TestValue_ComesBackAsItWasKept(t *testing.T) {
 			ExpiresAt: time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "expires")), Protected: texts.Draw(t, "protected"),
 		}
 		for _, tag := range texts.Draw(t, "tags") {
-			entry.Tags = append(entry.Tags, cachetag.Tag(tag))
+			entry.Tags = append(entry.Tags, touched.Tag(tag))
 		}
 		clinic, k := uuid.New(), key(rapid.Int().Draw(t, "key"))
 		value := respcache.Encode(clinic, k, entry)
@@ -107,7 +107,7 @@ func TestValue_ComesBackAsItWasKept(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	clinic, k := uuid.MustParse("0193aaaa-0000-7000-8000-00000000000a"), key("a")
-	f.Add(respcache.Encode(clinic, k, &respcache.Entry{Body: []byte(`{"a":1}`), Tags: []cachetag.Tag{"contact:1"}}))
+	f.Add(respcache.Encode(clinic, k, &respcache.Entry{Body: []byte(`{"a":1}`), Tags: []touched.Tag{"contact:1"}}))
 	f.Add([]byte("TMRC\x03"))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		for _, tried := range [][]byte{value, respcache.Seal(value)} {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // view is what an instance knows of one clinic's changes, so that it need not
@@ -22,11 +22,11 @@ type view struct {
 
 	mu         sync.RWMutex
 	seq, floor uint64
-	last       map[cachetag.Tag]change
+	last       map[touched.Tag]change
 }
 
 func newView(clinic uuid.UUID, ledger ledger) *view {
-	return &view{clinic: clinic, ledger: ledger, last: map[cachetag.Tag]change{}}
+	return &view{clinic: clinic, ledger: ledger, last: map[touched.Tag]change{}}
 }
 
 // start makes a view that knows nothing know what comes after a step.
@@ -52,7 +52,7 @@ const (
 
 // check tells whether an entry stands at a step of the clinic's sequence, which
 // the caller has just got from the ledger, and if not what made it fall.
-func (v *view) check(ctx context.Context, entry *Entry, at uint64) (standing, cachetag.Tag, change, error) {
+func (v *view) check(ctx context.Context, entry *Entry, at uint64) (standing, touched.Tag, change, error) {
 	if entry.checked.Load() >= at {
 		return stands, "", change{}, nil
 	}
@@ -65,8 +65,8 @@ func (v *view) check(ctx context.Context, entry *Entry, at uint64) (standing, ca
 	if since < v.floor {
 		return unknown, "", change{}, nil
 	}
-	if everything, ok := v.last[cachetag.Everything]; ok && everything.seq > since {
-		return fell, cachetag.Everything, everything, nil
+	if everything, ok := v.last[touched.Everything]; ok && everything.seq > since {
+		return fell, touched.Everything, everything, nil
 	}
 	for _, tag := range entry.Tags {
 		if changed, ok := v.last[tag]; ok && changed.seq > since {

@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -138,7 +138,7 @@ func dependsOnDiary(r *entity.Reading, ask *entity.Ask) error {
 		if err != nil {
 			return err
 		}
-		r.Depends(cachetag.OnID("appointment", "contact", contact))
+		r.Depends(touched.OnID("appointment", "contact", contact))
 	case filter.PractitionerID != nil:
 		practitioner, err := models.KindPractitioner.Parse(*filter.PractitionerID)
 		if err != nil {

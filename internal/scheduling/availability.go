@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -62,7 +62,7 @@ func (d *Diary) Availability(
 	now := d.now()
 	// As time passes, slots pass too: later ones are laid out anew from the next
 	// minute on.
-	cachetag.Until(ctx, later(span.From, nextMinute(now)))
+	touched.Until(ctx, later(span.From, nextMinute(now)))
 	asked := models.DateTimeRange{From: new(span.From), To: new(span.To)}
 	span.From = later(span.From, now)
 	if span.empty() || !offer.Active || (wanted != nil && len(wanted) == 0) {
@@ -115,8 +115,8 @@ func (d *Diary) dependOn(ctx context.Context, wanted []uuid.UUID, within *models
 // dependsOnEach is the context of a read of all rows that each practitioner has
 // in a table.
 func dependsOnEach(ctx context.Context, table string, practitioners []uuid.UUID) context.Context {
-	return database.Depends(ctx, database.TagsOf(ctx, practitioners, func(id uuid.UUID) cachetag.Tag {
-		return cachetag.OnID(table, "practitioner", id)
+	return database.Depends(ctx, database.TagsOf(ctx, practitioners, func(id uuid.UUID) touched.Tag {
+		return touched.OnID(table, "practitioner", id)
 	})...)
 }
 
@@ -144,7 +144,7 @@ func (d *Diary) offer(ctx context.Context, service uuid.UUID) (*offer, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := database.Rows[offer](database.Depends(ctx, cachetag.Entity(models.KindService, service)), d.db, `
+	rows, err := database.Rows[offer](database.Depends(ctx, touched.Entity(models.KindService, service)), d.db, `
 		SELECT c.time_zone, s.duration_minutes, s.active
 		FROM clinics c JOIN services s ON s.clinic_id = c.id
 		WHERE c.id = $1 AND s.id = $2`, scope.ClinicID, service)
@@ -165,7 +165,7 @@ func (d *Diary) activeHours(ctx context.Context, wanted []uuid.UUID, most int) (
 		return nil, err
 	}
 	// Who has no hours is a row of zeros, so that all practitioners are counted.
-	of := []cachetag.Tag{cachetag.Of("practitioner/list")}
+	of := []touched.Tag{touched.Of("practitioner/list")}
 	if wanted != nil {
 		of = database.Entities(ctx, models.KindPractitioner, wanted)
 	}
@@ -247,7 +247,7 @@ func (d *Diary) free(
 	for _, row := range rows {
 		taken[row.PractitionerID] = append(taken[row.PractitionerID], row.span())
 		if row.ExpiresAt != nil {
-			cachetag.Until(ctx, *row.ExpiresAt)
+			touched.Until(ctx, *row.ExpiresAt)
 		}
 	}
 	free := make(map[uuid.UUID][]Span, len(hours))

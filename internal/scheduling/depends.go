@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -43,10 +43,10 @@ func dependOnDays(r *entity.Reading, practitioners []uuid.UUID, within *models.D
 		}
 		for _, day := range days[0] {
 			if practitioners == nil {
-				r.Depends(cachetag.OnDay(day))
+				r.Depends(touched.OnDay(day))
 			}
 			for _, id := range practitioners {
-				r.Depends(cachetag.OnPractitionerDay(id, day))
+				r.Depends(touched.OnPractitionerDay(id, day))
 			}
 		}
 		return nil
@@ -55,10 +55,10 @@ func dependOnDays(r *entity.Reading, practitioners []uuid.UUID, within *models.D
 
 func dependOnAll(r *entity.Reading, practitioners []uuid.UUID) {
 	if practitioners == nil {
-		r.Depends(cachetag.Of("appointment/all"))
+		r.Depends(touched.Of("appointment/all"))
 	}
 	for _, id := range practitioners {
-		r.Depends(cachetag.OnID("appointment", "practitioner", id))
+		r.Depends(touched.OnID("appointment", "practitioner", id))
 	}
 }
 

@@ -20,7 +20,6 @@ import (
 
 	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/app"
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
@@ -30,6 +29,7 @@ import (
 	"github.com/taskmed/taskmed/internal/seed"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/api"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -245,7 +245,7 @@ func tenantColumn(table string) string {
 // watcher notes what the last answer depends on and shows.
 type watcher struct {
 	mu   sync.Mutex
-	last *cachetag.Collector
+	last *touched.Collector
 }
 
 // ExtensionName implements graphql.HandlerExtension.
@@ -256,14 +256,14 @@ func (*watcher) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptOperation implements graphql.OperationInterceptor.
 func (w *watcher) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	ctx, collector := cachetag.Collect(ctx)
+	ctx, collector := touched.Collect(ctx)
 	w.mu.Lock()
 	w.last = collector
 	w.mu.Unlock()
 	return next(ctx)
 }
 
-func (w *watcher) noted() *cachetag.Collector {
+func (w *watcher) noted() *touched.Collector {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.last

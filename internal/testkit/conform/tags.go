@@ -14,9 +14,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -25,7 +25,7 @@ type asked struct {
 	name string
 	q    question
 	body string
-	tags []cachetag.Tag
+	tags []touched.Tag
 }
 
 // Tags changes every column of a noun's rows by SQL, past the API, adds and removes
@@ -85,9 +85,9 @@ func (s *Suite) Tags(t testing.TB, object string) (faults []string) {
 	return faults
 }
 
-func told(depends, announced []cachetag.Tag) bool {
+func told(depends, announced []touched.Tag) bool {
 	for _, tag := range announced {
-		if tag == cachetag.Everything || slices.Contains(depends, tag) {
+		if tag == touched.Everything || slices.Contains(depends, tag) {
 			return true
 		}
 	}
@@ -95,7 +95,7 @@ func told(depends, announced []cachetag.Tag) bool {
 }
 
 // formOf is a tag without its values.
-func formOf(tag cachetag.Tag) string {
+func formOf(tag touched.Tag) string {
 	text := regexp.MustCompile(`=[^/]*`).ReplaceAllString(string(tag), "=")
 	return regexp.MustCompile(`:.*`).ReplaceAllString(text, ":")
 }
@@ -301,7 +301,7 @@ func (c column) values(table, tenant string, clinic uuid.UUID) []string {
 
 // notified gives the tags of all writes past the API since the last time. It
 // notifies itself and waits until it hears that, since Postgres keeps the order.
-func (s *Suite) notified(t testing.TB) (tags []cachetag.Tag) {
+func (s *Suite) notified(t testing.TB) (tags []touched.Tag) {
 	t.Helper()
 	mark := uuid.NewString()
 	s.exec(t, "SELECT pg_notify($1, $2)", database.NotifyChannel, `{"k": "`+mark+`"}`)
@@ -311,16 +311,16 @@ func (s *Suite) notified(t testing.TB) (tags []cachetag.Tag) {
 		done()
 		require.NoError(t, err)
 		var told struct {
-			Clinic *uuid.UUID     `json:"c"`
-			Tags   []cachetag.Tag `json:"t"`
-			Token  string         `json:"k"`
+			Clinic *uuid.UUID    `json:"c"`
+			Tags   []touched.Tag `json:"t"`
+			Token  string        `json:"k"`
 		}
 		require.NoError(t, json.Unmarshal([]byte(heard.Payload), &told))
 		switch {
 		case told.Token == mark:
 			return tags
 		case told.Clinic == nil || *told.Clinic == s.own.ID && told.Tags == nil:
-			tags = append(tags, cachetag.Everything)
+			tags = append(tags, touched.Everything)
 		case *told.Clinic == s.own.ID:
 			tags = append(tags, told.Tags...)
 		}

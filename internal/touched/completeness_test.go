@@ -1,4 +1,4 @@
-package cachetag_test
+package touched_test
 
 import (
 	"fmt"
@@ -10,20 +10,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
 // answer is what a read gave, and what it said it depends on.
 type answer struct {
 	text string
-	tags []cachetag.Tag
+	tags []touched.Tag
 }
 
 // ask runs a read. ok is false where it failed: such answers are not kept.
 func (w *world) ask(t *testing.T, r read) (a answer, ok bool) {
 	t.Helper()
-	ctx, collector := cachetag.Collect(w.ctx)
+	ctx, collector := touched.Collect(w.ctx)
 	response := w.graph.Do(t, ctx, r.document, r.variables)
 	if len(response.Errors) > 0 {
 		var told *models.Error
@@ -49,7 +49,7 @@ type found struct {
 }
 
 // family is a tag without its values.
-func family(tag cachetag.Tag) string {
+func family(tag touched.Tag) string {
 	text := regexp.MustCompile(`=[^/]*`).ReplaceAllString(string(tag), "=")
 	return regexp.MustCompile(`:.*`).ReplaceAllString(text, ":")
 }
@@ -92,7 +92,7 @@ func (w *world) explore(t *testing.T, writes, readsPerWrite int) found {
 				if family(tag) == w.forgets {
 					continue
 				}
-				if tag == cachetag.Everything || slices.Contains(b.tags, tag) {
+				if tag == touched.Everything || slices.Contains(b.tags, tag) {
 					told[family(tag)] = true
 				}
 			}

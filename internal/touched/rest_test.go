@@ -1,4 +1,4 @@
-package cachetag_test
+package touched_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -111,14 +111,14 @@ func TestTags_OfWhatNoAnswerIsReadFromYet(t *testing.T) {
 	w.notified(t)
 	all := rest()
 	rows := map[string]uuid.UUID{}
-	wanted := map[string][]cachetag.Tag{}
+	wanted := map[string][]touched.Tag{}
 	for _, a := range all {
 		rows[a.table] = models.NewID()
 		ids = append(ids, "{"+a.table+"}", rows[a.table].String())
 		names := strings.NewReplacer(ids...)
-		wanted[a.table] = []cachetag.Tag{cachetag.Entity(models.Kind(a.kind), rows[a.table])}
+		wanted[a.table] = []touched.Tag{touched.Entity(models.Kind(a.kind), rows[a.table])}
 		for _, tag := range a.placed {
-			wanted[a.table] = append(wanted[a.table], cachetag.Tag(names.Replace(tag)))
+			wanted[a.table] = append(wanted[a.table], touched.Tag(names.Replace(tag)))
 		}
 		columns, values := "clinic_id, id", fmt.Sprintf("'%s', '%s'", w.clinic.ID, rows[a.table])
 		for column, value := range a.values {
@@ -140,7 +140,7 @@ func TestTags_OfWhatNoAnswerIsReadFromYet(t *testing.T) {
 		w.exec(t, fmt.Sprintf("DELETE FROM %s WHERE id = $1", a.table), rows[a.table])
 		require.ElementsMatch(t, wanted[a.table], w.notified(t), a.table)
 		w.exec(t, "TRUNCATE "+a.table+" CASCADE")
-		require.Contains(t, w.notified(t), cachetag.Everything, a.table)
+		require.Contains(t, w.notified(t), touched.Everything, a.table)
 	}
 	require.Equal(t, []string{"updated_at"}, w.unplaced(t, "contacts"), "what is told by contact/updated at each change")
 }

@@ -1,4 +1,7 @@
-// Package cachetag names what an answer depends on and what a write changes.
+// Package touched notes what an answer touched: the tags of what it depends on, the
+// protected entities that it shows, until when it holds, and the one instant that it
+// was computed at. It is always on: without a cache and for mutations, too, since
+// the audit trail wants to know whom an answer showed.
 //
 // A tag stands for one entity ("contact:0193…") or for a question that was
 // asked of a table ("appointment/day=2026-11-22", "contact/list"). While an
@@ -7,7 +10,7 @@
 // this package does (migrations/00010_cache_tags.sql); of searches both sides come
 // from there (migrations/00014_cache_tags_words.sql). An answer is out of date
 // once a write has one of its tags.
-package cachetag
+package touched
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package cachetag_test
+package touched_test
 
 import (
 	"fmt"
@@ -8,28 +8,28 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/testkit/graph"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
 // searches are the tags of a search for a text that shows more than there is.
-func (w *world) searches(t *testing.T, text string) []cachetag.Tag {
+func (w *world) searches(t *testing.T, text string) []touched.Tag {
 	t.Helper()
 	return w.dependsOn(t, "searchContacts"+graph.Args(map[string]any{"query": text, "first": 20})+" { nodes { id } }")
 }
 
 // written are the tags of a statement about contacts, but for the contacts' own: who
 // is shown is another matter.
-func (w *world) written(t *testing.T, sql string, args ...any) []cachetag.Tag {
+func (w *world) written(t *testing.T, sql string, args ...any) []touched.Tag {
 	t.Helper()
 	w.exec(t, sql, args...)
-	return slices.DeleteFunc(w.notified(t), func(tag cachetag.Tag) bool { return strings.HasPrefix(string(tag), "contact:") })
+	return slices.DeleteFunc(w.notified(t), func(tag touched.Tag) bool { return strings.HasPrefix(string(tag), "contact:") })
 }
 
-func (w *world) requireTouched(t *testing.T, tags []cachetag.Tag, touched, others []string) {
+func (w *world) requireTouched(t *testing.T, tags []touched.Tag, hit, others []string) {
 	t.Helper()
-	for _, text := range touched {
+	for _, text := range hit {
 		require.True(t, w.touches(t, tags, w.searches(t, text)), text)
 	}
 	for _, text := range others {
@@ -56,7 +56,7 @@ func TestTags_AContactTouchesSearchesForItAlone(t *testing.T) {
 	w.requireTouched(t, w.written(t, "UPDATE contacts SET status = 'arquivado' WHERE clinic_id = $1 AND id = $2", insert...), own, others)
 	w.requireTouched(t, w.written(t, "UPDATE contacts SET name = 'Zilda' WHERE clinic_id = $1 AND id = $2", insert...), append(own, "zild", "zidla", "prado"), others)
 	require.Empty(t, w.written(t, "UPDATE contacts SET name = 'ZILDA' WHERE clinic_id = $1 AND id = $2 AND name = 'x'", insert...))
-	require.Equal(t, []cachetag.Tag{"contact/updated"}, w.written(t, "UPDATE contacts SET name = 'ZILDA' WHERE clinic_id = $1 AND id = $2", insert...), "the same to a search")
+	require.Equal(t, []touched.Tag{"contact/updated"}, w.written(t, "UPDATE contacts SET name = 'ZILDA' WHERE clinic_id = $1 AND id = $2", insert...), "the same to a search")
 	w.requireTouched(t, w.written(t, "DELETE FROM contacts WHERE clinic_id = $1 AND id = $2", insert...), []string{"zilda", "bia", "correio", "21987", "529"}, append(others, "prado"))
 }
 
@@ -73,7 +73,7 @@ func TestTags_ANumberTouchesNoSearchForAName(t *testing.T) {
 	w.requireTouched(t, w.written(t, "UPDATE contacts SET phone = '+14155550123' WHERE id = $1", id),
 		[]string{"21987", "4321", "+1 415 555-0123", "50123", "14155"}, append(names, "529", "1111"))
 	w.requireTouched(t, w.written(t, "UPDATE contacts SET tax_id = '52998224725' WHERE id = $1", id), []string{"529", "529.982", "zilda 529"}, append(names, "111", "4321"))
-	require.Empty(t, slices.DeleteFunc(w.written(t, "UPDATE contacts SET notes = 'x' WHERE id = $1", id), func(tag cachetag.Tag) bool { return tag == "contact/updated" }))
+	require.Empty(t, slices.DeleteFunc(w.written(t, "UPDATE contacts SET notes = 'x' WHERE id = $1", id), func(tag touched.Tag) bool { return tag == "contact/updated" }))
 }
 
 // Servers from before the finer tags run beside the new ones during a deploy: theirs
@@ -81,7 +81,7 @@ func TestTags_ANumberTouchesNoSearchForAName(t *testing.T) {
 func TestTags_OlderServersHearOfSearches(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 9)
-	both := []cachetag.Tag{"contact/search", "contact/search/number"}
+	both := []touched.Tag{"contact/search", "contact/search/number"}
 	require.Subset(t, w.written(t, "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $1, 'Ana')", w.clinic.ID), both)
 	name := w.written(t, "UPDATE contacts SET name = 'Bia' WHERE id = $1", w.clinic.ID)
 	require.Contains(t, name, both[0])
@@ -99,7 +99,7 @@ func TestTags_ManyWordsTouchEverySearchAndNothingElse(t *testing.T) {
 	w := newWorld(t, 10)
 	const usual = "INSERT INTO contacts (clinic_id, id, name, email, phone) VALUES ($1, $2, $3, $4, '+5511987654321')"
 	tags := w.written(t, usual, w.clinic.ID, models.NewID(), "Maria Aparecida Gonçalves da Silva", "maria.aparecida@gmail.com")
-	require.NotContains(t, tags, cachetag.Tag("contact/search/any"))
+	require.NotContains(t, tags, touched.Tag("contact/search/any"))
 	require.Less(t, len(tags), 90)
 
 	var name strings.Builder
@@ -107,8 +107,8 @@ func TestTags_ManyWordsTouchEverySearchAndNothingElse(t *testing.T) {
 		fmt.Fprintf(&name, "%c%cx ", 'a'+n%26, 'a'+n/26)
 	}
 	long := w.written(t, usual, w.clinic.ID, models.NewID(), name.String(), "x@y.br")
-	require.Contains(t, long, cachetag.Tag("contact/search/any"))
-	require.NotContains(t, long, cachetag.Everything)
+	require.Contains(t, long, touched.Tag("contact/search/any"))
+	require.NotContains(t, long, touched.Everything)
 	w.requireTouched(t, long, []string{"zuleica", "12345678"}, nil)
 
 	const many = 12
@@ -120,12 +120,12 @@ func TestTags_ManyWordsTouchEverySearchAndNothingElse(t *testing.T) {
 	}
 	require.NoError(t, tx.Commit(t.Context()))
 	heard := w.notified(t)
-	require.Contains(t, heard, cachetag.Tag("contact/search/any"))
-	require.NotContains(t, heard, cachetag.Everything)
+	require.Contains(t, heard, touched.Tag("contact/search/any"))
+	require.NotContains(t, heard, touched.Everything)
 
 	// What is loaded in bulk is not looked at row by row.
 	w.exec(t, "INSERT INTO contacts (clinic_id, id, name) SELECT $1, gen_random_uuid(), 'N' || n FROM generate_series(1, 51) AS n", w.clinic.ID)
-	require.Contains(t, w.notified(t), cachetag.Everything)
+	require.Contains(t, w.notified(t), touched.Everything)
 	w.exec(t, "SELECT rebuild_contact_search($1)", w.clinic.ID)
-	require.Contains(t, w.notified(t), cachetag.Everything)
+	require.Contains(t, w.notified(t), touched.Everything)
 }

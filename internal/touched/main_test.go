@@ -1,4 +1,4 @@
-package cachetag_test
+package touched_test
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package cachetag_test
+package touched_test
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -98,7 +98,7 @@ func (r *reception) taxID() string {
 
 // change writes something about a contact, as psql would, and gives what it did and
 // its tags.
-func (r *reception) change(t *testing.T) (did string, tags []cachetag.Tag) {
+func (r *reception) change(t *testing.T) (did string, tags []touched.Tag) {
 	t.Helper()
 	for {
 		id := one(r.world, r.ids)
@@ -220,7 +220,7 @@ func (r *reception) explore(t *testing.T, writes int) found {
 				if family(tag) == r.forgets {
 					continue
 				}
-				if tag == cachetag.Everything || slices.Contains(was.tags, tag) {
+				if tag == touched.Everything || slices.Contains(was.tags, tag) {
 					told[family(tag)] = true
 				}
 			}
@@ -258,16 +258,16 @@ func TestSearchTags_AreComplete(t *testing.T) {
 		span, err = time.ParseDuration(text)
 		require.NoError(t, err)
 	}
-	var checked, touched, changed int
+	var checked, hit, changed int
 	for began := time.Now(); checked == 0 || time.Since(began) < span; {
 		seed := uint64(time.Now().UnixNano())
 		result := newReception(t, seed).explore(t, 120)
 		require.Empty(t, result.stale, "seed %d", seed)
-		checked, touched, changed = checked+result.checked, touched+result.touched, changed+result.changed
+		checked, hit, changed = checked+result.checked, hit+result.touched, changed+result.changed
 	}
-	t.Logf("%d searches asked again, %d touched, %d had changed", checked, touched, changed)
+	t.Logf("%d searches asked again, %d touched, %d had changed", checked, hit, changed)
 	require.Greater(t, changed, 30)
-	require.Less(t, touched, checked/2, "most changes leave most searches alone, even among names that are as alike as these")
+	require.Less(t, hit, checked/2, "most changes leave most searches alone, even among names that are as alike as these")
 }
 
 // The run above would notice tags that are not raised, or not declared.

@@ -1,4 +1,4 @@
-package cachetag_test
+package touched_test
 
 import (
 	"errors"
@@ -10,14 +10,14 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
 // write runs one random write, through the use cases or past them, and gives
 // what it did in words and its tags. Those that are refused must have none; it
 // tries until one is not.
-func (w *world) write(t *testing.T) (did string, tags []cachetag.Tag) {
+func (w *world) write(t *testing.T) (did string, tags []touched.Tag) {
 	t.Helper()
 	for {
 		if did, tags, err := w.tryToWrite(t); err == nil {
@@ -26,7 +26,7 @@ func (w *world) write(t *testing.T) (did string, tags []cachetag.Tag) {
 	}
 }
 
-func (w *world) tryToWrite(t *testing.T) (did string, tags []cachetag.Tag, refused error) {
+func (w *world) tryToWrite(t *testing.T) (did string, tags []touched.Tag, refused error) {
 	t.Helper()
 	if w.dice.IntN(2) == 0 {
 		did, err := w.useCase()

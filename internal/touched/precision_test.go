@@ -1,4 +1,4 @@
-package cachetag_test
+package touched_test
 
 import (
 	"fmt"
@@ -10,15 +10,15 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/testkit/graph"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
 // dependsOn are the tags of a query.
-func (w *world) dependsOn(t *testing.T, document string) []cachetag.Tag {
+func (w *world) dependsOn(t *testing.T, document string) []touched.Tag {
 	t.Helper()
-	ctx, collector := cachetag.Collect(w.ctx)
+	ctx, collector := touched.Collect(w.ctx)
 	w.graph.Must(t, ctx, "{ "+document+" }", nil, nil)
 	tags, reason := collector.Tags()
 	require.Empty(t, reason)
@@ -26,9 +26,9 @@ func (w *world) dependsOn(t *testing.T, document string) []cachetag.Tag {
 	return tags
 }
 
-func (w *world) touches(t *testing.T, written, read []cachetag.Tag) bool {
+func (w *world) touches(t *testing.T, written, read []touched.Tag) bool {
 	t.Helper()
-	require.NotContains(t, written, cachetag.Everything)
+	require.NotContains(t, written, touched.Everything)
 	for _, tag := range written {
 		if slices.Contains(read, tag) {
 			return true
@@ -39,7 +39,7 @@ func (w *world) touches(t *testing.T, written, read []cachetag.Tag) bool {
 
 // dayView is what the diary shows of a clinic's day: appointments with whom they
 // are about.
-func (w *world) dayView(t *testing.T, day time.Time, days int) []cachetag.Tag {
+func (w *world) dayView(t *testing.T, day time.Time, days int) []touched.Tag {
 	t.Helper()
 	return w.dependsOn(t, "appointments"+graph.Args(map[string]any{
 		"filter": map[string]any{"range": within(day, days)}, "first": 100,
@@ -50,19 +50,19 @@ func within(day time.Time, days int) models.DateTimeRange {
 	return models.DateTimeRange{From: &day, To: new(day.AddDate(0, 0, days))}
 }
 
-func (w *world) contactPage(t *testing.T, contact uuid.UUID) []cachetag.Tag {
+func (w *world) contactPage(t *testing.T, contact uuid.UUID) []touched.Tag {
 	t.Helper()
 	return w.dependsOn(t, "contact"+graph.Args(map[string]any{"id": models.KindContact.Global(contact)})+
 		" { name appointments { nodes { id } } nextAppointment { id } medicalRecords { nodes { id } } }")
 }
 
-func (w *world) week(t *testing.T, practitioner uuid.UUID, from time.Time) []cachetag.Tag {
+func (w *world) week(t *testing.T, practitioner uuid.UUID, from time.Time) []touched.Tag {
 	t.Helper()
 	return w.dependsOn(t, "practitioner"+graph.Args(map[string]any{"id": models.KindPractitioner.Global(practitioner)})+
 		" { appointments"+graph.Args(map[string]any{"range": within(from, 7)})+" { nodes { id } } }")
 }
 
-func (w *world) free(t *testing.T, practitioners []uuid.UUID, from time.Time) []cachetag.Tag {
+func (w *world) free(t *testing.T, practitioners []uuid.UUID, from time.Time) []touched.Tag {
 	t.Helper()
 	return w.dependsOn(t, w.availability(practitioners, within(from, 1)))
 }
@@ -91,9 +91,9 @@ func TestTags_ANewAppointmentTouchesItsOwnDayAlone(t *testing.T) {
 
 	type view struct {
 		name string
-		tags []cachetag.Tag
+		tags []touched.Tag
 	}
-	touched := []view{
+	hit := []view{
 		{"its day", w.dayView(t, day, 1)},
 		{"its week", w.dayView(t, day.AddDate(0, 0, -3), 7)},
 		{"its contact's page", w.contactPage(t, ana)},
@@ -119,8 +119,8 @@ func TestTags_ANewAppointmentTouchesItsOwnDayAlone(t *testing.T) {
 		})
 		require.NoError(t, err)
 		written := w.raised.taken()
-		require.Contains(t, written, cachetag.Entity(models.KindAppointment, booked.ID))
-		for _, v := range touched {
+		require.Contains(t, written, touched.Entity(models.KindAppointment, booked.ID))
+		for _, v := range hit {
 			require.True(t, w.touches(t, written, v.tags), "%s at %d", v.name, hour)
 		}
 		for _, v := range others {
@@ -129,12 +129,12 @@ func TestTags_ANewAppointmentTouchesItsOwnDayAlone(t *testing.T) {
 		// Notes are nobody's question: only what shows this appointment changes.
 		_, err = w.psql.Exec(t.Context(), "UPDATE appointments SET notes = 'x' WHERE id = $1", booked.ID)
 		require.NoError(t, err)
-		require.Equal(t, []cachetag.Tag{cachetag.Entity(models.KindAppointment, booked.ID)}, w.notified(t))
+		require.Equal(t, []touched.Tag{touched.Entity(models.KindAppointment, booked.ID)}, w.notified(t))
 	}
 }
 
 // firstContacts is the contacts' first page, by name.
-func (w *world) firstContacts(t *testing.T) []cachetag.Tag {
+func (w *world) firstContacts(t *testing.T) []touched.Tag {
 	t.Helper()
 	return w.dependsOn(t, "contacts(first: 2) { nodes { id name } }")
 }
@@ -143,10 +143,10 @@ func TestTags_NotesOfAContactTouchNoList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4)
 	page := w.firstContacts(t)
-	require.Contains(t, page, cachetag.Of("contact/list"))
+	require.Contains(t, page, touched.Of("contact/list"))
 	var last uuid.UUID
 	for _, id := range w.clinic.Contacts {
-		if !w.touches(t, []cachetag.Tag{cachetag.Entity(models.KindContact, id)}, page) {
+		if !w.touches(t, []touched.Tag{touched.Entity(models.KindContact, id)}, page) {
 			last = id
 		}
 	}
@@ -158,7 +158,7 @@ func TestTags_NotesOfAContactTouchNoList(t *testing.T) {
 	require.NoError(t, err)
 	written := w.raised.taken()
 	require.False(t, w.touches(t, written, page), fmt.Sprint(written))
-	require.Contains(t, written, cachetag.Of("contact/search"), "the address is searched by")
+	require.Contains(t, written, touched.Of("contact/search"), "the address is searched by")
 	_, err = w.people.UpdateContact(w.ctx, models.UpdateContactInput{ID: models.KindContact.Global(last), Name: graphql.OmittableOf(new("Aaron"))})
 	require.NoError(t, err)
 	require.True(t, w.touches(t, w.raised.taken(), page), "now they are first")
@@ -174,7 +174,7 @@ func TestTags_WhatTimeChangesSaysWhen(t *testing.T) {
 	starts := w.now.Add(48 * time.Hour)
 	w.Appointment(t, w.clinic, 0, 0, starts, time.Hour)
 	until := func(document string) time.Time {
-		ctx, collector := cachetag.Collect(w.ctx)
+		ctx, collector := touched.Collect(w.ctx)
 		w.graph.Must(t, ctx, "{ "+document+" }", nil, nil)
 		return collector.Until()
 	}
@@ -205,7 +205,7 @@ func TestTags_MembershipsAreNotKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 6)
 	for _, document := range []string{"{ clinics { totalCount } }", "{ viewer { memberships { role } } }", "{ viewer { memberships { clinic { name } } } }"} {
-		ctx, collector := cachetag.Collect(w.ctx)
+		ctx, collector := touched.Collect(w.ctx)
 		w.graph.Must(t, ctx, document, nil, nil)
 		_, reason := collector.Tags()
 		require.NotEmpty(t, reason, document)

@@ -1,4 +1,4 @@
-package cachetag
+package touched
 
 import (
 	"context"

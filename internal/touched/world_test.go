@@ -1,4 +1,4 @@
-package cachetag_test
+package touched_test
 
 import (
 	"context"
@@ -13,13 +13,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/cachetag"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/graph"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -49,15 +49,15 @@ type world struct {
 // raises is a Coherence that keeps the tags of transactions.
 type raises struct {
 	mu       sync.Mutex
-	tags     []cachetag.Tag
-	outcomes []cachetag.Outcome
+	tags     []touched.Tag
+	outcomes []touched.Outcome
 }
 
-func (r *raises) Raise(_ context.Context, _ uuid.UUID, tags []cachetag.Tag) (func(context.Context, cachetag.Outcome), error) {
+func (r *raises) Raise(_ context.Context, _ uuid.UUID, tags []touched.Tag) (func(context.Context, touched.Outcome), error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tags = append(r.tags, tags...)
-	return func(_ context.Context, outcome cachetag.Outcome) {
+	return func(_ context.Context, outcome touched.Outcome) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.outcomes = append(r.outcomes, outcome)
@@ -67,7 +67,7 @@ func (r *raises) Raise(_ context.Context, _ uuid.UUID, tags []cachetag.Tag) (fun
 func (*raises) AwaitNotified(context.Context, string) error { return nil }
 
 // taken gives what was raised since the last time.
-func (r *raises) taken() []cachetag.Tag {
+func (r *raises) taken() []touched.Tag {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	tags := r.tags
@@ -119,18 +119,18 @@ func (w *world) exec(t testing.TB, sql string, args ...any) {
 
 // payload is a notification of a write past the API.
 type payload struct {
-	Clinic *uuid.UUID     `json:"c"`
-	Tags   []cachetag.Tag `json:"t"`
-	Token  string         `json:"k"`
+	Clinic *uuid.UUID    `json:"c"`
+	Tags   []touched.Tag `json:"t"`
+	Token  string        `json:"k"`
 }
 
 // notified gives the tags of all writes past the API since the last time. It
 // writes itself and waits until it hears that, since Postgres keeps the order.
-func (w *world) notified(t testing.TB) []cachetag.Tag {
+func (w *world) notified(t testing.TB) []touched.Tag {
 	t.Helper()
 	mark := uuid.NewString()
 	w.exec(t, "SELECT pg_notify($1, $2)", database.NotifyChannel, `{"k": "`+mark+`"}`)
-	var tags []cachetag.Tag
+	var tags []touched.Tag
 	for {
 		ctx, done := context.WithTimeout(t.Context(), 10*time.Second)
 		heard, err := w.psql.WaitForNotification(ctx)
@@ -142,7 +142,7 @@ func (w *world) notified(t testing.TB) []cachetag.Tag {
 		case p.Token == mark:
 			return tags
 		case p.Clinic == nil || (*p.Clinic == w.clinic.ID && p.Tags == nil):
-			tags = append(tags, cachetag.Everything)
+			tags = append(tags, touched.Everything)
 		case *p.Clinic == w.clinic.ID:
 			tags = append(tags, p.Tags...)
 		}
