@@ -44,7 +44,9 @@ func (o observer) fetching() func(ctx context.Context, place *selection.Field, p
 		began := time.Now()
 		var span telemetry.Span
 		if o.Telemetry != nil {
-			o.Batch(field, parents)
+			if parents > 0 {
+				o.Batch(field, parents)
+			}
 			_, span = o.Fetch(ctx, field, parents)
 		}
 		return func(err error) {

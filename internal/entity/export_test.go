@@ -20,13 +20,9 @@ func Scan(ctx context.Context, db *database.DB, declaration Declaration, sql str
 	if err != nil {
 		return nil, err
 	}
-	columns := make([]*column, len(names))
-	for i, name := range names {
-		columns[i] = n.fields[name]
-	}
 	var batch database.Batch
 	sent := batch.Queue(sql, nil, func(rows pgx.Rows) (err error) {
-		all, err = n.scan(rows, scope, columns, 2)
+		all, err = scan(rows, scope, []*part{{noun: n, columns: n.named(names)}}, 2)
 		return err
 	})
 	db.Run(ctx, &batch)

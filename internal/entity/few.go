@@ -51,7 +51,7 @@ func (s *some) rows(r *Reading, ask *Ask, q *Query) (perParent func() (map[uuid.
 	}
 	var read []any
 	reads := &statement{
-		noun: s.noun, where: q.conditions, each: q.each, order: &s.order, limit: s.limit, per: s.parent, parents: ask.Keys,
+		noun: s.noun, where: q.conditions, each: q.each, order: &s.order, limit: s.limit, per: s.parent, parents: ask.Keys, joins: ask.joins,
 		columns: s.noun.columnsFor(shown(ask.Place, false), append(s.order.columns(), s.parent)...),
 	}
 	sent, err := r.rows(reads, len(ask.Keys), &read)

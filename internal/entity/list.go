@@ -135,7 +135,7 @@ type pages struct {
 func (p *pages) queue(q, counted *Query, order *ordered) (err error) {
 	l, n := p.list, p.list.noun
 	st := &statement{
-		noun: n, where: q.conditions, each: q.each, order: order, limit: p.window.Limit + 1,
+		noun: n, where: q.conditions, each: q.each, order: order, limit: p.window.Limit + 1, joins: p.ask.joins,
 		columns: n.columnsFor(p.wanted, order.column, l.Parent),
 	}
 	expected := st.limit

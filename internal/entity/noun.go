@@ -14,7 +14,8 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"gorm.io/gorm/schema"
 
 	"github.com/taskmed/taskmed/internal/tenant"
@@ -75,8 +76,8 @@ type noun struct {
 	holds bool
 	// target is what GORM is to read into, for its types alone.
 	target func() any
-	// scan reads rows whose columns are named, each into a new *T.
-	scan func(rows pgx.Rows, scope *tenant.Scope, columns []*column, expected int) ([]any, error)
+	// reader reads rows of which some columns were asked for, each into a new *T.
+	reader func(scope *tenant.Scope, columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int) reader
 	// mask hides what a role may not see; nil where there is nothing to hide.
 	mask func(scope *tenant.Scope, row any)
 	// slice makes a []*T of rows; an empty one is not nil.
@@ -109,8 +110,12 @@ func (n Noun[T]) declared() (*noun, error) {
 		lists: n.Lists, all: n.All, first: n.First, noTable: n.NoTable,
 		fields: map[string]*column{}, parsed: parsed,
 		target: func() any { return &[]T{} },
-		scan: func(rows pgx.Rows, scope *tenant.Scope, columns []*column, expected int) ([]any, error) {
-			return scanRows(rows, scope, columns, expected, n.Mask)
+		reader: func(scope *tenant.Scope, columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int) reader {
+			var mask func(*T)
+			if n.Mask != nil {
+				mask = func(row *T) { n.Mask(scope, row) }
+			}
+			return readerOf(columns, described, types, expected, mask)
 		},
 		slice: sliceOf[T],
 	}

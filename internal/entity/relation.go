@@ -20,6 +20,8 @@ type Ask struct {
 	// Keys are the parents' keys, each once; without parents there is one, the nil
 	// UUID.
 	Keys []uuid.UUID
+
+	joins []*join
 }
 
 // Found is what was fetched for a place: by the parents' keys, the value that the
@@ -120,15 +122,23 @@ func (r *Reading) queue(st *statement, read func(pgx.Rows) error) (*database.Sta
 
 // rows queues a statement that reads a noun's rows.
 func (r *Reading) rows(st *statement, expected int, into *[]any) (*database.Statement, error) {
-	n := st.noun
-	columns := make([]*column, len(st.columns))
-	for i, name := range st.columns {
-		columns[i] = n.fields[name]
+	parts := []*part{{noun: st.noun, columns: st.noun.named(st.columns)}}
+	for _, j := range st.joins {
+		j.read = &part{noun: j.of, columns: j.of.named(j.columns), seen: map[uuid.UUID]any{}}
+		parts = append(parts, j.read)
 	}
 	return r.queue(st, func(rows pgx.Rows) (err error) {
-		*into, err = n.scan(rows, r.scope, columns, expected)
+		*into, err = scan(rows, r.scope, parts, expected)
 		return err
 	})
+}
+
+func (n *noun) named(names []string) []*column {
+	columns := make([]*column, len(names))
+	for i, name := range names {
+		columns[i] = n.fields[name]
+	}
+	return columns
 }
 
 // relation is how a field's value is fetched.

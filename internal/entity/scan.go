@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,38 +32,103 @@ type wire struct {
 	format int16
 }
 
-// scanRows reads rows into new T's. Strings of a row are copied out of the
-// connection's buffer, which the next row overwrites.
-func scanRows[T any](rows pgx.Rows, scope *tenant.Scope, columns []*column, expected int, mask func(*tenant.Scope, *T)) ([]any, error) {
-	described := rows.FieldDescriptions()
-	if len(described) != len(columns) {
-		return nil, fmt.Errorf("entity: %d columns were asked for and %d came", len(columns), len(described))
-	}
+// reader makes an entity of the values that Postgres sent of one row.
+type reader func(raw [][]byte) (any, error)
+
+// readerOf reads a noun's columns into new T's, of which so many are expected.
+// Strings are copied out of the connection's buffer, which the next row overwrites.
+func readerOf[T any](columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int, mask func(*T)) reader {
 	reads := make([]decode, len(columns))
 	for i, c := range columns {
 		reads[i] = c.decoders[wire{described[i].DataTypeOID, described[i].Format}]
 	}
-	types := rows.Conn().TypeMap()
-	all := make([]any, 0, expected)
 	var room []T
-	for rows.Next() {
+	return func(raw [][]byte) (any, error) {
 		if len(room) == 0 {
-			room = make([]T, max(1, min(expected, cap(all)-len(all))))
+			room = make([]T, max(1, expected))
+			expected = 1
 		}
 		row := &room[0]
 		room = room[1:]
 		into := reflect.ValueOf(row).Elem()
-		for i, raw := range rows.RawValues() {
-			if err := columns[i].read(into, raw, reads[i], types, &described[i]); err != nil {
+		for i, value := range raw {
+			if err := columns[i].read(into, value, reads[i], types, &described[i]); err != nil {
 				return nil, err
 			}
 		}
 		if mask != nil {
-			mask(scope, row)
+			mask(row)
 		}
-		all = append(all, row)
+		return row, nil
+	}
+}
+
+// part is what a statement reads of one noun: some columns of its rows, which stand
+// behind each other.
+type part struct {
+	noun    *noun
+	columns []*column
+	// seen are the entities that were read, by id, where each is read once however
+	// many rows show it; nil where each row is one.
+	seen map[uuid.UUID]any
+}
+
+// scan reads rows that show one part after the other, the first of which is what the
+// rows are of.
+func scan(rows pgx.Rows, scope *tenant.Scope, parts []*part, expected int) ([]any, error) {
+	described, types := rows.FieldDescriptions(), rows.Conn().TypeMap()
+	readers := make([]reader, len(parts))
+	width := 0
+	for i, p := range parts {
+		end := width + len(p.columns)
+		if end > len(described) {
+			return nil, fmt.Errorf("entity: more columns were asked for than %d", len(described))
+		}
+		readers[i] = p.noun.reader(scope, p.columns, described[width:end], types, expected)
+		expected, width = 1, end
+	}
+	if width != len(described) {
+		return nil, fmt.Errorf("entity: %d columns were asked for and %d came", width, len(described))
+	}
+	var all []any
+	for rows.Next() {
+		raw := rows.RawValues()
+		for i, p := range parts {
+			row, err := p.read(readers[i], raw[:len(p.columns)])
+			if err != nil {
+				return nil, err
+			}
+			if i == 0 {
+				all = append(all, row)
+			}
+			raw = raw[len(p.columns):]
+		}
 	}
 	return all, rows.Err()
+}
+
+// read reads a row's part; nil for what is not there, or was read before.
+func (p *part) read(read reader, raw [][]byte) (any, error) {
+	if p.seen == nil {
+		return read(raw)
+	}
+	at := slices.IndexFunc(p.columns, func(c *column) bool { return c.name == "id" })
+	if raw[at] == nil {
+		return nil, nil //nolint:nilnil // the column points at nothing
+	}
+	id, err := uuid.FromBytes(raw[at])
+	if err != nil {
+		return nil, fmt.Errorf("entity: an id of %s: %w", p.noun.table, err)
+	}
+	if _, known := p.seen[id]; known {
+		return nil, nil //nolint:nilnil // it is known
+	}
+	row, err := read(raw)
+	if err != nil {
+		return nil, err
+	}
+	p.seen[id] = row
+	return row, nil
 }
 
 func (c *column) read(row reflect.Value, raw []byte, read decode, types *pgtype.Map, described *pgconn.FieldDescription) error {

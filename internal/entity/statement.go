@@ -29,6 +29,8 @@ type statement struct {
 	// once per parent, each with the order and limit of its own.
 	per     string
 	parents []uuid.UUID
+	// joins are what is read beside the rows.
+	joins []*join
 	// counting asks how many rows there are instead of for the rows.
 	counting bool
 }
@@ -124,6 +126,13 @@ func (st *statement) shape() string {
 	if st.counting {
 		b.WriteString(" count")
 	}
+	for _, j := range st.joins {
+		b.WriteString("\nbeside " + j.column + " " + j.of.object)
+		for _, name := range j.columns {
+			b.WriteByte(',')
+			b.WriteString(name)
+		}
+	}
 	return b.String()
 }
 
@@ -193,8 +202,38 @@ func (st *statement) compose(ctx context.Context, db *database.DB, scope *tenant
 			return nil, fmt.Errorf("entity: a statement on %s holds a %T that nobody gave it", st.noun.table, value)
 		}
 	}
-	made.sql = st.around(sql, made, slots)
-	return made, nil
+	made.sql, err = st.beside(ctx, db, st.around(sql, made, slots), made)
+	return made, err
+}
+
+// beside joins what rows point at: a look-up by primary key for each, which GORM
+// builds with the clinic in it. The rows and their order stay what they are.
+func (st *statement) beside(ctx context.Context, db *database.DB, sql string, made *composed) (string, error) {
+	if len(st.joins) == 0 {
+		return sql, nil
+	}
+	var columns, joins strings.Builder
+	for i, j := range st.joins {
+		look, vars, err := db.Compose(ctx, j.of.target(), func(tx *gorm.DB) *gorm.DB {
+			return tx.Select(j.columns).Where("id = base." + j.column).Clauses(limit(1))
+		})
+		if err != nil {
+			return "", fmt.Errorf("entity: compose a statement on %s: %w", j.of.table, err)
+		}
+		if len(vars) != 1 {
+			return "", fmt.Errorf("entity: a look-up on %s holds a value that nobody gave it", j.of.table)
+		}
+		made.slots = append(made.slots, theClinic)
+		look = strings.Replace(look, "$1", "$"+strconv.Itoa(len(made.slots)), 1)
+		name := "j" + strconv.Itoa(i)
+		columns.WriteString(", " + name + ".*")
+		joins.WriteString(" LEFT JOIN LATERAL (" + look + ") AS " + name + " ON true")
+	}
+	sql = "SELECT base.*" + columns.String() + " FROM (" + sql + ") AS base" + joins.String()
+	if st.order != nil {
+		sql += st.order.sql("base.")
+	}
+	return sql, nil
 }
 
 // count makes the statement one that counts: per parent where there are parents.

@@ -2,6 +2,7 @@ package loaders
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -19,9 +20,13 @@ type asked struct {
 	relation entity.Relation
 	parents  []any
 	ask      entity.Ask
-	// ahead are relations of the entities that are being read, which are found by
-	// ids that are known already: they take the same round trip.
+	// ahead are relations of the entities that are being read which take the same
+	// round trip: found by ids that are known already, or read by the same statement.
 	ahead []*asked
+	// joined is set for what the statement of the one above reads.
+	joined func(keys []uuid.UUID) *entity.Found
+	// apart keeps the statement from reading what hangs below.
+	apart bool
 
 	done   func(error)
 	finish func() (*entity.Found, error)
@@ -97,9 +102,39 @@ func (r *Response) fetch(ctx context.Context, all []*asked) {
 	if err == nil && !reading.Empty() {
 		reading.Send()
 	}
+	var again []*asked
 	for _, a := range all {
 		a.end()
+		if a.torn(ctx) {
+			again = append(again, a.again())
+		}
 	}
+	if len(again) == 0 {
+		return
+	}
+	r.fetch(ctx, again)
+	for _, a := range all {
+		for _, whole := range again {
+			if whole.place == a.place {
+				*a = *whole
+			}
+		}
+	}
+}
+
+// again is the same, to be asked for apart from what hangs below it.
+func (a *asked) again() *asked {
+	other := &asked{place: a.place, relation: a.relation, parents: a.parents, apart: true}
+	if a.parents == nil {
+		other.ask.Keys = a.ask.Keys
+	}
+	return other
+}
+
+// torn is whether a statement failed that also read what hangs below: whose fault it
+// was shows when each is asked for by itself.
+func (a *asked) torn(ctx context.Context) bool {
+	return a.err != nil && ctx.Err() == nil && slices.ContainsFunc(a.ahead, func(child *asked) bool { return child.joined != nil })
 }
 
 // keys gathers the parents' keys, each once.
@@ -130,6 +165,9 @@ func (r *Response) queue(ctx context.Context, reading *entity.Reading, a *asked)
 	if a.ask.Args, a.err = r.arguments(ctx, a.place); a.err != nil {
 		return
 	}
+	if !a.apart {
+		r.join(ctx, reading, a)
+	}
 	if a.finish, a.err = a.relation.Ask(reading, &a.ask); a.err != nil {
 		return
 	}
@@ -150,14 +188,49 @@ func (r *Response) queue(ctx context.Context, reading *entity.Reading, a *asked)
 	}
 }
 
+// join has a relation's statement read what its rows point at, where the rows are
+// shown at one place only.
+func (r *Response) join(ctx context.Context, reading *entity.Reading, a *asked) {
+	shown := a.shown()
+	if len(shown) != 1 || shown[0].interfaced {
+		return
+	}
+	for _, field := range shown[0].set {
+		below, ok := r.from.Registry.Relation(a.relation.Object(), field.Name)
+		if !ok {
+			continue
+		}
+		joined, ok := a.relation.Join(reading, &a.ask, below, field)
+		if !ok {
+			continue
+		}
+		child := &asked{place: field, relation: below, joined: joined}
+		if r.from.Fetching != nil {
+			child.done = r.from.Fetching(ctx, field, 0)
+		}
+		a.ahead = append(a.ahead, child)
+	}
+}
+
 func (a *asked) end() {
-	if a.err == nil {
+	switch {
+	case a.err != nil:
+	case a.joined != nil:
+		a.keys()
+		a.found = a.joined(a.ask.Keys)
+	default:
 		a.found, a.err = a.finish()
 	}
 	if a.done != nil {
 		a.done(a.err)
 	}
 	for _, child := range a.ahead {
+		if child.joined != nil {
+			child.err = a.err
+			if a.found != nil {
+				child.parents = a.found.Entities
+			}
+		}
 		child.end()
 	}
 }

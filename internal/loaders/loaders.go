@@ -39,7 +39,7 @@ type Config struct {
 	// Now is the clock, which each answer reads once.
 	Now func() time.Time
 	// Fetching, if set, is told of a place that is about to be fetched for a number
-	// of parents; what it returns is called after.
+	// of parents, 0 where that is not known yet; what it returns is called after.
 	Fetching func(ctx context.Context, place *selection.Field, parents int) func(error)
 }
 
