@@ -53,7 +53,7 @@ func TestQueries(t *testing.T) {
 }
 
 // busiestPatient is the contact with the most medical records.
-func busiestPatient(t *testing.T, world *seeded) string {
+func busiestPatient(t testing.TB, world *seeded) string {
 	t.Helper()
 	patients := rows(t, world, `SELECT contact_id FROM medical_records WHERE clinic_id = $1
 		GROUP BY contact_id ORDER BY count(*) DESC, contact_id LIMIT 1`, pgx.RowTo[uuid.UUID], world.aurora.ID)

@@ -214,7 +214,7 @@ func TestAvailability_AnswersAsSQLByHand(t *testing.T) {
 	}
 }
 
-func rows[T any](t *testing.T, world *seeded, sql string, scan pgx.RowToFunc[T], args ...any) []T {
+func rows[T any](t testing.TB, world *seeded, sql string, scan pgx.RowToFunc[T], args ...any) []T {
 	t.Helper()
 	result, err := world.database.Connect(t, world.database.SuperuserURL).Query(t.Context(), sql, args...)
 	require.NoError(t, err)
