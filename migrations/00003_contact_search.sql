@@ -30,10 +30,34 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- An e-mail's domain as a word, '@gmail.com'.
+-- An e-mail's domain as a word, '@gmail.com': letters and digits of any script, dots
+-- and hyphens. Of a text without any of them '@' alone is left, which is no word: all
+-- domains begin with it.
 CREATE FUNCTION contact_search_domain(domain text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$ SELECT left('@' || regexp_replace(normalize_text(domain), '[^a-z0-9.-]', '', 'g'), 40) $$;
+AS $$
+  SELECT left('@' || regexp_replace(normalize_text(domain),
+    '[\u0001-\u002c\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+', '', 'g'), 40)
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- A name's words, and those with an apostrophe once more without it: Sant'Anna is
+-- looked for as "sant'anna", "sant anna" and "santanna".
+CREATE FUNCTION contact_search_name(name text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+DECLARE
+  words text := contact_search_words_of(name);
+BEGIN
+  IF name ~ '[''\u2019\u02bc\u00b4`]' THEN
+    words := rtrim(words || ' ' || coalesce((
+      SELECT string_agg(contact_search_words_of(regexp_replace(p.piece, '[''\u2019\u02bc\u00b4`]', '', 'g')), ' ' ORDER BY p.n)
+      FROM unnest(string_to_array(normalize_text(name), ' ')) WITH ORDINALITY AS p (piece, n)
+      WHERE p.piece ~ '[[:alnum:]][''\u2019\u02bc\u00b4`][[:alnum:]]'), ''));
+  END IF;
+  RETURN words;
+END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -44,8 +68,8 @@ CREATE FUNCTION contact_search_line(name text, preferred_name text, email text) 
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$
 DECLARE
-  line text := ' ' || rtrim(left(contact_search_words_of(name), 160)) || ' ';
-  preferred text := rtrim(left(contact_search_words_of(preferred_name), 60));
+  line text := ' ' || rtrim(left(contact_search_name(name), 160)) || ' ';
+  preferred text := rtrim(left(contact_search_name(preferred_name), 60));
   domain text := contact_search_domain(split_part(email, '@', 2));
 BEGIN
   IF preferred <> '' THEN
@@ -101,17 +125,40 @@ CREATE INDEX idx_contact_search_phone_local ON contact_search (clinic_id, phone_
 SELECT protect_tenant_table('contact_search', 'SELECT, INSERT, UPDATE, DELETE');
 
 -- +goose StatementBegin
+-- A Brazilian number, from its area code on, as it is dialled today: mobile numbers of
+-- eight digits got a ninth before them, by 2016 everywhere.
+CREATE FUNCTION contact_search_ninth(digits text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT CASE WHEN digits ~ '^[1-9][0-9][6-9][0-9]{7}$' THEN left(digits, 2) || '9' || substr(digits, 3) ELSE digits END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- How many digits of an international number are its country's (ITU-T E.164, annex to
+-- the operational bulletin): one for North America and Russia, two for these, else three.
+CREATE FUNCTION contact_search_country(digits text) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT CASE WHEN digits ~ '^[17]' THEN 1
+    WHEN left(digits, 2) IN ('20', '27', '30', '31', '32', '33', '34', '36', '39', '40', '41', '43', '44', '45', '46', '47', '48', '49',
+      '51', '52', '53', '54', '55', '56', '57', '58', '60', '61', '62', '63', '64', '65', '66', '81', '82', '84', '86',
+      '90', '91', '92', '93', '94', '95', '98') THEN 2
+    ELSE 3 END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- A contact's row above. Brazilian numbers are also found from their area code
--- on and from behind it.
+-- on and from behind it, others from behind their country's code.
 CREATE FUNCTION contact_search_row(clinic uuid, contact uuid, name text, preferred_name text, email text,
                                    phone text, tax_id text, status text)
 RETURNS SETOF contact_search
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1
 AS $$
   SELECT clinic, contact, status = 'arquivado', contact_search_line(name, preferred_name, email),
-         normalize_text(email), tax_id, reverse(substr(phone, 2)),
-         CASE WHEN phone LIKE '+55%' THEN substr(phone, 4) ELSE substr(phone, 2) END,
-         CASE WHEN phone LIKE '+55%' THEN substr(phone, 6) END
+         normalize_text(email), tax_id, reverse(CASE WHEN dialled.home THEN '55' || dialled.digits ELSE dialled.digits END),
+         dialled.digits, substr(dialled.digits, CASE WHEN dialled.home THEN 3 ELSE 1 + contact_search_country(dialled.digits) END)
+  FROM (SELECT phone LIKE '+55%' AS home,
+          CASE WHEN phone LIKE '+55%' THEN contact_search_ninth(substr(phone, 4)) ELSE substr(phone, 2) END AS digits) dialled
 $$;
 -- +goose StatementEnd
 
@@ -399,4 +446,7 @@ DROP FUNCTION contact_search_remainders(text);
 DROP FUNCTION contact_search_entries(text);
 DROP FUNCTION contact_search_line(text, text, text);
 DROP FUNCTION contact_search_domain(text);
+DROP FUNCTION contact_search_name(text);
+DROP FUNCTION contact_search_ninth(text);
+DROP FUNCTION contact_search_country(text);
 DROP FUNCTION contact_search_words_of(text);

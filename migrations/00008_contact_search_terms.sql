@@ -119,8 +119,10 @@ BEGIN
     EXIT WHEN n >= 3 * most;
     CONTINUE WHEN piece = '@';
     IF piece LIKE '@%' THEN
+      part := contact_search_domain(substr(piece, 2));
+      CONTINUE WHEN part = '@';
       n := n + 1;
-      words[n] := contact_search_domain(substr(piece, 2)); numbers[n] := ''; addresses[n] := '';
+      words[n] := part; numbers[n] := ''; addresses[n] := '';
     ELSIF piece ~ '^[^@]+@' OR piece ~ '^[a-z0-9]+([._-][a-z0-9]+)*[._][a-z0-9]+([._-][a-z0-9]+)*$' AND piece ~ '[a-z]' THEN
       n := n + 1;
       words[n] := ''; numbers[n] := ''; addresses[n] := piece;
@@ -155,8 +157,9 @@ END $$;
 
 -- +goose StatementBegin
 -- The contacts whose phone, CPF or e-mail a term begins, at most so many.
--- exactly: all of it.
-CREATE FUNCTION contact_search_identified(clinic uuid, digits text, address text, most integer)
+-- exactly: all of it. whole_tax_id is for who sees CPFs masked: by their beginnings he
+-- could find out the rest.
+CREATE FUNCTION contact_search_identified(clinic uuid, digits text, address text, most integer, whole_tax_id boolean)
 RETURNS TABLE (contact_id uuid, exactly boolean)
 LANGUAGE plpgsql STABLE ROWS 10
 SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0
@@ -165,6 +168,8 @@ AS $$
 DECLARE
   phone text := ltrim(digits, '0');
   tail text := reverse(ltrim(digits, '0'));
+  -- A whole number as it was dialled before it got its ninth digit.
+  ninth text := contact_search_ninth(CASE WHEN char_length(phone) = 12 AND starts_with(phone, '55') THEN substr(phone, 3) ELSE phone END);
 BEGIN
   IF address <> '' THEN
     RETURN QUERY
@@ -179,6 +184,7 @@ BEGIN
   SELECT found.contact_id, bool_or(found.exactly) FROM (
     (SELECT s.contact_id, s.tax_id = digits AS exactly FROM contact_search s
      WHERE s.clinic_id = clinic AND s.tax_id >= digits AND s.tax_id < digits || ':'
+       AND (char_length(digits) = 11 OR NOT whole_tax_id)
      ORDER BY s.tax_id LIMIT most)
     UNION ALL
     (SELECT s.contact_id, s.phone_tail = tail OR s.phone_national = phone OR s.phone_local = phone FROM contact_search s
@@ -196,6 +202,10 @@ BEGIN
     (SELECT s.contact_id, false FROM contact_search s
      WHERE s.clinic_id = clinic AND s.phone_national >= substr(phone, 3) AND s.phone_national < substr(phone, 3) || ':'
        AND starts_with(phone, '55') AND char_length(phone) >= 7
+     ORDER BY s.phone_national LIMIT most)
+    UNION ALL
+    (SELECT s.contact_id, true FROM contact_search s
+     WHERE s.clinic_id = clinic AND s.phone_national = ninth AND ninth <> phone
      ORDER BY s.phone_national LIMIT most)) found
   GROUP BY found.contact_id
   LIMIT most;
@@ -206,7 +216,7 @@ END $$;
 -- Contacts that a single term finds, in rank order after a place.
 CREATE FUNCTION contact_search_single(
   clinic uuid, term text, digits text, address text, wanted integer,
-  after_rank integer, after_line text, after_id uuid)
+  after_rank integer, after_line text, after_id uuid, whole_tax_id boolean)
 RETURNS TABLE (contact_id uuid, rank integer, line text)
 LANGUAGE plpgsql STABLE ROWS 20
 SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0
@@ -242,7 +252,7 @@ BEGIN
       IF step IN (0, 20) AND (digits <> '' OR address <> '') THEN
         RETURN QUERY
         SELECT s.contact_id, this + step, s.line
-        FROM contact_search_identified(clinic, digits, address, 2000) i
+        FROM contact_search_identified(clinic, digits, address, 2000, whole_tax_id) i
         JOIN contact_search s ON s.clinic_id = clinic AND s.contact_id = i.contact_id
         WHERE i.exactly = (step = 0) AND s.archived = is_archived
           AND (s.line, s.contact_id) > (from_line, from_id)
@@ -334,8 +344,8 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION contact_search_single(uuid, text, text, text, integer, integer, text, uuid);
-DROP FUNCTION contact_search_identified(uuid, text, text, integer);
+DROP FUNCTION contact_search_single(uuid, text, text, text, integer, integer, text, uuid, boolean);
+DROP FUNCTION contact_search_identified(uuid, text, text, integer, boolean);
 DROP FUNCTION contact_search_terms(text);
 DROP FUNCTION contact_search_similar(uuid, text);
 DROP FUNCTION contact_search_edits(text, text);

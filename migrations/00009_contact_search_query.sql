@@ -25,7 +25,8 @@ $$;
 -- found; plus 500 for an archived contact; plus 0 to 499 for how well.
 CREATE FUNCTION search_contacts(
   query text, wanted integer,
-  after_rank integer DEFAULT -1, after_name text DEFAULT '', after_id uuid DEFAULT '00000000-0000-0000-0000-000000000000')
+  after_rank integer DEFAULT -1, after_name text DEFAULT '', after_id uuid DEFAULT '00000000-0000-0000-0000-000000000000',
+  whole_tax_id boolean DEFAULT false)
 RETURNS TABLE (contact_id uuid, rank integer, name text)
 LANGUAGE plpgsql STABLE ROWS 20
 SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0
@@ -112,7 +113,7 @@ BEGIN
     RETURN;
   END IF;
   IF k = 1 THEN
-    RETURN QUERY SELECT * FROM contact_search_single(clinic, words[1], numbers[1], addresses[1], wanted, after_rank, after_name, after_id);
+    RETURN QUERY SELECT * FROM contact_search_single(clinic, words[1], numbers[1], addresses[1], wanted, after_rank, after_name, after_id, whole_tax_id);
     RETURN;
   END IF;
 
@@ -129,7 +130,7 @@ BEGIN
     END IF;
     counts[i] := 0;
     IF numbers[i] <> '' OR addresses[i] <> '' THEN
-      ids := ARRAY(SELECT h.contact_id FROM contact_search_identified(clinic, numbers[i], addresses[i], most_identified) h);
+      ids := ARRAY(SELECT h.contact_id FROM contact_search_identified(clinic, numbers[i], addresses[i], most_identified, whole_tax_id) h);
       counts[i] := cardinality(ids);
       hit_ids := hit_ids || ids;
       hit_terms := hit_terms || array_fill(i, ARRAY[cardinality(ids)]);
@@ -335,5 +336,5 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION search_contacts(text, integer, integer, text, uuid);
+DROP FUNCTION search_contacts(text, integer, integer, text, uuid, boolean);
 DROP FUNCTION contact_search_cost(text, text, text, text[], integer, boolean);

@@ -60,7 +60,10 @@ CREATE FUNCTION cache_search_digits_tags(digits text) RETURNS SETOF text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 5
 AS $$
   SELECT cache_search_tag('number', piece)
-  FROM (SELECT ltrim(digits, '0') AS phone) d, LATERAL (VALUES
+  FROM (SELECT ltrim(digits, '0') AS phone) d,
+  LATERAL (SELECT contact_search_ninth(CASE WHEN char_length(phone) = 12 AND starts_with(phone, '55') THEN substr(phone, 3) ELSE phone END) AS ninth) o,
+  LATERAL (VALUES
+    (ninth <> phone, 'n' || left(ninth, 5)),
     (char_length(digits) >= 3, 'c' || left(digits, 3)),
     (char_length(phone) >= 4, 't' || left(reverse(phone), 4)),
     (char_length(phone) >= 4, 'l' || left(phone, 4)),

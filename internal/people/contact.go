@@ -49,16 +49,18 @@ func contactFilter(q *entity.Query, args entity.Args) error {
 		return err
 	}
 	if filter.Tag != nil {
-		if err := storable("filter.tag", *filter.Tag); err != nil {
+		tag, err := storable("filter.tag", *filter.Tag)
+		if err != nil {
 			return err
 		}
-		q.Where("? = ANY(tags)", *filter.Tag)
+		q.Where("? = ANY(tags)", tag)
 	}
 	if filter.ExternalReference != nil {
-		if err := storable("filter.externalReference", *filter.ExternalReference); err != nil {
+		reference, err := storable("filter.externalReference", *filter.ExternalReference)
+		if err != nil {
 			return err
 		}
-		q.Where("external_reference = ?", *filter.ExternalReference)
+		q.Where("external_reference = ?", reference)
 	}
 	return q.Within("created_at", filter.CreatedAt)
 }

@@ -11,12 +11,16 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
 )
 
 // CreateContact adds a contact. Mistakes come back as models.Invalid.
 func (d *Directory) CreateContact(ctx context.Context, input models.CreateContactInput) (*models.Contact, error) {
+	if err := d.guess(ctx, input.TaxID); err != nil {
+		return nil, err
+	}
 	today, err := d.today(ctx, input.BirthDate)
 	if err != nil {
 		return nil, err
@@ -34,7 +38,7 @@ func (d *Directory) CreateContact(ctx context.Context, input models.CreateContac
 	contact.BirthDate = birthDate(&in, input.BirthDate, today)
 	contact.Tags = tags(&in, input.Tags)
 	contact.Source = in.OptionalText("source", input.Source, longestSource)
-	contact.Notes = in.OptionalText("notes", input.Notes, longestNotes)
+	contact.Notes = in.OptionalLines("notes", input.Notes, longestNotes)
 	contact.ExternalReference = in.OptionalText("externalReference", input.ExternalReference, longestReference)
 	if err := in.Err(); err != nil {
 		return nil, err
@@ -50,6 +54,10 @@ func (d *Directory) CreateContact(ctx context.Context, input models.CreateContac
 
 // UpdateContact changes what the input names. Mistakes come back as models.Invalid.
 func (d *Directory) UpdateContact(ctx context.Context, input models.UpdateContactInput) (*models.Contact, error) {
+	wanted, _ := input.TaxID.ValueOK()
+	if err := d.guess(ctx, wanted); err != nil {
+		return nil, err
+	}
 	born, _ := input.BirthDate.ValueOK()
 	today, err := d.today(ctx, born)
 	if err != nil {
@@ -152,7 +160,7 @@ func contactChanges(in *validate.Input, input models.UpdateContactInput, today m
 		changes["source"] = in.OptionalText("source", text, longestSource)
 	}
 	if text, named := input.Notes.ValueOK(); named {
-		changes["notes"] = in.OptionalText("notes", text, longestNotes)
+		changes["notes"] = in.OptionalLines("notes", text, longestNotes)
 	}
 	if text, named := input.ExternalReference.ValueOK(); named {
 		changes["external_reference"] = in.OptionalText("externalReference", text, longestReference)
@@ -179,6 +187,14 @@ func (d *Directory) taken(ctx context.Context, err error, wanted *models.Contact
 	default:
 		return err
 	}
+	// Who sees CPFs masked is not told whose this is.
+	scope, unknown := tenant.From(ctx)
+	if unknown != nil {
+		return errors.Join(err, unknown)
+	}
+	if column == "tax_id" && !models.SeesWholeTaxID(scope.Role) {
+		return models.Refuse(models.UserErrorCodeTaken, field, message)
+	}
 	holders, lookup := database.Rows[models.Contact](ctx, d.db,
 		"SELECT id FROM contacts WHERE clinic_id = app_clinic() AND "+column+" = $1", value)
 	if lookup != nil {
@@ -189,6 +205,16 @@ func (d *Directory) taken(ctx context.Context, err error, wanted *models.Contact
 		ids = append(ids, holder.GetID())
 	}
 	return models.Refuse(models.UserErrorCodeTaken, field, message, ids...)
+}
+
+// guess counts a CPF that somebody gives who sees them masked: whether it is taken
+// tells that somebody has it.
+func (d *Directory) guess(ctx context.Context, taxID *string) error {
+	scope, err := tenant.From(ctx)
+	if err != nil || taxID == nil || models.SeesWholeTaxID(scope.Role) {
+		return err
+	}
+	return d.guesses.spend(scope, d.now())
 }
 
 // today is the clinic's day, which a date of birth is compared with; without

@@ -22,6 +22,7 @@ type Directory struct {
 	entities *entity.Registry
 	cursors  *paging.Cursors
 	now      func() time.Time
+	guesses  guesses
 }
 
 // New makes a Directory; now is the clock.

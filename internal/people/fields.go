@@ -1,15 +1,23 @@
 package people
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/mail"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
 	"github.com/paemuri/brdoc"
+	"golang.org/x/net/idna"
+	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -27,7 +35,10 @@ const (
 )
 
 // homeRegion is where numbers without a country code are dialled.
-const homeRegion = "BR"
+const (
+	homeRegion = "BR"
+	homeCode   = 55
+)
 
 func email(in *validate.Input, text *string) *string {
 	address := in.OptionalText("email", text, longestEmail)
@@ -36,10 +47,28 @@ func email(in *validate.Input, text *string) *string {
 	}
 	parsed, err := mail.ParseAddress(*address)
 	// Only the bare address of RFC 5322: a display name belongs into name.
-	if err != nil || parsed.Address != *address || strings.HasSuffix(*address, ".") {
+	if err != nil || parsed.Address != *address || !hasMailDomain(*address) {
 		in.Add(models.UserErrorCodeInvalid, "email", "this is no e-mail address: it should look like ana@example.com")
 	}
 	return address
+}
+
+// hasMailDomain tells whether mail could be sent to an address' domain: a name of
+// several labels (RFC 1035, section 2.3.1; RFC 5890 for other scripts), the last of
+// which is no number. localhost and addresses of machines are nobody's mail domain.
+func hasMailDomain(address string) bool {
+	domain, err := idna.Lookup.ToASCII(address[strings.LastIndexByte(address, '@')+1:])
+	if err != nil || len(domain) > 253 {
+		return false
+	}
+	labels := strings.Split(domain, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return false
+		}
+	}
+	last := labels[len(labels)-1]
+	return len(labels) > 1 && len(last) > 1 && strings.Trim(last, "0123456789") != ""
 }
 
 // phone reads a number as it is dialled and gives it in E.164.
@@ -49,30 +78,101 @@ func phone(in *validate.Input, text *string) *string {
 		return nil
 	}
 	number, err := phonenumbers.Parse(*dialled, homeRegion)
-	if err != nil || !phonenumbers.IsPossibleNumber(number) || number.GetExtension() != "" {
-		in.Add(models.UserErrorCodeInvalid, "phone", "this is no phone number: give it with its area code, or in E.164 such as +5511987654321")
+	if fault := phoneFault(*dialled, number, err); fault != "" {
+		in.Add(models.UserErrorCodeInvalid, "phone", fault)
 		return nil
 	}
 	e164 := phonenumbers.Format(number, phonenumbers.E164)
 	return &e164
 }
 
-// taxID reads a CPF, with or without punctuation, and gives its 11 digits.
+// bracketed is an area code as it is written in Brazil.
+var bracketed = regexp.MustCompile(`^(?:\+55 ?)?\(0?([0-9]{2})\)`)
+
+// phoneFault says what is wrong with a number; "" where nothing is.
+func phoneFault(dialled string, number *phonenumbers.PhoneNumber, err error) string {
+	const form = "give it with its area code, or in E.164 such as +5511987654321"
+	switch {
+	case errors.Is(err, phonenumbers.ErrInvalidCountryCode):
+		return "no country has this code: " + form
+	case err != nil:
+		return "this is no phone number: " + form
+	case number.GetExtension() != "":
+		return "this has an extension, which cannot be stored: give the number alone"
+	}
+	switch phonenumbers.IsPossibleNumberWithReason(number) {
+	case phonenumbers.IS_POSSIBLE:
+	case phonenumbers.IS_POSSIBLE_LOCAL_ONLY:
+		return "the area code is missing: " + form
+	case phonenumbers.TOO_SHORT:
+		return "this number is too short: " + form
+	case phonenumbers.TOO_LONG:
+		return "this number is too long: " + form
+	case phonenumbers.INVALID_COUNTRY_CODE, phonenumbers.INVALID_LENGTH:
+		return "this is no phone number: " + form
+	}
+	if phonenumbers.IsValidNumber(number) {
+		return ""
+	}
+	if number.GetCountryCode() == homeCode {
+		const withoutArea = 9 // digits at most
+		national := phonenumbers.GetNationalSignificantNumber(number)
+		area := national[:min(2, len(national))]
+		if written := bracketed.FindStringSubmatch(dialled); written != nil {
+			area = written[1]
+		} else if len(national) <= withoutArea {
+			return "the area code is missing: " + form
+		}
+		if !areaCodes[area] {
+			return "there is no area code " + area + ": " + form
+		}
+	}
+	return "nobody can have this number in its country: look at its digits"
+}
+
+// areaCodes are Brazil's (Anatel's plan of numbers).
+var areaCodes = setOf("11 12 13 14 15 16 17 18 19 21 22 24 27 28 31 32 33 34 35 37 38 41 42 43 44 45 46 47 48 49 51 53 54 55 " +
+	"61 62 63 64 65 66 67 68 69 71 73 74 75 77 79 81 82 83 84 85 86 87 88 89 91 92 93 94 95 96 97 98 99")
+
+func setOf(words string) map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.FieldsSeq(words) {
+		set[word] = true
+	}
+	return set
+}
+
+// taxID reads a CPF, however it is punctuated, and gives its 11 digits.
 func taxID(in *validate.Input, text *string) *string {
-	written := in.OptionalText("taxId", text, 20)
+	const cpf, cnpj = 11, 14
+	written := in.OptionalText("taxId", text, 40)
 	if written == nil {
 		return nil
 	}
-	if !brdoc.IsCPF(*written) {
-		in.Add(models.UserErrorCodeInvalid, "taxId", "this is no CPF: look at its digits, the last two do not fit")
-		return nil
-	}
+	// Full-width digits are digits.
 	digits := strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
+		if strings.ContainsRune(" .-/", r) {
 			return -1
 		}
 		return r
-	}, *written)
+	}, strings.ToUpper(norm.NFKC.String(*written)))
+	fault := ""
+	switch {
+	case len(digits) == cnpj && strings.Trim(digits, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "":
+		fault = "this is a CNPJ, a company's: give the person's CPF"
+	case strings.Trim(digits, "0123456789") != "":
+		fault = "this is no CPF: it has 11 digits, points and a hyphen"
+	case len(digits) != cpf:
+		fault = fmt.Sprintf("this is no CPF: it has 11 digits, and this has %d", len(digits))
+	case strings.Trim(digits, digits[:1]) == "":
+		fault = "nobody has this CPF: all its digits are the same"
+	case !brdoc.IsCPF(digits):
+		fault = "this is no CPF: look at its digits, the last two do not fit"
+	}
+	if fault != "" {
+		in.Add(models.UserErrorCodeInvalid, "taxId", fault)
+		return nil
+	}
 	return &digits
 }
 
@@ -86,7 +186,10 @@ func birthDate(in *validate.Input, date *models.Date, today models.Date) *models
 	return date
 }
 
-// tags trims, sorts and removes doubles.
+// alphabet sorts labels as a reader expects them, with Ábaco before abc.
+var alphabet = sync.Pool{New: func() any { return collate.New(language.BrazilianPortuguese) }}
+
+// tags tidies and sorts labels, and removes doubles.
 func tags(in *validate.Input, labels []string) []string {
 	if len(labels) > mostTags {
 		in.Add(models.UserErrorCodeLimit, "tags", fmt.Sprintf("a contact may have %d labels at most", mostTags))
@@ -94,7 +197,7 @@ func tags(in *validate.Input, labels []string) []string {
 	}
 	clean := make([]string, 0, len(labels))
 	for i, label := range labels {
-		label = strings.TrimSpace(label)
+		label = validate.Line(label)
 		path := []string{"tags", strconv.Itoa(i)}
 		switch {
 		case label == "":
@@ -106,15 +209,20 @@ func tags(in *validate.Input, labels []string) []string {
 		}
 		clean = append(clean, label)
 	}
-	slices.Sort(clean)
+	order, _ := alphabet.Get().(*collate.Collator)
+	defer alphabet.Put(order)
+	slices.SortFunc(clean, func(a, b string) int {
+		return cmp.Or(order.CompareString(a, b), strings.Compare(a, b))
+	})
 	return slices.Compact(clean)
 }
 
-// storable refuses a query's text that no stored one can equal and that
-// Postgres would not take.
-func storable(argument, text string) error {
+// storable is a query's text as it would be stored; one that no stored text can equal,
+// and that Postgres would not take, is refused.
+func storable(argument, text string) (string, error) {
+	text = validate.Line(text)
 	if !validate.Printable(text) || len(text) > 4*longestReference {
-		return models.BadInput("%s holds a character that no text can have, or is too long", argument)
+		return "", models.BadInput("%s holds a character that no text can have, or is too long", argument)
 	}
-	return nil
+	return text, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/touched"
+	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -72,9 +73,17 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery) (*pag
 		return nil, err
 	}
 
+	// Who sees CPFs masked may ask for a whole one, and not find out the rest of one by
+	// its beginnings.
+	wholeTaxID := !models.SeesWholeTaxID(scope.Role)
+	if wholeTaxID && wholeNumber(text) {
+		if err := d.guesses.spend(scope, d.now()); err != nil {
+			return nil, err
+		}
+	}
 	reading := database.Depends(ctx, anySearch)
 	rows, err := database.Rows[found](reading, d.db, searchSQL(d.entities.Columns("Contact", query.Wanted)),
-		text, limit+1, after.rank, after.line, after.id, scope.ClinicID)
+		text, limit+1, after.rank, after.line, after.id, wholeTaxID, scope.ClinicID)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +105,7 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery) (*pag
 			[]string{strconv.Itoa(place.SearchRank), place.SearchLine, contact.ID.String()})
 	}
 	if query.Wanted.Count {
-		page.Total, err = database.Value[int](reading, d.db, "SELECT count(*)::int FROM search_contacts($1, $2)", text, math.MaxInt32)
+		page.Total, err = database.Value[int](reading, d.db, "SELECT count(*)::int FROM search_contacts($1, $2, whole_tax_id => $3)", text, math.MaxInt32, wholeTaxID)
 		if err != nil {
 			return nil, err
 		}
@@ -129,15 +138,15 @@ func (d *Directory) dependOnSearch(ctx context.Context, text string, misspelt bo
 // searchSQL reads the contacts' columns in the order of the matches.
 func searchSQL(columns []string) string {
 	return "SELECT m.rank AS search_rank, m.name AS search_line, c." + strings.Join(columns, ", c.") +
-		" FROM search_contacts($1, $2, $3, $4, $5) m" +
-		" JOIN contacts c ON c.clinic_id = $6 AND c.id = m.contact_id" +
+		" FROM search_contacts($1, $2, $3, $4, $5, $6) m" +
+		" JOIN contacts c ON c.clinic_id = $7 AND c.id = m.contact_id" +
 		" ORDER BY m.rank, m.name, m.contact_id"
 }
 
 // searchable trims a text and refuses what Postgres could not take or what is
 // no search.
 func searchable(text string) (string, error) {
-	text = strings.TrimSpace(text)
+	text = validate.Line(text)
 	switch {
 	case text == "":
 		return "", models.BadInput("query must not be empty")

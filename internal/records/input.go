@@ -22,10 +22,24 @@ const (
 	longestNumber = 1_000
 )
 
-// icd10 is the form of a code: J45, J45.0 or S72.00XA.
-var icd10 = regexp.MustCompile(`^[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?$`)
+// icd10 is the form of a code, with or without its point, and with the mark of a
+// cause (dagger) or of what it shows in (asterisk): J45, J450, S72.00XA, A17.0+, G01*.
+var icd10 = regexp.MustCompile(`^([A-Z][0-9][0-9A-Z])\.?([0-9A-Z]{1,4})?([+*†])?$`)
 
-// checkCodes gives the codes in upper case, each once, in their order.
+// icd10Code writes a code as the classification prints it: J45.0, A17.0+.
+func icd10Code(text string) (string, bool) {
+	parts := icd10.FindStringSubmatch(strings.ToUpper(validate.Line(text)))
+	if parts == nil || strings.HasSuffix(strings.TrimRight(parts[0], "+*†"), ".") {
+		return "", false
+	}
+	code, mark := parts[1], strings.Replace(parts[3], "†", "+", 1)
+	if parts[2] != "" {
+		code += "." + parts[2]
+	}
+	return code + mark, true
+}
+
+// checkCodes gives the codes as they are printed, each once, in their order.
 func checkCodes(in *validate.Input, codes []string) []string {
 	if len(codes) > mostCodes {
 		in.Add(models.UserErrorCodeLimit, "codes", fmt.Sprintf("there may be %d codes at most", mostCodes))
@@ -34,8 +48,8 @@ func checkCodes(in *validate.Input, codes []string) []string {
 	seen := make(map[string]bool, len(codes))
 	unique := make([]string, 0, len(codes))
 	for i, code := range codes {
-		code = strings.ToUpper(strings.TrimSpace(code))
-		if !icd10.MatchString(code) {
+		code, ok := icd10Code(code)
+		if !ok {
 			in.AddAt(models.UserErrorCodeInvalid, []string{"codes", strconv.Itoa(i)}, "this is no ICD-10 code such as J45.0")
 			continue
 		}

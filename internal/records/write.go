@@ -24,7 +24,7 @@ func (c *Chart) Create(ctx context.Context, input models.CreateMedicalRecordInpu
 			return err
 		}
 		draft.Title = in.RequiredText("title", input.Title, longestTitle)
-		draft.Body = in.RequiredText("body", input.Body, longestBody)
+		draft.Body = in.RequiredLines("body", input.Body, longestBody)
 		draft.Codes = checkCodes(&in, input.Codes)
 		draft.Data = checkData(&in, input.Data)
 		if err := in.Err(); err != nil {
@@ -51,10 +51,10 @@ func (c *Chart) Update(ctx context.Context, input models.UpdateMedicalRecordInpu
 		}
 		changes := map[string]any{}
 		if title, given := input.Title.ValueOK(); given {
-			changes["title"] = requiredText(&in, "title", title, longestTitle)
+			changes["title"] = in.RequiredText("title", orEmpty(title), longestTitle)
 		}
 		if body, given := input.Body.ValueOK(); given {
-			changes["body"] = requiredText(&in, "body", body, longestBody)
+			changes["body"] = in.RequiredLines("body", orEmpty(body), longestBody)
 		}
 		if codes, given := input.Codes.ValueOK(); given {
 			changes["codes"] = models.Texts(requiredCodes(&in, codes))
@@ -118,7 +118,7 @@ func (c *Chart) Amend(ctx context.Context, input models.AmendMedicalRecordInput)
 		if err != nil {
 			return err
 		}
-		reason := in.RequiredText("reason", input.Reason, longestReason)
+		reason := in.RequiredLines("reason", input.Reason, longestReason)
 		draft := &models.MedicalRecord{
 			ID: models.NewID(), ContactID: original.ContactID, PractitionerID: original.PractitionerID,
 			AppointmentID: original.AppointmentID, Kind: original.Kind,
@@ -126,9 +126,9 @@ func (c *Chart) Amend(ctx context.Context, input models.AmendMedicalRecordInput)
 			AmendsID: &original.ID, AmendmentReason: &reason,
 		}
 		if title, given := input.Title.ValueOK(); given {
-			draft.Title = requiredText(&in, "title", title, longestTitle)
+			draft.Title = in.RequiredText("title", orEmpty(title), longestTitle)
 		}
-		draft.Body = in.RequiredText("body", input.Body, longestBody)
+		draft.Body = in.RequiredLines("body", input.Body, longestBody)
 		if codes, given := input.Codes.ValueOK(); given {
 			draft.Codes = requiredCodes(&in, codes)
 		}
@@ -147,12 +147,12 @@ func (c *Chart) Amend(ctx context.Context, input models.AmendMedicalRecordInput)
 	return amendment, nil
 }
 
-// requiredText is a text that was given, if only as null.
-func requiredText(in *validate.Input, field string, text *string, longest int) string {
+// orEmpty is a text that was given, if only as null.
+func orEmpty(text *string) string {
 	if text == nil {
-		return in.RequiredText(field, "", longest)
+		return ""
 	}
-	return in.RequiredText(field, *text, longest)
+	return *text
 }
 
 // requiredCodes refuses null, which is not the same as no codes.

@@ -44,7 +44,7 @@ func TestCreate_ReturnsTheDraftAsItIsStored(t *testing.T) {
 		input.AppointmentID = new(models.KindAppointment.Global(appointment))
 		input.Title = "  Consulta 🦷 "
 		input.Body = "linha 1\n\tlinha 2"
-		input.Codes = []string{"j45.0", "I10", " J45.0", "s72.00xa"}
+		input.Codes = []string{"j45.0", "I10", " J450", "s72.00xa", "a17.0+", "G01*", "a170†"}
 		input.Data = models.JSON(`{"peso": 72.5, "exames": [1, null, true], "é": "😀\u0001"}`)
 	})
 	require.Equal(t, w.here.ID, record.ClinicID)
@@ -54,7 +54,7 @@ func TestCreate_ReturnsTheDraftAsItIsStored(t *testing.T) {
 	require.Equal(t, models.RecordKindEvolution, record.Kind)
 	require.Equal(t, "Consulta 🦷", record.Title)
 	require.Equal(t, "linha 1\n\tlinha 2", record.Body)
-	require.Equal(t, []string{"J45.0", "I10", "S72.00XA"}, record.GetCodes())
+	require.Equal(t, []string{"J45.0", "I10", "S72.00XA", "A17.0+", "G01*"}, record.GetCodes())
 	require.JSONEq(t, `{"peso": 72.5, "exames": [1, null, true], "é": "😀\u0001"}`, string(record.Data))
 	require.Equal(t, 1, record.Version)
 	require.False(t, record.CreatedAt.IsZero())

@@ -84,7 +84,7 @@ func newScheduleRequest(scope *tenant.Scope, input models.ScheduleAppointmentInp
 	case input.ServiceID == nil:
 		r.in.Add(models.UserErrorCodeRequired, fieldEndsAt, "say when it ends, or which service it is")
 	}
-	r.notes = r.in.OptionalText("notes", input.Notes, 10_000)
+	r.notes = r.in.OptionalLines("notes", input.Notes, 10_000)
 	r.anyHours = r.privilege(scope.Role, "allowOutsideHours", input.AllowOutsideHours)
 	r.overbook = r.privilege(scope.Role, "overbook", input.Overbook)
 	r.reference = r.in.OptionalText(fieldExternalReference, input.ExternalReference, 255)

@@ -42,7 +42,7 @@ func (d *Diary) MarkNoShow(ctx context.Context, input models.AppointmentStepInpu
 func (d *Diary) Cancel(ctx context.Context, input models.CancelAppointmentInput) (*models.Appointment, error) {
 	change := change{input: models.AppointmentStepInput{ID: input.ID, ExpectedVersion: input.ExpectedVersion}, next: models.AppointmentStatusCancelled}
 	change.id = change.in.ID(fieldID, models.KindAppointment, input.ID)
-	change.reason = change.in.OptionalText("reason", input.Reason, 500)
+	change.reason = change.in.OptionalLines("reason", input.Reason, 500)
 	return d.change(ctx, &change)
 }
 

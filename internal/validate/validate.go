@@ -4,8 +4,6 @@ package validate
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -47,9 +45,35 @@ func (in *Input) ID(field string, kind models.Kind, global string) uuid.UUID {
 	return id
 }
 
-// RequiredText trims a text that must hold something, of at most so many characters.
+// RequiredText reads a text of one line that must hold something, of at most so many
+// characters.
 func (in *Input) RequiredText(field, text string, longest int) string {
-	text = strings.TrimSpace(text)
+	return in.required(field, Line(text), longest)
+}
+
+// OptionalText reads a text of one line that may be absent; an empty one counts as
+// absent.
+func (in *Input) OptionalText(field string, text *string, longest int) *string {
+	if text == nil {
+		return nil
+	}
+	return in.optional(field, Line(*text), longest)
+}
+
+// RequiredLines is RequiredText for a text of several lines.
+func (in *Input) RequiredLines(field, text string, longest int) string {
+	return in.required(field, Lines(text), longest)
+}
+
+// OptionalLines is OptionalText for a text of several lines.
+func (in *Input) OptionalLines(field string, text *string, longest int) *string {
+	if text == nil {
+		return nil
+	}
+	return in.optional(field, Lines(*text), longest)
+}
+
+func (in *Input) required(field, text string, longest int) string {
 	if text == "" {
 		in.Add(models.UserErrorCodeRequired, field, "this must not be empty")
 		return ""
@@ -58,17 +82,12 @@ func (in *Input) RequiredText(field, text string, longest int) string {
 	return text
 }
 
-// OptionalText trims a text that may be absent; an empty one counts as absent.
-func (in *Input) OptionalText(field string, text *string, longest int) *string {
-	if text == nil {
+func (in *Input) optional(field, text string, longest int) *string {
+	if text == "" {
 		return nil
 	}
-	trimmed := strings.TrimSpace(*text)
-	if trimmed == "" {
-		return nil
-	}
-	in.text(field, trimmed, longest)
-	return &trimmed
+	in.text(field, text, longest)
+	return &text
 }
 
 func (in *Input) text(field, text string, longest int) {
@@ -78,15 +97,4 @@ func (in *Input) text(field, text string, longest int) {
 	case utf8.RuneCountInString(text) > longest:
 		in.Add(models.UserErrorCodeTooLong, field, fmt.Sprintf("this may have %d characters at most", longest))
 	}
-}
-
-// Printable tells whether a text is valid UTF-8 without control characters
-// other than tab and line breaks. Postgres could not store a NUL.
-func Printable(text string) bool {
-	if !utf8.ValidString(text) {
-		return false
-	}
-	return !strings.ContainsFunc(text, func(r rune) bool {
-		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t'
-	})
 }
