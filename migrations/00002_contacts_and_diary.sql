@@ -139,6 +139,10 @@ CREATE TABLE appointments (
   recurrence_rule text CHECK (char_length(recurrence_rule) <= 500),
   series_id uuid,
   overbooked boolean NOT NULL DEFAULT false,
+  -- When it was checked in, begun and ended; null where that was not, or was undone.
+  arrived_at timestamptz,
+  started_at timestamptz,
+  completed_at timestamptz,
   external_reference text CHECK (char_length(external_reference) BETWEEN 1 AND 255),
   version integer NOT NULL DEFAULT 1,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -159,10 +163,30 @@ CREATE INDEX idx_appointments_clinic_start ON appointments (clinic_id, starts_at
 CREATE INDEX idx_appointments_clinic_status_start ON appointments (clinic_id, status, starts_at, id);
 CREATE INDEX idx_appointments_contact_start ON appointments (clinic_id, contact_id, starts_at, id);
 CREATE INDEX idx_appointments_practitioner_start ON appointments (clinic_id, practitioner_id, starts_at, id);
+CREATE INDEX idx_appointments_clinic_updated ON appointments (clinic_id, updated_at, id);
+-- The waiting room.
+CREATE INDEX idx_appointments_clinic_arrived ON appointments (clinic_id, arrived_at, id) WHERE arrived_at IS NOT NULL;
 CREATE INDEX idx_appointments_clinic_created ON appointments (clinic_id, created_at, id);
 CREATE INDEX idx_appointments_service ON appointments (clinic_id, service_id, starts_at) WHERE service_id IS NOT NULL;
 CREATE INDEX idx_appointments_series ON appointments (clinic_id, series_id, starts_at) WHERE series_id IS NOT NULL;
 CREATE UNIQUE INDEX idx_appointments_external_reference ON appointments (clinic_id, external_reference) WHERE external_reference IS NOT NULL;
+
+-- Every step that an appointment took, and who took it. Nothing is taken back: an
+-- undone step is followed by another that says so.
+CREATE TABLE appointment_steps (
+  clinic_id uuid NOT NULL,
+  id uuid NOT NULL,
+  appointment_id uuid NOT NULL,
+  step text NOT NULL CHECK (step IN ('confirm', 'check_in', 'start', 'complete', 'no_show', 'cancel', 'undo', 'reschedule')),
+  from_status text NOT NULL,
+  to_status text NOT NULL,
+  at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  actor text NOT NULL CHECK (char_length(actor) BETWEEN 1 AND 255),
+  reason text CHECK (char_length(reason) <= 500),
+  PRIMARY KEY (clinic_id, id),
+  FOREIGN KEY (clinic_id, appointment_id) REFERENCES appointments (clinic_id, id)
+);
+CREATE INDEX idx_appointment_steps_appointment ON appointment_steps (clinic_id, appointment_id, at, id);
 
 CREATE TABLE slot_holds (
   clinic_id uuid NOT NULL,
@@ -245,6 +269,7 @@ CREATE TRIGGER slot_holds_respect_appointments BEFORE INSERT ON slot_holds
   FOR EACH ROW EXECUTE FUNCTION respect_appointments();
 
 SELECT protect_tenant_table('appointments', 'SELECT, INSERT, UPDATE');
+SELECT protect_tenant_table('appointment_steps', 'SELECT, INSERT');
 SELECT protect_tenant_table('slot_holds', 'SELECT, INSERT, DELETE');
 
 CREATE TABLE waitlist_entries (
@@ -290,7 +315,7 @@ CREATE TABLE calendar_feeds (
 SELECT protect_tenant_table('calendar_feeds', 'SELECT, INSERT, UPDATE');
 
 -- +goose Down
-DROP TABLE calendar_feeds, waitlist_entries, slot_holds, appointments, consents, contacts, services, time_off, working_hours, practitioners;
+DROP TABLE calendar_feeds, waitlist_entries, slot_holds, appointment_steps, appointments, consents, contacts, services, time_off, working_hours, practitioners;
 DROP FUNCTION respect_appointments();
 DROP FUNCTION respect_slot_holds();
 DROP FUNCTION appointments_day();

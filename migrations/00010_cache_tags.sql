@@ -189,10 +189,12 @@ SELECT cache_announce('contacts',
 SELECT cache_announce('contact_search',
   $$ARRAY['contact/search']$$, $$'{}'::text[]$$, '{archived}', 'clinic_id', 'contact_id');
 SELECT cache_announce('appointments',
-  $$ARRAY['appointment:' || r.id]$$,
+  $$ARRAY['appointment:' || r.id, 'appointment/updated']$$,
   $$ARRAY['appointment/all', 'appointment/practitioner=' || r.practitioner_id, 'appointment/contact=' || r.contact_id]
     || cache_day_tags(r.clinic_id, r.practitioner_id, r.starts_at, r.ends_at)$$,
-  '{contact_id,practitioner_id,starts_at,ends_at,status,created_at}');
+  '{contact_id,practitioner_id,service_id,starts_at,ends_at,status,external_reference,arrived_at,created_at}');
+SELECT cache_announce('appointment_steps',
+  $$ARRAY['appointment_steps/appointment=' || r.appointment_id]$$, $$'{}'::text[]$$, '{appointment_id}');
 SELECT cache_announce('practitioners',
   $$ARRAY['practitioner:' || r.id]$$, $$ARRAY['practitioner/list']$$, '{name_key,active}');
 SELECT cache_announce('services',

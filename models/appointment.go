@@ -22,6 +22,9 @@ type Appointment struct {
 	CancellationReason *string
 	Notes              *string
 	Overbooked         bool
+	ArrivedAt          *time.Time
+	StartedAt          *time.Time
+	CompletedAt        *time.Time
 	ExternalReference  *string
 	Version            int       `gorm:"->"`
 	CreatedAt          time.Time `gorm:"->"`
@@ -54,11 +57,34 @@ func (s AppointmentStatus) followers() []AppointmentStatus {
 		return []AppointmentStatus{AppointmentStatusInProgress, AppointmentStatusCancelled}
 	case AppointmentStatusInProgress:
 		return []AppointmentStatus{AppointmentStatusCompleted}
-	case AppointmentStatusCompleted, AppointmentStatusCancelled, AppointmentStatusNoShow:
+	case AppointmentStatusNoShow: // who comes late may come in
+		return []AppointmentStatus{AppointmentStatusCheckedIn}
+	case AppointmentStatusCompleted, AppointmentStatusCancelled:
 		return nil
 	}
 	return nil
 }
+
+// TakesTime tells whether an appointment of a status is in the way of others.
+func (s AppointmentStatus) TakesTime() bool {
+	return s != AppointmentStatusCancelled && s != AppointmentStatusNoShow
+}
+
+// AppointmentStepTaken is a step that an appointment took.
+type AppointmentStepTaken struct {
+	ClinicID      uuid.UUID `gorm:"primaryKey;<-:create"`
+	ID            uuid.UUID `gorm:"primaryKey;<-:create"`
+	AppointmentID uuid.UUID
+	Step          AppointmentStep
+	From          AppointmentStatus `gorm:"column:from_status"`
+	To            AppointmentStatus `gorm:"column:to_status"`
+	At            time.Time         `gorm:"->"`
+	Actor         string
+	Reason        *string
+}
+
+// TableName implements GORM's Tabler.
+func (AppointmentStepTaken) TableName() string { return "appointment_steps" }
 
 // Slot is a free time of a practitioner.
 type Slot struct {

@@ -57,12 +57,22 @@ type AppointmentEdge struct {
 type AppointmentFilter struct {
 	// Those that begin within this range.
 	Range *DateTimeRange `json:"range"`
+	// Those that begin on one of these days of the clinic's calendar, both ends in.
+	Days *DateRange `json:"days"`
 	// Those of this practitioner.
 	PractitionerID *string `json:"practitionerId"`
+	// Those of one of these practitioners.
+	PractitionerIds []string `json:"practitionerIds"`
+	// Those of this service.
+	ServiceID *string `json:"serviceId"`
 	// Those of this contact.
 	ContactID *string `json:"contactId"`
 	// Those in one of these statuses.
 	Status []AppointmentStatus `json:"status"`
+	// Those that last changed within this range.
+	UpdatedAt *DateTimeRange `json:"updatedAt"`
+	// The one with this key of the partner's.
+	ExternalReference *string `json:"externalReference"`
 }
 
 // The order of appointments; those that are equal go by id.
@@ -353,6 +363,10 @@ type RescheduleAppointmentInput struct {
 	EndsAt *time.Time `json:"endsAt"`
 	// Who treats now; as before if left out.
 	PractitionerID *string `json:"practitionerId"`
+	// Move it outside the working hours or into time off; OWNER, ADMIN and PRACTITIONER may.
+	AllowOutsideHours *bool `json:"allowOutsideHours"`
+	// Move it over another appointment; OWNER, ADMIN and PRACTITIONER may.
+	Overbook *bool `json:"overbook"`
 }
 
 // What was moved, or why not and what is free instead.
@@ -373,7 +387,7 @@ type ScheduleAppointmentInput struct {
 	PractitionerID string `json:"practitionerId"`
 	// What is done; it says how long it takes, unless endsAt does.
 	ServiceID *string `json:"serviceId"`
-	// When it begins.
+	// When it begins: at most two years ahead, and a day back. OWNER, ADMIN and PRACTITIONER may enter visits of the last year.
 	StartsAt time.Time `json:"startsAt"`
 	// When it ends; needed where there is no service. 24 hours at most.
 	EndsAt *time.Time `json:"endsAt"`
@@ -423,6 +437,30 @@ type SignMedicalRecordInput struct {
 	ID string `json:"id"`
 	// The version that was read before signing; STALE where it is no longer the current one.
 	ExpectedVersion *int `json:"expectedVersion"`
+}
+
+// Which appointment goes a step back, and why.
+type UndoAppointmentStepInput struct {
+	// The appointment's global id.
+	ID string `json:"id"`
+	// The version that the decision is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// Why, up to 500 characters.
+	Reason *string `json:"reason"`
+}
+
+// What is to change about an appointment; what is left out stays, and null empties it. Its time is changed by rescheduleAppointment.
+type UpdateAppointmentInput struct {
+	// The appointment's global id.
+	ID string `json:"id"`
+	// The version that the change is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// What the front desk should know, up to 10,000 characters.
+	Notes graphql.Omittable[*string] `json:"notes"`
+	// What is done. The time stays as it is.
+	ServiceID graphql.Omittable[*string] `json:"serviceId"`
+	// A partner's own key for it, unique within the clinic, up to 255 characters.
+	ExternalReference graphql.Omittable[*string] `json:"externalReference"`
 }
 
 // Changes to a contact: what is left out stays as it is, null empties.
@@ -499,16 +537,22 @@ const (
 	AppointmentOrderFieldStartsAt AppointmentOrderField = "STARTS_AT"
 	// When they were booked.
 	AppointmentOrderFieldCreatedAt AppointmentOrderField = "CREATED_AT"
+	// When they last changed.
+	AppointmentOrderFieldUpdatedAt AppointmentOrderField = "UPDATED_AT"
+	// When the contact arrived: the waiting room. Only those that have arrived are in the list.
+	AppointmentOrderFieldArrivedAt AppointmentOrderField = "ARRIVED_AT"
 )
 
 var AllAppointmentOrderField = []AppointmentOrderField{
 	AppointmentOrderFieldStartsAt,
 	AppointmentOrderFieldCreatedAt,
+	AppointmentOrderFieldUpdatedAt,
+	AppointmentOrderFieldArrivedAt,
 }
 
 func (e AppointmentOrderField) IsValid() bool {
 	switch e {
-	case AppointmentOrderFieldStartsAt, AppointmentOrderFieldCreatedAt:
+	case AppointmentOrderFieldStartsAt, AppointmentOrderFieldCreatedAt, AppointmentOrderFieldUpdatedAt, AppointmentOrderFieldArrivedAt:
 		return true
 	}
 	return false
@@ -549,7 +593,7 @@ func (e AppointmentOrderField) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// How far an appointment has come. SCHEDULED and CONFIRMED lead to CHECKED_IN, IN_PROGRESS and COMPLETED; until it is in progress it can be CANCELLED or become a NO_SHOW.
+// How far an appointment has come. SCHEDULED and CONFIRMED lead to CHECKED_IN, IN_PROGRESS and COMPLETED, on the appointment's day; until it is in progress it can be CANCELLED or become a NO_SHOW. Every step can be undone.
 type AppointmentStatus string
 
 const (
@@ -617,6 +661,82 @@ func (e *AppointmentStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e AppointmentStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What can be done with an appointment.
+type AppointmentStep string
+
+const (
+	// confirmAppointment.
+	AppointmentStepConfirm AppointmentStep = "CONFIRM"
+	// checkInAppointment.
+	AppointmentStepCheckIn AppointmentStep = "CHECK_IN"
+	// startAppointment.
+	AppointmentStepStart AppointmentStep = "START"
+	// completeAppointment.
+	AppointmentStepComplete AppointmentStep = "COMPLETE"
+	// markNoShow, once its start is past.
+	AppointmentStepNoShow AppointmentStep = "NO_SHOW"
+	// cancelAppointment.
+	AppointmentStepCancel AppointmentStep = "CANCEL"
+	// undoAppointmentStep.
+	AppointmentStepUndo AppointmentStep = "UNDO"
+	// rescheduleAppointment.
+	AppointmentStepReschedule AppointmentStep = "RESCHEDULE"
+)
+
+var AllAppointmentStep = []AppointmentStep{
+	AppointmentStepConfirm,
+	AppointmentStepCheckIn,
+	AppointmentStepStart,
+	AppointmentStepComplete,
+	AppointmentStepNoShow,
+	AppointmentStepCancel,
+	AppointmentStepUndo,
+	AppointmentStepReschedule,
+}
+
+func (e AppointmentStep) IsValid() bool {
+	switch e {
+	case AppointmentStepConfirm, AppointmentStepCheckIn, AppointmentStepStart, AppointmentStepComplete, AppointmentStepNoShow, AppointmentStepCancel, AppointmentStepUndo, AppointmentStepReschedule:
+		return true
+	}
+	return false
+}
+
+func (e AppointmentStep) String() string {
+	return string(e)
+}
+
+func (e *AppointmentStep) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = AppointmentStep(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid AppointmentStep", str)
+	}
+	return nil
+}
+
+func (e AppointmentStep) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *AppointmentStep) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e AppointmentStep) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

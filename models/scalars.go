@@ -71,6 +71,9 @@ func ParseDate(text string) (Date, error) {
 // Before tells whether the date comes before another.
 func (d Date) Before(other Date) bool { return d.midnight.Before(other.midnight) }
 
+// AddDays is the day so many days later.
+func (d Date) AddDays(days int) Date { return Date{d.midnight.AddDate(0, 0, days)} }
+
 // String is the ISO 8601 form.
 func (d Date) String() string { return d.midnight.Format(time.DateOnly) }
 

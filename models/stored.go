@@ -41,6 +41,28 @@ func appointmentStatusWord(s AppointmentStatus) string {
 	return ""
 }
 
+func appointmentStepWord(s AppointmentStep) string {
+	switch s {
+	case AppointmentStepConfirm:
+		return "confirm"
+	case AppointmentStepCheckIn:
+		return "check_in"
+	case AppointmentStepStart:
+		return "start"
+	case AppointmentStepComplete:
+		return "complete"
+	case AppointmentStepNoShow:
+		return "no_show"
+	case AppointmentStepCancel:
+		return "cancel"
+	case AppointmentStepUndo:
+		return "undo"
+	case AppointmentStepReschedule:
+		return "reschedule"
+	}
+	return ""
+}
+
 func recordKindWord(k RecordKind) string {
 	switch k {
 	case RecordKindEvolution:
@@ -122,6 +144,14 @@ func (s *AppointmentStatus) Scan(source any) error {
 
 // Value implements driver.Valuer.
 func (s AppointmentStatus) Value() (driver.Value, error) { return value(s, appointmentStatusWord) }
+
+// Scan implements sql.Scanner.
+func (s *AppointmentStep) Scan(source any) error {
+	return scan(s, source, AllAppointmentStep, appointmentStepWord)
+}
+
+// Value implements driver.Valuer.
+func (s AppointmentStep) Value() (driver.Value, error) { return value(s, appointmentStepWord) }
 
 // Scan implements sql.Scanner.
 func (k *RecordKind) Scan(source any) error { return scan(k, source, AllRecordKind, recordKindWord) }

@@ -18,6 +18,16 @@ func (r *mutationResolver) RescheduleAppointment(ctx context.Context, input mode
 	return &models.RescheduleAppointmentPayload{Appointment: appointment, Alternatives: orEmpty(free), UserErrors: userErrors}, err
 }
 
+func (r *mutationResolver) UpdateAppointment(ctx context.Context, input models.UpdateAppointmentInput) (*models.AppointmentStepPayload, error) {
+	appointment, err := r.diary.Update(writing(ctx), input)
+	return stepped(appointment, err)
+}
+
+func (r *mutationResolver) UndoAppointmentStep(ctx context.Context, input models.UndoAppointmentStepInput) (*models.AppointmentStepPayload, error) {
+	appointment, err := r.diary.Undo(writing(ctx), input)
+	return stepped(appointment, err)
+}
+
 func (r *mutationResolver) ConfirmAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error) {
 	appointment, err := r.diary.Confirm(writing(ctx), input)
 	return stepped(appointment, err)

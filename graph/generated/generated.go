@@ -46,7 +46,9 @@ type DirectiveRoot struct {
 
 type ComplexityRoot struct {
 	Appointment struct {
+		ArrivedAt          func(childComplexity int) int
 		CancellationReason func(childComplexity int) int
+		CompletedAt        func(childComplexity int) int
 		Contact            func(childComplexity int) int
 		CreatedAt          func(childComplexity int) int
 		EndsAt             func(childComplexity int) int
@@ -58,8 +60,10 @@ type ComplexityRoot struct {
 		Overbooked         func(childComplexity int) int
 		Practitioner       func(childComplexity int) int
 		Service            func(childComplexity int) int
+		StartedAt          func(childComplexity int) int
 		StartsAt           func(childComplexity int) int
 		Status             func(childComplexity int) int
+		Steps              func(childComplexity int) int
 		UpdatedAt          func(childComplexity int) int
 		Version            func(childComplexity int) int
 	}
@@ -79,6 +83,15 @@ type ComplexityRoot struct {
 	AppointmentStepPayload struct {
 		Appointment func(childComplexity int) int
 		UserErrors  func(childComplexity int) int
+	}
+
+	AppointmentStepTaken struct {
+		Actor  func(childComplexity int) int
+		At     func(childComplexity int) int
+		From   func(childComplexity int) int
+		Reason func(childComplexity int) int
+		Step   func(childComplexity int) int
+		To     func(childComplexity int) int
 	}
 
 	ArchiveContactPayload struct {
@@ -238,6 +251,8 @@ type ComplexityRoot struct {
 		ScheduleAppointment   func(childComplexity int, input models.ScheduleAppointmentInput) int
 		SignMedicalRecord     func(childComplexity int, input models.SignMedicalRecordInput) int
 		StartAppointment      func(childComplexity int, input models.AppointmentStepInput) int
+		UndoAppointmentStep   func(childComplexity int, input models.UndoAppointmentStepInput) int
+		UpdateAppointment     func(childComplexity int, input models.UpdateAppointmentInput) int
 		UpdateContact         func(childComplexity int, input models.UpdateContactInput) int
 		UpdateMedicalRecord   func(childComplexity int, input models.UpdateMedicalRecordInput) int
 	}
@@ -373,6 +388,8 @@ type AppointmentResolver interface {
 	Practitioner(ctx context.Context, obj *models.Appointment) (*models.Practitioner, error)
 	Service(ctx context.Context, obj *models.Appointment) (*models.Service, error)
 
+	Steps(ctx context.Context, obj *models.Appointment) ([]*models.AppointmentStepTaken, error)
+
 	MedicalRecords(ctx context.Context, obj *models.Appointment, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error)
 
 	Invoice(ctx context.Context, obj *models.Appointment) (*models.Invoice, error)
@@ -403,6 +420,8 @@ type MedicalRecordResolver interface {
 type MutationResolver interface {
 	ScheduleAppointment(ctx context.Context, input models.ScheduleAppointmentInput) (*models.ScheduleAppointmentPayload, error)
 	RescheduleAppointment(ctx context.Context, input models.RescheduleAppointmentInput) (*models.RescheduleAppointmentPayload, error)
+	UpdateAppointment(ctx context.Context, input models.UpdateAppointmentInput) (*models.AppointmentStepPayload, error)
+	UndoAppointmentStep(ctx context.Context, input models.UndoAppointmentStepInput) (*models.AppointmentStepPayload, error)
 	ConfirmAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	CheckInAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	StartAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
@@ -465,12 +484,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	_ = ec
 	switch typeName + "." + field {
 
+	case "Appointment.arrivedAt":
+		if e.ComplexityRoot.Appointment.ArrivedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Appointment.ArrivedAt(childComplexity), true
 	case "Appointment.cancellationReason":
 		if e.ComplexityRoot.Appointment.CancellationReason == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Appointment.CancellationReason(childComplexity), true
+	case "Appointment.completedAt":
+		if e.ComplexityRoot.Appointment.CompletedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Appointment.CompletedAt(childComplexity), true
 	case "Appointment.contact":
 		if e.ComplexityRoot.Appointment.Contact == nil {
 			break
@@ -542,6 +573,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Appointment.Service(childComplexity), true
+	case "Appointment.startedAt":
+		if e.ComplexityRoot.Appointment.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Appointment.StartedAt(childComplexity), true
 	case "Appointment.startsAt":
 		if e.ComplexityRoot.Appointment.StartsAt == nil {
 			break
@@ -554,6 +591,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Appointment.Status(childComplexity), true
+	case "Appointment.steps":
+		if e.ComplexityRoot.Appointment.Steps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Appointment.Steps(childComplexity), true
 	case "Appointment.updatedAt":
 		if e.ComplexityRoot.Appointment.UpdatedAt == nil {
 			break
@@ -617,6 +660,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AppointmentStepPayload.UserErrors(childComplexity), true
+
+	case "AppointmentStepTaken.actor":
+		if e.ComplexityRoot.AppointmentStepTaken.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentStepTaken.Actor(childComplexity), true
+	case "AppointmentStepTaken.at":
+		if e.ComplexityRoot.AppointmentStepTaken.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentStepTaken.At(childComplexity), true
+	case "AppointmentStepTaken.from":
+		if e.ComplexityRoot.AppointmentStepTaken.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentStepTaken.From(childComplexity), true
+	case "AppointmentStepTaken.reason":
+		if e.ComplexityRoot.AppointmentStepTaken.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentStepTaken.Reason(childComplexity), true
+	case "AppointmentStepTaken.step":
+		if e.ComplexityRoot.AppointmentStepTaken.Step == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentStepTaken.Step(childComplexity), true
+	case "AppointmentStepTaken.to":
+		if e.ComplexityRoot.AppointmentStepTaken.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentStepTaken.To(childComplexity), true
 
 	case "ArchiveContactPayload.contact":
 		if e.ComplexityRoot.ArchiveContactPayload.Contact == nil {
@@ -1355,6 +1435,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.StartAppointment(childComplexity, args["input"].(models.AppointmentStepInput)), true
+	case "Mutation.undoAppointmentStep":
+		if e.ComplexityRoot.Mutation.UndoAppointmentStep == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_undoAppointmentStep_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UndoAppointmentStep(childComplexity, args["input"].(models.UndoAppointmentStepInput)), true
+	case "Mutation.updateAppointment":
+		if e.ComplexityRoot.Mutation.UpdateAppointment == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateAppointment_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateAppointment(childComplexity, args["input"].(models.UpdateAppointmentInput)), true
 	case "Mutation.updateContact":
 		if e.ComplexityRoot.Mutation.UpdateContact == nil {
 			break
@@ -1937,6 +2039,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RescheduleAppointmentInput", ec.unmarshalInputRescheduleAppointmentInput),
 			graphql.NewInputUnmarshaler("ScheduleAppointmentInput", ec.unmarshalInputScheduleAppointmentInput),
 			graphql.NewInputUnmarshaler("SignMedicalRecordInput", ec.unmarshalInputSignMedicalRecordInput),
+			graphql.NewInputUnmarshaler("UndoAppointmentStepInput", ec.unmarshalInputUndoAppointmentStepInput),
+			graphql.NewInputUnmarshaler("UpdateAppointmentInput", ec.unmarshalInputUpdateAppointmentInput),
 			graphql.NewInputUnmarshaler("UpdateContactInput", ec.unmarshalInputUpdateContactInput),
 			graphql.NewInputUnmarshaler("UpdateMedicalRecordInput", ec.unmarshalInputUpdateMedicalRecordInput),
 		)
@@ -2015,7 +2119,7 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
-	{Name: "../appointment.graphqls", Input: `"How far an appointment has come. SCHEDULED and CONFIRMED lead to CHECKED_IN, IN_PROGRESS and COMPLETED; until it is in progress it can be CANCELLED or become a NO_SHOW."
+	{Name: "../appointment.graphqls", Input: `"How far an appointment has come. SCHEDULED and CONFIRMED lead to CHECKED_IN, IN_PROGRESS and COMPLETED, on the appointment's day; until it is in progress it can be CANCELLED or become a NO_SHOW. Every step can be undone."
 enum AppointmentStatus {
   "Booked. Stored as agendado."
   SCHEDULED
@@ -2031,6 +2135,42 @@ enum AppointmentStatus {
   CANCELLED
   "The contact did not come; its time is free again. Stored as faltou."
   NO_SHOW
+}
+
+"What can be done with an appointment."
+enum AppointmentStep {
+  "confirmAppointment."
+  CONFIRM
+  "checkInAppointment."
+  CHECK_IN
+  "startAppointment."
+  START
+  "completeAppointment."
+  COMPLETE
+  "markNoShow, once its start is past."
+  NO_SHOW
+  "cancelAppointment."
+  CANCEL
+  "undoAppointmentStep."
+  UNDO
+  "rescheduleAppointment."
+  RESCHEDULE
+}
+
+"A step that an appointment took."
+type AppointmentStepTaken {
+  "Which."
+  step: AppointmentStep!
+  "What the appointment was before."
+  from: AppointmentStatus!
+  "What it was then."
+  to: AppointmentStatus!
+  "When it was taken."
+  at: DateTime!
+  "The subject of who took it."
+  actor: String!
+  "Why, where that was said."
+  reason: String
 }
 
 "A contact's time with a practitioner."
@@ -2049,6 +2189,14 @@ type Appointment implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi 
   endsAt: DateTime!
   "How far it has come."
   status: AppointmentStatus!
+  "When the contact was checked in; null if that was not done, or was undone."
+  arrivedAt: DateTime
+  "When the visit began; null likewise."
+  startedAt: DateTime
+  "When it ended; null likewise."
+  completedAt: DateTime
+  "Every step it took, oldest first, undone ones too."
+  steps: [AppointmentStepTaken!]! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @listSize(assumedSize: 10, requireOneSlicingArgument: false)
   "Why it was cancelled."
   cancellationReason: String
   "What the front desk should know."
@@ -2100,12 +2248,22 @@ type AppointmentEdge {
 input AppointmentFilter {
   "Those that begin within this range."
   range: DateTimeRange
+  "Those that begin on one of these days of the clinic's calendar, both ends in."
+  days: DateRange
   "Those of this practitioner."
   practitionerId: ID
+  "Those of one of these practitioners."
+  practitionerIds: [ID!]
+  "Those of this service."
+  serviceId: ID
   "Those of this contact."
   contactId: ID
   "Those in one of these statuses."
   status: [AppointmentStatus!]
+  "Those that last changed within this range."
+  updatedAt: DateTimeRange
+  "The one with this key of the partner's."
+  externalReference: String
 }
 
 "What appointments are sorted by."
@@ -2114,6 +2272,10 @@ enum AppointmentOrderField {
   STARTS_AT
   "When they were booked."
   CREATED_AT
+  "When they last changed."
+  UPDATED_AT
+  "When the contact arrived: the waiting room. Only those that have arrived are in the list."
+  ARRIVED_AT
 }
 
 "The order of appointments; those that are equal go by id."
@@ -2174,7 +2336,7 @@ input ScheduleAppointmentInput {
   practitionerId: ID!
   "What is done; it says how long it takes, unless endsAt does."
   serviceId: ID
-  "When it begins."
+  "When it begins: at most two years ahead, and a day back. OWNER, ADMIN and PRACTITIONER may enter visits of the last year."
   startsAt: DateTime!
   "When it ends; needed where there is no service. 24 hours at most."
   endsAt: DateTime
@@ -2210,6 +2372,34 @@ input RescheduleAppointmentInput {
   endsAt: DateTime
   "Who treats now; as before if left out."
   practitionerId: ID
+  "Move it outside the working hours or into time off; OWNER, ADMIN and PRACTITIONER may."
+  allowOutsideHours: Boolean = false
+  "Move it over another appointment; OWNER, ADMIN and PRACTITIONER may."
+  overbook: Boolean = false
+}
+
+"What is to change about an appointment; what is left out stays, and null empties it. Its time is changed by rescheduleAppointment."
+input UpdateAppointmentInput {
+  "The appointment's global id."
+  id: ID!
+  "The version that the change is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+  "What the front desk should know, up to 10,000 characters."
+  notes: String
+  "What is done. The time stays as it is."
+  serviceId: ID
+  "A partner's own key for it, unique within the clinic, up to 255 characters."
+  externalReference: String
+}
+
+"Which appointment goes a step back, and why."
+input UndoAppointmentStepInput {
+  "The appointment's global id."
+  id: ID!
+  "The version that the decision is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+  "Why, up to 500 characters."
+  reason: String
 }
 
 "What was moved, or why not and what is free instead."
@@ -2259,12 +2449,22 @@ extend type Mutation {
     "Where to."
     input: RescheduleAppointmentInput!
   ): RescheduleAppointmentPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+  "Changes an appointment's notes, service and reference."
+  updateAppointment(
+    "What is to change."
+    input: UpdateAppointmentInput!
+  ): AppointmentStepPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+  "Takes the last step back: what was CANCELLED or a NO_SHOW takes its time again, if that is still free. START and COMPLETE are taken back by OWNER, ADMIN and PRACTITIONER. A step before the appointment was moved stays."
+  undoAppointmentStep(
+    "Which appointment."
+    input: UndoAppointmentStepInput!
+  ): AppointmentStepPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @cost(weight: "10")
   "SCHEDULED becomes CONFIRMED."
   confirmAppointment(
     "Which appointment."
     input: AppointmentStepInput!
   ): AppointmentStepPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
-  "SCHEDULED or CONFIRMED becomes CHECKED_IN."
+  "SCHEDULED, CONFIRMED or, where the contact came late, NO_SHOW becomes CHECKED_IN; on the appointment's day, or up to a day after it."
   checkInAppointment(
     "Which appointment."
     input: AppointmentStepInput!
@@ -3282,6 +3482,14 @@ func (ec *executionContext) childFields_Appointment(ctx context.Context, field g
 		return ec.fieldContext_Appointment_endsAt(ctx, field)
 	case "status":
 		return ec.fieldContext_Appointment_status(ctx, field)
+	case "arrivedAt":
+		return ec.fieldContext_Appointment_arrivedAt(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_Appointment_startedAt(ctx, field)
+	case "completedAt":
+		return ec.fieldContext_Appointment_completedAt(ctx, field)
+	case "steps":
+		return ec.fieldContext_Appointment_steps(ctx, field)
 	case "cancellationReason":
 		return ec.fieldContext_Appointment_cancellationReason(ctx, field)
 	case "notes":
@@ -3336,6 +3544,24 @@ func (ec *executionContext) childFields_AppointmentStepPayload(ctx context.Conte
 		return ec.fieldContext_AppointmentStepPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AppointmentStepPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AppointmentStepTaken(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "step":
+		return ec.fieldContext_AppointmentStepTaken_step(ctx, field)
+	case "from":
+		return ec.fieldContext_AppointmentStepTaken_from(ctx, field)
+	case "to":
+		return ec.fieldContext_AppointmentStepTaken_to(ctx, field)
+	case "at":
+		return ec.fieldContext_AppointmentStepTaken_at(ctx, field)
+	case "actor":
+		return ec.fieldContext_AppointmentStepTaken_actor(ctx, field)
+	case "reason":
+		return ec.fieldContext_AppointmentStepTaken_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AppointmentStepTaken", field.Name)
 }
 
 func (ec *executionContext) childFields_ArchiveContactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4402,6 +4628,34 @@ func (ec *executionContext) field_Mutation_startAppointment_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_undoAppointmentStep_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.UndoAppointmentStepInput, error) {
+			return ec.unmarshalNUndoAppointmentStepInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUndoAppointmentStepInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateAppointment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.UpdateAppointmentInput, error) {
+			return ec.unmarshalNUpdateAppointmentInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateAppointmentInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateContact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5194,6 +5448,107 @@ func (ec *executionContext) fieldContext_Appointment_status(_ context.Context, f
 	return graphql.NewScalarFieldContext("Appointment", field, false, false, "AppointmentStatus")
 }
 
+func (ec *executionContext) _Appointment_arrivedAt(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Appointment_arrivedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArrivedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Appointment_arrivedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Appointment", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Appointment_startedAt(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Appointment_startedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Appointment_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Appointment", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Appointment_completedAt(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Appointment_completedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CompletedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Appointment_completedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Appointment", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Appointment_steps(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Appointment_steps(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Appointment().Steps(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.AppointmentStepTaken) graphql.Marshaler {
+			return ec.marshalNAppointmentStepTaken2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepTakenᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Appointment_steps(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Appointment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AppointmentStepTaken(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Appointment_cancellationReason(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5667,6 +6022,144 @@ func (ec *executionContext) fieldContext_AppointmentStepPayload_userErrors(_ con
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _AppointmentStepTaken_step(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentStepTaken) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentStepTaken_step(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Step, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.AppointmentStep) graphql.Marshaler {
+			return ec.marshalNAppointmentStep2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStep(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentStepTaken_step(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppointmentStepTaken", field, false, false, "AppointmentStep")
+}
+
+func (ec *executionContext) _AppointmentStepTaken_from(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentStepTaken) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentStepTaken_from(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.From, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.AppointmentStatus) graphql.Marshaler {
+			return ec.marshalNAppointmentStatus2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentStepTaken_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppointmentStepTaken", field, false, false, "AppointmentStatus")
+}
+
+func (ec *executionContext) _AppointmentStepTaken_to(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentStepTaken) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentStepTaken_to(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.To, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.AppointmentStatus) graphql.Marshaler {
+			return ec.marshalNAppointmentStatus2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentStepTaken_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppointmentStepTaken", field, false, false, "AppointmentStatus")
+}
+
+func (ec *executionContext) _AppointmentStepTaken_at(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentStepTaken) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentStepTaken_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentStepTaken_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppointmentStepTaken", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _AppointmentStepTaken_actor(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentStepTaken) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentStepTaken_actor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Actor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentStepTaken_actor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppointmentStepTaken", field, false, false, "String")
+}
+
+func (ec *executionContext) _AppointmentStepTaken_reason(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentStepTaken) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentStepTaken_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentStepTaken_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppointmentStepTaken", field, false, false, "String")
 }
 
 func (ec *executionContext) _ArchiveContactPayload_contact(ctx context.Context, field graphql.CollectedField, obj *models.ArchiveContactPayload) (ret graphql.Marshaler) {
@@ -8287,6 +8780,94 @@ func (ec *executionContext) fieldContext_Mutation_rescheduleAppointment(ctx cont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_rescheduleAppointment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateAppointment(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateAppointment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateAppointment(ctx, fc.Args["input"].(models.UpdateAppointmentInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.AppointmentStepPayload) graphql.Marshaler {
+			return ec.marshalNAppointmentStepPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateAppointment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AppointmentStepPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateAppointment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_undoAppointmentStep(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_undoAppointmentStep(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UndoAppointmentStep(ctx, fc.Args["input"].(models.UndoAppointmentStepInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.AppointmentStepPayload) graphql.Marshaler {
+			return ec.marshalNAppointmentStepPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_undoAppointmentStep(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AppointmentStepPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_undoAppointmentStep_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -12324,7 +12905,7 @@ func (ec *executionContext) unmarshalInputAppointmentFilter(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"range", "practitionerId", "contactId", "status"}
+	fieldsInOrder := [...]string{"range", "days", "practitionerId", "practitionerIds", "serviceId", "contactId", "status", "updatedAt", "externalReference"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -12338,6 +12919,13 @@ func (ec *executionContext) unmarshalInputAppointmentFilter(ctx context.Context,
 				return &it, err
 			}
 			it.Range = data
+		case "days":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("days"))
+			data, err := ec.unmarshalODateRange2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateRange(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Days = data
 		case "practitionerId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
 			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
@@ -12345,6 +12933,20 @@ func (ec *executionContext) unmarshalInputAppointmentFilter(ctx context.Context,
 				return &it, err
 			}
 			it.PractitionerID = data
+		case "practitionerIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerIds"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerIds = data
+		case "serviceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("serviceId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ServiceID = data
 		case "contactId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contactId"))
 			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
@@ -12359,6 +12961,20 @@ func (ec *executionContext) unmarshalInputAppointmentFilter(ctx context.Context,
 				return &it, err
 			}
 			it.Status = data
+		case "updatedAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("updatedAt"))
+			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateTimeRange(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.UpdatedAt = data
+		case "externalReference":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("externalReference"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExternalReference = data
 		}
 	}
 	return &it, nil
@@ -13007,7 +13623,14 @@ func (ec *executionContext) unmarshalInputRescheduleAppointmentInput(ctx context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "expectedVersion", "startsAt", "endsAt", "practitionerId"}
+	if _, present := asMap["allowOutsideHours"]; !present {
+		asMap["allowOutsideHours"] = false
+	}
+	if _, present := asMap["overbook"]; !present {
+		asMap["overbook"] = false
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "startsAt", "endsAt", "practitionerId", "allowOutsideHours", "overbook"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -13049,6 +13672,20 @@ func (ec *executionContext) unmarshalInputRescheduleAppointmentInput(ctx context
 				return &it, err
 			}
 			it.PractitionerID = data
+		case "allowOutsideHours":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowOutsideHours"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.AllowOutsideHours = data
+		case "overbook":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("overbook"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Overbook = data
 		}
 	}
 	return &it, nil
@@ -13217,6 +13854,132 @@ func (ec *executionContext) unmarshalInputSignMedicalRecordInput(ctx context.Con
 func UnmarshalSignMedicalRecordInput(ctx context.Context, raw any) (*models.SignMedicalRecordInput, error) {
 	var out *models.SignMedicalRecordInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "SignMedicalRecordInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUndoAppointmentStepInput(ctx context.Context, obj any) (*models.UndoAppointmentStepInput, error) {
+	var it models.UndoAppointmentStepInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Reason = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalUndoAppointmentStepInput unmarshals raw into the UndoAppointmentStepInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUndoAppointmentStepInput(ctx context.Context, raw any) (*models.UndoAppointmentStepInput, error) {
+	var out *models.UndoAppointmentStepInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UndoAppointmentStepInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateAppointmentInput(ctx context.Context, obj any) (*models.UpdateAppointmentInput, error) {
+	var it models.UpdateAppointmentInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "notes", "serviceId", "externalReference"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		case "notes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notes"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Notes = graphql.OmittableOf(data)
+		case "serviceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("serviceId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ServiceID = graphql.OmittableOf(data)
+		case "externalReference":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("externalReference"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExternalReference = graphql.OmittableOf(data)
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalUpdateAppointmentInput unmarshals raw into the UpdateAppointmentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateAppointmentInput(ctx context.Context, raw any) (*models.UpdateAppointmentInput, error) {
+	var out *models.UpdateAppointmentInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateAppointmentInput", raw, &out)
 	return out, err
 }
 
@@ -13528,6 +14291,27 @@ func (ec *executionContext) _Appointment(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "arrivedAt":
+			out.Values[i] = ec._Appointment_arrivedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "startedAt":
+			out.Values[i] = ec._Appointment_startedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "completedAt":
+			out.Values[i] = ec._Appointment_completedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "steps":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Appointment_steps(ctx, field, obj)
+				})
 		case "cancellationReason":
 			out.Values[i] = ec._Appointment_cancellationReason(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -13697,6 +14481,64 @@ func (ec *executionContext) _AppointmentStepPayload(ctx context.Context, sel ast
 		case "userErrors":
 			out.Values[i] = ec._AppointmentStepPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var appointmentStepTakenImplementors = []string{"AppointmentStepTaken"}
+
+func (ec *executionContext) _AppointmentStepTaken(ctx context.Context, sel ast.SelectionSet, obj *models.AppointmentStepTaken) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, appointmentStepTakenImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AppointmentStepTaken")
+		case "step":
+			out.Values[i] = ec._AppointmentStepTaken_step(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "from":
+			out.Values[i] = ec._AppointmentStepTaken_from(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "to":
+			out.Values[i] = ec._AppointmentStepTaken_to(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._AppointmentStepTaken_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "actor":
+			out.Values[i] = ec._AppointmentStepTaken_actor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._AppointmentStepTaken_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -14695,6 +15537,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "rescheduleAppointment":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_rescheduleAppointment(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateAppointment":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateAppointment(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "undoAppointmentStep":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_undoAppointmentStep(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -16106,6 +16962,16 @@ func (ec *executionContext) marshalNAppointmentStatus2githubᚗcomᚋtaskmedᚋt
 	return v
 }
 
+func (ec *executionContext) unmarshalNAppointmentStep2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStep(ctx context.Context, v any) (models.AppointmentStep, error) {
+	var res models.AppointmentStep
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAppointmentStep2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStep(ctx context.Context, sel ast.SelectionSet, v models.AppointmentStep) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNAppointmentStepInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepInput(ctx context.Context, v any) (models.AppointmentStepInput, error) {
 	res, err := ec.unmarshalInputAppointmentStepInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -16117,6 +16983,30 @@ func (ec *executionContext) marshalNAppointmentStepPayload2ᚖgithubᚗcomᚋtas
 		return graphql.Null
 	}
 	return ec._AppointmentStepPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAppointmentStepTaken2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepTakenᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.AppointmentStepTaken) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAppointmentStepTaken2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepTaken(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAppointmentStepTaken2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepTaken(ctx context.Context, sel ast.SelectionSet, v *models.AppointmentStepTaken) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AppointmentStepTaken!")
+		return graphql.Null
+	}
+	return ec._AppointmentStepTaken(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNArchiveContactInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐArchiveContactInput(ctx context.Context, v any) (models.ArchiveContactInput, error) {
@@ -16901,6 +17791,16 @@ func (ec *executionContext) marshalNTimeZone2string(ctx context.Context, sel ast
 		graphql.AddInvalidNullFromMarshaler(ctx, "TimeZone!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNUndoAppointmentStepInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUndoAppointmentStepInput(ctx context.Context, v any) (models.UndoAppointmentStepInput, error) {
+	res, err := ec.unmarshalInputUndoAppointmentStepInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateAppointmentInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateAppointmentInput(ctx context.Context, v any) (models.UpdateAppointmentInput, error) {
+	res, err := ec.unmarshalInputUpdateAppointmentInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNUpdateContactInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateContactInput(ctx context.Context, v any) (models.UpdateContactInput, error) {

@@ -16,6 +16,7 @@ func Objects() (*objects.Table, error) {
 		appointmentConnectionObject(),
 		appointmentEdgeObject(),
 		appointmentStepPayloadObject(),
+		appointmentStepTakenObject(),
 		archiveContactPayloadObject(),
 		clinicObject(),
 		clinicConnectionObject(),
@@ -112,6 +113,48 @@ func appointmentObject() *objects.Object {
 					b = objects.AppendEnum(b, string(v))
 					return b, true
 				},
+			},
+			"arrivedAt": {
+				Name: "arrivedAt", Object: "Appointment", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Appointment).ArrivedAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"startedAt": {
+				Name: "startedAt", Object: "Appointment", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Appointment).StartedAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"completedAt": {
+				Name: "completedAt", Object: "Appointment", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Appointment).CompletedAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"steps": {
+				Name: "steps", Object: "Appointment", Result: "AppointmentStepTaken", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.AppointmentStepTaken], objects.PointerAt[models.AppointmentStepTaken]),
+				Length:   objects.Length[*models.AppointmentStepTaken],
+				At:       objects.PointerAt[models.AppointmentStepTaken],
 			},
 			"cancellationReason": {
 				Name: "cancellationReason", Object: "Appointment", Result: "String",
@@ -296,6 +339,69 @@ func appointmentStepPayloadObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
 				Length:   objects.Length[*models.UserError],
 				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func appointmentStepTakenObject() *objects.Object {
+	return &objects.Object{
+		Name:      "AppointmentStepTaken",
+		Satisfies: appointmentStepTakenImplementors,
+		Value:     (*models.AppointmentStepTaken)(nil),
+		Nil:       objects.IsNil[models.AppointmentStepTaken],
+		Fields: map[string]*objects.Field{
+			"step": {
+				Name: "step", Object: "AppointmentStepTaken", Result: "AppointmentStep", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.AppointmentStepTaken).Step
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"from": {
+				Name: "from", Object: "AppointmentStepTaken", Result: "AppointmentStatus", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.AppointmentStepTaken).From
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"to": {
+				Name: "to", Object: "AppointmentStepTaken", Result: "AppointmentStatus", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.AppointmentStepTaken).To
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"at": {
+				Name: "at", Object: "AppointmentStepTaken", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.AppointmentStepTaken).At
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"actor": {
+				Name: "actor", Object: "AppointmentStepTaken", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.AppointmentStepTaken).Actor
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"reason": {
+				Name: "reason", Object: "AppointmentStepTaken", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.AppointmentStepTaken).Reason
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
 			},
 		},
 	}
@@ -1302,6 +1408,14 @@ func mutationObject() *objects.Object {
 			"rescheduleAppointment": {
 				Name: "rescheduleAppointment", Object: "Mutation", Result: "RescheduleAppointmentPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_rescheduleAppointment_args,
+			},
+			"updateAppointment": {
+				Name: "updateAppointment", Object: "Mutation", Result: "AppointmentStepPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_updateAppointment_args,
+			},
+			"undoAppointmentStep": {
+				Name: "undoAppointmentStep", Object: "Mutation", Result: "AppointmentStepPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_undoAppointmentStep_args,
 			},
 			"confirmAppointment": {
 				Name: "confirmAppointment", Object: "Mutation", Result: "AppointmentStepPayload", Composite: true, NonNull: true,

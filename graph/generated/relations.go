@@ -51,6 +51,10 @@ func (appointmentRelations) Service(ctx context.Context, obj *models.Appointment
 	return loaders.Child[*models.Service](ctx, obj)
 }
 
+func (appointmentRelations) Steps(ctx context.Context, obj *models.Appointment) ([]*models.AppointmentStepTaken, error) {
+	return loaders.Child[[]*models.AppointmentStepTaken](ctx, obj)
+}
+
 func (appointmentRelations) MedicalRecords(ctx context.Context, obj *models.Appointment, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error) {
 	return loaders.Child[*models.MedicalRecordConnection](ctx, obj)
 }

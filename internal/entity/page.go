@@ -61,13 +61,20 @@ func (c *cursors) seek(w paging.Window, order *ordered, q *Query) error {
 	return nil
 }
 
+// instantKey spells an instant to Postgres' microsecond.
+const instantKey = "2006-01-02T15:04:05.000000Z07:00"
+
 // sortKey is a row's key as text that Postgres reads back unchanged.
 func sortKey(by *column, row any) string {
 	switch value := reflect.ValueOf(row).Elem().FieldByIndex(by.index).Interface().(type) {
 	case string:
 		return value
 	case time.Time:
-		return value.UTC().Format("2006-01-02T15:04:05.000000Z07:00")
+		return value.UTC().Format(instantKey)
+	case *time.Time:
+		if value != nil {
+			return value.UTC().Format(instantKey)
+		}
 	case models.Date:
 		return value.String()
 	case int:
@@ -84,7 +91,7 @@ func sqlType(by *column) string {
 	switch by.kind {
 	case reflect.TypeFor[string]():
 		return "text"
-	case reflect.TypeFor[time.Time]():
+	case reflect.TypeFor[time.Time](), reflect.TypeFor[*time.Time](): // of the latter, rows that have one
 		return "timestamptz"
 	case reflect.TypeFor[models.Date]():
 		return "date"

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -19,7 +21,7 @@ type Query struct {
 	conditions []condition
 	// each is a column that is to have one of several values: the list is then read
 	// once per value, so that an index by value and order serves each.
-	each *condition
+	each *each
 	// nothing is set where no row can be meant.
 	nothing bool
 }
@@ -27,6 +29,13 @@ type Query struct {
 type condition struct {
 	sql    string
 	values []any
+}
+
+// each is a column and the values that it may have, an array of a type of Postgres'.
+type each struct {
+	condition
+
+	array string
 }
 
 // Where adds a condition.
@@ -105,6 +114,36 @@ func (q *Query) PointsAt(column, argument string, kind models.Kind, global *stri
 	return nil
 }
 
+// PointsAtOne is PointsAt for one of several entities; nil says nothing, an empty list
+// is for none.
+func (q *Query) PointsAtOne(column, argument string, kind models.Kind, globals []string) error {
+	if globals == nil {
+		return nil
+	}
+	ids := make([]uuid.UUID, len(globals))
+	for i, global := range globals {
+		id, err := kind.Parse(global)
+		if err != nil {
+			return models.BadInput("%s[%d] is no id of a %s", argument, i, kind.Words())
+		}
+		ids[i] = id
+	}
+	if len(ids) == 0 {
+		q.Nothing()
+		return nil
+	}
+	ids = distinct(ids)
+	switch {
+	case len(ids) == 1:
+		q.Where(column+" = ?", ids[0])
+	case q.each == nil && len(ids) <= mostValues:
+		q.each = &each{condition{column, []any{ids}}, "uuid[]"}
+	default:
+		q.Where(column+" = ANY(?)", ids)
+	}
+	return nil
+}
+
 // In adds the condition that a column holds one of an enum's values: nil says
 // nothing, an empty list is for no value. How the values are ordered and how
 // often each is named makes no difference.
@@ -125,7 +164,7 @@ func In[E driver.Valuer](q *Query, column string, values []E) error {
 		// An equality lets an index give the order.
 		q.Where(column+" = ?", words[0])
 	case q.each == nil && len(words) <= mostValues:
-		q.each = &condition{column, []any{words}}
+		q.each = &each{condition{column, []any{words}}, "text[]"}
 	default:
 		q.Where(column+" = ANY(?)", words)
 	}

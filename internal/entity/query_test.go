@@ -20,8 +20,8 @@ func TestIn_TellsNoListFromAnEmptyOne(t *testing.T) {
 		"of none":               {[]models.ContactStatus{}, Query{nothing: true}},
 		"of one":                {[]models.ContactStatus{active}, Query{conditions: []condition{{"status = ?", []any{"ativo"}}}}},
 		"of one, named twice":   {[]models.ContactStatus{active, active}, Query{conditions: []condition{{"status = ?", []any{"ativo"}}}}},
-		"of two":                {[]models.ContactStatus{lead, active}, Query{each: &condition{"status", []any{[]string{"ativo", "lead"}}}}},
-		"of two, in disorder":   {[]models.ContactStatus{active, lead, lead, active}, Query{each: &condition{"status", []any{[]string{"ativo", "lead"}}}}},
+		"of two":                {[]models.ContactStatus{lead, active}, Query{each: &each{condition{"status", []any{[]string{"ativo", "lead"}}}, "text[]"}}},
+		"of two, in disorder":   {[]models.ContactStatus{active, lead, lead, active}, Query{each: &each{condition{"status", []any{[]string{"ativo", "lead"}}}, "text[]"}}},
 		"of what is no status":  {[]models.ContactStatus{"x"}, Query{}},
 		"of what is one or not": {[]models.ContactStatus{active, "x"}, Query{}},
 	} {

@@ -22,7 +22,7 @@ type statement struct {
 	noun    *noun
 	columns []string
 	where   []condition
-	each    *condition
+	each    *each
 	order   *ordered
 	limit   int
 	// per is the column that points at a parent: the statement then reads the same
@@ -261,7 +261,7 @@ func (st *statement) around(sql string, made *composed, slots func(int) []any) s
 		return "$" + strconv.Itoa(len(made.slots))
 	}
 	if st.each != nil {
-		sql = "SELECT found.* FROM unnest(" + placeholder() + "::text[]) AS one(value) CROSS JOIN LATERAL (" + sql + ") AS found"
+		sql = "SELECT found.* FROM unnest(" + placeholder() + "::" + st.each.array + ") AS one(value) CROSS JOIN LATERAL (" + sql + ") AS found"
 		if st.order != nil {
 			sql += st.order.sql("found.")
 		}

@@ -22,6 +22,7 @@ func All() []entity.Declaration {
 		people.Viewer(),
 		records.MedicalRecord(),
 		scheduling.Appointment(),
+		scheduling.AppointmentStepTaken(),
 		scheduling.Slot(),
 		scheduling.TimeOff(),
 		scheduling.WorkingHours(),

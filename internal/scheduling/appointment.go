@@ -8,6 +8,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/touched"
+	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -43,6 +44,10 @@ func appointmentOrder(args entity.Args) (column string, desc, given bool) {
 		return "starts_at", desc, true
 	case models.AppointmentOrderFieldCreatedAt:
 		return "created_at", desc, true
+	case models.AppointmentOrderFieldUpdatedAt:
+		return "updated_at", desc, true
+	case models.AppointmentOrderFieldArrivedAt:
+		return "arrived_at", desc, true
 	}
 	return "", false, false
 }
@@ -60,12 +65,30 @@ func rangeAndStatus(q *entity.Query, args entity.Args) error {
 }
 
 func appointmentFilter(q *entity.Query, args entity.Args) error {
+	if column, _, _ := appointmentOrder(args); column == "arrived_at" {
+		q.Where("arrived_at IS NOT NULL")
+	}
 	filter := entity.Arg[*models.AppointmentFilter](args, "filter")
 	if filter == nil {
 		return nil
 	}
 	if err := q.Within("starts_at", filter.Range); err != nil {
 		return err
+	}
+	if err := q.Within("updated_at", filter.UpdatedAt); err != nil {
+		return err
+	}
+	if err := onDays(q, filter.Days); err != nil {
+		return err
+	}
+	if err := q.PointsAtOne("practitioner_id", "filter.practitionerIds", models.KindPractitioner, filter.PractitionerIds); err != nil {
+		return err
+	}
+	if err := q.PointsAt("service_id", "filter.serviceId", models.KindService, filter.ServiceID); err != nil {
+		return err
+	}
+	if filter.ExternalReference != nil {
+		q.Where("external_reference = ?", validate.Line(*filter.ExternalReference))
 	}
 	if err := q.PointsAt("practitioner_id", "filter.practitionerId", models.KindPractitioner, filter.PractitionerID); err != nil {
 		return err
@@ -74,6 +97,25 @@ func appointmentFilter(q *entity.Query, args entity.Args) error {
 		return err
 	}
 	return entity.In(q, "status", filter.Status)
+}
+
+// onDays adds the condition that an appointment begins on one of the clinic's days. The
+// days' ends are instants, which an index is ordered by.
+func onDays(q *entity.Query, days *models.DateRange) error {
+	if days == nil {
+		return nil
+	}
+	if days.From != nil && days.To != nil && days.To.Before(*days.From) {
+		return models.BadInput("the range ends before it begins")
+	}
+	const begin = "(SELECT ?::date::timestamp AT TIME ZONE c.time_zone FROM clinics c WHERE c.id = app_clinic())"
+	if days.From != nil {
+		q.Where("starts_at >= "+begin, *days.From)
+	}
+	if days.To != nil {
+		q.Where("starts_at < "+begin, days.To.AddDays(1))
+	}
+	return nil
 }
 
 // over are the statuses of which nothing is to come any more.
@@ -132,7 +174,10 @@ func dependsOnDiary(r *entity.Reading, ask *entity.Ask) error {
 	if filter == nil {
 		filter = &models.AppointmentFilter{}
 	}
+	column, _, _ := appointmentOrder(ask.Args)
 	switch {
+	case filter.UpdatedAt != nil || column == "updated_at":
+		r.Depends(touched.Of("appointment/updated"))
 	case filter.ContactID != nil:
 		contact, err := models.KindContact.Parse(*filter.ContactID)
 		if err != nil {
@@ -145,6 +190,8 @@ func dependsOnDiary(r *entity.Reading, ask *entity.Ask) error {
 			return err
 		}
 		dependOnDays(r, []uuid.UUID{practitioner}, filter.Range)
+	case filter.Days != nil && filter.Days.From != nil && filter.Days.To != nil:
+		dependOnDates(r, *filter.Days.From, *filter.Days.To)
 	default:
 		dependOnDays(r, nil, filter.Range)
 	}

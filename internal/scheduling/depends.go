@@ -53,6 +53,19 @@ func dependOnDays(r *entity.Reading, practitioners []uuid.UUID, within *models.D
 	}, *within.From, *within.To)
 }
 
+// dependOnDates declares the appointments of days of the clinic's calendar.
+func dependOnDates(r *entity.Reading, from, to models.Date) {
+	const most = 62
+	var days []touched.Tag
+	for day := from; !to.Before(day); day = day.AddDays(1) {
+		if days = append(days, touched.OnDay(day.String())); len(days) > most {
+			dependOnAll(r, nil)
+			return
+		}
+	}
+	r.Depends(days...)
+}
+
 func dependOnAll(r *entity.Reading, practitioners []uuid.UUID) {
 	if practitioners == nil {
 		r.Depends(touched.Of("appointment/all"))

@@ -7,7 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/models"
 )
 
 // Diary reads and changes the appointments of the context's clinic. It may be
@@ -51,4 +55,13 @@ func unique[T comparable](values []T) []T {
 		}
 	}
 	return kept
+}
+
+// zoneOf is the time zone of the request's clinic.
+func (d *Diary) zoneOf(tx *gorm.DB, scope *tenant.Scope) (*time.Location, error) {
+	var clinic models.Clinic
+	if err := tx.Select("time_zone").Where("id = ?", scope.ClinicID).Take(&clinic).Error; err != nil {
+		return nil, err
+	}
+	return d.zone(clinic.TimeZone)
 }

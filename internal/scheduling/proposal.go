@@ -31,6 +31,8 @@ const (
 	// What came and went yesterday may still be written down.
 	farthestBack       = 24 * time.Hour
 	farthestAheadYears = 2
+	// So long ago who may override enters visits.
+	farthestBackYears = 1
 )
 
 // proposal is the time that somebody asks for.
@@ -47,14 +49,16 @@ type proposal struct {
 }
 
 // checkStart refuses starts that no appointment can have.
-func checkStart(in *validate.Input, start, now time.Time, zone *time.Location) {
+func checkStart(in *validate.Input, role models.Role, start, now time.Time, zone *time.Location) {
 	switch {
 	case skipped(start, zone):
 		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, skippedWords(start, zone))
 	case !wholeMinute(start):
 		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, "an appointment begins at a whole minute")
-	case start.Before(now.Add(-farthestBack)):
-		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, "this is more than a day in the past")
+	case start.Before(now.AddDate(-farthestBackYears, 0, 0)):
+		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, "this is more than a year in the past")
+	case start.Before(now.Add(-farthestBack)) && !mayOverride(role):
+		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, "this is more than a day in the past; an owner, an admin or a practitioner may enter it")
 	case start.After(now.AddDate(farthestAheadYears, 0, 0)):
 		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, fmt.Sprintf("this is more than %d years ahead", farthestAheadYears))
 	}
@@ -174,5 +178,18 @@ func inOrderOf(err error, fields ...string) error {
 		return slices.Index(fields, mistake.Field[0])
 	}
 	slices.SortStableFunc(mistakes, func(a, b *models.UserError) int { return place(a) - place(b) })
+	return mistakes
+}
+
+// atField tells an input's mistakes at another field: where the input has no time, what
+// is in the way is told at what it has.
+func atField(err error, field string) error {
+	var mistakes models.Invalid
+	if !errors.As(err, &mistakes) {
+		return err
+	}
+	for _, mistake := range mistakes {
+		mistake.Field = []string{field}
+	}
 	return mistakes
 }

@@ -19,8 +19,9 @@ import (
 var errMoved = errors.New("scheduling: the appointment moved meanwhile")
 
 // Reschedule moves an appointment that has not begun to another time or
-// practitioner; a confirmed one is scheduled again, to be confirmed anew, and
-// an overbooked one stays overbooked. Refusals are those of Schedule.
+// practitioner; a confirmed one is scheduled again, to be confirmed anew, unless it
+// stays where it is. It is overbooked where something is in the way, which takes the
+// right to do so. Refusals are those of Schedule.
 func (d *Diary) Reschedule(ctx context.Context, input models.RescheduleAppointmentInput) (*models.Appointment, []*models.Slot, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
@@ -31,7 +32,7 @@ func (d *Diary) Reschedule(ctx context.Context, input models.RescheduleAppointme
 	const attempts = 3
 	for range attempts {
 		err = d.db.InTenant(ctx, func(tx *gorm.DB) error {
-			request := newRescheduleRequest(input)
+			request := newRescheduleRequest(scope, input)
 			moved, err = d.reschedule(tx, scope, request)
 			asked = &request.proposal
 			return err
@@ -40,8 +41,7 @@ func (d *Diary) Reschedule(ctx context.Context, input models.RescheduleAppointme
 			return d.outcome(ctx, moved, asked, d.explain(ctx, err, asked))
 		}
 	}
-	return nil, nil, models.Refuse(models.UserErrorCodeStale, fieldID,
-		"others are moving this appointment right now: read it again and decide anew", input.ID)
+	return nil, nil, errBusy(input.ID)
 }
 
 // rescheduleRequest is a RescheduleAppointmentInput that was read; in holds the
@@ -54,7 +54,7 @@ type rescheduleRequest struct {
 	elsewho bool
 }
 
-func newRescheduleRequest(input models.RescheduleAppointmentInput) *rescheduleRequest {
+func newRescheduleRequest(scope *tenant.Scope, input models.RescheduleAppointmentInput) *rescheduleRequest {
 	r := &rescheduleRequest{input: input}
 	r.appointment = r.in.ID(fieldID, models.KindAppointment, input.ID)
 	if input.PractitionerID != nil {
@@ -65,6 +65,8 @@ func newRescheduleRequest(input models.RescheduleAppointmentInput) *rescheduleRe
 	if input.EndsAt != nil {
 		r.span.To = *input.EndsAt
 	}
+	r.anyHours = privilege(&r.in, scope.Role, "allowOutsideHours", input.AllowOutsideHours)
+	r.overbook = privilege(&r.in, scope.Role, "overbook", input.Overbook)
 	return r
 }
 
@@ -92,27 +94,41 @@ func (d *Diary) reschedule(tx *gorm.DB, scope *tenant.Scope, r *rescheduleReques
 	if err != nil {
 		return nil, err
 	}
-	checkStart(&r.in, r.span.From, d.now(), r.zone)
+	checkStart(&r.in, scope.Role, r.span.From, d.now(), r.zone)
 	if r.input.EndsAt != nil {
 		checkEnd(&r.in, r.span.From, r.span.To, r.zone)
 	} else if appointment != nil {
 		r.span.To = r.span.From.Add(appointment.EndsAt.Sub(appointment.StartsAt))
 	}
+	if r.in.Err() == nil && r.stays(appointment) {
+		return appointment, nil
+	}
+	over := false
 	if r.in.Err() == nil {
-		r.overbook = appointment.Overbooked
-		if _, err := r.checkFree(tx, &r.in, scope.ClinicID); err != nil {
+		if over, err = r.checkFree(tx, &r.in, scope.ClinicID); err != nil {
 			return nil, err
 		}
 	}
 	if err := r.in.Err(); err != nil {
-		return nil, inOrderOf(err, fieldID, "expectedVersion", fieldStartsAt, fieldEndsAt, fieldPractitionerID)
+		return nil, inOrderOf(err, fieldID, "expectedVersion", fieldStartsAt, fieldEndsAt, fieldPractitionerID, "allowOutsideHours", "overbook")
 	}
-	return appointment, tx.Model(appointment).Clauses(everyColumn()).Updates(map[string]any{
+	from := appointment.Status
+	err = tx.Model(appointment).Clauses(everyColumn()).Updates(map[string]any{
 		"practitioner_id": r.practitioner,
 		"starts_at":       r.span.From,
 		"ends_at":         r.span.To,
+		"overbooked":      over,
 		"status":          models.AppointmentStatusScheduled,
 	}).Error
+	if err != nil {
+		return nil, err
+	}
+	return appointment, note(tx, scope, appointment, models.AppointmentStepReschedule, from, models.AppointmentStatusScheduled, nil)
+}
+
+// stays tells whether an appointment is where it is to be moved.
+func (r *rescheduleRequest) stays(appointment *models.Appointment) bool {
+	return appointment.PractitionerID == r.practitioner && appointment.StartsAt.Equal(r.span.From) && appointment.EndsAt.Equal(r.span.To)
 }
 
 // findPractitioner looks, without a lock, whose appointment it is.

@@ -45,18 +45,58 @@ func TestReschedule_MovesAndAsksForConfirmationAnew(t *testing.T) {
 		booked.ID, o.here.Practitioners[1], o.at(t, "11:00", 1)))
 }
 
-func TestReschedule_KeepsAnOverbookedOneOverbooked(t *testing.T) {
+// Overbooked is what lies over another, by the right of who moved it there.
+func TestReschedule_OverbooksByRightAlone(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)
 	o.book(t, o.at(t, "09:00"))
-	o.book(t, o.at(t, "10:00"))
+	taken := o.book(t, o.at(t, "10:00"))
 	over := o.visit(o.at(t, "09:00"))
 	over.Overbook = new(true)
 	second, _, err := o.diary.Schedule(o.as(t, models.RoleOwner), over)
 	require.NoError(t, err)
-	moved, _, err := o.move(t, second.ID, o.at(t, "10:15"))
+	require.True(t, second.Overbooked)
+
+	_, _, err = o.move(t, second.ID, o.at(t, "10:15"))
+	require.Equal(t, []string{taken.GetID()}, refused(t, err, models.UserErrorCodeConflict, "startsAt").EntityIds)
+	to := models.RescheduleAppointmentInput{ID: second.GetID(), StartsAt: o.at(t, "10:15"), Overbook: new(true)}
+	_, _, err = o.diary.Reschedule(o.as(t, models.RoleReceptionist), to)
+	refused(t, err, models.UserErrorCodeForbidden, "overbook")
+	moved, _, err := o.diary.Reschedule(o.as(t, models.RolePractitioner), to)
 	require.NoError(t, err)
 	require.True(t, moved.Overbooked)
+	moved, _, err = o.move(t, second.ID, o.at(t, "11:00"))
+	require.NoError(t, err)
+	require.False(t, moved.Overbooked, "nothing is in the way")
+}
+
+func TestReschedule_OutsideHoursByRightAlone(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	late := o.visit(o.at(t, "21:00"))
+	late.AllowOutsideHours = new(true)
+	booked, _, err := o.diary.Schedule(o.as(t, models.RoleOwner), late)
+	require.NoError(t, err)
+	_, _, err = o.move(t, booked.ID, o.at(t, "21:30"))
+	refused(t, err, models.UserErrorCodeOutOfHours, "startsAt")
+	to := models.RescheduleAppointmentInput{ID: booked.GetID(), StartsAt: o.at(t, "21:30"), AllowOutsideHours: new(true)}
+	_, _, err = o.diary.Reschedule(o.as(t, models.RoleReceptionist), to)
+	refused(t, err, models.UserErrorCodeForbidden, "allowOutsideHours")
+	moved, _, err := o.diary.Reschedule(o.as(t, models.RoleAdmin), to)
+	require.NoError(t, err)
+	require.True(t, moved.StartsAt.Equal(o.at(t, "21:30")))
+}
+
+func TestReschedule_OntoItsOwnTimeChangesNothing(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	booked := o.book(t, o.at(t, "09:00"))
+	confirmed, err := o.diary.Confirm(o.as(t, models.RoleReceptionist), models.AppointmentStepInput{ID: booked.GetID()})
+	require.NoError(t, err)
+	stayed, _, err := o.move(t, booked.ID, o.at(t, "09:00"))
+	require.NoError(t, err)
+	require.Equal(t, models.AppointmentStatusConfirmed, stayed.Status)
+	require.Equal(t, confirmed.Version, stayed.Version)
 }
 
 func TestReschedule_RefusesATakenTimeAndOffersOthers(t *testing.T) {
@@ -112,7 +152,7 @@ func TestReschedule_RefusesBadInputAndWritesNothing(t *testing.T) {
 		{"practitioner malformed", func(i *input) { i.PractitionerID = new("x") }, models.UserErrorCodeInvalid, "practitionerId"},
 		{"practitioner foreign", func(i *input) { i.PractitionerID = new(models.KindPractitioner.Global(o.elsewhere.Practitioners[0])) }, models.UserErrorCodeNotFound, "practitionerId"},
 		{"practitioner inactive", func(i *input) { i.PractitionerID = new(models.KindPractitioner.Global(o.here.Practitioners[1])) }, models.UserErrorCodeConflict, "practitionerId"},
-		{"long past", func(i *input) { i.StartsAt = o.now.AddDate(0, 0, -2) }, models.UserErrorCodeInvalid, "startsAt"},
+		{"long past", func(i *input) { i.StartsAt = o.now.AddDate(-1, 0, -2) }, models.UserErrorCodeInvalid, "startsAt"},
 		{"far ahead", func(i *input) { i.StartsAt = o.now.AddDate(2, 0, 1) }, models.UserErrorCodeInvalid, "startsAt"},
 		{"seconds", func(i *input) { i.StartsAt = i.StartsAt.Add(time.Second) }, models.UserErrorCodeInvalid, "startsAt"},
 		{"ends before it begins", func(i *input) { i.EndsAt = new(i.StartsAt.Add(-time.Hour)) }, models.UserErrorCodeInvalid, "endsAt"},
@@ -166,5 +206,6 @@ func TestReschedule_SurvivesMovesInBothDirections(t *testing.T) {
 		refused(t, err, models.UserErrorCodeStale, "id")
 	}
 	require.GreaterOrEqual(t, moved, 20)
-	require.Equal(t, 1, o.Count(t, "SELECT count(*) FROM appointments WHERE version = $1", moved+1))
+	// What stayed where it was is no change; each that moved was written down.
+	require.Equal(t, 1, o.Count(t, "SELECT count(*) FROM appointments a WHERE version = 1 + (SELECT count(*) FROM appointment_steps s WHERE s.appointment_id = a.id AND step = 'reschedule')"))
 }

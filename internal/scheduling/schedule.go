@@ -16,6 +16,12 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
+// How long an appointment's texts may be, in characters.
+const (
+	longestNotes     = 10_000
+	longestReference = 255
+)
+
 // The constraints that refuse a booking which the checks before it let through.
 const (
 	constraintDoubleBooking     = "appointments_no_double_booking"
@@ -84,22 +90,20 @@ func newScheduleRequest(scope *tenant.Scope, input models.ScheduleAppointmentInp
 	case input.ServiceID == nil:
 		r.in.Add(models.UserErrorCodeRequired, fieldEndsAt, "say when it ends, or which service it is")
 	}
-	r.notes = r.in.OptionalLines("notes", input.Notes, 10_000)
-	r.anyHours = r.privilege(scope.Role, "allowOutsideHours", input.AllowOutsideHours)
-	r.overbook = r.privilege(scope.Role, "overbook", input.Overbook)
-	r.reference = r.in.OptionalText(fieldExternalReference, input.ExternalReference, 255)
+	r.notes = r.in.OptionalLines("notes", input.Notes, longestNotes)
+	r.anyHours = privilege(&r.in, scope.Role, "allowOutsideHours", input.AllowOutsideHours)
+	r.overbook = privilege(&r.in, scope.Role, "overbook", input.Overbook)
+	r.reference = r.in.OptionalText(fieldExternalReference, input.ExternalReference, longestReference)
 	return r
 }
 
 // privilege reads a flag that only some roles may raise.
-func (r *scheduleRequest) privilege(role models.Role, field string, flag *bool) bool {
+func privilege(in *validate.Input, role models.Role, field string, flag *bool) bool {
 	if flag == nil || !*flag {
 		return false
 	}
-	switch role {
-	case models.RoleOwner, models.RoleAdmin, models.RolePractitioner:
-	case models.RoleReceptionist, models.RoleFinance, models.RolePartner:
-		r.in.Add(models.UserErrorCodeForbidden, field, "your role may not do this; an owner, an admin or a practitioner may")
+	if !mayOverride(role) {
+		in.Add(models.UserErrorCodeForbidden, field, "your role may not do this; an owner, an admin or a practitioner may")
 	}
 	return true
 }
@@ -127,7 +131,7 @@ func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (
 		return nil, err
 	}
 	r.checkFacts(facts)
-	checkStart(&r.in, r.span.From, d.now(), r.zone)
+	checkStart(&r.in, scope.Role, r.span.From, d.now(), r.zone)
 	if r.hasEnd {
 		checkEnd(&r.in, r.span.From, r.span.To, r.zone)
 	}
@@ -189,20 +193,26 @@ func factsOf(tx *gorm.DB, clinic, service uuid.UUID, reference *string) (*facts,
 }
 
 func (r *scheduleRequest) checkFacts(known *facts) {
-	if r.service != uuid.Nil {
-		switch {
-		case known.Minutes == nil || known.Active == nil:
-			r.in.Add(models.UserErrorCodeNotFound, fieldServiceID, "this clinic has no such service")
-		case !*known.Active:
-			r.in.Add(models.UserErrorCodeConflict, fieldServiceID, "this service is not offered at present", models.KindService.Global(r.service))
-		case !r.hasEnd:
-			r.span.To = r.span.From.Add(time.Duration(*known.Minutes) * time.Minute)
-		}
+	if r.service != uuid.Nil && checkService(&r.in, r.service, known) && !r.hasEnd {
+		r.span.To = r.span.From.Add(time.Duration(*known.Minutes) * time.Minute)
 	}
 	if known.Referenced != nil {
 		r.in.Add(models.UserErrorCodeTaken, fieldExternalReference, "another appointment has this reference",
 			models.KindAppointment.Global(*known.Referenced))
 	}
+}
+
+// checkService refuses a service that there is not, or that is not offered.
+func checkService(in *validate.Input, id uuid.UUID, known *facts) bool {
+	switch {
+	case known.Minutes == nil || known.Active == nil:
+		in.Add(models.UserErrorCodeNotFound, fieldServiceID, "this clinic has no such service")
+	case !*known.Active:
+		in.Add(models.UserErrorCodeConflict, fieldServiceID, "this service is not offered at present", models.KindService.Global(id))
+	default:
+		return true
+	}
+	return false
 }
 
 // everyColumn makes a write return the row as the database has it.
@@ -217,7 +227,7 @@ func everyColumn() clause.Returning {
 func everyColumnName() []string {
 	return []string{
 		"clinic_id", "id", "contact_id", "practitioner_id", "service_id", "starts_at", "ends_at", "scheduled_date", "status",
-		"cancellation_reason", "notes", "overbooked", "external_reference", "version", "created_at", "updated_at",
+		"cancellation_reason", "notes", "overbooked", "arrived_at", "started_at", "completed_at", "external_reference", "version", "created_at", "updated_at",
 	}
 }
 

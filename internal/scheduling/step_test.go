@@ -35,7 +35,7 @@ func TestSteps_FollowTheContract(t *testing.T) {
 	// The contract's words, spelt out: which step may follow on which status.
 	follows := map[models.AppointmentStatus]string{
 		models.AppointmentStatusConfirmed:  "SCHEDULED",
-		models.AppointmentStatusCheckedIn:  "SCHEDULED CONFIRMED",
+		models.AppointmentStatusCheckedIn:  "SCHEDULED CONFIRMED NO_SHOW",
 		models.AppointmentStatusInProgress: "CHECKED_IN",
 		models.AppointmentStatusCompleted:  "IN_PROGRESS",
 		models.AppointmentStatusNoShow:     "SCHEDULED CONFIRMED",

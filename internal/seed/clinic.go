@@ -41,6 +41,7 @@ type clinic struct {
 	contacts      []contact
 	consents      []consent
 	appointments  []appointment
+	steps         []stepTaken
 	records       []record
 	conversations []conversation
 	messages      []message
@@ -88,6 +89,7 @@ func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) 
 	if err := c.makeDiary(o.Appointments); err != nil {
 		return err
 	}
+	c.takeSteps()
 	if err := ready(c, c.diary()); err != nil {
 		return err
 	}

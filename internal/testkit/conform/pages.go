@@ -74,6 +74,9 @@ func (s *Suite) inOrder(t testing.TB, p path, v variant, parent uuid.UUID) []str
 			}
 		}
 	}
+	if !strings.Contains(order, ",") { // what a list is sorted by, its entities have
+		where += " AND " + order + " IS NOT NULL"
+	}
 	found := s.ids(t, fmt.Sprintf("SELECT id FROM %[1]s WHERE %[2]s ORDER BY %[3]s%[4]s, id%[4]s", of.Table, where, order, direction), values...)
 	globals := make([]string, len(found))
 	for i, id := range found {

@@ -46,6 +46,8 @@ type Suite struct {
 	watch    *watcher
 	// psql is a writer past the API, who hears what writes announce.
 	psql *pgx.Conn
+	// known are the writes to each noun, for Write.
+	known [][]write
 	// Planted are faults that a test plants, to see that they are found.
 	Planted Planted
 }
@@ -64,8 +66,14 @@ func noon() time.Time { return Today().Add(15 * time.Hour) }
 
 var seeding sync.Mutex //nolint:gochecknoglobals // two seedings at once would only wait for each other's tables
 
-// New furnishes a Suite.
+// New furnishes a Suite whose clock stands at noon of Today.
 func New(t testing.TB) *Suite {
+	t.Helper()
+	return NewAt(t, Today(), noon)
+}
+
+// NewAt furnishes a Suite around a day, with a clock.
+func NewAt(t testing.TB, today time.Time, clock func() time.Time) *Suite {
 	t.Helper()
 	s := &Suite{d: testkit.NewDatabase(t), watch: &watcher{}}
 	// In tables as small as these the planner would read all of them, or all of the
@@ -74,7 +82,7 @@ func New(t testing.TB) *Suite {
 	s.set(t, "enable_bitmapscan = off")
 	seeding.Lock()
 	made, err := seed.Run(t.Context(), s.d.OwnerURL, seed.Options{
-		Clinics: 2, Contacts: 300, Practitioners: 3, Appointments: 400, Records: 400, Seed: 7, Today: Today(),
+		Clinics: 2, Contacts: 300, Practitioners: 3, Appointments: 400, Records: 400, Seed: 7, Today: today,
 	}, nil)
 	seeding.Unlock()
 	require.NoError(t, err)
@@ -88,7 +96,8 @@ func New(t testing.TB) *Suite {
 		s.d.Exec(t, "INSERT INTO memberships (clinic_id, id, subject, name, role, permissions) VALUES ($1, $2, $3, 'x', 'owner', '{developer}')",
 			clinic.ID, models.NewID(), developer(clinic))
 	}
-	s.server = api.NewServer(t, s.d, api.At(noon()), api.WithoutCache(), func(_ *config.Config, options *app.Options) {
+	s.server = api.NewServer(t, s.d, api.WithoutCache(), func(_ *config.Config, options *app.Options) {
+		options.Now = clock
 		options.Extensions = append(options.Extensions, s.watch)
 	})
 	s.schema = generated.NewExecutableSchema(generated.Config{}).Schema()
@@ -156,6 +165,15 @@ func (s *Suite) Conform(t *testing.T, object string) {
 
 // Database is the suite's own.
 func (s *Suite) Database() *testkit.Database { return s.d }
+
+// Own is the furnished clinic.
+func (s *Suite) Own() *testkit.Clinic { return s.own }
+
+// Plain is a client of the server that keeps no answers.
+func (s *Suite) Plain(t testing.TB, role models.Role) *api.Client {
+	t.Helper()
+	return s.as(t, s.own, role)
+}
 
 // Foreign is the clinic that is asked from nowhere.
 func (s *Suite) Foreign() *testkit.Clinic { return s.foreign }

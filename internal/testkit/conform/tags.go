@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -232,6 +233,30 @@ func (s *Suite) writes(t testing.TB, of entity.Described) []write {
 		all = append(all, write{"a row less", fmt.Sprintf("DELETE FROM %s WHERE clinic_id = '%s'", of.Table, s.own.ID), having})
 	}
 	return all
+}
+
+// Write runs a random one of all writes to all nouns past the API, in the furnished
+// clinic, and gives its SQL.
+func (s *Suite) Write(t testing.TB, dice *rand.Rand) string {
+	t.Helper()
+	if s.known == nil {
+		for _, noun := range s.Nouns() {
+			if noun != "Clinic" { // a clinic's change makes all its answers new
+				s.known = append(s.known, s.writes(t, s.described(t, noun)))
+			}
+		}
+	}
+	for {
+		of := s.known[dice.IntN(len(s.known))]
+		w := of[dice.IntN(len(of))]
+		if len(w.rows) == 0 {
+			continue
+		}
+		w.rows = []uuid.UUID{w.rows[dice.IntN(len(w.rows))]}
+		if ran := s.write(t, w); ran != "" {
+			return ran
+		}
+	}
 }
 
 // column is one of a table, as the catalogue has it.
