@@ -53,6 +53,7 @@ func TestExamples_Work(t *testing.T) {
 		"create-medical-record": {`"EVOLUTION"`, `"M54.5"`, `"signedAt":null`, `"userErrors":[]`},
 		"viewer":                {`"OWNER"`, `"workingHours":[{`, `"durationMinutes":30`},
 		"nodes":                 {`"__typename":"Contact"`, `"__typename":"Practitioner"`, `"__typename":"Appointment"`},
+		"waiting-room":          {`"nodes":[`},
 	}
 	examples := web.Examples()
 	require.Len(t, examples, len(want))
