@@ -74,7 +74,7 @@ func TestModel_NoReadIsStaleWhileRedisFails(t *testing.T) {
 
 	stop = chaos(t, server, &m, flush, flush, cut, hang)
 	defer stop()
-	require.Empty(t, m.run(t, histories(t, 300), false))
+	require.Empty(t, m.run(t, testkit.Longer(t, 300), false))
 }
 
 // losing has a Redis lose some keys of every cache's ledger, those that a fault must
@@ -117,7 +117,7 @@ func TestModel_NoReadIsStaleWhileRedisForgetsKeys(t *testing.T) {
 
 	stop = chaos(t, server, &m, losing(server, "last", "steps"), forgetting(server))
 	defer stop()
-	require.Empty(t, m.run(t, histories(t, 300), false))
+	require.Empty(t, m.run(t, testkit.Longer(t, 300), false))
 }
 
 func TestModel_NoReadIsStaleWhileRedisEvictsKeys(t *testing.T) {
@@ -145,7 +145,7 @@ func TestModel_NoReadIsStaleWhileRedisEvictsKeys(t *testing.T) {
 	stop = chaos(t, server, &m, evict)
 	defer stop()
 	for hundreds := false; !hundreds; {
-		require.Empty(t, m.run(t, histories(t, 300), false))
+		require.Empty(t, m.run(t, testkit.Longer(t, 300), false))
 		stats, err := server.client.Info(t.Context(), "stats").Result()
 		require.NoError(t, err)
 		hundreds = regexp.MustCompile(`evicted_keys:[1-9]\d{2}`).MatchString(stats)
@@ -250,7 +250,7 @@ func TestModel_NoReadIsStaleWhileRedisIsRestarted(t *testing.T) {
 	m := model{instances: 2, config: respcache.Config{RedisURL: server.url(), RedisTimeout: 60 * time.Millisecond}}
 	stop := chaos(t, server, &m, restart)
 	defer stop()
-	require.Empty(t, m.run(t, histories(t, 200), false))
+	require.Empty(t, m.run(t, testkit.Longer(t, 200), false))
 }
 
 // TestRedis_RestoredFromAnOlderSnapshotServesNothingOfIt restores what Redis had

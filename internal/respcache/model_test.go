@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -348,19 +346,6 @@ func (m model) run(t *testing.T, histories int, untilStale bool) []string {
 	return stale
 }
 
-// histories is how many run here: so many, or as many times more as
-// TASKMED_TEST_LONGER says.
-func histories(t *testing.T, n int) int {
-	t.Helper()
-	longer := os.Getenv("TASKMED_TEST_LONGER")
-	if longer == "" {
-		return n
-	}
-	times, err := strconv.Atoi(longer)
-	require.NoError(t, err, "TASKMED_TEST_LONGER is a number")
-	return n * times
-}
-
 // barriers is the barrier of all databases of the model: they share a server.
 type barriers struct {
 	mu  sync.Mutex
@@ -414,9 +399,9 @@ func TestModel_NoReadIsOlderThanWhatWasAcknowledgedOrSeen(t *testing.T) {
 			for _, without := range wanting {
 				broken := m
 				broken.without = without
-				require.NotEmpty(t, broken.run(t, 20*histories(t, 250), true), "the model must notice that %+v is missing", without)
+				require.NotEmpty(t, broken.run(t, 20*testkit.Longer(t, 250), true), "the model must notice that %+v is missing", without)
 			}
-			require.Empty(t, m.run(t, histories(t, 250), false))
+			require.Empty(t, m.run(t, testkit.Longer(t, 250), false))
 		})
 	}
 }
