@@ -39,13 +39,54 @@ $(WEB_MODULES): web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 	@touch $@
 
+# How the packages' tests run. docs/decisions/0008 says why, and
+# internal/testkit/teststack has a test that holds these lists against the code.
+MODULE := github.com/taskmed/taskmed
+# These share state between goroutines and run with the race detector; coherence
+# builds the whole server with it.
+RACE := internal/auth internal/coherence internal/database internal/entity internal/fitness \
+	internal/gcpace internal/gqlserver internal/gqlserver/operation internal/keyed internal/load \
+	internal/maintenance internal/persisted internal/profile internal/respcache internal/telemetry
+# These start programs of others (Postgres, Redis, a browser) and may run again when
+# they fail. No other may: a test of isolation or staleness that fails once has failed.
+AGAIN := internal/devstack internal/e2e
+
+PACKAGES = $(shell go list ./...)
+RACE_PACKAGES = $(addprefix $(MODULE)/,$(RACE))
+AGAIN_PACKAGES = $(addprefix $(MODULE)/,$(AGAIN))
+PLAIN_PACKAGES = $(filter-out $(RACE_PACKAGES) $(AGAIN_PACKAGES),$(PACKAGES))
+# Those whose tests need neither Postgres nor Redis.
+FAST_PACKAGES = $(shell go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -vE '/internal/(testkit|devstack)[] /]' | cut -d ' ' -f 1)
+
+# `make lint` vets what is tested here.
+GO_TEST := -vet=off -timeout 20m
+
 .PHONY: test
-test: web compiler $(TESTER) ## Run every test with the race detector, on a private Postgres and Redis
+test: web compiler $(TESTER) ## Run every test, on a private Postgres and Redis; those of what goroutines share with the race detector
 	cd web && npm test
-	@# Tests that kill servers under load may miss a deadline on a busy machine: the few
-	@# that failed run again, alone, and are named at the end. A data race ends it all.
-	$(WITH_SERVERS) $(TESTER) --format standard-quiet --rerun-fails=2 --rerun-fails-max-failures=6 --rerun-fails-abort-on-data-race \
-		--packages ./... -- -race -timeout 30m
+	@# All three runs run, and any fault fails.
+	$(WITH_SERVERS) sh -c 'failed=0; \
+		$(TESTER) --format standard-quiet --packages "$(RACE_PACKAGES)" -- -race $(GO_TEST) || failed=1; \
+		$(TESTER) --format standard-quiet --packages "$(PLAIN_PACKAGES)" -- $(GO_TEST) || failed=1; \
+		$(TESTER) --format standard-quiet --packages "$(AGAIN_PACKAGES)" --rerun-fails=2 --rerun-fails-max-failures=6 -- $(GO_TEST) || failed=1; \
+		exit $$failed'
+
+.PHONY: check
+check: lint generated fast ## What to run before each commit, in two minutes: lint, generated code, the tests that need no servers
+
+.PHONY: fast
+fast: web ## Run the tests that need no servers
+	go test $(FAST_PACKAGES)
+
+.PHONY: generated
+generated: ## Fail if the generated code is not current
+	@tree() { git status --porcelain && git diff; }; \
+	before=$$(tree); \
+	$(MAKE) --no-print-directory generate || exit 1; \
+	if [ "$$(tree)" != "$$before" ]; then \
+		git status --short; git --no-pager diff; \
+		echo 'make generate changed the tree: commit what it wrote' >&2; exit 1; \
+	fi
 
 $(TESTER):
 	@mkdir -p $(@D)

@@ -119,14 +119,11 @@ func TestCanary_IsSeenByItsOwnClinicAlone(t *testing.T) {
 // twoSeeded are two clinics with plausible data, small ones.
 func twoSeeded(t *testing.T, d *testkit.Database) (own, other *testkit.Clinic) {
 	t.Helper()
-	seeding.Lock()
-	defer seeding.Unlock()
 	result, err := seed.Run(t.Context(), d.OwnerURL, seed.Options{
 		Clinics: 2, Contacts: 40, Practitioners: 2, Appointments: 150, Records: 40, Seed: 11, Today: seed.Today(time.Now()),
 	}, nil)
 	require.NoError(t, err)
-	one, two := result.Clinics[0], result.Clinics[1]
-	return &testkit.Clinic{ID: one.ID, Slug: one.Slug}, &testkit.Clinic{ID: two.ID, Slug: two.Slug}
+	return clinicOf(result, 0), clinicOf(result, 1)
 }
 
 // putCanary puts the canary into every field of a clinic's that takes text, and

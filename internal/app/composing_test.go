@@ -125,7 +125,7 @@ func poolOf(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, now time.
 	pool.Words = append(names, "mari", "silva", "joao", "98765", "nobody at all")
 	pool.Tags = append(column[string](t, conn, "SELECT DISTINCT tag FROM contacts, unnest(tags) AS tag WHERE clinic_id = $1 ORDER BY tag LIMIT 4", clinic.ID), "vip")
 	for _, days := range []int{-400, -30, -3, -1, 0, 1, 2, 7, 30, 200} {
-		pool.Instants = append(pool.Instants, now.AddDate(0, 0, days).Format(time.RFC3339))
+		pool.Instants = append(pool.Instants, now.AddDate(0, 0, days))
 	}
 	return pool
 }

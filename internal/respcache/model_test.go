@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -279,6 +277,8 @@ type model struct {
 	instances int
 	without   respcache.Protections
 	mute      bool
+	// hits are counted for whoever makes trouble meanwhile; nil if nobody does.
+	hits *atomic.Int64
 }
 
 func (m model) run(t *testing.T, histories int, untilStale bool) []string {
@@ -308,17 +308,21 @@ func (m model) run(t *testing.T, histories int, untilStale bool) []string {
 		group sync.WaitGroup
 		mu    sync.Mutex
 		stale []string
-		hits  atomic.Int64
 		left  atomic.Int64
 		ran   atomic.Int64
 	)
+	hits := m.hits
+	if hits == nil {
+		hits = &atomic.Int64{}
+	}
+	hits.Store(0)
 	left.Store(int64(histories))
 	for range 12 {
 		group.Go(func() {
 			// On a slow machine that many may not hit often enough to show anything.
 			for left.Add(-1) >= 0 || !untilStale && int(hits.Load()) <= histories/4 && ran.Load() < int64(10*histories) {
 				h := &history{
-					clinic: uuid.New(), caches: caches, random: random, pause: pause, hits: &hits, mute: m.mute,
+					clinic: uuid.New(), caches: caches, random: random, pause: pause, hits: hits, mute: m.mute,
 					db: &rowStore{running: map[int]chan struct{}{}},
 				}
 				db.add(h.db)
@@ -340,19 +344,6 @@ func (m model) run(t *testing.T, histories int, untilStale bool) []string {
 		require.Greater(t, int(hits.Load()), histories/4, "the model must hit, or it shows nothing")
 	}
 	return stale
-}
-
-// histories is how many run here: so many, or as many times more as
-// TASKMED_TEST_LONGER says.
-func histories(t *testing.T, n int) int {
-	t.Helper()
-	longer := os.Getenv("TASKMED_TEST_LONGER")
-	if longer == "" {
-		return n
-	}
-	times, err := strconv.Atoi(longer)
-	require.NoError(t, err, "TASKMED_TEST_LONGER is a number")
-	return n * times
 }
 
 // barriers is the barrier of all databases of the model: they share a server.
@@ -408,9 +399,9 @@ func TestModel_NoReadIsOlderThanWhatWasAcknowledgedOrSeen(t *testing.T) {
 			for _, without := range wanting {
 				broken := m
 				broken.without = without
-				require.NotEmpty(t, broken.run(t, 10*histories(t, 600), true), "the model must notice that %+v is missing", without)
+				require.NotEmpty(t, broken.run(t, 20*testkit.Longer(t, 250), true), "the model must notice that %+v is missing", without)
 			}
-			require.Empty(t, m.run(t, histories(t, 600), false))
+			require.Empty(t, m.run(t, testkit.Longer(t, 250), false))
 		})
 	}
 }

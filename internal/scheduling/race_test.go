@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -57,7 +58,7 @@ func (o *office) doubleBookings(t *testing.T) int {
 func TestRace_OneOfFiftyBookingsWins(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)
-	const rounds = 200
+	rounds := testkit.Longer(t, 40)
 	require.Equal(t, 1, o.race(t, rounds))
 	require.Zero(t, o.doubleBookings(t))
 	require.Equal(t, rounds, o.Count(t, "SELECT count(*) FROM appointments"))

@@ -95,6 +95,37 @@ type ours struct {
 	servers Servers
 	stop    func() error
 	err     error
+
+	mu sync.Mutex
+	// kept are databases that more than one test uses, and the address to drop them by.
+	kept        []string
+	maintenance string
+}
+
+// keep remembers a database that goes when the binary's tests have run.
+func (o *ours) keep(maintenance, name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.maintenance, o.kept = maintenance, append(o.kept, name)
+}
+
+func (o *ours) drop(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.kept) == 0 {
+		return nil
+	}
+	conn, err := pgx.Connect(ctx, o.maintenance)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	for _, name := range o.kept {
+		if _, err := conn.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (o *ours) get() (Servers, error) {
@@ -115,6 +146,10 @@ var process ours //nolint:gochecknoglobals // one pair of servers serves all tes
 // testkit has a TestMain that calls it.
 func Main(m *testing.M) {
 	code := m.Run()
+	if err := process.drop(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "drop the databases that tests shared:", err)
+		code = 1
+	}
 	if process.stop != nil {
 		if err := process.stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stop the test's servers:", err)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -15,8 +16,8 @@ type Pool struct {
 	IDs map[string][]string
 	// Words are what is searched for; Tags and References what contacts have.
 	Words, Tags, References []string
-	// Instants are RFC 3339, in order.
-	Instants []string
+	// Instants are in order; some of them lie at most a year apart.
+	Instants []time.Time
 	// Cursors are those of a connection, by its type's name.
 	Cursors map[string][]string
 }
@@ -125,7 +126,7 @@ func (v *values) of(name string, of *ast.Type, subject string) any {
 	case "Int", "Long":
 		return 1 + v.dice.IntN(3)
 	case "DateTime":
-		return pick(v.dice, v.pool.Instants)
+		return pick(v.dice, v.pool.Instants).Format(time.RFC3339)
 	case "Date":
 		return pick(v.dice, []string{"1990-01-01", "2001-02-03", "1958-12-31"})
 	case "JSON":
@@ -157,9 +158,13 @@ func (v *values) id(name, subject string) string {
 func (v *values) object(target *ast.Definition, subject string) []kv {
 	object := []kv{}
 	if target.Name == "DateTimeRange" {
-		from := v.dice.IntN(len(v.pool.Instants) - 1)
-		to := from + 1 + v.dice.IntN(len(v.pool.Instants)-from-1)
-		ends := []kv{{"from", target.Fields.ForName("from").Type, v.pool.Instants[from]}, {"to", target.Fields.ForName("to").Type, v.pool.Instants[to]}}
+		from, to := v.span()
+		for v.faultless && to.Sub(from) > longestRange {
+			from, to = v.span()
+		}
+		ends := []kv{
+			{"from", target.Fields.ForName("from").Type, from.Format(time.RFC3339)}, {"to", target.Fields.ForName("to").Type, to.Format(time.RFC3339)},
+		}
 		if !v.faultless && v.chance(5) {
 			ends = ends[:1]
 		}
@@ -189,6 +194,15 @@ func (v *values) object(target *ast.Definition, subject string) []kv {
 		object = append(object, kv{field.Name, field.Type, v.of(field.Name, field.Type, subject)})
 	}
 	return object
+}
+
+// longestRange is the most that every field takes which takes a range (timeOff's rule).
+const longestRange = 366 * 24 * time.Hour
+
+// span is from one of the pool's instants to a later one.
+func (v *values) span() (from, to time.Time) {
+	n := v.dice.IntN(len(v.pool.Instants) - 1)
+	return v.pool.Instants[n], v.pool.Instants[n+1+v.dice.IntN(len(v.pool.Instants)-n-1)]
 }
 
 func (v *values) text(name string) string {

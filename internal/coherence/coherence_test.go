@@ -1,4 +1,4 @@
-package e2e_test
+package coherence_test
 
 import (
 	"context"
@@ -129,19 +129,30 @@ func (p *world) unannounced(t *testing.T) {
 		defer rewrite("BEGIN "+silence, "BEGIN")
 	}
 	f := p.newFleet(t, 1)
-	oracle := load.NewOracle()
-	options := brief(8, 8*time.Second)
-	options.Oracle = oracle
-	c := &chaos{fleet: f, oracle: oracle}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		c.pause(t, 5*time.Second)
-		c.run(t, c.instanceKilled(t, 0))
-	}()
-	report := f.load(t.Context(), t, options)
-	<-ended
-	assert.Positive(t, report.Stale, "the oracle notices")
-	assert.Positive(t, report.Faults["older than the session wrote"]+report.Faults["older than the session read"], "also within sessions")
-	assert.Equal(t, porcupine.Illegal, f.contend(t.Context(), t, 3*time.Second).judge(t), "no order explains it")
+	// A busy machine is given the time to show it.
+	const most = 5
+	stale, inSessions := 0, 0
+	for n := uint64(0); n < most && (stale == 0 || inSessions == 0); n++ {
+		oracle := load.NewOracle()
+		options := brief(8+n, 6*time.Second)
+		options.Oracle = oracle
+		c := &chaos{fleet: f, oracle: oracle}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			c.pause(t, 4*time.Second)
+			c.run(t, c.instanceKilled(t, 0))
+		}()
+		report := f.load(t.Context(), t, options)
+		<-ended
+		stale += report.Stale
+		inSessions += report.Faults["older than the session wrote"] + report.Faults["older than the session read"]
+	}
+	assert.Positive(t, stale, "the oracle notices")
+	assert.Positive(t, inSessions, "also within sessions")
+	var result porcupine.CheckResult
+	for n := 0; n < most && result != porcupine.Illegal; n++ {
+		result = f.contend(t.Context(), t, 3*time.Second).judge(t)
+	}
+	assert.Equal(t, porcupine.Illegal, result, "no order explains it")
 }

@@ -1,4 +1,4 @@
-package e2e_test
+package coherence_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package e2e_test
+package coherence_test
 
 import (
 	"context"
@@ -96,6 +96,13 @@ func (h *histories) add(client int, in asked, out told, from, to time.Time, bega
 	h.all = append(h.all, operation)
 }
 
+// enough tells whether so much was read that it says something, on any machine.
+func (h *histories) enough() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.reads > 200
+}
+
 // contend has clients read and write a few contacts at both servers for a while.
 func (f *fleet) contend(ctx context.Context, t *testing.T, span time.Duration) *histories {
 	t.Helper()
@@ -124,7 +131,7 @@ func (f *fleet) contend(ctx context.Context, t *testing.T, span time.Duration) *
 		clients.Go(func() {
 			dice := rand.New(rand.NewPCG(uint64(client), 2))
 			last := map[string]int{}
-			for n := 0; time.Since(began) < span && ctx.Err() == nil; n++ {
+			for n := 0; (time.Since(began) < span || !h.enough()) && ctx.Err() == nil; n++ {
 				in := asked{contact: contacts[dice.IntN(len(contacts))]}
 				if dice.IntN(100) < 12 {
 					in.notes = fmt.Sprintf("client %d writes %d", client, n)

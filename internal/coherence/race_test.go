@@ -1,6 +1,6 @@
 //go:build race
 
-package e2e_test
+package coherence_test
 
 // raceDetector tells whether the tests are built with it.
 const raceDetector = true
