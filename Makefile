@@ -42,9 +42,9 @@ $(WEB_MODULES): web/package.json web/package-lock.json
 # How the packages' tests run. docs/decisions/0008 says why, and
 # internal/testkit/teststack has a test that holds these lists against the code.
 MODULE := github.com/taskmed/taskmed
-# These share state between goroutines and run with the race detector; coherence
+# These share state between goroutines and run with the race detector; chaos
 # builds the whole server with it.
-RACE := internal/auth internal/coherence internal/database internal/entity internal/fitness \
+RACE := internal/auth internal/chaos internal/database internal/entity internal/fitness \
 	internal/gcpace internal/gqlserver internal/gqlserver/operation internal/keyed internal/load \
 	internal/maintenance internal/persisted internal/profile internal/respcache internal/telemetry
 # These start programs of others (Postgres, Redis, a browser) and may run again when

@@ -1,4 +1,4 @@
-package coherence_test
+package chaos_test
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 //go:build !race
 
-package coherence_test
+package chaos_test
 
 // raceDetector tells whether the tests are built with it.
 const raceDetector = false
