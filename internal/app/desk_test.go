@@ -205,7 +205,7 @@ func TestDesk_SaysWhatIsWrong(t *testing.T) {
 		{"addTimeOff", map[string]any{"startsAt": deskMonday, "endsAt": deskMonday}, []string{"INVALID endsAt"}},
 		{"removeTimeOff", map[string]any{"id": models.KindTimeOff.Global(models.NewID())}, []string{"NOT_FOUND id"}},
 		{"updateClinic", map[string]any{"expectedVersion": 9, "name": "x"}, []string{"STALE expectedVersion"}},
-		{"updateClinic", map[string]any{"timeZone": "Local", "slotGridMinutes": 0}, []string{"INVALID timeZone", "INVALID slotGridMinutes"}},
+		{"updateClinic", map[string]any{"name": "", "slotGridMinutes": 0}, []string{"REQUIRED name", "INVALID slotGridMinutes"}},
 	} {
 		_, mistakes := k.do(owner, wrong.mutation, "__typename", wrong.input)
 		assert.Equal(t, wrong.mistakes, mistakes, "%s %v", wrong.mutation, wrong.input)
