@@ -71,7 +71,7 @@ func Found(ctx context.Context, db *database.DB, wanted Founding, knownZone func
 
 // AllMembers are those of the context's clinic, those whose membership ended included.
 func (d *Directory) AllMembers(ctx context.Context) ([]*models.Member, error) {
-	return database.Find[models.Member](database.Depends(ctx, memberList), d.db, func(tx *gorm.DB) *gorm.DB {
-		return tx.Order("created_at, id")
-	})
+	return database.Rows[models.Member](database.Depends(ctx, memberList), d.db, `
+		SELECT clinic_id, id, subject, name, role, revoked_at, version, created_at, updated_at
+		FROM memberships WHERE clinic_id = app_clinic() ORDER BY created_at, id`)
 }
