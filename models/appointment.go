@@ -31,6 +31,9 @@ type Appointment struct {
 	UpdatedAt          time.Time `gorm:"->"`
 
 	Prefetched `gorm:"-"`
+
+	// Asker is the role of who reads it, which decides what is next.
+	Asker Role `gorm:"-"`
 }
 
 // IsNode marks a GraphQL Node.
@@ -85,6 +88,61 @@ type AppointmentStepTaken struct {
 
 // TableName implements GORM's Tabler.
 func (AppointmentStepTaken) TableName() string { return "appointment_steps" }
+
+// NextSteps are what the status and the reader's role allow.
+func (a *Appointment) NextSteps() []AppointmentStep {
+	steps := []AppointmentStep{}
+	for _, step := range AllAppointmentStep {
+		if step.allowed(a.Asker) && step.follows(a.Status) && !(step == AppointmentStepUndo && a.treated() && a.Asker == RoleReceptionist) {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// treated tells whether the last step was the practitioner's own, which a receptionist
+// does not undo.
+func (a *Appointment) treated() bool {
+	return a.Status == AppointmentStatusInProgress || a.Status == AppointmentStatusCompleted
+}
+
+// follows tells whether a step can be taken from a status.
+func (s AppointmentStep) follows(status AppointmentStatus) bool {
+	switch s {
+	case AppointmentStepConfirm:
+		return status.MayBecome(AppointmentStatusConfirmed)
+	case AppointmentStepCheckIn:
+		return status.MayBecome(AppointmentStatusCheckedIn)
+	case AppointmentStepStart:
+		return status.MayBecome(AppointmentStatusInProgress)
+	case AppointmentStepComplete:
+		return status.MayBecome(AppointmentStatusCompleted)
+	case AppointmentStepNoShow:
+		return status.MayBecome(AppointmentStatusNoShow)
+	case AppointmentStepCancel:
+		return status.MayBecome(AppointmentStatusCancelled)
+	case AppointmentStepUndo:
+		return status != AppointmentStatusScheduled
+	case AppointmentStepReschedule:
+		return status == AppointmentStatusScheduled || status == AppointmentStatusConfirmed
+	}
+	return false
+}
+
+// allowed tells whether a role may take a step: what @allow says of its mutation,
+// which a test compares.
+func (s AppointmentStep) allowed(role Role) bool {
+	var roles []Role
+	switch s {
+	case AppointmentStepConfirm, AppointmentStepCancel, AppointmentStepReschedule:
+		roles = []Role{RoleOwner, RoleAdmin, RolePractitioner, RoleReceptionist, RolePartner}
+	case AppointmentStepCheckIn, AppointmentStepNoShow, AppointmentStepUndo:
+		roles = []Role{RoleOwner, RoleAdmin, RolePractitioner, RoleReceptionist}
+	case AppointmentStepStart, AppointmentStepComplete:
+		roles = []Role{RoleOwner, RoleAdmin, RolePractitioner}
+	}
+	return slices.Contains(roles, role)
+}
 
 // Slot is a free time of a practitioner.
 type Slot struct {

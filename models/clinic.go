@@ -8,14 +8,17 @@ import (
 
 // Clinic is the tenant.
 type Clinic struct {
-	ID        uuid.UUID `gorm:"primaryKey"`
-	Name      string
-	Slug      string
-	TimeZone  string
-	Currency  string
-	Version   int       `gorm:"->"`
-	CreatedAt time.Time `gorm:"->"`
-	UpdatedAt time.Time `gorm:"->"`
+	ID       uuid.UUID `gorm:"primaryKey"`
+	Name     string
+	Slug     string
+	TimeZone string
+	Currency string
+	// SlotGridMinutes is what free slots' beginnings are multiples of.
+	SlotGridMinutes int
+	PixKey          *string
+	Version         int       `gorm:"->"`
+	CreatedAt       time.Time `gorm:"->"`
+	UpdatedAt       time.Time `gorm:"->"`
 
 	Prefetched `gorm:"-"`
 }
@@ -36,9 +39,11 @@ type Practitioner struct {
 	Registration *string
 	Color        *string
 	Active       bool
-	Version      int       `gorm:"->"`
-	CreatedAt    time.Time `gorm:"->"`
-	UpdatedAt    time.Time `gorm:"->"`
+	// MemberID is the member who they are.
+	MemberID  *uuid.UUID
+	Version   int       `gorm:"->"`
+	CreatedAt time.Time `gorm:"->"`
+	UpdatedAt time.Time `gorm:"->"`
 
 	Prefetched `gorm:"-"`
 }
@@ -64,15 +69,21 @@ type WorkingHour struct {
 // Weekday is the contract's name of the day.
 func (w *WorkingHour) Weekday() Weekday { return AllWeekday[(w.ISOWeekday-1)%len(AllWeekday)] }
 
-// TimeOff is a practitioner's absence.
+// TimeOff is a practitioner's absence or, without one, the whole clinic's.
 type TimeOff struct {
 	ClinicID       uuid.UUID `gorm:"primaryKey;<-:create"`
 	ID             uuid.UUID `gorm:"primaryKey;<-:create"`
-	PractitionerID uuid.UUID
+	PractitionerID *uuid.UUID
 	StartsAt       time.Time
 	EndsAt         time.Time
 	Reason         *string
+	Version        int `gorm:"->"`
+
+	Prefetched `gorm:"-"`
 }
+
+// IsNode marks a GraphQL Node.
+func (*TimeOff) IsNode() {}
 
 // TableName is singular in English, too.
 func (TimeOff) TableName() string { return "time_off" }
@@ -94,6 +105,8 @@ type Service struct {
 	Version    int       `gorm:"->"`
 	CreatedAt  time.Time `gorm:"->"`
 	UpdatedAt  time.Time `gorm:"->"`
+
+	Prefetched `gorm:"-"`
 }
 
 // IsNode marks a GraphQL Node.

@@ -17,6 +17,30 @@ type Node interface {
 	IsNode()
 }
 
+// A new member.
+type AddMemberInput struct {
+	// The person's subject in the identity provider, letter for letter: the sub of their tokens.
+	Subject string `json:"subject"`
+	// The name that the clinic knows them by, up to 200 characters.
+	Name *string `json:"name"`
+	// What they may do. Only an OWNER makes OWNERs.
+	Role Role `json:"role"`
+	// The practitioner who they are.
+	PractitionerID *string `json:"practitionerId"`
+}
+
+// A new absence.
+type AddTimeOffInput struct {
+	// Who is away; without one the whole clinic is closed.
+	PractitionerID *string `json:"practitionerId"`
+	// When it begins, at a whole minute.
+	StartsAt time.Time `json:"startsAt"`
+	// When it ends, at a whole minute; 366 days later at most.
+	EndsAt time.Time `json:"endsAt"`
+	// Why, up to 500 characters.
+	Reason *string `json:"reason"`
+}
+
 // A correction of a signed record, as a new draft.
 type AmendMedicalRecordInput struct {
 	// The signed record's global id.
@@ -145,6 +169,16 @@ type ClinicEdge struct {
 	Node *Clinic `json:"node"`
 }
 
+// What was changed, or why not.
+type ClinicPayload struct {
+	// The clinic as it is now; null where there are userErrors.
+	Clinic *Clinic `json:"clinic"`
+	// Coming appointments that lie outside of the working hours in a new time zone: they stay. In order of their start.
+	Outside []*Appointment `json:"outside"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A page of contacts.
 type ContactConnection struct {
 	// The page with its cursors.
@@ -239,6 +273,34 @@ type CreateMedicalRecordInput struct {
 	Data JSON `json:"data"`
 }
 
+// A new practitioner.
+type CreatePractitionerInput struct {
+	// The full name, 1 to 200 characters.
+	Name string `json:"name"`
+	// What they practise, up to 200 characters.
+	Specialty *string `json:"specialty"`
+	// The number in the professional register, up to 50 characters.
+	Registration *string `json:"registration"`
+	// The colour in the diary: # and six hexadecimal digits.
+	Color *string `json:"color"`
+	// The member of the clinic who this is; each member is one practitioner at most.
+	MemberID *string `json:"memberId"`
+	// What they offer.
+	ServiceIds []string `json:"serviceIds"`
+}
+
+// A new service.
+type CreateServiceInput struct {
+	// What it is called, 1 to 200 characters.
+	Name string `json:"name"`
+	// How long it takes, 1 to 1440.
+	DurationMinutes int `json:"durationMinutes"`
+	// What it costs, in the clinic's currency.
+	Price *MoneyInput `json:"price"`
+	// Who offers it.
+	PractitionerIds []string `json:"practitionerIds"`
+}
+
 // Whole days in the clinic's time zone, both in. Either end may be left out.
 type DateRange struct {
 	// The first day that is in.
@@ -303,6 +365,34 @@ type MedicalRecordPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A page of members.
+type MemberConnection struct {
+	// The page with its cursors.
+	Edges []*MemberEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*Member `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all; counted only where selected.
+	TotalCount int `json:"totalCount"`
+}
+
+// One member of a page.
+type MemberEdge struct {
+	// Where it stands in the list.
+	Cursor string `json:"cursor"`
+	// The member.
+	Node *Member `json:"node"`
+}
+
+// Who was added or changed, or why not.
+type MemberPayload struct {
+	// The member as they are now; null where there are userErrors.
+	Member *Member `json:"member"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // That a subject belongs to a clinic, in a role.
 type Membership struct {
 	// The clinic.
@@ -317,6 +407,14 @@ type Money struct {
 	AmountMinor int64 `json:"amountMinor"`
 	// The ISO 4217 currency.
 	Currency string `json:"currency"`
+}
+
+// An amount in minor units (cents), never a float.
+type MoneyInput struct {
+	// The amount in minor units: 15000 is R$ 150,00.
+	AmountMinor int64 `json:"amountMinor"`
+	// The currency.
+	Currency *string `json:"currency"`
 }
 
 // Where a page stands in its list (Relay Cursor Connections).
@@ -351,6 +449,20 @@ type PractitionerEdge struct {
 	Node *Practitioner `json:"node"`
 }
 
+// What was made or changed, or why not.
+type PractitionerPayload struct {
+	// The practitioner as they are now; null where there are userErrors.
+	Practitioner *Practitioner `json:"practitioner"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which absence is taken back.
+type RemoveTimeOffInput struct {
+	// The absence's global id.
+	ID string `json:"id"`
+}
+
 // Another time, or another practitioner, for an appointment.
 type RescheduleAppointmentInput struct {
 	// The appointment's global id.
@@ -377,6 +489,14 @@ type RescheduleAppointmentPayload struct {
 	Alternatives []*Slot `json:"alternatives"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which membership ends.
+type RevokeMemberInput struct {
+	// The member's global id.
+	ID string `json:"id"`
+	// The version that the decision is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
 }
 
 // A new appointment.
@@ -431,12 +551,60 @@ type ServiceEdge struct {
 	Node *Service `json:"node"`
 }
 
+// What was made or changed, or why not.
+type ServicePayload struct {
+	// The service as it is now; null where there are userErrors.
+	Service *Service `json:"service"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What a practitioner offers from now on.
+type SetPractitionerServicesInput struct {
+	// The practitioner's global id.
+	PractitionerID string `json:"practitionerId"`
+	// The version that the change is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// All that they offer, 200 services at most.
+	ServiceIds []string `json:"serviceIds"`
+}
+
+// A practitioner's week.
+type SetWorkingHoursInput struct {
+	// The practitioner's global id.
+	PractitionerID string `json:"practitionerId"`
+	// The version of the practitioner that the change is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// The whole week, 100 stretches at most, none over another; it replaces the one that is there.
+	WorkingHours []*WorkingHoursInput `json:"workingHours"`
+}
+
+// What was set and what no longer fits, or why not.
+type SetWorkingHoursPayload struct {
+	// The practitioner as they are now; null where there are userErrors.
+	Practitioner *Practitioner `json:"practitioner"`
+	// Coming appointments that lie outside of the new hours: they stay. In order of their start.
+	Outside []*Appointment `json:"outside"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which draft to sign.
 type SignMedicalRecordInput struct {
 	// The record's global id.
 	ID string `json:"id"`
 	// The version that was read before signing; STALE where it is no longer the current one.
 	ExpectedVersion *int `json:"expectedVersion"`
+}
+
+// What was added or taken back and what lies within it, or why not.
+type TimeOffPayload struct {
+	// The absence, also after it was taken back; null where there are userErrors.
+	TimeOff *TimeOff `json:"timeOff"`
+	// Coming appointments that lie within it, as far as it was added: they stay. In order of their start.
+	Within []*Appointment `json:"within"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Which appointment goes a step back, and why.
@@ -461,6 +629,20 @@ type UpdateAppointmentInput struct {
 	ServiceID graphql.Omittable[*string] `json:"serviceId"`
 	// A partner's own key for it, unique within the clinic, up to 255 characters.
 	ExternalReference graphql.Omittable[*string] `json:"externalReference"`
+}
+
+// Changes to the clinic: what is left out stays as it is, null empties.
+type UpdateClinicInput struct {
+	// The version that the change is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// The clinic's name, 1 to 200 characters.
+	Name graphql.Omittable[*string] `json:"name"`
+	// The zone of its working hours and its days, an IANA name such as America/Sao_Paulo. Appointments keep their instants.
+	TimeZone graphql.Omittable[*string] `json:"timeZone"`
+	// At multiples of how many minutes free slots are to begin, 1 to 240.
+	SlotGridMinutes graphql.Omittable[*int] `json:"slotGridMinutes"`
+	// The clinic's PIX key, up to 77 characters.
+	PixKey graphql.Omittable[*string] `json:"pixKey"`
 }
 
 // Changes to a contact: what is left out stays as it is, null empties.
@@ -517,6 +699,56 @@ type UpdateMedicalRecordInput struct {
 	Data graphql.Omittable[JSON] `json:"data"`
 }
 
+// Changes to a member: what is left out stays as it is, null empties.
+type UpdateMemberInput struct {
+	// The member's global id.
+	ID string `json:"id"`
+	// The version that the change is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// The name that the clinic knows them by, up to 200 characters.
+	Name graphql.Omittable[*string] `json:"name"`
+	// What they may do. Only an OWNER makes and changes OWNERs, and the last one stays.
+	Role graphql.Omittable[*Role] `json:"role"`
+	// The practitioner who they are; null for none.
+	PractitionerID graphql.Omittable[*string] `json:"practitionerId"`
+}
+
+// Changes to a practitioner: what is left out stays as it is, null empties.
+type UpdatePractitionerInput struct {
+	// The practitioner's global id.
+	ID string `json:"id"`
+	// The version that the change is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// The full name, 1 to 200 characters.
+	Name graphql.Omittable[*string] `json:"name"`
+	// What they practise, up to 200 characters.
+	Specialty graphql.Omittable[*string] `json:"specialty"`
+	// The number in the professional register, up to 50 characters.
+	Registration graphql.Omittable[*string] `json:"registration"`
+	// The colour in the diary: # and six hexadecimal digits.
+	Color graphql.Omittable[*string] `json:"color"`
+	// Whether appointments can be booked. Those that are booked stay.
+	Active graphql.Omittable[*bool] `json:"active"`
+	// The member of the clinic who this is; each member is one practitioner at most.
+	MemberID graphql.Omittable[*string] `json:"memberId"`
+}
+
+// Changes to a service: what is left out stays as it is.
+type UpdateServiceInput struct {
+	// The service's global id.
+	ID string `json:"id"`
+	// The version that the change is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// What it is called, 1 to 200 characters.
+	Name graphql.Omittable[*string] `json:"name"`
+	// How long it takes, 1 to 1440. What is booked keeps its length.
+	DurationMinutes graphql.Omittable[*int] `json:"durationMinutes"`
+	// What it costs, in the clinic's currency.
+	Price graphql.Omittable[*MoneyInput] `json:"price"`
+	// Whether it is offered now.
+	Active graphql.Omittable[*bool] `json:"active"`
+}
+
 // A mistake that the user can mend. Everything else is a GraphQL error with extensions.code and extensions.requestId.
 type UserError struct {
 	// What kind of mistake it is.
@@ -527,6 +759,16 @@ type UserError struct {
 	Message string `json:"message"`
 	// The entities that stand in the way.
 	EntityIds []string `json:"entityIds"`
+}
+
+// A stretch of a weekday, in local wall-clock minutes since midnight in the clinic's time zone.
+type WorkingHoursInput struct {
+	// The day of the week.
+	Weekday Weekday `json:"weekday"`
+	// The first minute, 0 to 1439: 480 is 08:00.
+	FromMinute int `json:"fromMinute"`
+	// The minute after the last, up to 1440: 720 is 12:00.
+	ToMinute int `json:"toMinute"`
 }
 
 // What appointments are sorted by.

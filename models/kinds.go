@@ -12,6 +12,7 @@ func Kinds() []Kind {
 		KindContact,
 		KindInvoice,
 		KindMedicalRecord,
+		KindMember,
 		KindPractitioner,
 		KindSeries,
 		KindService,

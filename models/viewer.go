@@ -9,6 +9,10 @@ type Viewer struct {
 	Role        Role
 	ClinicID    uuid.UUID
 	Memberships []*Membership `gorm:"-"`
+	// PractitionerID is the practitioner who the viewer is.
+	PractitionerID *uuid.UUID
+	// Permissions are what the role may.
+	Permissions []string `gorm:"-"`
 
 	Prefetched `gorm:"-"`
 }

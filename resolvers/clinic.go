@@ -22,7 +22,19 @@ func (r *queryResolver) Viewer(ctx context.Context) (*models.Viewer, error) {
 			return nil, err
 		}
 	}
+	if loaders.Selects(ctx, "practitioner") {
+		if viewer.PractitionerID, err = r.people.Self(ctx); err != nil {
+			return nil, err
+		}
+	}
+	viewer.Permissions = r.rights.Permissions(scope.Role)
 	return viewer, nil
+}
+
+func (r *mutationResolver) UpdateClinic(ctx context.Context, input models.UpdateClinicInput) (*models.ClinicPayload, error) {
+	clinic, outside, err := r.diary.UpdateClinic(writing(ctx), input)
+	userErrors, err := mistakes(err)
+	return &models.ClinicPayload{Clinic: clinic, Outside: orEmpty(outside), UserErrors: userErrors}, err
 }
 
 func (r *queryResolver) Clinics(ctx context.Context, first *int, after *string, last *int, before *string) (*models.ClinicConnection, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
+	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
 )
 
@@ -20,11 +21,12 @@ type Resolver struct {
 	diary   *scheduling.Diary
 	chart   *records.Chart
 	objects *objects.Table
+	rights  *rights.Table
 }
 
 // New makes a Resolver over the clinic's packages.
-func New(directory *people.Directory, diary *scheduling.Diary, chart *records.Chart, table *objects.Table) *Resolver {
-	return &Resolver{people: directory, diary: diary, chart: chart, objects: table}
+func New(directory *people.Directory, diary *scheduling.Diary, chart *records.Chart, table *objects.Table, allowed *rights.Table) *Resolver {
+	return &Resolver{people: directory, diary: diary, chart: chart, objects: table, rights: allowed}
 }
 
 // Query answers the queries.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +17,7 @@ import (
 
 type keyCommand struct {
 	Create keyCreate `cmd:"" help:"Make a key and print it, once."`
+	List   keyList   `cmd:"" help:"List the keys, without their secrets."`
 	Revoke keyRevoke `cmd:"" help:"End a key: it is refused from the next request on."`
 }
 
@@ -30,7 +32,8 @@ type keyCreate struct {
 
 // Run prints the key and nothing else on standard output.
 func (c *keyCreate) Run(ctx context.Context, s streams) error {
-	return inClinic(ctx, c.ownerFlag, c.Clinic, func(ctx context.Context, store *auth.Store) error {
+	return inClinic(ctx, c.ownerFlag, c.Clinic, func(ctx context.Context, db *database.DB) error {
+		store := auth.NewStore(db)
 		wanted := auth.NewKey{Name: c.Name, Role: models.Role(c.Role)}
 		if c.TTL != 0 {
 			expires := time.Now().Add(c.TTL)
@@ -43,6 +46,41 @@ func (c *keyCreate) Run(ctx context.Context, s streams) error {
 		_, _ = fmt.Fprintln(s.err, models.KindAPIKey.Global(key.ID), "is shown this once; keep it where secrets are kept")
 		_, _ = fmt.Fprintln(s.out, text)
 		return nil
+	})
+}
+
+type keyList struct {
+	ownerFlag
+
+	Clinic string `required:"" placeholder:"SLUG" help:"The clinic the keys act for."`
+}
+
+// Run prints a line for each key.
+func (c *keyList) Run(ctx context.Context, s streams) error {
+	return inClinic(ctx, c.ownerFlag, c.Clinic, func(ctx context.Context, db *database.DB) error {
+		keys, err := auth.NewStore(db).AllKeys(ctx)
+		if err != nil {
+			return err
+		}
+		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintln(table, "KEY\tROLE\tENDS IN\tSTATE\tLAST USED\tNAME")
+		for _, key := range keys {
+			state := "good"
+			switch {
+			case key.RevokedAt != nil:
+				state = "revoked " + key.RevokedAt.UTC().Format(time.RFC3339)
+			case key.ExpiresAt != nil && !key.ExpiresAt.After(time.Now()):
+				state = "expired " + key.ExpiresAt.UTC().Format(time.RFC3339)
+			case key.ExpiresAt != nil:
+				state = "good until " + key.ExpiresAt.UTC().Format(time.RFC3339)
+			}
+			used := "never"
+			if key.LastUsedAt != nil {
+				used = key.LastUsedAt.UTC().Format(time.RFC3339)
+			}
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", models.KindAPIKey.Global(key.ID), key.Role, key.LastFour, state, used, key.Name)
+		}
+		return table.Flush()
 	})
 }
 
@@ -59,7 +97,8 @@ func (c *keyRevoke) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return fmt.Errorf("%s is no key's id, which begins with api_key_: %w", c.ID, err)
 	}
-	return inClinic(ctx, c.ownerFlag, c.Clinic, func(ctx context.Context, store *auth.Store) error {
+	return inClinic(ctx, c.ownerFlag, c.Clinic, func(ctx context.Context, db *database.DB) error {
+		store := auth.NewStore(db)
 		key, err := store.RevokeKey(ctx, id)
 		if errors.Is(err, models.ErrNotFound) {
 			return fmt.Errorf("%s has no key %s", c.Clinic, c.ID)
@@ -73,12 +112,8 @@ func (c *keyRevoke) Run(ctx context.Context, s streams) error {
 }
 
 // inClinic works as an owner of a clinic, by right of the database's owner.
-func inClinic(ctx context.Context, flag ownerFlag, slug string, work func(context.Context, *auth.Store) error) error {
-	owner, err := flag.ownerURL()
-	if err != nil {
-		return err
-	}
-	db, err := database.Open(ctx, database.Config{URL: owner, MaxConns: 1, AcquireTimeout: 10 * time.Second})
+func inClinic(ctx context.Context, flag ownerFlag, slug string, work func(context.Context, *database.DB) error) error {
+	db, err := flag.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,8 +125,17 @@ func inClinic(ctx context.Context, flag ownerFlag, slug string, work func(contex
 	if len(found) == 0 {
 		return fmt.Errorf("%w: %s", auth.ErrUnknownClinic, slug)
 	}
-	scope := &tenant.Scope{Subject: "taskmed key", ClinicID: found[0].Clinic, Role: models.RoleOwner}
-	return work(tenant.With(ctx, scope), auth.NewStore(db))
+	scope := &tenant.Scope{Subject: "taskmed", ClinicID: found[0].Clinic, Role: models.RoleOwner}
+	return work(tenant.With(ctx, scope), db)
+}
+
+// open is the database's door, as the role that owns it.
+func (o ownerFlag) open(ctx context.Context) (*database.DB, error) {
+	owner, err := o.ownerURL()
+	if err != nil {
+		return nil, err
+	}
+	return database.Open(ctx, database.Config{URL: owner, MaxConns: 1, AcquireTimeout: 10 * time.Second})
 }
 
 // inWords gives the first mistake's own words, which models.Invalid keeps to

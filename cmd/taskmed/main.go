@@ -27,7 +27,9 @@ type commands struct {
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database's schema up, take it down, or show where it is."`
 	Seed       seedCommand       `cmd:"" help:"Fill clinics with plausible data, the same for the same numbers."`
 	Token      tokenCommand      `cmd:"" help:"Print a token for a member of a clinic, signed by the development key."`
-	Key        keyCommand        `cmd:"" help:"Make or revoke a partner's key."`
+	Clinic     clinicCommand     `cmd:"" help:"Make a clinic, or list all of them."`
+	Member     memberCommand     `cmd:"" help:"Say who belongs to a clinic, and in which role."`
+	Key        keyCommand        `cmd:"" help:"Make, list or revoke partners' keys."`
 	Operations operationsCommand `cmd:"" help:"Publish, list and retire the operations of front ends."`
 	Load       loadCommand       `cmd:"" help:"Play a clinic's day against a running server, and check every answer."`
 	Doctor     doctorCommand     `cmd:"" help:"Look the database over and say what is wrong with it."`

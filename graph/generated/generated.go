@@ -34,10 +34,13 @@ type ResolverRoot interface {
 	Contact() ContactResolver
 	Invoice() InvoiceResolver
 	MedicalRecord() MedicalRecordResolver
+	Member() MemberResolver
 	Mutation() MutationResolver
 	Practitioner() PractitionerResolver
 	Query() QueryResolver
+	Service() ServiceResolver
 	Slot() SlotResolver
+	TimeOff() TimeOffResolver
 	Viewer() ViewerResolver
 }
 
@@ -56,6 +59,7 @@ type ComplexityRoot struct {
 		GetID              func(childComplexity int) int
 		Invoice            func(childComplexity int) int
 		MedicalRecords     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		NextSteps          func(childComplexity int) int
 		Notes              func(childComplexity int) int
 		Overbooked         func(childComplexity int) int
 		Practitioner       func(childComplexity int) int
@@ -100,15 +104,20 @@ type ComplexityRoot struct {
 	}
 
 	Clinic struct {
-		CreatedAt     func(childComplexity int) int
-		Currency      func(childComplexity int) int
-		GetID         func(childComplexity int) int
-		Name          func(childComplexity int) int
-		Practitioners func(childComplexity int, first *int, after *string, last *int, before *string, active *bool) int
-		Services      func(childComplexity int, first *int, after *string, last *int, before *string, active *bool) int
-		Slug          func(childComplexity int) int
-		TimeZone      func(childComplexity int) int
-		UpdatedAt     func(childComplexity int) int
+		Closures        func(childComplexity int, rangeArg models.DateTimeRange) int
+		CreatedAt       func(childComplexity int) int
+		Currency        func(childComplexity int) int
+		GetID           func(childComplexity int) int
+		Members         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Name            func(childComplexity int) int
+		PixKey          func(childComplexity int) int
+		Practitioners   func(childComplexity int, first *int, after *string, last *int, before *string, active *bool) int
+		Services        func(childComplexity int, first *int, after *string, last *int, before *string, active *bool) int
+		SlotGridMinutes func(childComplexity int) int
+		Slug            func(childComplexity int) int
+		TimeZone        func(childComplexity int) int
+		UpdatedAt       func(childComplexity int) int
+		Version         func(childComplexity int) int
 	}
 
 	ClinicConnection struct {
@@ -121,6 +130,12 @@ type ComplexityRoot struct {
 	ClinicEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	ClinicPayload struct {
+		Clinic     func(childComplexity int) int
+		Outside    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Contact struct {
@@ -227,6 +242,34 @@ type ComplexityRoot struct {
 		UserErrors    func(childComplexity int) int
 	}
 
+	Member struct {
+		CreatedAt    func(childComplexity int) int
+		GetID        func(childComplexity int) int
+		Name         func(childComplexity int) int
+		Practitioner func(childComplexity int) int
+		RevokedAt    func(childComplexity int) int
+		Role         func(childComplexity int) int
+		Subject      func(childComplexity int) int
+		Version      func(childComplexity int) int
+	}
+
+	MemberConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	MemberEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	MemberPayload struct {
+		Member     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Membership struct {
 		Clinic func(childComplexity int) int
 		Role   func(childComplexity int) int
@@ -238,23 +281,35 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		AmendMedicalRecord    func(childComplexity int, input models.AmendMedicalRecordInput) int
-		ArchiveContact        func(childComplexity int, input models.ArchiveContactInput) int
-		CancelAppointment     func(childComplexity int, input models.CancelAppointmentInput) int
-		CheckInAppointment    func(childComplexity int, input models.AppointmentStepInput) int
-		CompleteAppointment   func(childComplexity int, input models.AppointmentStepInput) int
-		ConfirmAppointment    func(childComplexity int, input models.AppointmentStepInput) int
-		CreateContact         func(childComplexity int, input models.CreateContactInput) int
-		CreateMedicalRecord   func(childComplexity int, input models.CreateMedicalRecordInput) int
-		MarkNoShow            func(childComplexity int, input models.AppointmentStepInput) int
-		RescheduleAppointment func(childComplexity int, input models.RescheduleAppointmentInput) int
-		ScheduleAppointment   func(childComplexity int, input models.ScheduleAppointmentInput) int
-		SignMedicalRecord     func(childComplexity int, input models.SignMedicalRecordInput) int
-		StartAppointment      func(childComplexity int, input models.AppointmentStepInput) int
-		UndoAppointmentStep   func(childComplexity int, input models.UndoAppointmentStepInput) int
-		UpdateAppointment     func(childComplexity int, input models.UpdateAppointmentInput) int
-		UpdateContact         func(childComplexity int, input models.UpdateContactInput) int
-		UpdateMedicalRecord   func(childComplexity int, input models.UpdateMedicalRecordInput) int
+		AddMember               func(childComplexity int, input models.AddMemberInput) int
+		AddTimeOff              func(childComplexity int, input models.AddTimeOffInput) int
+		AmendMedicalRecord      func(childComplexity int, input models.AmendMedicalRecordInput) int
+		ArchiveContact          func(childComplexity int, input models.ArchiveContactInput) int
+		CancelAppointment       func(childComplexity int, input models.CancelAppointmentInput) int
+		CheckInAppointment      func(childComplexity int, input models.AppointmentStepInput) int
+		CompleteAppointment     func(childComplexity int, input models.AppointmentStepInput) int
+		ConfirmAppointment      func(childComplexity int, input models.AppointmentStepInput) int
+		CreateContact           func(childComplexity int, input models.CreateContactInput) int
+		CreateMedicalRecord     func(childComplexity int, input models.CreateMedicalRecordInput) int
+		CreatePractitioner      func(childComplexity int, input models.CreatePractitionerInput) int
+		CreateService           func(childComplexity int, input models.CreateServiceInput) int
+		MarkNoShow              func(childComplexity int, input models.AppointmentStepInput) int
+		RemoveTimeOff           func(childComplexity int, input models.RemoveTimeOffInput) int
+		RescheduleAppointment   func(childComplexity int, input models.RescheduleAppointmentInput) int
+		RevokeMember            func(childComplexity int, input models.RevokeMemberInput) int
+		ScheduleAppointment     func(childComplexity int, input models.ScheduleAppointmentInput) int
+		SetPractitionerServices func(childComplexity int, input models.SetPractitionerServicesInput) int
+		SetWorkingHours         func(childComplexity int, input models.SetWorkingHoursInput) int
+		SignMedicalRecord       func(childComplexity int, input models.SignMedicalRecordInput) int
+		StartAppointment        func(childComplexity int, input models.AppointmentStepInput) int
+		UndoAppointmentStep     func(childComplexity int, input models.UndoAppointmentStepInput) int
+		UpdateAppointment       func(childComplexity int, input models.UpdateAppointmentInput) int
+		UpdateClinic            func(childComplexity int, input models.UpdateClinicInput) int
+		UpdateContact           func(childComplexity int, input models.UpdateContactInput) int
+		UpdateMedicalRecord     func(childComplexity int, input models.UpdateMedicalRecordInput) int
+		UpdateMember            func(childComplexity int, input models.UpdateMemberInput) int
+		UpdatePractitioner      func(childComplexity int, input models.UpdatePractitionerInput) int
+		UpdateService           func(childComplexity int, input models.UpdateServiceInput) int
 	}
 
 	PageInfo struct {
@@ -269,10 +324,13 @@ type ComplexityRoot struct {
 		Appointments func(childComplexity int, rangeArg models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) int
 		Color        func(childComplexity int) int
 		GetID        func(childComplexity int) int
+		Member       func(childComplexity int) int
 		Name         func(childComplexity int) int
 		Registration func(childComplexity int) int
+		Services     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Specialty    func(childComplexity int) int
 		TimeOff      func(childComplexity int, rangeArg models.DateTimeRange) int
+		Version      func(childComplexity int) int
 		WorkingHours func(childComplexity int) int
 	}
 
@@ -286,6 +344,11 @@ type ComplexityRoot struct {
 	PractitionerEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	PractitionerPayload struct {
+		Practitioner func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
 	}
 
 	Query struct {
@@ -324,7 +387,9 @@ type ComplexityRoot struct {
 		DurationMinutes func(childComplexity int) int
 		GetID           func(childComplexity int) int
 		Name            func(childComplexity int) int
+		Practitioners   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Price           func(childComplexity int) int
+		Version         func(childComplexity int) int
 	}
 
 	ServiceConnection struct {
@@ -339,6 +404,17 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	ServicePayload struct {
+		Service    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	SetWorkingHoursPayload struct {
+		Outside      func(childComplexity int) int
+		Practitioner func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
 	Slot struct {
 		EndsAt       func(childComplexity int) int
 		Practitioner func(childComplexity int) int
@@ -346,10 +422,18 @@ type ComplexityRoot struct {
 	}
 
 	TimeOff struct {
-		EndsAt   func(childComplexity int) int
-		GetID    func(childComplexity int) int
-		Reason   func(childComplexity int) int
-		StartsAt func(childComplexity int) int
+		EndsAt       func(childComplexity int) int
+		GetID        func(childComplexity int) int
+		Practitioner func(childComplexity int) int
+		Reason       func(childComplexity int) int
+		StartsAt     func(childComplexity int) int
+		Version      func(childComplexity int) int
+	}
+
+	TimeOffPayload struct {
+		TimeOff    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Within     func(childComplexity int) int
 	}
 
 	UpdateContactPayload struct {
@@ -365,11 +449,13 @@ type ComplexityRoot struct {
 	}
 
 	Viewer struct {
-		Clinic      func(childComplexity int) int
-		Memberships func(childComplexity int) int
-		Name        func(childComplexity int) int
-		Role        func(childComplexity int) int
-		Subject     func(childComplexity int) int
+		Clinic       func(childComplexity int) int
+		Memberships  func(childComplexity int) int
+		Name         func(childComplexity int) int
+		Permissions  func(childComplexity int) int
+		Practitioner func(childComplexity int) int
+		Role         func(childComplexity int) int
+		Subject      func(childComplexity int) int
 	}
 
 	WorkingHours struct {
@@ -395,8 +481,11 @@ type AppointmentResolver interface {
 	Invoice(ctx context.Context, obj *models.Appointment) (*models.Invoice, error)
 }
 type ClinicResolver interface {
+	Closures(ctx context.Context, obj *models.Clinic, rangeArg models.DateTimeRange) ([]*models.TimeOff, error)
 	Practitioners(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string, active *bool) (*models.PractitionerConnection, error)
 	Services(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string, active *bool) (*models.ServiceConnection, error)
+
+	Members(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string) (*models.MemberConnection, error)
 }
 type ContactResolver interface {
 	Appointments(ctx context.Context, obj *models.Contact, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
@@ -417,6 +506,9 @@ type MedicalRecordResolver interface {
 	Amends(ctx context.Context, obj *models.MedicalRecord) (*models.MedicalRecord, error)
 	AmendedBy(ctx context.Context, obj *models.MedicalRecord) (*models.MedicalRecord, error)
 }
+type MemberResolver interface {
+	Practitioner(ctx context.Context, obj *models.Member) (*models.Practitioner, error)
+}
 type MutationResolver interface {
 	ScheduleAppointment(ctx context.Context, input models.ScheduleAppointmentInput) (*models.ScheduleAppointmentPayload, error)
 	RescheduleAppointment(ctx context.Context, input models.RescheduleAppointmentInput) (*models.RescheduleAppointmentPayload, error)
@@ -428,6 +520,15 @@ type MutationResolver interface {
 	CompleteAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	MarkNoShow(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	CancelAppointment(ctx context.Context, input models.CancelAppointmentInput) (*models.AppointmentStepPayload, error)
+	UpdateClinic(ctx context.Context, input models.UpdateClinicInput) (*models.ClinicPayload, error)
+	CreatePractitioner(ctx context.Context, input models.CreatePractitionerInput) (*models.PractitionerPayload, error)
+	UpdatePractitioner(ctx context.Context, input models.UpdatePractitionerInput) (*models.PractitionerPayload, error)
+	SetWorkingHours(ctx context.Context, input models.SetWorkingHoursInput) (*models.SetWorkingHoursPayload, error)
+	SetPractitionerServices(ctx context.Context, input models.SetPractitionerServicesInput) (*models.PractitionerPayload, error)
+	CreateService(ctx context.Context, input models.CreateServiceInput) (*models.ServicePayload, error)
+	UpdateService(ctx context.Context, input models.UpdateServiceInput) (*models.ServicePayload, error)
+	AddTimeOff(ctx context.Context, input models.AddTimeOffInput) (*models.TimeOffPayload, error)
+	RemoveTimeOff(ctx context.Context, input models.RemoveTimeOffInput) (*models.TimeOffPayload, error)
 	CreateContact(ctx context.Context, input models.CreateContactInput) (*models.CreateContactPayload, error)
 	UpdateContact(ctx context.Context, input models.UpdateContactInput) (*models.UpdateContactPayload, error)
 	ArchiveContact(ctx context.Context, input models.ArchiveContactInput) (*models.ArchiveContactPayload, error)
@@ -435,11 +536,16 @@ type MutationResolver interface {
 	UpdateMedicalRecord(ctx context.Context, input models.UpdateMedicalRecordInput) (*models.MedicalRecordPayload, error)
 	SignMedicalRecord(ctx context.Context, input models.SignMedicalRecordInput) (*models.MedicalRecordPayload, error)
 	AmendMedicalRecord(ctx context.Context, input models.AmendMedicalRecordInput) (*models.MedicalRecordPayload, error)
+	AddMember(ctx context.Context, input models.AddMemberInput) (*models.MemberPayload, error)
+	UpdateMember(ctx context.Context, input models.UpdateMemberInput) (*models.MemberPayload, error)
+	RevokeMember(ctx context.Context, input models.RevokeMemberInput) (*models.MemberPayload, error)
 }
 type PractitionerResolver interface {
+	Services(ctx context.Context, obj *models.Practitioner, first *int, after *string, last *int, before *string) (*models.ServiceConnection, error)
 	WorkingHours(ctx context.Context, obj *models.Practitioner) ([]*models.WorkingHour, error)
 	TimeOff(ctx context.Context, obj *models.Practitioner, rangeArg models.DateTimeRange) ([]*models.TimeOff, error)
 	Appointments(ctx context.Context, obj *models.Practitioner, rangeArg models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
+	Member(ctx context.Context, obj *models.Practitioner) (*models.Member, error)
 }
 type QueryResolver interface {
 	Node(ctx context.Context, id string) (models.Node, error)
@@ -459,11 +565,19 @@ type QueryResolver interface {
 	MedicalRecord(ctx context.Context, id string) (*models.MedicalRecord, error)
 	MedicalRecords(ctx context.Context, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error)
 }
+type ServiceResolver interface {
+	Practitioners(ctx context.Context, obj *models.Service, first *int, after *string, last *int, before *string) (*models.PractitionerConnection, error)
+}
 type SlotResolver interface {
 	Practitioner(ctx context.Context, obj *models.Slot) (*models.Practitioner, error)
 }
+type TimeOffResolver interface {
+	Practitioner(ctx context.Context, obj *models.TimeOff) (*models.Practitioner, error)
+}
 type ViewerResolver interface {
 	Clinic(ctx context.Context, obj *models.Viewer) (*models.Clinic, error)
+
+	Practitioner(ctx context.Context, obj *models.Viewer) (*models.Practitioner, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -549,6 +663,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Appointment.MedicalRecords(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Appointment.nextSteps":
+		if e.ComplexityRoot.Appointment.NextSteps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Appointment.NextSteps(childComplexity), true
 	case "Appointment.notes":
 		if e.ComplexityRoot.Appointment.Notes == nil {
 			break
@@ -711,6 +831,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ArchiveContactPayload.UserErrors(childComplexity), true
 
+	case "Clinic.closures":
+		if e.ComplexityRoot.Clinic.Closures == nil {
+			break
+		}
+
+		args, err := ec.field_Clinic_closures_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Clinic.Closures(childComplexity, args["range"].(models.DateTimeRange)), true
 	case "Clinic.createdAt":
 		if e.ComplexityRoot.Clinic.CreatedAt == nil {
 			break
@@ -729,12 +860,29 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Clinic.GetID(childComplexity), true
+	case "Clinic.members":
+		if e.ComplexityRoot.Clinic.Members == nil {
+			break
+		}
+
+		args, err := ec.field_Clinic_members_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Clinic.Members(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Clinic.name":
 		if e.ComplexityRoot.Clinic.Name == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Clinic.Name(childComplexity), true
+	case "Clinic.pixKey":
+		if e.ComplexityRoot.Clinic.PixKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Clinic.PixKey(childComplexity), true
 	case "Clinic.practitioners":
 		if e.ComplexityRoot.Clinic.Practitioners == nil {
 			break
@@ -757,6 +905,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Clinic.Services(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["active"].(*bool)), true
+	case "Clinic.slotGridMinutes":
+		if e.ComplexityRoot.Clinic.SlotGridMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Clinic.SlotGridMinutes(childComplexity), true
 	case "Clinic.slug":
 		if e.ComplexityRoot.Clinic.Slug == nil {
 			break
@@ -775,6 +929,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Clinic.UpdatedAt(childComplexity), true
+	case "Clinic.version":
+		if e.ComplexityRoot.Clinic.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Clinic.Version(childComplexity), true
 
 	case "ClinicConnection.edges":
 		if e.ComplexityRoot.ClinicConnection.Edges == nil {
@@ -813,6 +973,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ClinicEdge.Node(childComplexity), true
+
+	case "ClinicPayload.clinic":
+		if e.ComplexityRoot.ClinicPayload.Clinic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClinicPayload.Clinic(childComplexity), true
+	case "ClinicPayload.outside":
+		if e.ComplexityRoot.ClinicPayload.Outside == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClinicPayload.Outside(childComplexity), true
+	case "ClinicPayload.userErrors":
+		if e.ComplexityRoot.ClinicPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClinicPayload.UserErrors(childComplexity), true
 
 	case "Contact.appointments":
 		if e.ComplexityRoot.Contact.Appointments == nil {
@@ -1266,6 +1445,106 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MedicalRecordPayload.UserErrors(childComplexity), true
 
+	case "Member.createdAt":
+		if e.ComplexityRoot.Member.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.CreatedAt(childComplexity), true
+	case "Member.id":
+		if e.ComplexityRoot.Member.GetID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.GetID(childComplexity), true
+	case "Member.name":
+		if e.ComplexityRoot.Member.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Name(childComplexity), true
+	case "Member.practitioner":
+		if e.ComplexityRoot.Member.Practitioner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Practitioner(childComplexity), true
+	case "Member.revokedAt":
+		if e.ComplexityRoot.Member.RevokedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.RevokedAt(childComplexity), true
+	case "Member.role":
+		if e.ComplexityRoot.Member.Role == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Role(childComplexity), true
+	case "Member.subject":
+		if e.ComplexityRoot.Member.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Subject(childComplexity), true
+	case "Member.version":
+		if e.ComplexityRoot.Member.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Version(childComplexity), true
+
+	case "MemberConnection.edges":
+		if e.ComplexityRoot.MemberConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberConnection.Edges(childComplexity), true
+	case "MemberConnection.nodes":
+		if e.ComplexityRoot.MemberConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberConnection.Nodes(childComplexity), true
+	case "MemberConnection.pageInfo":
+		if e.ComplexityRoot.MemberConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberConnection.PageInfo(childComplexity), true
+	case "MemberConnection.totalCount":
+		if e.ComplexityRoot.MemberConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberConnection.TotalCount(childComplexity), true
+
+	case "MemberEdge.cursor":
+		if e.ComplexityRoot.MemberEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberEdge.Cursor(childComplexity), true
+	case "MemberEdge.node":
+		if e.ComplexityRoot.MemberEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberEdge.Node(childComplexity), true
+
+	case "MemberPayload.member":
+		if e.ComplexityRoot.MemberPayload.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPayload.Member(childComplexity), true
+	case "MemberPayload.userErrors":
+		if e.ComplexityRoot.MemberPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPayload.UserErrors(childComplexity), true
+
 	case "Membership.clinic":
 		if e.ComplexityRoot.Membership.Clinic == nil {
 			break
@@ -1292,6 +1571,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Money.Currency(childComplexity), true
 
+	case "Mutation.addMember":
+		if e.ComplexityRoot.Mutation.AddMember == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addMember_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddMember(childComplexity, args["input"].(models.AddMemberInput)), true
+	case "Mutation.addTimeOff":
+		if e.ComplexityRoot.Mutation.AddTimeOff == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addTimeOff_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddTimeOff(childComplexity, args["input"].(models.AddTimeOffInput)), true
 	case "Mutation.amendMedicalRecord":
 		if e.ComplexityRoot.Mutation.AmendMedicalRecord == nil {
 			break
@@ -1380,6 +1681,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateMedicalRecord(childComplexity, args["input"].(models.CreateMedicalRecordInput)), true
+	case "Mutation.createPractitioner":
+		if e.ComplexityRoot.Mutation.CreatePractitioner == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createPractitioner_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreatePractitioner(childComplexity, args["input"].(models.CreatePractitionerInput)), true
+	case "Mutation.createService":
+		if e.ComplexityRoot.Mutation.CreateService == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createService_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateService(childComplexity, args["input"].(models.CreateServiceInput)), true
 	case "Mutation.markNoShow":
 		if e.ComplexityRoot.Mutation.MarkNoShow == nil {
 			break
@@ -1391,6 +1714,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MarkNoShow(childComplexity, args["input"].(models.AppointmentStepInput)), true
+	case "Mutation.removeTimeOff":
+		if e.ComplexityRoot.Mutation.RemoveTimeOff == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeTimeOff_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveTimeOff(childComplexity, args["input"].(models.RemoveTimeOffInput)), true
 	case "Mutation.rescheduleAppointment":
 		if e.ComplexityRoot.Mutation.RescheduleAppointment == nil {
 			break
@@ -1402,6 +1736,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RescheduleAppointment(childComplexity, args["input"].(models.RescheduleAppointmentInput)), true
+	case "Mutation.revokeMember":
+		if e.ComplexityRoot.Mutation.RevokeMember == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revokeMember_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeMember(childComplexity, args["input"].(models.RevokeMemberInput)), true
 	case "Mutation.scheduleAppointment":
 		if e.ComplexityRoot.Mutation.ScheduleAppointment == nil {
 			break
@@ -1413,6 +1758,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ScheduleAppointment(childComplexity, args["input"].(models.ScheduleAppointmentInput)), true
+	case "Mutation.setPractitionerServices":
+		if e.ComplexityRoot.Mutation.SetPractitionerServices == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setPractitionerServices_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetPractitionerServices(childComplexity, args["input"].(models.SetPractitionerServicesInput)), true
+	case "Mutation.setWorkingHours":
+		if e.ComplexityRoot.Mutation.SetWorkingHours == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setWorkingHours_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetWorkingHours(childComplexity, args["input"].(models.SetWorkingHoursInput)), true
 	case "Mutation.signMedicalRecord":
 		if e.ComplexityRoot.Mutation.SignMedicalRecord == nil {
 			break
@@ -1457,6 +1824,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateAppointment(childComplexity, args["input"].(models.UpdateAppointmentInput)), true
+	case "Mutation.updateClinic":
+		if e.ComplexityRoot.Mutation.UpdateClinic == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateClinic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateClinic(childComplexity, args["input"].(models.UpdateClinicInput)), true
 	case "Mutation.updateContact":
 		if e.ComplexityRoot.Mutation.UpdateContact == nil {
 			break
@@ -1479,6 +1857,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateMedicalRecord(childComplexity, args["input"].(models.UpdateMedicalRecordInput)), true
+	case "Mutation.updateMember":
+		if e.ComplexityRoot.Mutation.UpdateMember == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateMember_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateMember(childComplexity, args["input"].(models.UpdateMemberInput)), true
+	case "Mutation.updatePractitioner":
+		if e.ComplexityRoot.Mutation.UpdatePractitioner == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updatePractitioner_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdatePractitioner(childComplexity, args["input"].(models.UpdatePractitionerInput)), true
+	case "Mutation.updateService":
+		if e.ComplexityRoot.Mutation.UpdateService == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateService_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateService(childComplexity, args["input"].(models.UpdateServiceInput)), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -1534,6 +1945,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Practitioner.GetID(childComplexity), true
+	case "Practitioner.member":
+		if e.ComplexityRoot.Practitioner.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Practitioner.Member(childComplexity), true
 	case "Practitioner.name":
 		if e.ComplexityRoot.Practitioner.Name == nil {
 			break
@@ -1546,6 +1963,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Practitioner.Registration(childComplexity), true
+	case "Practitioner.services":
+		if e.ComplexityRoot.Practitioner.Services == nil {
+			break
+		}
+
+		args, err := ec.field_Practitioner_services_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Practitioner.Services(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Practitioner.specialty":
 		if e.ComplexityRoot.Practitioner.Specialty == nil {
 			break
@@ -1563,6 +1991,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Practitioner.TimeOff(childComplexity, args["range"].(models.DateTimeRange)), true
+	case "Practitioner.version":
+		if e.ComplexityRoot.Practitioner.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Practitioner.Version(childComplexity), true
 	case "Practitioner.workingHours":
 		if e.ComplexityRoot.Practitioner.WorkingHours == nil {
 			break
@@ -1607,6 +2041,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PractitionerEdge.Node(childComplexity), true
+
+	case "PractitionerPayload.practitioner":
+		if e.ComplexityRoot.PractitionerPayload.Practitioner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PractitionerPayload.Practitioner(childComplexity), true
+	case "PractitionerPayload.userErrors":
+		if e.ComplexityRoot.PractitionerPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PractitionerPayload.UserErrors(childComplexity), true
 
 	case "Query.appointment":
 		if e.ComplexityRoot.Query.Appointment == nil {
@@ -1838,12 +2285,29 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Service.Name(childComplexity), true
+	case "Service.practitioners":
+		if e.ComplexityRoot.Service.Practitioners == nil {
+			break
+		}
+
+		args, err := ec.field_Service_practitioners_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Service.Practitioners(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Service.price":
 		if e.ComplexityRoot.Service.Price == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Service.Price(childComplexity), true
+	case "Service.version":
+		if e.ComplexityRoot.Service.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Service.Version(childComplexity), true
 
 	case "ServiceConnection.edges":
 		if e.ComplexityRoot.ServiceConnection.Edges == nil {
@@ -1883,6 +2347,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ServiceEdge.Node(childComplexity), true
 
+	case "ServicePayload.service":
+		if e.ComplexityRoot.ServicePayload.Service == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ServicePayload.Service(childComplexity), true
+	case "ServicePayload.userErrors":
+		if e.ComplexityRoot.ServicePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ServicePayload.UserErrors(childComplexity), true
+
+	case "SetWorkingHoursPayload.outside":
+		if e.ComplexityRoot.SetWorkingHoursPayload.Outside == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetWorkingHoursPayload.Outside(childComplexity), true
+	case "SetWorkingHoursPayload.practitioner":
+		if e.ComplexityRoot.SetWorkingHoursPayload.Practitioner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetWorkingHoursPayload.Practitioner(childComplexity), true
+	case "SetWorkingHoursPayload.userErrors":
+		if e.ComplexityRoot.SetWorkingHoursPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetWorkingHoursPayload.UserErrors(childComplexity), true
+
 	case "Slot.endsAt":
 		if e.ComplexityRoot.Slot.EndsAt == nil {
 			break
@@ -1914,6 +2410,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TimeOff.GetID(childComplexity), true
+	case "TimeOff.practitioner":
+		if e.ComplexityRoot.TimeOff.Practitioner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimeOff.Practitioner(childComplexity), true
 	case "TimeOff.reason":
 		if e.ComplexityRoot.TimeOff.Reason == nil {
 			break
@@ -1926,6 +2428,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TimeOff.StartsAt(childComplexity), true
+	case "TimeOff.version":
+		if e.ComplexityRoot.TimeOff.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimeOff.Version(childComplexity), true
+
+	case "TimeOffPayload.timeOff":
+		if e.ComplexityRoot.TimeOffPayload.TimeOff == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimeOffPayload.TimeOff(childComplexity), true
+	case "TimeOffPayload.userErrors":
+		if e.ComplexityRoot.TimeOffPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimeOffPayload.UserErrors(childComplexity), true
+	case "TimeOffPayload.within":
+		if e.ComplexityRoot.TimeOffPayload.Within == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimeOffPayload.Within(childComplexity), true
 
 	case "UpdateContactPayload.contact":
 		if e.ComplexityRoot.UpdateContactPayload.Contact == nil {
@@ -1983,6 +2510,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.Name(childComplexity), true
+	case "Viewer.permissions":
+		if e.ComplexityRoot.Viewer.Permissions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Permissions(childComplexity), true
+	case "Viewer.practitioner":
+		if e.ComplexityRoot.Viewer.Practitioner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Practitioner(childComplexity), true
 	case "Viewer.role":
 		if e.ComplexityRoot.Viewer.Role == nil {
 			break
@@ -2024,6 +2563,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
+			graphql.NewInputUnmarshaler("AddMemberInput", ec.unmarshalInputAddMemberInput),
+			graphql.NewInputUnmarshaler("AddTimeOffInput", ec.unmarshalInputAddTimeOffInput),
 			graphql.NewInputUnmarshaler("AmendMedicalRecordInput", ec.unmarshalInputAmendMedicalRecordInput),
 			graphql.NewInputUnmarshaler("AppointmentFilter", ec.unmarshalInputAppointmentFilter),
 			graphql.NewInputUnmarshaler("AppointmentOrder", ec.unmarshalInputAppointmentOrder),
@@ -2034,15 +2575,27 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ContactOrder", ec.unmarshalInputContactOrder),
 			graphql.NewInputUnmarshaler("CreateContactInput", ec.unmarshalInputCreateContactInput),
 			graphql.NewInputUnmarshaler("CreateMedicalRecordInput", ec.unmarshalInputCreateMedicalRecordInput),
+			graphql.NewInputUnmarshaler("CreatePractitionerInput", ec.unmarshalInputCreatePractitionerInput),
+			graphql.NewInputUnmarshaler("CreateServiceInput", ec.unmarshalInputCreateServiceInput),
 			graphql.NewInputUnmarshaler("DateRange", ec.unmarshalInputDateRange),
 			graphql.NewInputUnmarshaler("DateTimeRange", ec.unmarshalInputDateTimeRange),
+			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
+			graphql.NewInputUnmarshaler("RemoveTimeOffInput", ec.unmarshalInputRemoveTimeOffInput),
 			graphql.NewInputUnmarshaler("RescheduleAppointmentInput", ec.unmarshalInputRescheduleAppointmentInput),
+			graphql.NewInputUnmarshaler("RevokeMemberInput", ec.unmarshalInputRevokeMemberInput),
 			graphql.NewInputUnmarshaler("ScheduleAppointmentInput", ec.unmarshalInputScheduleAppointmentInput),
+			graphql.NewInputUnmarshaler("SetPractitionerServicesInput", ec.unmarshalInputSetPractitionerServicesInput),
+			graphql.NewInputUnmarshaler("SetWorkingHoursInput", ec.unmarshalInputSetWorkingHoursInput),
 			graphql.NewInputUnmarshaler("SignMedicalRecordInput", ec.unmarshalInputSignMedicalRecordInput),
 			graphql.NewInputUnmarshaler("UndoAppointmentStepInput", ec.unmarshalInputUndoAppointmentStepInput),
 			graphql.NewInputUnmarshaler("UpdateAppointmentInput", ec.unmarshalInputUpdateAppointmentInput),
+			graphql.NewInputUnmarshaler("UpdateClinicInput", ec.unmarshalInputUpdateClinicInput),
 			graphql.NewInputUnmarshaler("UpdateContactInput", ec.unmarshalInputUpdateContactInput),
 			graphql.NewInputUnmarshaler("UpdateMedicalRecordInput", ec.unmarshalInputUpdateMedicalRecordInput),
+			graphql.NewInputUnmarshaler("UpdateMemberInput", ec.unmarshalInputUpdateMemberInput),
+			graphql.NewInputUnmarshaler("UpdatePractitionerInput", ec.unmarshalInputUpdatePractitionerInput),
+			graphql.NewInputUnmarshaler("UpdateServiceInput", ec.unmarshalInputUpdateServiceInput),
+			graphql.NewInputUnmarshaler("WorkingHoursInput", ec.unmarshalInputWorkingHoursInput),
 		)
 	}
 	first := true
@@ -2197,6 +2750,8 @@ type Appointment implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi 
   completedAt: DateTime
   "Every step it took, oldest first, undone ones too."
   steps: [AppointmentStepTaken!]! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @listSize(assumedSize: 10, requireOneSlicingArgument: false)
+  "What its status and the viewer's role allow to do with it next."
+  nextSteps: [AppointmentStep!]! @cacheControl(scope: ROLE)
   "Why it was cancelled."
   cancellationReason: String
   "What the front desk should know."
@@ -2519,6 +3074,10 @@ type Viewer @cacheControl(maxAge: 14400, scope: PRIVATE) {
   clinic: Clinic!
   "All clinics that the subject belongs to."
   memberships: [Membership!]! @listSize(assumedSize: 5, requireOneSlicingArgument: false)
+  "The practitioner that the viewer is in this clinic, where they are one: \"my day\" is viewer { practitioner { appointments } }."
+  practitioner: Practitioner
+  "What the role may, as Type.field in alphabetical order: every query and mutation, and every other field that not everybody who sees its type may see. What a front end shows or greys out."
+  permissions: [String!]!
 }
 
 "That a subject belongs to a clinic, in a role."
@@ -2541,6 +3100,17 @@ type Clinic implements Node @cacheControl(maxAge: 86400, scope: TENANT) @open @a
   timeZone: TimeZone!
   "The currency of its prices."
   currency: Currency!
+  "Free slots are to begin at multiples of so many minutes within a working-hours block; 15 unless the clinic says otherwise."
+  slotGridMinutes: Int!
+  "The clinic's PIX key, which invoices are paid to."
+  pixKey: String
+  "Counts the changes: send it back as expectedVersion."
+  version: Int!
+  "Days and hours at which the whole clinic is closed, that touch a range of at most 366 days, in order. Only of the clinic that the request is for; of others it is empty."
+  closures(
+    "The range to look at; both ends are needed."
+    range: DateTimeRange!
+  ): [TimeOff!]! @cacheControl(maxAge: 300) @listSize(assumedSize: 20, requireOneSlicingArgument: false)
   "Those who treat patients, by name. Only of the clinic that the request is for."
   practitioners(
     "How many from the start; 1 to 100, 20 if neither first nor last is given."
@@ -2607,6 +3177,19 @@ type Practitioner implements Node @cacheControl(maxAge: 86400, scope: TENANT) @o
   color: String
   "Whether appointments can be booked."
   active: Boolean!
+  "Counts the changes: send it back as expectedVersion. New working hours and services count, too."
+  version: Int!
+  "What they offer, by name."
+  services(
+    "How many from the start; 1 to 100, 20 if neither first nor last is given."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many from the end; 1 to 100."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): ServiceConnection! @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
   "The weekly working hours, from Monday on."
   workingHours: [WorkingHours!]! @listSize(assumedSize: 10, requireOneSlicingArgument: false)
   "The absences that touch a range of at most 366 days, in order."
@@ -2659,16 +3242,20 @@ type WorkingHours {
   toMinute: Int!
 }
 
-"A time in which a practitioner is away."
-type TimeOff @cacheControl(maxAge: 300, scope: TENANT) {
+"A time in which a practitioner is away or, without one, the whole clinic is closed."
+type TimeOff implements Node @cacheControl(maxAge: 300, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
   "The global id."
   id: ID!
+  "Who is away; null where the whole clinic is."
+  practitioner: Practitioner
   "When it begins."
   startsAt: DateTime!
   "When it ends."
   endsAt: DateTime!
   "Why, in words."
   reason: String
+  "Counts the changes."
+  version: Int!
 }
 
 "A page of practitioners."
@@ -2703,6 +3290,19 @@ type Service implements Node @cacheControl(maxAge: 86400, scope: TENANT) @open @
   price: Money!
   "Whether it is offered now."
   active: Boolean!
+  "Counts the changes: send it back as expectedVersion."
+  version: Int!
+  "Who offers it, by name."
+  practitioners(
+    "How many from the start; 1 to 100, 20 if neither first nor last is given."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many from the end; 1 to 100."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): PractitionerConnection! @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
 }
 
 "A page of services."
@@ -2746,6 +3346,226 @@ extend type Query {
     "The global id."
     id: ID!
   ): Practitioner
+}
+
+"Changes to the clinic: what is left out stays as it is, null empties."
+input UpdateClinicInput {
+  "The version that the change is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+  "The clinic's name, 1 to 200 characters."
+  name: String
+  "The zone of its working hours and its days, an IANA name such as America/Sao_Paulo. Appointments keep their instants."
+  timeZone: TimeZone
+  "At multiples of how many minutes free slots are to begin, 1 to 240."
+  slotGridMinutes: Int
+  "The clinic's PIX key, up to 77 characters."
+  pixKey: String
+}
+
+"What was changed, or why not."
+type ClinicPayload {
+  "The clinic as it is now; null where there are userErrors."
+  clinic: Clinic
+  "Coming appointments that lie outside of the working hours in a new time zone: they stay. In order of their start."
+  outside: [Appointment!]! @listSize(assumedSize: 20, requireOneSlicingArgument: false)
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+"A new practitioner."
+input CreatePractitionerInput {
+  "The full name, 1 to 200 characters."
+  name: String!
+  "What they practise, up to 200 characters."
+  specialty: String
+  "The number in the professional register, up to 50 characters."
+  registration: String
+  "The colour in the diary: # and six hexadecimal digits."
+  color: String
+  "The member of the clinic who this is; each member is one practitioner at most."
+  memberId: ID
+  "What they offer."
+  serviceIds: [ID!]
+}
+
+"Changes to a practitioner: what is left out stays as it is, null empties."
+input UpdatePractitionerInput {
+  "The practitioner's global id."
+  id: ID!
+  "The version that the change is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+  "The full name, 1 to 200 characters."
+  name: String
+  "What they practise, up to 200 characters."
+  specialty: String
+  "The number in the professional register, up to 50 characters."
+  registration: String
+  "The colour in the diary: # and six hexadecimal digits."
+  color: String
+  "Whether appointments can be booked. Those that are booked stay."
+  active: Boolean
+  "The member of the clinic who this is; each member is one practitioner at most."
+  memberId: ID
+}
+
+"What a practitioner offers from now on."
+input SetPractitionerServicesInput {
+  "The practitioner's global id."
+  practitionerId: ID!
+  "The version that the change is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+  "All that they offer, 200 services at most."
+  serviceIds: [ID!]!
+}
+
+"What was made or changed, or why not."
+type PractitionerPayload {
+  "The practitioner as they are now; null where there are userErrors."
+  practitioner: Practitioner
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+"A stretch of a weekday, in local wall-clock minutes since midnight in the clinic's time zone."
+input WorkingHoursInput {
+  "The day of the week."
+  weekday: Weekday!
+  "The first minute, 0 to 1439: 480 is 08:00."
+  fromMinute: Int!
+  "The minute after the last, up to 1440: 720 is 12:00."
+  toMinute: Int!
+}
+
+"A practitioner's week."
+input SetWorkingHoursInput {
+  "The practitioner's global id."
+  practitionerId: ID!
+  "The version of the practitioner that the change is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+  "The whole week, 100 stretches at most, none over another; it replaces the one that is there."
+  workingHours: [WorkingHoursInput!]!
+}
+
+"What was set and what no longer fits, or why not."
+type SetWorkingHoursPayload {
+  "The practitioner as they are now; null where there are userErrors."
+  practitioner: Practitioner
+  "Coming appointments that lie outside of the new hours: they stay. In order of their start."
+  outside: [Appointment!]! @listSize(assumedSize: 20, requireOneSlicingArgument: false)
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+"A new service."
+input CreateServiceInput {
+  "What it is called, 1 to 200 characters."
+  name: String!
+  "How long it takes, 1 to 1440."
+  durationMinutes: Int!
+  "What it costs, in the clinic's currency."
+  price: MoneyInput!
+  "Who offers it."
+  practitionerIds: [ID!]
+}
+
+"Changes to a service: what is left out stays as it is."
+input UpdateServiceInput {
+  "The service's global id."
+  id: ID!
+  "The version that the change is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+  "What it is called, 1 to 200 characters."
+  name: String
+  "How long it takes, 1 to 1440. What is booked keeps its length."
+  durationMinutes: Int
+  "What it costs, in the clinic's currency."
+  price: MoneyInput
+  "Whether it is offered now."
+  active: Boolean
+}
+
+"What was made or changed, or why not."
+type ServicePayload {
+  "The service as it is now; null where there are userErrors."
+  service: Service
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+"A new absence."
+input AddTimeOffInput {
+  "Who is away; without one the whole clinic is closed."
+  practitionerId: ID
+  "When it begins, at a whole minute."
+  startsAt: DateTime!
+  "When it ends, at a whole minute; 366 days later at most."
+  endsAt: DateTime!
+  "Why, up to 500 characters."
+  reason: String
+}
+
+"Which absence is taken back."
+input RemoveTimeOffInput {
+  "The absence's global id."
+  id: ID!
+}
+
+"What was added or taken back and what lies within it, or why not."
+type TimeOffPayload {
+  "The absence, also after it was taken back; null where there are userErrors."
+  timeOff: TimeOff
+  "Coming appointments that lie within it, as far as it was added: they stay. In order of their start."
+  within: [Appointment!]! @listSize(assumedSize: 20, requireOneSlicingArgument: false)
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+extend type Mutation {
+  "Changes the clinic."
+  updateClinic(
+    "The changes."
+    input: UpdateClinicInput!
+  ): ClinicPayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+  "Adds a practitioner. Nobody can book them before they have working hours."
+  createPractitioner(
+    "The new practitioner."
+    input: CreatePractitionerInput!
+  ): PractitionerPayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+  "Changes a practitioner."
+  updatePractitioner(
+    "The changes."
+    input: UpdatePractitionerInput!
+  ): PractitionerPayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+  "Replaces the whole week. Appointments that no longer fit stay and are named."
+  setWorkingHours(
+    "The week."
+    input: SetWorkingHoursInput!
+  ): SetWorkingHoursPayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+  "Replaces what a practitioner offers."
+  setPractitionerServices(
+    "What they offer."
+    input: SetPractitionerServicesInput!
+  ): PractitionerPayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+  "Adds a service."
+  createService(
+    "The new service."
+    input: CreateServiceInput!
+  ): ServicePayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+  "Changes a service."
+  updateService(
+    "The changes."
+    input: UpdateServiceInput!
+  ): ServicePayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+  "Time off of one practitioner or, without one, of the whole clinic. Appointments within it stay and are named."
+  addTimeOff(
+    "The absence."
+    input: AddTimeOffInput!
+  ): TimeOffPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @cost(weight: "10")
+  "Takes an absence back: its time can be booked again."
+  removeTimeOff(
+    "Which absence."
+    input: RemoveTimeOffInput!
+  ): TimeOffPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @cost(weight: "10")
 }
 `, BuiltIn: false},
 	{Name: "../contact.graphqls", Input: `"Where a contact stands with the clinic. Stored as ativo, inativo, lead and arquivado."
@@ -3082,6 +3902,14 @@ type Money {
   amountMinor: Long!
   "The ISO 4217 currency."
   currency: Currency!
+}
+
+"An amount in minor units (cents), never a float."
+input MoneyInput {
+  "The amount in minor units: 15000 is R$ 150,00."
+  amountMinor: Long!
+  "The currency."
+  currency: Currency = "BRL"
 }
 
 "Why an input was refused."
@@ -3424,6 +4252,125 @@ extend type Mutation {
   ): MedicalRecordPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER]) @cost(weight: "10")
 }
 `, BuiltIn: false},
+	{Name: "../member.graphqls", Input: `"A person who belongs to the clinic, in a role. OWNER and ADMIN see and change them; the last OWNER stays."
+type Member implements Node @cacheControl(maxAge: 300, scope: TENANT) @open @allow(roles: [OWNER, ADMIN]) {
+  "The global id."
+  id: ID!
+  "The person's subject in the identity provider."
+  subject: String!
+  "The name that the clinic knows them by."
+  name: String
+  "What they may do."
+  role: Role!
+  "The practitioner who they are, where they are one."
+  practitioner: Practitioner
+  "When they became a member."
+  createdAt: DateTime!
+  "When the membership ended; null while it lasts."
+  revokedAt: DateTime
+  "Counts the changes: send it back as expectedVersion."
+  version: Int!
+}
+
+"A page of members."
+type MemberConnection {
+  "The page with its cursors."
+  edges: [MemberEdge!]!
+  "The page without cursors."
+  nodes: [Member!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many there are in all; counted only where selected."
+  totalCount: Int! @cost(weight: "50")
+}
+
+"One member of a page."
+type MemberEdge {
+  "Where it stands in the list."
+  cursor: String!
+  "The member."
+  node: Member!
+}
+
+extend type Clinic {
+  "Who belongs to the clinic, those whose membership ended included, the longest there first. Only of the clinic that the request is for."
+  members(
+    "How many from the start; 1 to 100, 20 if neither first nor last is given."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many from the end; 1 to 100."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): MemberConnection! @cacheControl(maxAge: 300) @allow(roles: [OWNER, ADMIN]) @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
+}
+
+extend type Practitioner {
+  "The member of the clinic who this is."
+  member: Member @allow(roles: [OWNER, ADMIN])
+}
+
+"A new member."
+input AddMemberInput {
+  "The person's subject in the identity provider, letter for letter: the sub of their tokens."
+  subject: String!
+  "The name that the clinic knows them by, up to 200 characters."
+  name: String
+  "What they may do. Only an OWNER makes OWNERs."
+  role: Role!
+  "The practitioner who they are."
+  practitionerId: ID
+}
+
+"Changes to a member: what is left out stays as it is, null empties."
+input UpdateMemberInput {
+  "The member's global id."
+  id: ID!
+  "The version that the change is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+  "The name that the clinic knows them by, up to 200 characters."
+  name: String
+  "What they may do. Only an OWNER makes and changes OWNERs, and the last one stays."
+  role: Role
+  "The practitioner who they are; null for none."
+  practitionerId: ID
+}
+
+"Which membership ends."
+input RevokeMemberInput {
+  "The member's global id."
+  id: ID!
+  "The version that the decision is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+}
+
+"Who was added or changed, or why not."
+type MemberPayload {
+  "The member as they are now; null where there are userErrors."
+  member: Member
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+extend type Mutation {
+  "Makes somebody a member. One whose membership ended comes back, in the role that is given now."
+  addMember(
+    "The new member."
+    input: AddMemberInput!
+  ): MemberPayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+  "Changes a member's name, role or practitioner. Another role counts from the member's next request on."
+  updateMember(
+    "The changes."
+    input: UpdateMemberInput!
+  ): MemberPayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+  "Ends a membership: the member's next request is refused. They stay in the list, and can be added again."
+  revokeMember(
+    "Whose."
+    input: RevokeMemberInput!
+  ): MemberPayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
+}
+`, BuiltIn: false},
 	{Name: "../node.graphqls", Input: `"Anything with a global id. An ID is a type prefix, an underscore and a UUIDv7 in Crockford base32, as the TypeID specification has it: contact_01h455vb4pex5vsknk084sn02q."
 interface Node {
   "The global id."
@@ -3490,6 +4437,8 @@ func (ec *executionContext) childFields_Appointment(ctx context.Context, field g
 		return ec.fieldContext_Appointment_completedAt(ctx, field)
 	case "steps":
 		return ec.fieldContext_Appointment_steps(ctx, field)
+	case "nextSteps":
+		return ec.fieldContext_Appointment_nextSteps(ctx, field)
 	case "cancellationReason":
 		return ec.fieldContext_Appointment_cancellationReason(ctx, field)
 	case "notes":
@@ -3586,6 +4535,14 @@ func (ec *executionContext) childFields_Clinic(ctx context.Context, field graphq
 		return ec.fieldContext_Clinic_timeZone(ctx, field)
 	case "currency":
 		return ec.fieldContext_Clinic_currency(ctx, field)
+	case "slotGridMinutes":
+		return ec.fieldContext_Clinic_slotGridMinutes(ctx, field)
+	case "pixKey":
+		return ec.fieldContext_Clinic_pixKey(ctx, field)
+	case "version":
+		return ec.fieldContext_Clinic_version(ctx, field)
+	case "closures":
+		return ec.fieldContext_Clinic_closures(ctx, field)
 	case "practitioners":
 		return ec.fieldContext_Clinic_practitioners(ctx, field)
 	case "services":
@@ -3594,6 +4551,8 @@ func (ec *executionContext) childFields_Clinic(ctx context.Context, field graphq
 		return ec.fieldContext_Clinic_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Clinic_updatedAt(ctx, field)
+	case "members":
+		return ec.fieldContext_Clinic_members(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Clinic", field.Name)
 }
@@ -3620,6 +4579,18 @@ func (ec *executionContext) childFields_ClinicEdge(ctx context.Context, field gr
 		return ec.fieldContext_ClinicEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ClinicEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ClinicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "clinic":
+		return ec.fieldContext_ClinicPayload_clinic(ctx, field)
+	case "outside":
+		return ec.fieldContext_ClinicPayload_outside(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ClinicPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ClinicPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3830,6 +4801,62 @@ func (ec *executionContext) childFields_MedicalRecordPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type MedicalRecordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Member(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Member_id(ctx, field)
+	case "subject":
+		return ec.fieldContext_Member_subject(ctx, field)
+	case "name":
+		return ec.fieldContext_Member_name(ctx, field)
+	case "role":
+		return ec.fieldContext_Member_role(ctx, field)
+	case "practitioner":
+		return ec.fieldContext_Member_practitioner(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Member_createdAt(ctx, field)
+	case "revokedAt":
+		return ec.fieldContext_Member_revokedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Member_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Member", field.Name)
+}
+
+func (ec *executionContext) childFields_MemberConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_MemberConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_MemberConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_MemberConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_MemberConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MemberConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_MemberEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_MemberEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_MemberEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MemberEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MemberPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_MemberPayload_member(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MemberPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MemberPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Membership(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "clinic":
@@ -3878,12 +4905,18 @@ func (ec *executionContext) childFields_Practitioner(ctx context.Context, field 
 		return ec.fieldContext_Practitioner_color(ctx, field)
 	case "active":
 		return ec.fieldContext_Practitioner_active(ctx, field)
+	case "version":
+		return ec.fieldContext_Practitioner_version(ctx, field)
+	case "services":
+		return ec.fieldContext_Practitioner_services(ctx, field)
 	case "workingHours":
 		return ec.fieldContext_Practitioner_workingHours(ctx, field)
 	case "timeOff":
 		return ec.fieldContext_Practitioner_timeOff(ctx, field)
 	case "appointments":
 		return ec.fieldContext_Practitioner_appointments(ctx, field)
+	case "member":
+		return ec.fieldContext_Practitioner_member(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Practitioner", field.Name)
 }
@@ -3910,6 +4943,16 @@ func (ec *executionContext) childFields_PractitionerEdge(ctx context.Context, fi
 		return ec.fieldContext_PractitionerEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PractitionerEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PractitionerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "practitioner":
+		return ec.fieldContext_PractitionerPayload_practitioner(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PractitionerPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PractitionerPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RescheduleAppointmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3948,6 +4991,10 @@ func (ec *executionContext) childFields_Service(ctx context.Context, field graph
 		return ec.fieldContext_Service_price(ctx, field)
 	case "active":
 		return ec.fieldContext_Service_active(ctx, field)
+	case "version":
+		return ec.fieldContext_Service_version(ctx, field)
+	case "practitioners":
+		return ec.fieldContext_Service_practitioners(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Service", field.Name)
 }
@@ -3976,6 +5023,28 @@ func (ec *executionContext) childFields_ServiceEdge(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type ServiceEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ServicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "service":
+		return ec.fieldContext_ServicePayload_service(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ServicePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ServicePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SetWorkingHoursPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "practitioner":
+		return ec.fieldContext_SetWorkingHoursPayload_practitioner(ctx, field)
+	case "outside":
+		return ec.fieldContext_SetWorkingHoursPayload_outside(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetWorkingHoursPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetWorkingHoursPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Slot(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "practitioner":
@@ -3992,14 +5061,30 @@ func (ec *executionContext) childFields_TimeOff(ctx context.Context, field graph
 	switch field.Name {
 	case "id":
 		return ec.fieldContext_TimeOff_id(ctx, field)
+	case "practitioner":
+		return ec.fieldContext_TimeOff_practitioner(ctx, field)
 	case "startsAt":
 		return ec.fieldContext_TimeOff_startsAt(ctx, field)
 	case "endsAt":
 		return ec.fieldContext_TimeOff_endsAt(ctx, field)
 	case "reason":
 		return ec.fieldContext_TimeOff_reason(ctx, field)
+	case "version":
+		return ec.fieldContext_TimeOff_version(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TimeOff", field.Name)
+}
+
+func (ec *executionContext) childFields_TimeOffPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "timeOff":
+		return ec.fieldContext_TimeOffPayload_timeOff(ctx, field)
+	case "within":
+		return ec.fieldContext_TimeOffPayload_within(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_TimeOffPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimeOffPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateContactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4038,6 +5123,10 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_clinic(ctx, field)
 	case "memberships":
 		return ec.fieldContext_Viewer_memberships(ctx, field)
+	case "practitioner":
+		return ec.fieldContext_Viewer_practitioner(ctx, field)
+	case "permissions":
+		return ec.fieldContext_Viewer_permissions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }
@@ -4171,6 +5260,58 @@ func (ec *executionContext) childFields___Type(ctx context.Context, field graphq
 // region    ***************************** args.gotpl *****************************
 
 func (ec *executionContext) field_Appointment_medicalRecords_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Clinic_closures_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "range",
+		func(ctx context.Context, v any) (models.DateTimeRange, error) {
+			return ec.unmarshalNDateTimeRange2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateTimeRange(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["range"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Clinic_members_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
@@ -4446,6 +5587,34 @@ func (ec *executionContext) field_Contact_medicalRecords_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_addMember_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.AddMemberInput, error) {
+			return ec.unmarshalNAddMemberInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAddMemberInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_addTimeOff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.AddTimeOffInput, error) {
+			return ec.unmarshalNAddTimeOffInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAddTimeOffInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_amendMedicalRecord_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4558,12 +5727,54 @@ func (ec *executionContext) field_Mutation_createMedicalRecord_args(ctx context.
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createPractitioner_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.CreatePractitionerInput, error) {
+			return ec.unmarshalNCreatePractitionerInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreatePractitionerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createService_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.CreateServiceInput, error) {
+			return ec.unmarshalNCreateServiceInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateServiceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_markNoShow_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.AppointmentStepInput, error) {
 			return ec.unmarshalNAppointmentStepInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_removeTimeOff_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.RemoveTimeOffInput, error) {
+			return ec.unmarshalNRemoveTimeOffInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRemoveTimeOffInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4586,12 +5797,54 @@ func (ec *executionContext) field_Mutation_rescheduleAppointment_args(ctx contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_revokeMember_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.RevokeMemberInput, error) {
+			return ec.unmarshalNRevokeMemberInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRevokeMemberInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_scheduleAppointment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.ScheduleAppointmentInput, error) {
 			return ec.unmarshalNScheduleAppointmentInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐScheduleAppointmentInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setPractitionerServices_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.SetPractitionerServicesInput, error) {
+			return ec.unmarshalNSetPractitionerServicesInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSetPractitionerServicesInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setWorkingHours_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.SetWorkingHoursInput, error) {
+			return ec.unmarshalNSetWorkingHoursInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSetWorkingHoursInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4656,6 +5909,20 @@ func (ec *executionContext) field_Mutation_updateAppointment_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_updateClinic_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.UpdateClinicInput, error) {
+			return ec.unmarshalNUpdateClinicInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateClinicInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateContact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4676,6 +5943,48 @@ func (ec *executionContext) field_Mutation_updateMedicalRecord_args(ctx context.
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.UpdateMedicalRecordInput, error) {
 			return ec.unmarshalNUpdateMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateMedicalRecordInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateMember_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.UpdateMemberInput, error) {
+			return ec.unmarshalNUpdateMemberInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateMemberInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updatePractitioner_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.UpdatePractitionerInput, error) {
+			return ec.unmarshalNUpdatePractitionerInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdatePractitionerInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateService_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.UpdateServiceInput, error) {
+			return ec.unmarshalNUpdateServiceInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateServiceInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4735,6 +6044,44 @@ func (ec *executionContext) field_Practitioner_appointments_args(ctx context.Con
 		return nil, err
 	}
 	args["before"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Practitioner_services_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
 	return args, nil
 }
 
@@ -5186,6 +6533,44 @@ func (ec *executionContext) field_Query_searchContacts_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Service_practitioners_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field___Directive_args_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5547,6 +6932,29 @@ func (ec *executionContext) fieldContext_Appointment_steps(_ context.Context, fi
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Appointment_nextSteps(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Appointment_nextSteps(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NextSteps(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []models.AppointmentStep) graphql.Marshaler {
+			return ec.marshalNAppointmentStep2ᚕgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Appointment_nextSteps(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Appointment", field, true, false, "AppointmentStep")
 }
 
 func (ec *executionContext) _Appointment_cancellationReason(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
@@ -6341,6 +7749,119 @@ func (ec *executionContext) fieldContext_Clinic_currency(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Clinic", field, false, false, "Currency")
 }
 
+func (ec *executionContext) _Clinic_slotGridMinutes(ctx context.Context, field graphql.CollectedField, obj *models.Clinic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Clinic_slotGridMinutes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SlotGridMinutes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Clinic_slotGridMinutes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Clinic", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Clinic_pixKey(ctx context.Context, field graphql.CollectedField, obj *models.Clinic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Clinic_pixKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PixKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Clinic_pixKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Clinic", field, false, false, "String")
+}
+
+func (ec *executionContext) _Clinic_version(ctx context.Context, field graphql.CollectedField, obj *models.Clinic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Clinic_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Clinic_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Clinic", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Clinic_closures(ctx context.Context, field graphql.CollectedField, obj *models.Clinic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Clinic_closures(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Clinic().Closures(ctx, obj, fc.Args["range"].(models.DateTimeRange))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.TimeOff) graphql.Marshaler {
+			return ec.marshalNTimeOff2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐTimeOffᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Clinic_closures(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Clinic",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TimeOff(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Clinic_closures_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Clinic_practitioners(ctx context.Context, field graphql.CollectedField, obj *models.Clinic) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6473,6 +7994,50 @@ func (ec *executionContext) _Clinic_updatedAt(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Clinic_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Clinic", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Clinic_members(ctx context.Context, field graphql.CollectedField, obj *models.Clinic) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Clinic_members(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Clinic().Members(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.MemberConnection) graphql.Marshaler {
+			return ec.marshalNMemberConnection2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Clinic_members(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Clinic",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MemberConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Clinic_members_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ClinicConnection_edges(ctx context.Context, field graphql.CollectedField, obj *models.ClinicConnection) (ret graphql.Marshaler) {
@@ -6644,6 +8209,102 @@ func (ec *executionContext) fieldContext_ClinicEdge_node(_ context.Context, fiel
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Clinic(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClinicPayload_clinic(ctx context.Context, field graphql.CollectedField, obj *models.ClinicPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClinicPayload_clinic(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Clinic, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Clinic) graphql.Marshaler {
+			return ec.marshalOClinic2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐClinic(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClinicPayload_clinic(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClinicPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Clinic(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClinicPayload_outside(ctx context.Context, field graphql.CollectedField, obj *models.ClinicPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClinicPayload_outside(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Outside, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClinicPayload_outside(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClinicPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClinicPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.ClinicPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClinicPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClinicPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClinicPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -8597,6 +10258,437 @@ func (ec *executionContext) fieldContext_MedicalRecordPayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Member_id(ctx context.Context, field graphql.CollectedField, obj *models.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GetID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Member_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Member", field, true, false, "ID")
+}
+
+func (ec *executionContext) _Member_subject(ctx context.Context, field graphql.CollectedField, obj *models.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_subject(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Subject, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Member_subject(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Member", field, false, false, "String")
+}
+
+func (ec *executionContext) _Member_name(ctx context.Context, field graphql.CollectedField, obj *models.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Member_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Member", field, false, false, "String")
+}
+
+func (ec *executionContext) _Member_role(ctx context.Context, field graphql.CollectedField, obj *models.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_role(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Role, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.Role) graphql.Marshaler {
+			return ec.marshalNRole2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRole(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Member_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Member", field, false, false, "Role")
+}
+
+func (ec *executionContext) _Member_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_practitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Member().Practitioner(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {
+			return ec.marshalOPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Member_practitioner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Member",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Member_createdAt(ctx context.Context, field graphql.CollectedField, obj *models.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Member_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Member", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Member_revokedAt(ctx context.Context, field graphql.CollectedField, obj *models.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_revokedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RevokedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Member_revokedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Member", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Member_version(ctx context.Context, field graphql.CollectedField, obj *models.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Member_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Member", field, false, false, "Int")
+}
+
+func (ec *executionContext) _MemberConnection_edges(ctx context.Context, field graphql.CollectedField, obj *models.MemberConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.MemberEdge) graphql.Marshaler {
+			return ec.marshalNMemberEdge2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MemberConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MemberEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MemberConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *models.MemberConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Member) graphql.Marshaler {
+			return ec.marshalNMember2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MemberConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Member(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MemberConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *models.MemberConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MemberConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MemberConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *models.MemberConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MemberConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _MemberEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *models.MemberEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MemberEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _MemberEdge_node(ctx context.Context, field graphql.CollectedField, obj *models.MemberEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Member) graphql.Marshaler {
+			return ec.marshalNMember2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMember(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MemberEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Member(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MemberPayload_member(ctx context.Context, field graphql.CollectedField, obj *models.MemberPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberPayload_member(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Member, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Member) graphql.Marshaler {
+			return ec.marshalOMember2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMember(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MemberPayload_member(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MemberPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Member(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MemberPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.MemberPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MemberPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Membership_clinic(ctx context.Context, field graphql.CollectedField, obj *models.Membership) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9138,6 +11230,402 @@ func (ec *executionContext) fieldContext_Mutation_cancelAppointment(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_updateClinic(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateClinic(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateClinic(ctx, fc.Args["input"].(models.UpdateClinicInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ClinicPayload) graphql.Marshaler {
+			return ec.marshalNClinicPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐClinicPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateClinic(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ClinicPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateClinic_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createPractitioner(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createPractitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreatePractitioner(ctx, fc.Args["input"].(models.CreatePractitionerInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.PractitionerPayload) graphql.Marshaler {
+			return ec.marshalNPractitionerPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitionerPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createPractitioner(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PractitionerPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createPractitioner_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updatePractitioner(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updatePractitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdatePractitioner(ctx, fc.Args["input"].(models.UpdatePractitionerInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.PractitionerPayload) graphql.Marshaler {
+			return ec.marshalNPractitionerPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitionerPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updatePractitioner(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PractitionerPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updatePractitioner_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setWorkingHours(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setWorkingHours(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetWorkingHours(ctx, fc.Args["input"].(models.SetWorkingHoursInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.SetWorkingHoursPayload) graphql.Marshaler {
+			return ec.marshalNSetWorkingHoursPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSetWorkingHoursPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setWorkingHours(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetWorkingHoursPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setWorkingHours_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setPractitionerServices(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setPractitionerServices(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetPractitionerServices(ctx, fc.Args["input"].(models.SetPractitionerServicesInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.PractitionerPayload) graphql.Marshaler {
+			return ec.marshalNPractitionerPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitionerPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setPractitionerServices(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PractitionerPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setPractitionerServices_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createService(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createService(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateService(ctx, fc.Args["input"].(models.CreateServiceInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ServicePayload) graphql.Marshaler {
+			return ec.marshalNServicePayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐServicePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createService(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ServicePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createService_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateService(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateService(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateService(ctx, fc.Args["input"].(models.UpdateServiceInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ServicePayload) graphql.Marshaler {
+			return ec.marshalNServicePayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐServicePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateService(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ServicePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateService_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_addTimeOff(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_addTimeOff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AddTimeOff(ctx, fc.Args["input"].(models.AddTimeOffInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.TimeOffPayload) graphql.Marshaler {
+			return ec.marshalNTimeOffPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐTimeOffPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_addTimeOff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TimeOffPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_addTimeOff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_removeTimeOff(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_removeTimeOff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RemoveTimeOff(ctx, fc.Args["input"].(models.RemoveTimeOffInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.TimeOffPayload) graphql.Marshaler {
+			return ec.marshalNTimeOffPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐTimeOffPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_removeTimeOff(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TimeOffPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_removeTimeOff_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createContact(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9446,6 +11934,138 @@ func (ec *executionContext) fieldContext_Mutation_amendMedicalRecord(ctx context
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_addMember(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_addMember(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AddMember(ctx, fc.Args["input"].(models.AddMemberInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.MemberPayload) graphql.Marshaler {
+			return ec.marshalNMemberPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_addMember(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MemberPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_addMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateMember(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateMember(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateMember(ctx, fc.Args["input"].(models.UpdateMemberInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.MemberPayload) graphql.Marshaler {
+			return ec.marshalNMemberPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateMember(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MemberPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_revokeMember(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_revokeMember(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RevokeMember(ctx, fc.Args["input"].(models.RevokeMemberInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.MemberPayload) graphql.Marshaler {
+			return ec.marshalNMemberPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_revokeMember(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MemberPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_revokeMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *models.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9676,6 +12296,73 @@ func (ec *executionContext) fieldContext_Practitioner_active(_ context.Context, 
 	return graphql.NewScalarFieldContext("Practitioner", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _Practitioner_version(ctx context.Context, field graphql.CollectedField, obj *models.Practitioner) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Practitioner_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Practitioner_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Practitioner", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Practitioner_services(ctx context.Context, field graphql.CollectedField, obj *models.Practitioner) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Practitioner_services(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Practitioner().Services(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ServiceConnection) graphql.Marshaler {
+			return ec.marshalNServiceConnection2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐServiceConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Practitioner_services(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Practitioner",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ServiceConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Practitioner_services_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Practitioner_workingHours(ctx context.Context, field graphql.CollectedField, obj *models.Practitioner) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9792,6 +12479,38 @@ func (ec *executionContext) fieldContext_Practitioner_appointments(ctx context.C
 	if fc.Args, err = ec.field_Practitioner_appointments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Practitioner_member(ctx context.Context, field graphql.CollectedField, obj *models.Practitioner) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Practitioner_member(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Practitioner().Member(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Member) graphql.Marshaler {
+			return ec.marshalOMember2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMember(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Practitioner_member(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Practitioner",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Member(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -9965,6 +12684,70 @@ func (ec *executionContext) fieldContext_PractitionerEdge_node(_ context.Context
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PractitionerPayload_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.PractitionerPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PractitionerPayload_practitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Practitioner, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {
+			return ec.marshalOPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PractitionerPayload_practitioner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PractitionerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PractitionerPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.PractitionerPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PractitionerPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PractitionerPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PractitionerPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -11042,6 +13825,73 @@ func (ec *executionContext) fieldContext_Service_active(_ context.Context, field
 	return graphql.NewScalarFieldContext("Service", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _Service_version(ctx context.Context, field graphql.CollectedField, obj *models.Service) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Service_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Service_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Service", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Service_practitioners(ctx context.Context, field graphql.CollectedField, obj *models.Service) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Service_practitioners(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Service().Practitioners(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.PractitionerConnection) graphql.Marshaler {
+			return ec.marshalNPractitionerConnection2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitionerConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Service_practitioners(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Service",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PractitionerConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Service_practitioners_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ServiceConnection_edges(ctx context.Context, field graphql.CollectedField, obj *models.ServiceConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11216,6 +14066,166 @@ func (ec *executionContext) fieldContext_ServiceEdge_node(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _ServicePayload_service(ctx context.Context, field graphql.CollectedField, obj *models.ServicePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServicePayload_service(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Service, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Service) graphql.Marshaler {
+			return ec.marshalOService2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐService(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ServicePayload_service(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServicePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Service(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ServicePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.ServicePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServicePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServicePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ServicePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetWorkingHoursPayload_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.SetWorkingHoursPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetWorkingHoursPayload_practitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Practitioner, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {
+			return ec.marshalOPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetWorkingHoursPayload_practitioner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetWorkingHoursPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetWorkingHoursPayload_outside(ctx context.Context, field graphql.CollectedField, obj *models.SetWorkingHoursPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetWorkingHoursPayload_outside(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Outside, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetWorkingHoursPayload_outside(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetWorkingHoursPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetWorkingHoursPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.SetWorkingHoursPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetWorkingHoursPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetWorkingHoursPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetWorkingHoursPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Slot_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.Slot) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11317,6 +14327,38 @@ func (ec *executionContext) fieldContext_TimeOff_id(_ context.Context, field gra
 	return graphql.NewScalarFieldContext("TimeOff", field, true, false, "ID")
 }
 
+func (ec *executionContext) _TimeOff_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.TimeOff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimeOff_practitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TimeOff().Practitioner(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {
+			return ec.marshalOPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TimeOff_practitioner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TimeOff",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TimeOff_startsAt(ctx context.Context, field graphql.CollectedField, obj *models.TimeOff) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11384,6 +14426,125 @@ func (ec *executionContext) _TimeOff_reason(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_TimeOff_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TimeOff", field, false, false, "String")
+}
+
+func (ec *executionContext) _TimeOff_version(ctx context.Context, field graphql.CollectedField, obj *models.TimeOff) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimeOff_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TimeOff_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TimeOff", field, false, false, "Int")
+}
+
+func (ec *executionContext) _TimeOffPayload_timeOff(ctx context.Context, field graphql.CollectedField, obj *models.TimeOffPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimeOffPayload_timeOff(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TimeOff, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.TimeOff) graphql.Marshaler {
+			return ec.marshalOTimeOff2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐTimeOff(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TimeOffPayload_timeOff(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TimeOffPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TimeOff(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TimeOffPayload_within(ctx context.Context, field graphql.CollectedField, obj *models.TimeOffPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimeOffPayload_within(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Within, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TimeOffPayload_within(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TimeOffPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TimeOffPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.TimeOffPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TimeOffPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TimeOffPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TimeOffPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _UpdateContactPayload_contact(ctx context.Context, field graphql.CollectedField, obj *models.UpdateContactPayload) (ret graphql.Marshaler) {
@@ -11673,6 +14834,61 @@ func (ec *executionContext) fieldContext_Viewer_memberships(_ context.Context, f
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Viewer_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.Viewer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Viewer_practitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Viewer().Practitioner(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {
+			return ec.marshalOPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Viewer_practitioner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Viewer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Viewer_permissions(ctx context.Context, field graphql.CollectedField, obj *models.Viewer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Viewer_permissions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Permissions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Viewer_permissions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Viewer", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkingHours_weekday(ctx context.Context, field graphql.CollectedField, obj *models.WorkingHour) (ret graphql.Marshaler) {
@@ -12817,6 +16033,132 @@ func (ec *executionContext) fieldContext___Type_isOneOf(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputAddMemberInput(ctx context.Context, obj any) (*models.AddMemberInput, error) {
+	var it models.AddMemberInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"subject", "name", "role", "practitionerId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "subject":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("subject"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Subject = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = data
+		case "role":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("role"))
+			data, err := ec.unmarshalNRole2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRole(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Role = data
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalAddMemberInput unmarshals raw into the AddMemberInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAddMemberInput(ctx context.Context, raw any) (*models.AddMemberInput, error) {
+	var out *models.AddMemberInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AddMemberInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputAddTimeOffInput(ctx context.Context, obj any) (*models.AddTimeOffInput, error) {
+	var it models.AddTimeOffInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"practitionerId", "startsAt", "endsAt", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		case "startsAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startsAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.StartsAt = data
+		case "endsAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.EndsAt = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Reason = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalAddTimeOffInput unmarshals raw into the AddTimeOffInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAddTimeOffInput(ctx context.Context, raw any) (*models.AddTimeOffInput, error) {
+	var out *models.AddTimeOffInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AddTimeOffInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputAmendMedicalRecordInput(ctx context.Context, obj any) (*models.AmendMedicalRecordInput, error) {
 	var it models.AmendMedicalRecordInput
 	if obj == nil {
@@ -13514,6 +16856,146 @@ func UnmarshalCreateMedicalRecordInput(ctx context.Context, raw any) (*models.Cr
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCreatePractitionerInput(ctx context.Context, obj any) (*models.CreatePractitionerInput, error) {
+	var it models.CreatePractitionerInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "specialty", "registration", "color", "memberId", "serviceIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = data
+		case "specialty":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("specialty"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Specialty = data
+		case "registration":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registration"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Registration = data
+		case "color":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("color"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Color = data
+		case "memberId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("memberId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.MemberID = data
+		case "serviceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("serviceIds"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ServiceIds = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalCreatePractitionerInput unmarshals raw into the CreatePractitionerInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreatePractitionerInput(ctx context.Context, raw any) (*models.CreatePractitionerInput, error) {
+	var out *models.CreatePractitionerInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreatePractitionerInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateServiceInput(ctx context.Context, obj any) (*models.CreateServiceInput, error) {
+	var it models.CreateServiceInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "durationMinutes", "price", "practitionerIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = data
+		case "durationMinutes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("durationMinutes"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.DurationMinutes = data
+		case "price":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("price"))
+			data, err := ec.unmarshalNMoneyInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoneyInput(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Price = data
+		case "practitionerIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerIds"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerIds = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalCreateServiceInput unmarshals raw into the CreateServiceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateServiceInput(ctx context.Context, raw any) (*models.CreateServiceInput, error) {
+	var out *models.CreateServiceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateServiceInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputDateRange(ctx context.Context, obj any) (*models.DateRange, error) {
 	var it models.DateRange
 	if obj == nil {
@@ -13612,6 +17094,101 @@ func UnmarshalDateTimeRange(ctx context.Context, raw any) (*models.DateTimeRange
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputMoneyInput(ctx context.Context, obj any) (*models.MoneyInput, error) {
+	var it models.MoneyInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["currency"]; !present {
+		asMap["currency"] = "BRL"
+	}
+
+	fieldsInOrder := [...]string{"amountMinor", "currency"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "amountMinor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amountMinor"))
+			data, err := ec.unmarshalNLong2int64(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.AmountMinor = data
+		case "currency":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("currency"))
+			data, err := ec.unmarshalOCurrency2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Currency = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalMoneyInput unmarshals raw into the MoneyInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalMoneyInput(ctx context.Context, raw any) (*models.MoneyInput, error) {
+	var out *models.MoneyInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "MoneyInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRemoveTimeOffInput(ctx context.Context, obj any) (*models.RemoveTimeOffInput, error) {
+	var it models.RemoveTimeOffInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalRemoveTimeOffInput unmarshals raw into the RemoveTimeOffInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRemoveTimeOffInput(ctx context.Context, raw any) (*models.RemoveTimeOffInput, error) {
+	var out *models.RemoveTimeOffInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RemoveTimeOffInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRescheduleAppointmentInput(ctx context.Context, obj any) (*models.RescheduleAppointmentInput, error) {
 	var it models.RescheduleAppointmentInput
 	if obj == nil {
@@ -13700,6 +17277,55 @@ func (ec *executionContext) unmarshalInputRescheduleAppointmentInput(ctx context
 func UnmarshalRescheduleAppointmentInput(ctx context.Context, raw any) (*models.RescheduleAppointmentInput, error) {
 	var out *models.RescheduleAppointmentInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RescheduleAppointmentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRevokeMemberInput(ctx context.Context, obj any) (*models.RevokeMemberInput, error) {
+	var it models.RevokeMemberInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalRevokeMemberInput unmarshals raw into the RevokeMemberInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRevokeMemberInput(ctx context.Context, raw any) (*models.RevokeMemberInput, error) {
+	var out *models.RevokeMemberInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RevokeMemberInput", raw, &out)
 	return out, err
 }
 
@@ -13805,6 +17431,118 @@ func (ec *executionContext) unmarshalInputScheduleAppointmentInput(ctx context.C
 func UnmarshalScheduleAppointmentInput(ctx context.Context, raw any) (*models.ScheduleAppointmentInput, error) {
 	var out *models.ScheduleAppointmentInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "ScheduleAppointmentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetPractitionerServicesInput(ctx context.Context, obj any) (*models.SetPractitionerServicesInput, error) {
+	var it models.SetPractitionerServicesInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"practitionerId", "expectedVersion", "serviceIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		case "serviceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("serviceIds"))
+			data, err := ec.unmarshalNID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ServiceIds = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalSetPractitionerServicesInput unmarshals raw into the SetPractitionerServicesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetPractitionerServicesInput(ctx context.Context, raw any) (*models.SetPractitionerServicesInput, error) {
+	var out *models.SetPractitionerServicesInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetPractitionerServicesInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetWorkingHoursInput(ctx context.Context, obj any) (*models.SetWorkingHoursInput, error) {
+	var it models.SetWorkingHoursInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"practitionerId", "expectedVersion", "workingHours"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		case "workingHours":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workingHours"))
+			data, err := ec.unmarshalNWorkingHoursInput2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWorkingHoursInputᚄ(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.WorkingHours = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalSetWorkingHoursInput unmarshals raw into the SetWorkingHoursInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetWorkingHoursInput(ctx context.Context, raw any) (*models.SetWorkingHoursInput, error) {
+	var out *models.SetWorkingHoursInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetWorkingHoursInput", raw, &out)
 	return out, err
 }
 
@@ -13980,6 +17718,76 @@ func (ec *executionContext) unmarshalInputUpdateAppointmentInput(ctx context.Con
 func UnmarshalUpdateAppointmentInput(ctx context.Context, raw any) (*models.UpdateAppointmentInput, error) {
 	var out *models.UpdateAppointmentInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateAppointmentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateClinicInput(ctx context.Context, obj any) (*models.UpdateClinicInput, error) {
+	var it models.UpdateClinicInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"expectedVersion", "name", "timeZone", "slotGridMinutes", "pixKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "timeZone":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("timeZone"))
+			data, err := ec.unmarshalOTimeZone2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.TimeZone = graphql.OmittableOf(data)
+		case "slotGridMinutes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("slotGridMinutes"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.SlotGridMinutes = graphql.OmittableOf(data)
+		case "pixKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("pixKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PixKey = graphql.OmittableOf(data)
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalUpdateClinicInput unmarshals raw into the UpdateClinicInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateClinicInput(ctx context.Context, raw any) (*models.UpdateClinicInput, error) {
+	var out *models.UpdateClinicInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateClinicInput", raw, &out)
 	return out, err
 }
 
@@ -14186,6 +17994,300 @@ func UnmarshalUpdateMedicalRecordInput(ctx context.Context, raw any) (*models.Up
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputUpdateMemberInput(ctx context.Context, obj any) (*models.UpdateMemberInput, error) {
+	var it models.UpdateMemberInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "name", "role", "practitionerId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "role":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("role"))
+			data, err := ec.unmarshalORole2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRole(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Role = graphql.OmittableOf(data)
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = graphql.OmittableOf(data)
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalUpdateMemberInput unmarshals raw into the UpdateMemberInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateMemberInput(ctx context.Context, raw any) (*models.UpdateMemberInput, error) {
+	var out *models.UpdateMemberInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateMemberInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdatePractitionerInput(ctx context.Context, obj any) (*models.UpdatePractitionerInput, error) {
+	var it models.UpdatePractitionerInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "name", "specialty", "registration", "color", "active", "memberId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "specialty":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("specialty"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Specialty = graphql.OmittableOf(data)
+		case "registration":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registration"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Registration = graphql.OmittableOf(data)
+		case "color":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("color"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Color = graphql.OmittableOf(data)
+		case "active":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("active"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Active = graphql.OmittableOf(data)
+		case "memberId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("memberId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.MemberID = graphql.OmittableOf(data)
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalUpdatePractitionerInput unmarshals raw into the UpdatePractitionerInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdatePractitionerInput(ctx context.Context, raw any) (*models.UpdatePractitionerInput, error) {
+	var out *models.UpdatePractitionerInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdatePractitionerInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateServiceInput(ctx context.Context, obj any) (*models.UpdateServiceInput, error) {
+	var it models.UpdateServiceInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "name", "durationMinutes", "price", "active"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "durationMinutes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("durationMinutes"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.DurationMinutes = graphql.OmittableOf(data)
+		case "price":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("price"))
+			data, err := ec.unmarshalOMoneyInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoneyInput(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Price = graphql.OmittableOf(data)
+		case "active":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("active"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Active = graphql.OmittableOf(data)
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalUpdateServiceInput unmarshals raw into the UpdateServiceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateServiceInput(ctx context.Context, raw any) (*models.UpdateServiceInput, error) {
+	var out *models.UpdateServiceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateServiceInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputWorkingHoursInput(ctx context.Context, obj any) (*models.WorkingHoursInput, error) {
+	var it models.WorkingHoursInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"weekday", "fromMinute", "toMinute"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "weekday":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("weekday"))
+			data, err := ec.unmarshalNWeekday2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWeekday(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Weekday = data
+		case "fromMinute":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fromMinute"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.FromMinute = data
+		case "toMinute":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("toMinute"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ToMinute = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalWorkingHoursInput unmarshals raw into the WorkingHoursInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalWorkingHoursInput(ctx context.Context, raw any) (*models.WorkingHoursInput, error) {
+	var out *models.WorkingHoursInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "WorkingHoursInput", raw, &out)
+	return out, err
+}
+
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
@@ -14194,6 +18296,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case *models.TimeOff:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._TimeOff(ctx, sel, obj)
 	case *models.Service:
 		if obj == nil {
 			return graphql.Null
@@ -14204,6 +18311,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Practitioner(ctx, sel, obj)
+	case *models.Member:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Member(ctx, sel, obj)
 	case *models.MedicalRecord:
 		if obj == nil {
 			return graphql.Null
@@ -14312,6 +18424,11 @@ func (ec *executionContext) _Appointment(ctx context.Context, sel ast.SelectionS
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Appointment_steps(ctx, field, obj)
 				})
+		case "nextSteps":
+			out.Values[i] = ec._Appointment_nextSteps(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "cancellationReason":
 			out.Values[i] = ec._Appointment_cancellationReason(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -14632,6 +18749,27 @@ func (ec *executionContext) _Clinic(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "slotGridMinutes":
+			out.Values[i] = ec._Clinic_slotGridMinutes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pixKey":
+			out.Values[i] = ec._Clinic_pixKey(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._Clinic_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "closures":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Clinic_closures(ctx, field, obj)
+				})
 		case "practitioners":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -14654,6 +18792,12 @@ func (ec *executionContext) _Clinic(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "members":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Clinic_members(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -14737,6 +18881,49 @@ func (ec *executionContext) _ClinicEdge(ctx context.Context, sel ast.SelectionSe
 			}
 		case "node":
 			out.Values[i] = ec._ClinicEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var clinicPayloadImplementors = []string{"ClinicPayload"}
+
+func (ec *executionContext) _ClinicPayload(ctx context.Context, sel ast.SelectionSet, obj *models.ClinicPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, clinicPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ClinicPayload")
+		case "clinic":
+			out.Values[i] = ec._ClinicPayload_clinic(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "outside":
+			out.Values[i] = ec._ClinicPayload_outside(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ClinicPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -15432,6 +19619,199 @@ func (ec *executionContext) _MedicalRecordPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var memberImplementors = []string{"Member", "Node"}
+
+func (ec *executionContext) _Member(ctx context.Context, sel ast.SelectionSet, obj *models.Member) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, memberImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Member")
+		case "id":
+			out.Values[i] = ec._Member_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "subject":
+			out.Values[i] = ec._Member_subject(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "name":
+			out.Values[i] = ec._Member_name(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "role":
+			out.Values[i] = ec._Member_role(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "practitioner":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Member_practitioner(ctx, field, obj)
+				})
+		case "createdAt":
+			out.Values[i] = ec._Member_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "revokedAt":
+			out.Values[i] = ec._Member_revokedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._Member_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var memberConnectionImplementors = []string{"MemberConnection"}
+
+func (ec *executionContext) _MemberConnection(ctx context.Context, sel ast.SelectionSet, obj *models.MemberConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, memberConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MemberConnection")
+		case "edges":
+			out.Values[i] = ec._MemberConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nodes":
+			out.Values[i] = ec._MemberConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._MemberConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._MemberConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var memberEdgeImplementors = []string{"MemberEdge"}
+
+func (ec *executionContext) _MemberEdge(ctx context.Context, sel ast.SelectionSet, obj *models.MemberEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, memberEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MemberEdge")
+		case "cursor":
+			out.Values[i] = ec._MemberEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._MemberEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var memberPayloadImplementors = []string{"MemberPayload"}
+
+func (ec *executionContext) _MemberPayload(ctx context.Context, sel ast.SelectionSet, obj *models.MemberPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, memberPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MemberPayload")
+		case "member":
+			out.Values[i] = ec._MemberPayload_member(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._MemberPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var membershipImplementors = []string{"Membership"}
 
 func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSet, obj *models.Membership) graphql.Marshaler {
@@ -15597,6 +19977,69 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "updateClinic":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateClinic(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createPractitioner":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createPractitioner(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updatePractitioner":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updatePractitioner(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "setWorkingHours":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setWorkingHours(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "setPractitionerServices":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setPractitionerServices(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createService":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createService(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateService":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateService(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "addTimeOff":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_addTimeOff(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "removeTimeOff":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_removeTimeOff(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createContact":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createContact(ctx, field)
@@ -15642,6 +20085,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "amendMedicalRecord":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_amendMedicalRecord(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "addMember":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_addMember(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateMember":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateMember(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revokeMember":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_revokeMember(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -15752,6 +20216,17 @@ func (ec *executionContext) _Practitioner(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "version":
+			out.Values[i] = ec._Practitioner_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "services":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Practitioner_services(ctx, field, obj)
+				})
 		case "workingHours":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -15769,6 +20244,12 @@ func (ec *executionContext) _Practitioner(ctx context.Context, sel ast.Selection
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Practitioner_appointments(ctx, field, obj)
+				})
+		case "member":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Practitioner_member(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -15853,6 +20334,44 @@ func (ec *executionContext) _PractitionerEdge(ctx context.Context, sel ast.Selec
 			}
 		case "node":
 			out.Values[i] = ec._PractitionerEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var practitionerPayloadImplementors = []string{"PractitionerPayload"}
+
+func (ec *executionContext) _PractitionerPayload(ctx context.Context, sel ast.SelectionSet, obj *models.PractitionerPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, practitionerPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PractitionerPayload")
+		case "practitioner":
+			out.Values[i] = ec._PractitionerPayload_practitioner(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PractitionerPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16119,28 +20638,39 @@ func (ec *executionContext) _Service(ctx context.Context, sel ast.SelectionSet, 
 		case "id":
 			out.Values[i] = ec._Service_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
 			out.Values[i] = ec._Service_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "durationMinutes":
 			out.Values[i] = ec._Service_durationMinutes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "price":
 			out.Values[i] = ec._Service_price(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "active":
 			out.Values[i] = ec._Service_active(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "version":
+			out.Values[i] = ec._Service_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "practitioners":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Service_practitioners(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -16244,6 +20774,87 @@ func (ec *executionContext) _ServiceEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var servicePayloadImplementors = []string{"ServicePayload"}
+
+func (ec *executionContext) _ServicePayload(ctx context.Context, sel ast.SelectionSet, obj *models.ServicePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, servicePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ServicePayload")
+		case "service":
+			out.Values[i] = ec._ServicePayload_service(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ServicePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var setWorkingHoursPayloadImplementors = []string{"SetWorkingHoursPayload"}
+
+func (ec *executionContext) _SetWorkingHoursPayload(ctx context.Context, sel ast.SelectionSet, obj *models.SetWorkingHoursPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setWorkingHoursPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetWorkingHoursPayload")
+		case "practitioner":
+			out.Values[i] = ec._SetWorkingHoursPayload_practitioner(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "outside":
+			out.Values[i] = ec._SetWorkingHoursPayload_outside(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetWorkingHoursPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var slotImplementors = []string{"Slot"}
 
 func (ec *executionContext) _Slot(ctx context.Context, sel ast.SelectionSet, obj *models.Slot) graphql.Marshaler {
@@ -16288,7 +20899,7 @@ func (ec *executionContext) _Slot(ctx context.Context, sel ast.SelectionSet, obj
 	return out
 }
 
-var timeOffImplementors = []string{"TimeOff"}
+var timeOffImplementors = []string{"TimeOff", "Node"}
 
 func (ec *executionContext) _TimeOff(ctx context.Context, sel ast.SelectionSet, obj *models.TimeOff) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, timeOffImplementors)
@@ -16302,21 +20913,75 @@ func (ec *executionContext) _TimeOff(ctx context.Context, sel ast.SelectionSet, 
 		case "id":
 			out.Values[i] = ec._TimeOff_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "practitioner":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._TimeOff_practitioner(ctx, field, obj)
+				})
 		case "startsAt":
 			out.Values[i] = ec._TimeOff_startsAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "endsAt":
 			out.Values[i] = ec._TimeOff_endsAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "reason":
 			out.Values[i] = ec._TimeOff_reason(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._TimeOff_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var timeOffPayloadImplementors = []string{"TimeOffPayload"}
+
+func (ec *executionContext) _TimeOffPayload(ctx context.Context, sel ast.SelectionSet, obj *models.TimeOffPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, timeOffPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TimeOffPayload")
+		case "timeOff":
+			out.Values[i] = ec._TimeOffPayload_timeOff(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "within":
+			out.Values[i] = ec._TimeOffPayload_within(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._TimeOffPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -16456,6 +21121,17 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 				})
 		case "memberships":
 			out.Values[i] = ec._Viewer_memberships(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "practitioner":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Viewer_practitioner(ctx, field, obj)
+				})
+		case "permissions":
+			out.Values[i] = ec._Viewer_permissions(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -16881,6 +21557,16 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) unmarshalNAddMemberInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAddMemberInput(ctx context.Context, v any) (models.AddMemberInput, error) {
+	res, err := ec.unmarshalInputAddMemberInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNAddTimeOffInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAddTimeOffInput(ctx context.Context, v any) (models.AddTimeOffInput, error) {
+	res, err := ec.unmarshalInputAddTimeOffInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNAmendMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAmendMedicalRecordInput(ctx context.Context, v any) (models.AmendMedicalRecordInput, error) {
 	res, err := ec.unmarshalInputAmendMedicalRecordInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -16970,6 +21656,36 @@ func (ec *executionContext) unmarshalNAppointmentStep2githubᚗcomᚋtaskmedᚋt
 
 func (ec *executionContext) marshalNAppointmentStep2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStep(ctx context.Context, sel ast.SelectionSet, v models.AppointmentStep) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNAppointmentStep2ᚕgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepᚄ(ctx context.Context, v any) ([]models.AppointmentStep, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]models.AppointmentStep, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNAppointmentStep2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStep(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNAppointmentStep2ᚕgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepᚄ(ctx context.Context, sel ast.SelectionSet, v []models.AppointmentStep) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAppointmentStep2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStep(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNAppointmentStepInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepInput(ctx context.Context, v any) (models.AppointmentStepInput, error) {
@@ -17097,6 +21813,14 @@ func (ec *executionContext) marshalNClinicEdge2ᚖgithubᚗcomᚋtaskmedᚋtaskm
 	return ec._ClinicEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNClinicPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐClinicPayload(ctx context.Context, sel ast.SelectionSet, v *models.ClinicPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ClinicPayload!")
+		return graphql.Null
+	}
+	return ec._ClinicPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNContact2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐContactᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.Contact) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -17188,6 +21912,16 @@ func (ec *executionContext) marshalNCreateContactPayload2ᚖgithubᚗcomᚋtaskm
 
 func (ec *executionContext) unmarshalNCreateMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateMedicalRecordInput(ctx context.Context, v any) (models.CreateMedicalRecordInput, error) {
 	res, err := ec.unmarshalInputCreateMedicalRecordInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreatePractitionerInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreatePractitionerInput(ctx context.Context, v any) (models.CreatePractitionerInput, error) {
+	res, err := ec.unmarshalInputCreatePractitionerInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateServiceInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateServiceInput(ctx context.Context, v any) (models.CreateServiceInput, error) {
+	res, err := ec.unmarshalInputCreateServiceInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -17435,6 +22169,70 @@ func (ec *executionContext) marshalNMedicalRecordPayload2ᚖgithubᚗcomᚋtaskm
 	return ec._MedicalRecordPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNMember2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.Member) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNMember2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMember(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNMember2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMember(ctx context.Context, sel ast.SelectionSet, v *models.Member) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Member!")
+		return graphql.Null
+	}
+	return ec._Member(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNMemberConnection2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberConnection(ctx context.Context, sel ast.SelectionSet, v *models.MemberConnection) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "MemberConnection!")
+		return graphql.Null
+	}
+	return ec._MemberConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNMemberEdge2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.MemberEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNMemberEdge2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNMemberEdge2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberEdge(ctx context.Context, sel ast.SelectionSet, v *models.MemberEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "MemberEdge!")
+		return graphql.Null
+	}
+	return ec._MemberEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNMemberPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMemberPayload(ctx context.Context, sel ast.SelectionSet, v *models.MemberPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "MemberPayload!")
+		return graphql.Null
+	}
+	return ec._MemberPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNMembership2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMembershipᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.Membership) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -17465,6 +22263,11 @@ func (ec *executionContext) marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋ
 		return graphql.Null
 	}
 	return ec._Money(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMoneyInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoneyInput(ctx context.Context, v any) (*models.MoneyInput, error) {
+	res, err := ec.unmarshalInputMoneyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐNode(ctx context.Context, sel ast.SelectionSet, v []models.Node) graphql.Marshaler {
@@ -17541,6 +22344,14 @@ func (ec *executionContext) marshalNPractitionerEdge2ᚖgithubᚗcomᚋtaskmed�
 	return ec._PractitionerEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNPractitionerPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitionerPayload(ctx context.Context, sel ast.SelectionSet, v *models.PractitionerPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PractitionerPayload!")
+		return graphql.Null
+	}
+	return ec._PractitionerPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRecordKind2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRecordKind(ctx context.Context, v any) (models.RecordKind, error) {
 	var res models.RecordKind
 	err := res.UnmarshalGQL(v)
@@ -17549,6 +22360,11 @@ func (ec *executionContext) unmarshalNRecordKind2githubᚗcomᚋtaskmedᚋtaskme
 
 func (ec *executionContext) marshalNRecordKind2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRecordKind(ctx context.Context, sel ast.SelectionSet, v models.RecordKind) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNRemoveTimeOffInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRemoveTimeOffInput(ctx context.Context, v any) (models.RemoveTimeOffInput, error) {
+	res, err := ec.unmarshalInputRemoveTimeOffInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNRescheduleAppointmentInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRescheduleAppointmentInput(ctx context.Context, v any) (models.RescheduleAppointmentInput, error) {
@@ -17562,6 +22378,11 @@ func (ec *executionContext) marshalNRescheduleAppointmentPayload2ᚖgithubᚗcom
 		return graphql.Null
 	}
 	return ec._RescheduleAppointmentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRevokeMemberInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRevokeMemberInput(ctx context.Context, v any) (models.RevokeMemberInput, error) {
+	res, err := ec.unmarshalInputRevokeMemberInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNRole2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRole(ctx context.Context, v any) (models.Role, error) {
@@ -17673,6 +22494,32 @@ func (ec *executionContext) marshalNServiceEdge2ᚖgithubᚗcomᚋtaskmedᚋtask
 	return ec._ServiceEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNServicePayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐServicePayload(ctx context.Context, sel ast.SelectionSet, v *models.ServicePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ServicePayload!")
+		return graphql.Null
+	}
+	return ec._ServicePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSetPractitionerServicesInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSetPractitionerServicesInput(ctx context.Context, v any) (models.SetPractitionerServicesInput, error) {
+	res, err := ec.unmarshalInputSetPractitionerServicesInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNSetWorkingHoursInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSetWorkingHoursInput(ctx context.Context, v any) (models.SetWorkingHoursInput, error) {
+	res, err := ec.unmarshalInputSetWorkingHoursInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetWorkingHoursPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSetWorkingHoursPayload(ctx context.Context, sel ast.SelectionSet, v *models.SetWorkingHoursPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SetWorkingHoursPayload!")
+		return graphql.Null
+	}
+	return ec._SetWorkingHoursPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNSignMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSignMedicalRecordInput(ctx context.Context, v any) (models.SignMedicalRecordInput, error) {
 	res, err := ec.unmarshalInputSignMedicalRecordInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -17779,6 +22626,14 @@ func (ec *executionContext) marshalNTimeOff2ᚖgithubᚗcomᚋtaskmedᚋtaskmed�
 	return ec._TimeOff(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNTimeOffPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐTimeOffPayload(ctx context.Context, sel ast.SelectionSet, v *models.TimeOffPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "TimeOffPayload!")
+		return graphql.Null
+	}
+	return ec._TimeOffPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNTimeZone2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -17803,6 +22658,11 @@ func (ec *executionContext) unmarshalNUpdateAppointmentInput2githubᚗcomᚋtask
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNUpdateClinicInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateClinicInput(ctx context.Context, v any) (models.UpdateClinicInput, error) {
+	res, err := ec.unmarshalInputUpdateClinicInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNUpdateContactInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateContactInput(ctx context.Context, v any) (models.UpdateContactInput, error) {
 	res, err := ec.unmarshalInputUpdateContactInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -17818,6 +22678,21 @@ func (ec *executionContext) marshalNUpdateContactPayload2ᚖgithubᚗcomᚋtaskm
 
 func (ec *executionContext) unmarshalNUpdateMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateMedicalRecordInput(ctx context.Context, v any) (models.UpdateMedicalRecordInput, error) {
 	res, err := ec.unmarshalInputUpdateMedicalRecordInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateMemberInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateMemberInput(ctx context.Context, v any) (models.UpdateMemberInput, error) {
+	res, err := ec.unmarshalInputUpdateMemberInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdatePractitionerInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdatePractitionerInput(ctx context.Context, v any) (models.UpdatePractitionerInput, error) {
+	res, err := ec.unmarshalInputUpdatePractitionerInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateServiceInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateServiceInput(ctx context.Context, v any) (models.UpdateServiceInput, error) {
+	res, err := ec.unmarshalInputUpdateServiceInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -17895,6 +22770,25 @@ func (ec *executionContext) marshalNWorkingHours2ᚖgithubᚗcomᚋtaskmedᚋtas
 		return graphql.Null
 	}
 	return ec._WorkingHours(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNWorkingHoursInput2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWorkingHoursInputᚄ(ctx context.Context, v any) ([]*models.WorkingHoursInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*models.WorkingHoursInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNWorkingHoursInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWorkingHoursInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNWorkingHoursInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWorkingHoursInput(ctx context.Context, v any) (*models.WorkingHoursInput, error) {
+	res, err := ec.unmarshalInputWorkingHoursInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx context.Context, sel ast.SelectionSet, v introspection.Directive) graphql.Marshaler {
@@ -18144,6 +23038,13 @@ func (ec *executionContext) marshalOCacheControlScope2ᚖgithubᚗcomᚋtaskmed�
 	return v
 }
 
+func (ec *executionContext) marshalOClinic2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐClinic(ctx context.Context, sel ast.SelectionSet, v *models.Clinic) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Clinic(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOContact2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐContact(ctx context.Context, sel ast.SelectionSet, v *models.Contact) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -18217,6 +23118,24 @@ func (ec *executionContext) marshalOContactStatus2ᚖgithubᚗcomᚋtaskmedᚋta
 		return graphql.Null
 	}
 	return v
+}
+
+func (ec *executionContext) unmarshalOCurrency2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalString(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCurrency2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(*v)
+	return res
 }
 
 func (ec *executionContext) unmarshalODate2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDate(ctx context.Context, v any) (*models.Date, error) {
@@ -18406,6 +23325,21 @@ func (ec *executionContext) marshalOMedicalRecord2ᚖgithubᚗcomᚋtaskmedᚋta
 	return ec._MedicalRecord(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOMember2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMember(ctx context.Context, sel ast.SelectionSet, v *models.Member) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Member(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOMoneyInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoneyInput(ctx context.Context, v any) (*models.MoneyInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputMoneyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalONode2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐNode(ctx context.Context, sel ast.SelectionSet, v models.Node) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -18454,6 +23388,22 @@ func (ec *executionContext) marshalORecordKind2ᚕgithubᚗcomᚋtaskmedᚋtaskm
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalORole2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRole(ctx context.Context, v any) (*models.Role, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(models.Role)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORole2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRole(ctx context.Context, sel ast.SelectionSet, v *models.Role) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 func (ec *executionContext) marshalOService2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐService(ctx context.Context, sel ast.SelectionSet, v *models.Service) graphql.Marshaler {
@@ -18507,6 +23457,31 @@ func (ec *executionContext) unmarshalOString2ᚖstring(ctx context.Context, v an
 }
 
 func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(*v)
+	return res
+}
+
+func (ec *executionContext) marshalOTimeOff2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐTimeOff(ctx context.Context, sel ast.SelectionSet, v *models.TimeOff) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TimeOff(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOTimeZone2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalString(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTimeZone2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

@@ -21,6 +21,7 @@ func Objects() (*objects.Table, error) {
 		clinicObject(),
 		clinicConnectionObject(),
 		clinicEdgeObject(),
+		clinicPayloadObject(),
 		contactObject(),
 		contactConnectionObject(),
 		contactEdgeObject(),
@@ -32,6 +33,10 @@ func Objects() (*objects.Table, error) {
 		medicalRecordConnectionObject(),
 		medicalRecordEdgeObject(),
 		medicalRecordPayloadObject(),
+		memberObject(),
+		memberConnectionObject(),
+		memberEdgeObject(),
+		memberPayloadObject(),
 		membershipObject(),
 		moneyObject(),
 		mutationObject(),
@@ -39,14 +44,18 @@ func Objects() (*objects.Table, error) {
 		practitionerObject(),
 		practitionerConnectionObject(),
 		practitionerEdgeObject(),
+		practitionerPayloadObject(),
 		queryObject(),
 		rescheduleAppointmentPayloadObject(),
 		scheduleAppointmentPayloadObject(),
 		serviceObject(),
 		serviceConnectionObject(),
 		serviceEdgeObject(),
+		servicePayloadObject(),
+		setWorkingHoursPayloadObject(),
 		slotObject(),
 		timeOffObject(),
+		timeOffPayloadObject(),
 		updateContactPayloadObject(),
 		userErrorObject(),
 		viewerObject(),
@@ -57,6 +66,7 @@ func Objects() (*objects.Table, error) {
 		"ContactConnection":       contactConnectionOf,
 		"InvoiceConnection":       invoiceConnectionOf,
 		"MedicalRecordConnection": medicalRecordConnectionOf,
+		"MemberConnection":        memberConnectionOf,
 		"PractitionerConnection":  practitionerConnectionOf,
 		"ServiceConnection":       serviceConnectionOf,
 	})
@@ -155,6 +165,21 @@ func appointmentObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.AppointmentStepTaken], objects.PointerAt[models.AppointmentStepTaken]),
 				Length:   objects.Length[*models.AppointmentStepTaken],
 				At:       objects.PointerAt[models.AppointmentStepTaken],
+			},
+			"nextSteps": {
+				Name: "nextSteps", Object: "Appointment", Result: "AppointmentStep", List: true, NonNull: true, ElemNonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Appointment).NextSteps()
+					b = append(b, '[')
+					for i0, v0 := range v {
+						if i0 > 0 {
+							b = append(b, ',')
+						}
+						b = objects.AppendEnum(b, string(v0))
+					}
+					b = append(b, ']')
+					return b, true
+				},
 			},
 			"cancellationReason": {
 				Name: "cancellationReason", Object: "Appointment", Result: "String",
@@ -488,6 +513,41 @@ func clinicObject() *objects.Object {
 					return b, true
 				},
 			},
+			"slotGridMinutes": {
+				Name: "slotGridMinutes", Object: "Clinic", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Clinic).SlotGridMinutes
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"pixKey": {
+				Name: "pixKey", Object: "Clinic", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Clinic).PixKey
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"version": {
+				Name: "version", Object: "Clinic", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Clinic).Version
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"closures": {
+				Name: "closures", Object: "Clinic", Result: "TimeOff", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements:  objects.Elements(objects.Length[*models.TimeOff], objects.PointerAt[models.TimeOff]),
+				Length:    objects.Length[*models.TimeOff],
+				At:        objects.PointerAt[models.TimeOff],
+				Arguments: ec.field_Clinic_closures_args,
+			},
 			"practitioners": {
 				Name: "practitioners", Object: "Clinic", Result: "PractitionerConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Clinic_practitioners_args,
@@ -511,6 +571,10 @@ func clinicObject() *objects.Object {
 					b = models.AppendDateTime(b, v)
 					return b, true
 				},
+			},
+			"members": {
+				Name: "members", Object: "Clinic", Result: "MemberConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Clinic_members_args,
 			},
 		},
 	}
@@ -589,6 +653,47 @@ func clinicEdgeObject() *objects.Object {
 					}
 					return v
 				},
+			},
+		},
+	}
+}
+
+func clinicPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ClinicPayload",
+		Satisfies: clinicPayloadImplementors,
+		Value:     (*models.ClinicPayload)(nil),
+		Nil:       objects.IsNil[models.ClinicPayload],
+		Fields: map[string]*objects.Field{
+			"clinic": {
+				Name: "clinic", Object: "ClinicPayload", Result: "Clinic", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.ClinicPayload).Clinic
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"outside": {
+				Name: "outside", Object: "ClinicPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ClinicPayload).Outside
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "ClinicPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ClinicPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -1338,6 +1443,194 @@ func medicalRecordPayloadObject() *objects.Object {
 	}
 }
 
+func memberObject() *objects.Object {
+	return &objects.Object{
+		Name:      "Member",
+		Satisfies: memberImplementors,
+		Value:     (*models.Member)(nil),
+		Nil:       objects.IsNil[models.Member],
+		GlobalID:  func(value any) string { return value.(*models.Member).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "Member", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Member).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"subject": {
+				Name: "subject", Object: "Member", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Member).Subject
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"name": {
+				Name: "name", Object: "Member", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Member).Name
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"role": {
+				Name: "role", Object: "Member", Result: "Role", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Member).Role
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"practitioner": {
+				Name: "practitioner", Object: "Member", Result: "Practitioner", Composite: true,
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "Member", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Member).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"revokedAt": {
+				Name: "revokedAt", Object: "Member", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Member).RevokedAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"version": {
+				Name: "version", Object: "Member", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Member).Version
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func memberConnectionObject() *objects.Object {
+	return &objects.Object{
+		Name:      "MemberConnection",
+		Satisfies: memberConnectionImplementors,
+		Value:     (*models.MemberConnection)(nil),
+		Nil:       objects.IsNil[models.MemberConnection],
+		Fields: map[string]*objects.Field{
+			"edges": {
+				Name: "edges", Object: "MemberConnection", Result: "MemberEdge", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.MemberConnection).Edges
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.MemberEdge], objects.PointerAt[models.MemberEdge]),
+				Length:   objects.Length[*models.MemberEdge],
+				At:       objects.PointerAt[models.MemberEdge],
+			},
+			"nodes": {
+				Name: "nodes", Object: "MemberConnection", Result: "Member", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.MemberConnection).Nodes
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Member], objects.PointerAt[models.Member]),
+				Length:   objects.Length[*models.Member],
+				At:       objects.PointerAt[models.Member],
+			},
+			"pageInfo": {
+				Name: "pageInfo", Object: "MemberConnection", Result: "PageInfo", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.MemberConnection).PageInfo
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"totalCount": {
+				Name: "totalCount", Object: "MemberConnection", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.MemberConnection).TotalCount
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func memberEdgeObject() *objects.Object {
+	return &objects.Object{
+		Name:      "MemberEdge",
+		Satisfies: memberEdgeImplementors,
+		Value:     (*models.MemberEdge)(nil),
+		Nil:       objects.IsNil[models.MemberEdge],
+		Fields: map[string]*objects.Field{
+			"cursor": {
+				Name: "cursor", Object: "MemberEdge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.MemberEdge).Cursor
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"node": {
+				Name: "node", Object: "MemberEdge", Result: "Member", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.MemberEdge).Node
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+		},
+	}
+}
+
+func memberPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "MemberPayload",
+		Satisfies: memberPayloadImplementors,
+		Value:     (*models.MemberPayload)(nil),
+		Nil:       objects.IsNil[models.MemberPayload],
+		Fields: map[string]*objects.Field{
+			"member": {
+				Name: "member", Object: "MemberPayload", Result: "Member", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.MemberPayload).Member
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "MemberPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.MemberPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func membershipObject() *objects.Object {
 	return &objects.Object{
 		Name:      "Membership",
@@ -1441,6 +1734,42 @@ func mutationObject() *objects.Object {
 				Name: "cancelAppointment", Object: "Mutation", Result: "AppointmentStepPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_cancelAppointment_args,
 			},
+			"updateClinic": {
+				Name: "updateClinic", Object: "Mutation", Result: "ClinicPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_updateClinic_args,
+			},
+			"createPractitioner": {
+				Name: "createPractitioner", Object: "Mutation", Result: "PractitionerPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_createPractitioner_args,
+			},
+			"updatePractitioner": {
+				Name: "updatePractitioner", Object: "Mutation", Result: "PractitionerPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_updatePractitioner_args,
+			},
+			"setWorkingHours": {
+				Name: "setWorkingHours", Object: "Mutation", Result: "SetWorkingHoursPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_setWorkingHours_args,
+			},
+			"setPractitionerServices": {
+				Name: "setPractitionerServices", Object: "Mutation", Result: "PractitionerPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_setPractitionerServices_args,
+			},
+			"createService": {
+				Name: "createService", Object: "Mutation", Result: "ServicePayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_createService_args,
+			},
+			"updateService": {
+				Name: "updateService", Object: "Mutation", Result: "ServicePayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_updateService_args,
+			},
+			"addTimeOff": {
+				Name: "addTimeOff", Object: "Mutation", Result: "TimeOffPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_addTimeOff_args,
+			},
+			"removeTimeOff": {
+				Name: "removeTimeOff", Object: "Mutation", Result: "TimeOffPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_removeTimeOff_args,
+			},
 			"createContact": {
 				Name: "createContact", Object: "Mutation", Result: "CreateContactPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_createContact_args,
@@ -1468,6 +1797,18 @@ func mutationObject() *objects.Object {
 			"amendMedicalRecord": {
 				Name: "amendMedicalRecord", Object: "Mutation", Result: "MedicalRecordPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_amendMedicalRecord_args,
+			},
+			"addMember": {
+				Name: "addMember", Object: "Mutation", Result: "MemberPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_addMember_args,
+			},
+			"updateMember": {
+				Name: "updateMember", Object: "Mutation", Result: "MemberPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_updateMember_args,
+			},
+			"revokeMember": {
+				Name: "revokeMember", Object: "Mutation", Result: "MemberPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_revokeMember_args,
 			},
 		},
 	}
@@ -1594,6 +1935,18 @@ func practitionerObject() *objects.Object {
 					return b, true
 				},
 			},
+			"version": {
+				Name: "version", Object: "Practitioner", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Practitioner).Version
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"services": {
+				Name: "services", Object: "Practitioner", Result: "ServiceConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Practitioner_services_args,
+			},
 			"workingHours": {
 				Name: "workingHours", Object: "Practitioner", Result: "WorkingHours", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Elements: objects.Elements(objects.Length[*models.WorkingHour], objects.PointerAt[models.WorkingHour]),
@@ -1610,6 +1963,9 @@ func practitionerObject() *objects.Object {
 			"appointments": {
 				Name: "appointments", Object: "Practitioner", Result: "AppointmentConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Practitioner_appointments_args,
+			},
+			"member": {
+				Name: "member", Object: "Practitioner", Result: "Member", Composite: true,
 			},
 		},
 	}
@@ -1688,6 +2044,37 @@ func practitionerEdgeObject() *objects.Object {
 					}
 					return v
 				},
+			},
+		},
+	}
+}
+
+func practitionerPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "PractitionerPayload",
+		Satisfies: practitionerPayloadImplementors,
+		Value:     (*models.PractitionerPayload)(nil),
+		Nil:       objects.IsNil[models.PractitionerPayload],
+		Fields: map[string]*objects.Field{
+			"practitioner": {
+				Name: "practitioner", Object: "PractitionerPayload", Result: "Practitioner", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.PractitionerPayload).Practitioner
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "PractitionerPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.PractitionerPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -1855,6 +2242,8 @@ func scheduleAppointmentPayloadObject() *objects.Object {
 }
 
 func serviceObject() *objects.Object {
+	// What reads arguments is a method of it, and uses nothing of it.
+	var ec *executionContext
 	return &objects.Object{
 		Name:      "Service",
 		Satisfies: serviceImplementors,
@@ -1903,6 +2292,18 @@ func serviceObject() *objects.Object {
 					b = strconv.AppendBool(b, v)
 					return b, true
 				},
+			},
+			"version": {
+				Name: "version", Object: "Service", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Service).Version
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"practitioners": {
+				Name: "practitioners", Object: "Service", Result: "PractitionerConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Service_practitioners_args,
 			},
 		},
 	}
@@ -1986,6 +2387,78 @@ func serviceEdgeObject() *objects.Object {
 	}
 }
 
+func servicePayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ServicePayload",
+		Satisfies: servicePayloadImplementors,
+		Value:     (*models.ServicePayload)(nil),
+		Nil:       objects.IsNil[models.ServicePayload],
+		Fields: map[string]*objects.Field{
+			"service": {
+				Name: "service", Object: "ServicePayload", Result: "Service", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.ServicePayload).Service
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "ServicePayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ServicePayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func setWorkingHoursPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "SetWorkingHoursPayload",
+		Satisfies: setWorkingHoursPayloadImplementors,
+		Value:     (*models.SetWorkingHoursPayload)(nil),
+		Nil:       objects.IsNil[models.SetWorkingHoursPayload],
+		Fields: map[string]*objects.Field{
+			"practitioner": {
+				Name: "practitioner", Object: "SetWorkingHoursPayload", Result: "Practitioner", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.SetWorkingHoursPayload).Practitioner
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"outside": {
+				Name: "outside", Object: "SetWorkingHoursPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.SetWorkingHoursPayload).Outside
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "SetWorkingHoursPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.SetWorkingHoursPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func slotObject() *objects.Object {
 	return &objects.Object{
 		Name:      "Slot",
@@ -2022,6 +2495,7 @@ func timeOffObject() *objects.Object {
 		Satisfies: timeOffImplementors,
 		Value:     (*models.TimeOff)(nil),
 		Nil:       objects.IsNil[models.TimeOff],
+		GlobalID:  func(value any) string { return value.(*models.TimeOff).GetID() },
 		Fields: map[string]*objects.Field{
 			"id": {
 				Name: "id", Object: "TimeOff", Result: "ID", NonNull: true,
@@ -2030,6 +2504,9 @@ func timeOffObject() *objects.Object {
 					b = objects.AppendString(b, v)
 					return b, true
 				},
+			},
+			"practitioner": {
+				Name: "practitioner", Object: "TimeOff", Result: "Practitioner", Composite: true,
 			},
 			"startsAt": {
 				Name: "startsAt", Object: "TimeOff", Result: "DateTime", NonNull: true,
@@ -2058,6 +2535,55 @@ func timeOffObject() *objects.Object {
 					}
 					return b, true
 				},
+			},
+			"version": {
+				Name: "version", Object: "TimeOff", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.TimeOff).Version
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func timeOffPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "TimeOffPayload",
+		Satisfies: timeOffPayloadImplementors,
+		Value:     (*models.TimeOffPayload)(nil),
+		Nil:       objects.IsNil[models.TimeOffPayload],
+		Fields: map[string]*objects.Field{
+			"timeOff": {
+				Name: "timeOff", Object: "TimeOffPayload", Result: "TimeOff", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.TimeOffPayload).TimeOff
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"within": {
+				Name: "within", Object: "TimeOffPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.TimeOffPayload).Within
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "TimeOffPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.TimeOffPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -2203,6 +2729,24 @@ func viewerObject() *objects.Object {
 				Length:   objects.Length[*models.Membership],
 				At:       objects.PointerAt[models.Membership],
 			},
+			"practitioner": {
+				Name: "practitioner", Object: "Viewer", Result: "Practitioner", Composite: true,
+			},
+			"permissions": {
+				Name: "permissions", Object: "Viewer", Result: "String", List: true, NonNull: true, ElemNonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Viewer).Permissions
+					b = append(b, '[')
+					for i0, v0 := range v {
+						if i0 > 0 {
+							b = append(b, ',')
+						}
+						b = objects.AppendString(b, v0)
+					}
+					b = append(b, ']')
+					return b, true
+				},
+			},
 		},
 	}
 }
@@ -2324,6 +2868,24 @@ func medicalRecordConnectionOf(page objects.Page) any {
 	if page.Cursors != nil {
 		edges := make([]models.MedicalRecordEdge, len(connection.Nodes))
 		connection.Edges = make([]*models.MedicalRecordEdge, len(edges))
+		for i, node := range connection.Nodes {
+			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
+			connection.Edges[i] = &edges[i]
+		}
+	}
+	return connection
+}
+
+func memberConnectionOf(page objects.Page) any {
+	connection := &models.MemberConnection{
+		Nodes:      page.Nodes.([]*models.Member),
+		Edges:      []*models.MemberEdge{},
+		PageInfo:   page.Info,
+		TotalCount: page.Total,
+	}
+	if page.Cursors != nil {
+		edges := make([]models.MemberEdge, len(connection.Nodes))
+		connection.Edges = make([]*models.MemberEdge, len(edges))
 		for i, node := range connection.Nodes {
 			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
 			connection.Edges[i] = &edges[i]

@@ -28,11 +28,20 @@ func (Relations) Invoice() InvoiceResolver { return invoiceRelations{} }
 // MedicalRecord has the resolvers of the relations of MedicalRecord.
 func (Relations) MedicalRecord() MedicalRecordResolver { return medicalRecordRelations{} }
 
+// Member has the resolvers of the relations of Member.
+func (Relations) Member() MemberResolver { return memberRelations{} }
+
 // Practitioner has the resolvers of the relations of Practitioner.
 func (Relations) Practitioner() PractitionerResolver { return practitionerRelations{} }
 
+// Service has the resolvers of the relations of Service.
+func (Relations) Service() ServiceResolver { return serviceRelations{} }
+
 // Slot has the resolvers of the relations of Slot.
 func (Relations) Slot() SlotResolver { return slotRelations{} }
+
+// TimeOff has the resolvers of the relations of TimeOff.
+func (Relations) TimeOff() TimeOffResolver { return timeOffRelations{} }
 
 // Viewer has the resolvers of the relations of Viewer.
 func (Relations) Viewer() ViewerResolver { return viewerRelations{} }
@@ -65,12 +74,20 @@ func (appointmentRelations) Invoice(ctx context.Context, obj *models.Appointment
 
 type clinicRelations struct{}
 
+func (clinicRelations) Closures(ctx context.Context, obj *models.Clinic, rangeArg models.DateTimeRange) ([]*models.TimeOff, error) {
+	return loaders.Child[[]*models.TimeOff](ctx, obj)
+}
+
 func (clinicRelations) Practitioners(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string, active *bool) (*models.PractitionerConnection, error) {
 	return loaders.Child[*models.PractitionerConnection](ctx, obj)
 }
 
 func (clinicRelations) Services(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string, active *bool) (*models.ServiceConnection, error) {
 	return loaders.Child[*models.ServiceConnection](ctx, obj)
+}
+
+func (clinicRelations) Members(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string) (*models.MemberConnection, error) {
+	return loaders.Child[*models.MemberConnection](ctx, obj)
 }
 
 type contactRelations struct{}
@@ -127,7 +144,17 @@ func (medicalRecordRelations) AmendedBy(ctx context.Context, obj *models.Medical
 	return loaders.Child[*models.MedicalRecord](ctx, obj)
 }
 
+type memberRelations struct{}
+
+func (memberRelations) Practitioner(ctx context.Context, obj *models.Member) (*models.Practitioner, error) {
+	return loaders.Child[*models.Practitioner](ctx, obj)
+}
+
 type practitionerRelations struct{}
+
+func (practitionerRelations) Services(ctx context.Context, obj *models.Practitioner, first *int, after *string, last *int, before *string) (*models.ServiceConnection, error) {
+	return loaders.Child[*models.ServiceConnection](ctx, obj)
+}
 
 func (practitionerRelations) WorkingHours(ctx context.Context, obj *models.Practitioner) ([]*models.WorkingHour, error) {
 	return loaders.Child[[]*models.WorkingHour](ctx, obj)
@@ -141,9 +168,25 @@ func (practitionerRelations) Appointments(ctx context.Context, obj *models.Pract
 	return loaders.Child[*models.AppointmentConnection](ctx, obj)
 }
 
+func (practitionerRelations) Member(ctx context.Context, obj *models.Practitioner) (*models.Member, error) {
+	return loaders.Child[*models.Member](ctx, obj)
+}
+
+type serviceRelations struct{}
+
+func (serviceRelations) Practitioners(ctx context.Context, obj *models.Service, first *int, after *string, last *int, before *string) (*models.PractitionerConnection, error) {
+	return loaders.Child[*models.PractitionerConnection](ctx, obj)
+}
+
 type slotRelations struct{}
 
 func (slotRelations) Practitioner(ctx context.Context, obj *models.Slot) (*models.Practitioner, error) {
+	return loaders.Child[*models.Practitioner](ctx, obj)
+}
+
+type timeOffRelations struct{}
+
+func (timeOffRelations) Practitioner(ctx context.Context, obj *models.TimeOff) (*models.Practitioner, error) {
 	return loaders.Child[*models.Practitioner](ctx, obj)
 }
 
@@ -151,6 +194,10 @@ type viewerRelations struct{}
 
 func (viewerRelations) Clinic(ctx context.Context, obj *models.Viewer) (*models.Clinic, error) {
 	return loaders.Child[*models.Clinic](ctx, obj)
+}
+
+func (viewerRelations) Practitioner(ctx context.Context, obj *models.Viewer) (*models.Practitioner, error) {
+	return loaders.Child[*models.Practitioner](ctx, obj)
 }
 
 // QueryRelations has the resolvers of the query's fields that nobody answers by

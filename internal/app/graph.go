@@ -63,7 +63,7 @@ func newGraph(parts graphParts) (*graph, error) {
 	}
 	root := resolvers.New(
 		people.New(parts.db, entities, parts.cursors, parts.now), scheduling.New(parts.db, parts.now),
-		records.New(parts.db, parts.now), objects,
+		records.New(parts.db, parts.now), objects, table,
 	)
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),

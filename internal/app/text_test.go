@@ -98,7 +98,9 @@ func TestText_IsStoredInOneSpelling(t *testing.T) {
 
 	labels := create(t, owner, map[string]any{"tags": []string{"zeta", "Gesta\u0303o", "abc", "Ábaco", "Gestão", "a\nb"}})
 	require.Equal(t, []string{"a b", "Ábaco", "abc", "Gestão", "zeta"}, labels.Answer.Contact.Tags)
-	var found struct{ Contacts struct{ Nodes []struct{ ID string } } }
+	var found struct {
+		Contacts struct{ Nodes []struct{ ID string } }
+	}
 	owner.Must(t, `query ($tag: String!) { contacts(filter: {tag: $tag}) { nodes { id } } }`, map[string]any{"tag": "Gesta\u0303o"}, &found)
 	require.Len(t, found.Contacts.Nodes, 1)
 }

@@ -123,11 +123,29 @@ func (s *Store) CreateKey(ctx context.Context, wanted NewKey) (*PartnerKey, stri
 		ClinicID: scope.ClinicID, ID: models.NewID(), Name: wanted.Name, Role: wanted.Role,
 		KeyHash: hash[:], LastFour: text[len(text)-4:], ExpiresAt: wanted.ExpiresAt,
 	}
-	err = s.db.InTenant(ctx, func(tx *gorm.DB) error { return tx.Create(key).Error })
+	err = s.db.InTenant(ctx, func(tx *gorm.DB) error {
+		var made struct{ CreatedAt time.Time }
+		err := tx.Raw("SELECT api_key_create($1, $2, $3, $4, $5, $6, $7) AS created_at",
+			scope.Subject, key.ID, key.Name, key.Role, key.KeyHash, key.LastFour, key.ExpiresAt).Find(&made).Error
+		key.CreatedAt = made.CreatedAt
+		return err
+	})
 	if err != nil {
-		return nil, "", fmt.Errorf("make a key: %w", err)
+		return nil, "", fmt.Errorf("make a key: %w", refusedByDatabase(err))
 	}
 	return key, text, nil
+}
+
+// refusedByDatabase gives the database's refusal of who asks its words: it looks at
+// their membership as it is now.
+func refusedByDatabase(err error) error {
+	switch constraint, _ := database.Violation(err); constraint {
+	case "members_asker":
+		return forbidden("Only an owner or an administrator of the clinic may make or revoke keys.", err)
+	case "members_owners":
+		return forbidden("Only an owner may make a key with an owner's rights.", err)
+	}
+	return err
 }
 
 func (n NewKey) check(now time.Time) error {
@@ -158,6 +176,14 @@ func mayGrant(scope *tenant.Scope, role models.Role) error {
 	return nil
 }
 
+// AllKeys are those of the clinic of the context's scope, the oldest first, those that
+// ended included.
+func (s *Store) AllKeys(ctx context.Context) ([]*PartnerKey, error) {
+	return database.Rows[PartnerKey](ctx, s.db,
+		`SELECT clinic_id, id, name, role, last_four, last_used_at, expires_at, revoked_at, created_at
+		 FROM api_keys WHERE clinic_id = app_clinic() ORDER BY created_at, id`)
+}
+
 // RevokeKey ends a key of the clinic of the context's scope; from the next
 // request on it is worth nothing. Revoking it again changes nothing. A key that
 // the clinic has not is models.ErrNotFound.
@@ -171,8 +197,7 @@ func (s *Store) RevokeKey(ctx context.Context, id uuid.UUID) (*PartnerKey, error
 	}
 	var key PartnerKey
 	err = s.db.InTenant(ctx, func(tx *gorm.DB) error {
-		err := tx.Exec("UPDATE api_keys SET revoked_at = now() WHERE clinic_id = ? AND id = ? AND revoked_at IS NULL",
-			scope.ClinicID, id).Error
+		err := tx.Exec("SELECT api_key_revoke($1, $2)", scope.Subject, id).Error
 		if err != nil {
 			return err
 		}
@@ -182,7 +207,7 @@ func (s *Store) RevokeKey(ctx context.Context, id uuid.UUID) (*PartnerKey, error
 	case errors.Is(err, models.ErrNotFound):
 		return nil, models.ErrNotFound
 	case err != nil:
-		return nil, fmt.Errorf("revoke a key: %w", err)
+		return nil, fmt.Errorf("revoke a key: %w", refusedByDatabase(err))
 	}
 	return &key, nil
 }

@@ -54,6 +54,9 @@ func (s sample) tables() []table {
 			return row{"practitioner_id": s.id("practitioners", 0), "starts_at": s.at(n, 8), "ends_at": s.at(n, 9)}
 		}},
 		{s, "services", func(int) row { return row{"name": "Consulta", "duration_minutes": 30, "price_minor": 15000} }},
+		{s, "practitioner_services", func(n int) row {
+			return row{"practitioner_id": s.id("practitioners", 0), "service_id": s.id("services", min(n, 1))}
+		}},
 		{s, "contacts", func(n int) row { return row{"name": fmt.Sprintf("Ana Souza %c", 'a'+n)} }},
 		{s, "contact_search", func(n int) row {
 			return row{"contact_id": s.id("contacts", min(n, 1)), "archived": false, "line": " x "}
@@ -146,7 +149,7 @@ func (t table) row(n int) row {
 	switch t.name {
 	case "clinics":
 		whole["id"] = t.clinic
-	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "idempotency_keys":
+	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "idempotency_keys", "practitioner_services":
 		whole["clinic_id"] = t.clinic
 	default:
 		whole["clinic_id"], whole["id"] = t.clinic, t.id(t.name, n)
@@ -177,7 +180,7 @@ func newSample(t *testing.T, d *testkit.Database) sample {
 		}
 		for _, table := range s.tables() {
 			rows := 1
-			if table.name == "contacts" || table.name == "outbox" {
+			if table.name == "contacts" || table.name == "outbox" || table.name == "services" {
 				rows = 2
 			}
 			for n := range rows {

@@ -54,6 +54,8 @@ func operations() []operation {
 			return "clinic_id, subject, key"
 		case "audit_events":
 			return "clinic_id, at, id"
+		case "practitioner_services":
+			return "clinic_id, practitioner_id, service_id"
 		case "clinics":
 			return "id"
 		}

@@ -9,9 +9,15 @@ import (
 // Definers are the SECURITY DEFINER functions that the application may call,
 // and why. They run past row-level security's usual subject, so each is looked at.
 func Definers() map[string]string {
+	const asked = "changes who belongs to the connection's clinic, which the application may not by itself; checks that an owner or an admin asks, and that no admin makes an owner"
 	return map[string]string{
-		"app_memberships(text)":       "tells a subject's clinics before one is chosen; owned by a role nobody can log in as, gives out one subject's rows",
-		"maintenance_begin(interval)": "takes the period's maintenance run for one instance, by Postgres' clock; writes one row of no clinic's, gives out yes or no",
+		"app_memberships(text)":                                                   "tells a subject's clinics before one is chosen; owned by a role nobody can log in as, gives out one subject's rows",
+		"member_add(text,uuid,text,text,text)":                                    asked,
+		"member_change(text,uuid,integer,boolean,text,text)":                      asked,
+		"member_revoke(text,uuid,integer)":                                        asked,
+		"api_key_create(text,uuid,text,text,bytea,text,timestamp with time zone)": asked,
+		"api_key_revoke(text,uuid)":                                               asked,
+		"maintenance_begin(interval)":                                             "takes the period's maintenance run for one instance, by Postgres' clock; writes one row of no clinic's, gives out yes or no",
 		"maintenance_expire(integer)": "deletes idempotency keys and holds that have expired, of all clinics, which the application cannot list; " +
 			"a policy keeps it to what has expired, and it gives out counts alone",
 	}

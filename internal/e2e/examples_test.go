@@ -52,6 +52,13 @@ func TestExamples_Work(t *testing.T) {
 		"schedule-appointment":  {`"SCHEDULED"`, "Ana Souza", `"userErrors":[]`},
 		"create-medical-record": {`"EVOLUTION"`, `"M54.5"`, `"signedAt":null`, `"userErrors":[]`},
 		"viewer":                {`"OWNER"`, `"workingHours":[{`, `"durationMinutes":30`},
+		"desk":                  {`"Mutation.addMember"`, `"slotGridMinutes":15`, `"subject":"OWNER@`, `"closures":[]`, `"name":"Consulta","version":1,"practitioners":{"nodes":[{`},
+		"update-clinic":         {`"pixKey":"pix@example.com"`, `"outside":[]`, `"userErrors":[]`},
+		"add-member":            {"nina.rocha@example.com", `"RECEPTIONIST"`, `"userErrors":[]`},
+		"create-practitioner":   {"Dra. Nina Rocha", `"active":true`, `"services":{"nodes":[{`, `"userErrors":[]`},
+		"create-service":        {"Acupuntura", `"amountMinor":18000,"currency":"BRL"`, `"practitioners":{"nodes":[{`, `"userErrors":[]`},
+		"set-working-hours":     {`"outside":[`, "Dra. Beatriz Lima", `"userErrors":[]`},
+		"add-time-off":          {`"within":[{`, "Ana Souza", `"practitioner":null`, `"userErrors":[]`},
 		"nodes":                 {`"__typename":"Contact"`, `"__typename":"Practitioner"`, `"__typename":"Appointment"`},
 		"waiting-room":          {`"nodes":[`},
 	}

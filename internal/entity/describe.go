@@ -32,6 +32,8 @@ type Shown struct {
 	// Parent is the column of the noun's rows that holds that key; "" where the
 	// object points at the noun, and for lists of the clinic as a whole.
 	Parent string
+	// Through is the table that joins rows to parents, where that is how they are.
+	Through *Link
 	// Order and Desc are what the rows are sorted by unless told otherwise.
 	Order string
 	Desc  bool
@@ -50,7 +52,7 @@ func (r *Registry) Shown(object string) []Shown {
 		shown := Shown{Object: of, Field: field, Key: relation.key()}
 		switch made := relation.(type) {
 		case *list:
-			shown.How, shown.Parent, shown.Order, shown.Desc = Paged, made.Parent, made.Order, made.Desc
+			shown.How, shown.Parent, shown.Through, shown.Order, shown.Desc = Paged, made.Parent, made.Through, made.Order, made.Desc
 		case *all:
 			shown.How, shown.Parent, shown.Order = Whole, made.parent, made.order.column
 		case *first:

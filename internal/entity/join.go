@@ -65,6 +65,9 @@ func (j *join) entity(id uuid.UUID) (any, bool) {
 func (r Relation) most(ask *Ask) int {
 	switch of := r.relation.(type) {
 	case *list:
+		if of.Through != nil {
+			return 0
+		}
 		w, err := requestOf(ask.Args).Window()
 		if err != nil {
 			return 0

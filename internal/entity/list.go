@@ -19,6 +19,9 @@ type List struct {
 	// Parent is the column that points at the object which the field is of. It is
 	// empty for the clinic's lists, below Query and Clinic.
 	Parent string
+	// Through is the table that says which entities belong to which parent, where both
+	// may have many of the other.
+	Through *Link
 	// Order is the column that the list is sorted by, backwards with Desc; the id
 	// decides among equals. By, if set, reads another order from the arguments.
 	Order string
@@ -30,6 +33,13 @@ type List struct {
 	// order. Without it that is the kind's list as a whole ("contact/list") or,
 	// below a parent, the parent's ("appointment/contact=ID").
 	Depends func(r *Reading, ask *Ask) error
+}
+
+// Link is a table whose rows each join an entity to a parent. It announces, of each
+// row, the tag of the entity's kind on the parent ("service/practitioner=ID").
+type Link struct {
+	// Table has the columns Parent, which points at the parent, and Row, at the entity.
+	Table, Parent, Row string
 }
 
 type list struct {
@@ -44,11 +54,14 @@ type list struct {
 }
 
 func (l *list) key() string {
-	if l.Parent != "" || l.own {
+	if l.below() || l.own {
 		return "id"
 	}
 	return ""
 }
+
+// below is whether the list is read per parent.
+func (l *list) below() bool { return l.Parent != "" || l.Through != nil }
 
 func (l *list) target() *noun { return l.noun }
 
@@ -111,6 +124,11 @@ func (l *list) depend(r *Reading, ask *Ask) error {
 	}
 	if l.Parent == "" {
 		r.Depends(touched.Of(string(l.noun.kind) + "/list"))
+	}
+	if l.Through != nil {
+		r.dependOnParents(l.noun, l.Through.Parent, ask.Keys)
+	}
+	if l.Parent == "" {
 		return nil
 	}
 	r.dependOnParents(l.noun, l.Parent, ask.Keys)
@@ -126,7 +144,9 @@ type pages struct {
 	wanted  selection.Wanted
 	cursors *cursors
 
-	rows     []any
+	rows []any
+	// via are the parents of rows that are read through a link.
+	via      []uuid.UUID
 	read     *database.Statement
 	totals   map[uuid.UUID]int
 	counting *database.Statement
@@ -143,17 +163,20 @@ func (p *pages) queue(q, counted *Query, order *ordered) (err error) {
 		st.per, st.parents = l.Parent, p.ask.Keys
 		expected = min(expected*len(p.ask.Keys), 1000)
 	}
+	if l.Through != nil {
+		st.through, st.parents, st.via = l.Through, p.ask.Keys, &p.via
+	}
 	if p.read, err = p.r.rows(st, expected, &p.rows); err != nil || !p.wanted.Count {
 		return err
 	}
-	count := &statement{noun: n, where: counted.conditions, each: counted.each, counting: true, per: st.per, parents: st.parents}
+	count := &statement{noun: n, where: counted.conditions, each: counted.each, counting: true, per: st.per, through: st.through, parents: st.parents}
 	p.totals = map[uuid.UUID]int{}
 	p.counting, err = p.r.queue(count, func(rows pgx.Rows) error {
 		for rows.Next() {
 			var parent uuid.UUID
 			var total int
 			into := []any{&parent, &total}
-			if l.Parent == "" {
+			if !l.below() {
 				into = into[1:]
 			}
 			if err := rows.Scan(into...); err != nil {
@@ -173,9 +196,14 @@ func (p *pages) finish() (*Found, error) {
 		}
 	}
 	perParent := map[uuid.UUID][]any{}
-	if p.list.Parent == "" {
+	switch {
+	case p.list.Through != nil:
+		for i, row := range p.rows {
+			perParent[p.via[i]] = append(perParent[p.via[i]], row)
+		}
+	case p.list.Parent == "":
 		perParent[uuid.Nil] = p.rows
-	} else {
+	default:
 		parent := p.list.noun.fields[p.list.Parent]
 		for _, row := range p.rows {
 			if id, ok := parent.id(row); ok {

@@ -107,6 +107,9 @@ func (r *Registry) relate(n *noun) (faults []error) {
 			made.connection = r.table.Named(object).Fields[name].Result
 		}
 		faults = append(faults, n.has(declared.Field, declared.Order, declared.Parent)...)
+		if declared.Through != nil && declared.Parent != "" {
+			faults = append(faults, fmt.Errorf("entity: %s is declared with a parent and a link: one of them says whose the rows are", declared.Field))
+		}
 		add(declared.Field, made)
 	}
 	for _, declared := range n.all {

@@ -75,7 +75,8 @@ type part struct {
 
 // scan reads rows that show one part after the other, the first of which is what the
 // rows are of.
-func scan(rows pgx.Rows, scope *tenant.Scope, parts []*part, expected int) ([]any, error) {
+// behind which the parents' ids come that go into via, unless that is nil.
+func scan(rows pgx.Rows, scope *tenant.Scope, parts []*part, expected int, via *[]uuid.UUID) ([]any, error) {
 	described, types := rows.FieldDescriptions(), rows.Conn().TypeMap()
 	readers := make([]reader, len(parts))
 	width := 0
@@ -86,6 +87,9 @@ func scan(rows pgx.Rows, scope *tenant.Scope, parts []*part, expected int) ([]an
 		}
 		readers[i] = p.noun.reader(scope, p.columns, described[width:end], types, expected)
 		expected, width = 1, end
+	}
+	if via != nil {
+		width++
 	}
 	if width != len(described) {
 		return nil, fmt.Errorf("entity: %d columns were asked for and %d came", width, len(described))
@@ -102,6 +106,13 @@ func scan(rows pgx.Rows, scope *tenant.Scope, parts []*part, expected int) ([]an
 				all = append(all, row)
 			}
 			raw = raw[len(p.columns):]
+		}
+		if via != nil {
+			parent, err := uuid.FromBytes(raw[0])
+			if err != nil {
+				return nil, fmt.Errorf("entity: a parent of %s: %w", parts[0].noun.table, err)
+			}
+			*via = append(*via, parent)
 		}
 	}
 	return all, rows.Err()

@@ -29,6 +29,10 @@ type statement struct {
 	// once per parent, each with the order and limit of its own.
 	per     string
 	parents []uuid.UUID
+	// through is the table that joins rows to parents, where no column points at one:
+	// the rows' parents are then read into via.
+	through *Link
+	via     *[]uuid.UUID
 	// joins are what is read beside the rows.
 	joins []*join
 	// counting asks how many rows there are instead of for the rows.
@@ -121,6 +125,10 @@ func (st *statement) shape() string {
 	}
 	b.WriteString("\n")
 	b.WriteString(st.per)
+	if st.through != nil {
+		b.WriteString(" through ")
+		b.WriteString(st.through.Table)
+	}
 	b.WriteByte(' ')
 	b.WriteString(strconv.Itoa(st.limit))
 	if st.counting {
@@ -145,7 +153,7 @@ func (st *statement) values() []any {
 	if st.each != nil {
 		values = append(values, st.each.values...)
 	}
-	if st.per != "" {
+	if st.per != "" || st.through != nil {
 		values = append(values, st.parents)
 	}
 	return values
@@ -176,6 +184,9 @@ func (st *statement) compose(ctx context.Context, db *database.DB, scope *tenant
 		}
 		if st.per != "" {
 			tx = tx.Where(st.per + " = parent.id")
+		}
+		if st.through != nil {
+			tx = tx.Where(st.linked() + " AND link." + st.through.Parent + " = parent.id)")
 		}
 		if st.order != nil {
 			tx = tx.Clauses(st.order.clause(""))
@@ -238,10 +249,22 @@ func (st *statement) beside(ctx context.Context, db *database.DB, sql string, ma
 	return sql, nil
 }
 
+// linked begins the condition that a link joins the row to a parent.
+func (st *statement) linked() string {
+	return fmt.Sprintf("EXISTS (SELECT FROM %s link WHERE link.clinic_id = %s.clinic_id AND link.%s = %s.id",
+		st.through.Table, st.noun.table, st.through.Row, st.noun.table)
+}
+
 // count makes the statement one that counts: per parent where there are parents.
 func (st *statement) count(tx *gorm.DB, slots func(int) []any) *gorm.DB {
 	if st.each != nil {
 		tx = tx.Where(st.each.sql+" = ANY(?)", slots(len(st.each.values))...)
+	}
+	if st.through != nil {
+		parent := "link." + st.through.Parent
+		return tx.Joins(fmt.Sprintf("JOIN %s link ON link.clinic_id = %s.clinic_id AND link.%s = %s.id",
+			st.through.Table, st.noun.table, st.through.Row, st.noun.table)).
+			Where(parent+" = ANY(?)", slots(1)...).Select(parent + " AS parent, count(*)::int AS total").Group(parent)
 	}
 	if st.per == "" {
 		return tx.Select("count(*)::int AS total")
@@ -268,6 +291,9 @@ func (st *statement) around(sql string, made *composed, slots func(int) []any) s
 		if st.limit > 0 {
 			sql += " LIMIT " + strconv.Itoa(st.limit)
 		}
+	}
+	if st.through != nil {
+		sql = "SELECT child.*, parent.id FROM unnest(" + placeholder() + "::uuid[]) AS parent(id) CROSS JOIN LATERAL (" + sql + ") AS child"
 	}
 	if st.per != "" {
 		sql = "SELECT child.* FROM unnest(" + placeholder() + "::uuid[]) AS parent(id) CROSS JOIN LATERAL (" + sql + ") AS child"

@@ -17,6 +17,7 @@ func All() []entity.Declaration {
 		billing.Invoice(),
 		people.Clinic(),
 		people.Contact(),
+		people.Member(),
 		people.Practitioner(),
 		people.Service(),
 		people.Viewer(),

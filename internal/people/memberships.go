@@ -12,6 +12,7 @@ import (
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -78,4 +79,27 @@ func (d *Directory) Clinics(ctx context.Context, request paging.Request) (*pagin
 		return cmp.Or(cmp.Compare(list.Key(a), list.Key(b)), slices.Compare(a.ID[:], b.ID[:]))
 	})
 	return list.Page(scope.ClinicID, request, d.cursors)
+}
+
+// Self is the practitioner who the context's subject is in its clinic; nil where they
+// are none.
+func (d *Directory) Self(ctx context.Context) (*uuid.UUID, error) {
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+	type self struct {
+		Member       uuid.UUID
+		Practitioner *uuid.UUID
+	}
+	reading := database.Depends(ctx, touched.On("membership", "subject", scope.Subject))
+	found, err := database.Rows[self](reading, d.db, `
+		SELECT m.id AS member, p.id AS practitioner
+		FROM memberships m LEFT JOIN practitioners p ON p.clinic_id = m.clinic_id AND p.member_id = m.id
+		WHERE m.clinic_id = $1 AND m.subject = $2 AND m.revoked_at IS NULL`, scope.ClinicID, scope.Subject)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	database.Depends(ctx, touched.OnID("practitioner", "member", found[0].Member))
+	return found[0].Practitioner, nil
 }

@@ -10,6 +10,12 @@ func Service() entity.Declaration {
 	return entity.Noun[models.Service]{
 		Kind:    models.KindService,
 		Columns: map[string][]string{"price": {"price_minor", "currency"}},
-		Lists:   []entity.List{{Field: "Clinic.services", Order: "name_key", Filter: activeFilter}},
+		Lists: []entity.List{
+			{Field: "Clinic.services", Order: "name_key", Filter: activeFilter},
+			{
+				Field: "Practitioner.services", Order: "name_key",
+				Through: &entity.Link{Table: offers, Parent: "practitioner_id", Row: "service_id"},
+			},
+		},
 	}
 }

@@ -9,6 +9,9 @@ import (
 func Viewer() entity.Declaration {
 	return entity.Noun[models.Viewer]{
 		NoTable: true,
-		One:     map[string]entity.One{"clinic": {Kind: models.KindClinic, Column: "clinic_id"}},
+		One: map[string]entity.One{
+			"clinic":       {Kind: models.KindClinic, Column: "clinic_id"},
+			"practitioner": {Kind: models.KindPractitioner, Column: "practitioner_id"},
+		},
 	}
 }

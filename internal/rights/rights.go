@@ -97,6 +97,26 @@ func (t *Table) May(role models.Role, typeName, fieldName string) bool {
 	return ok && t.has(roles, role)
 }
 
+// Permissions are what a role may, as Type.field in alphabetical order: of the roots
+// every field, of other types those that are more closed than their type.
+func (t *Table) Permissions(role models.Role) []string {
+	all := []string{}
+	for name, fields := range t.byName {
+		if strings.HasPrefix(name, "__") || !t.has(t.types[name], role) {
+			continue
+		}
+		definition := t.schema.Types[name]
+		root := definition == t.schema.Query || definition == t.schema.Mutation || definition == t.schema.Subscription
+		for field, roles := range fields {
+			if !strings.HasPrefix(field, "__") && t.has(roles, role) && (root || roles != t.types[name]) {
+				all = append(all, name+"."+field)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 func (t *Table) has(set Roles, role models.Role) bool {
 	bit := t.bit[role]
 	return bit != 0 && set&bit != 0

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -15,7 +16,9 @@ import (
 // Appointment is a contact's time with a practitioner, as it is read.
 func Appointment() entity.Declaration {
 	return entity.Noun[models.Appointment]{
-		Kind: models.KindAppointment,
+		Kind:    models.KindAppointment,
+		Columns: map[string][]string{"nextSteps": {"status"}},
+		Mask:    func(scope *tenant.Scope, row *models.Appointment) { row.Asker = scope.Role },
 		One: map[string]entity.One{
 			"contact":      {Kind: models.KindContact, Column: "contact_id"},
 			"practitioner": {Kind: models.KindPractitioner, Column: "practitioner_id"},

@@ -220,6 +220,9 @@ const busySQL = `
 	UNION ALL
 	SELECT practitioner_id, '` + busyTimeOff + `', id, starts_at, ends_at, NULL FROM time_off
 	WHERE clinic_id = $1 AND practitioner_id = ANY($2) AND starts_at < $4 AND ends_at > $3
+	UNION ALL
+	SELECT whose, '` + busyTimeOff + `', id, starts_at, ends_at, NULL FROM time_off CROSS JOIN unnest($2::uuid[]) AS whose
+	WHERE clinic_id = $1 AND practitioner_id IS NULL AND starts_at < $4 AND ends_at > $3
 	ORDER BY 4, 3`
 
 // free is what practitioners' weekly hours leave free within a span, merged.
@@ -238,6 +241,7 @@ func (d *Diary) free(
 		practitioners = append(practitioners, practitioner)
 	}
 	dependsOnEach(ctx, "time_off", practitioners)
+	database.Depends(ctx, touched.OnID("time_off", "clinic", scope.ClinicID))
 	reading := dependsOnEach(ctx, "slot_hold", practitioners)
 	rows, err := database.Rows[busy](reading, d.db, busySQL, scope.ClinicID, practitioners, within.From, within.To)
 	if err != nil {

@@ -181,7 +181,9 @@ func TestAppointments_AreFoundByTheirDaysAndInTheWaitingRoom(t *testing.T) {
 	today, tomorrow := o.book(t, o.at(t, "09:00")), o.book(t, o.at(t, "09:00", 1))
 	later := o.book(t, o.at(t, "10:00"))
 	found := func(filter, rest string) []string {
-		var answer struct{ Appointments struct{ Nodes []struct{ ID string } } }
+		var answer struct {
+			Appointments struct{ Nodes []struct{ ID string } }
+		}
 		o.graph.Must(t, o.as(t, models.RoleReceptionist), "{ appointments(filter: {"+filter+"}"+rest+") { nodes { id } } }", nil, &answer)
 		ids := []string{}
 		for _, node := range answer.Appointments.Nodes {

@@ -10,14 +10,22 @@ import (
 // longestTimeOffRange bounds how far one list of absences looks.
 const longestTimeOffRange = 366 * 24 * time.Hour
 
-// TimeOff is a practitioner's absence, as it is read.
+// TimeOff is a practitioner's absence, or the whole clinic's, as it is read.
 func TimeOff() entity.Declaration {
 	return entity.Noun[models.TimeOff]{
 		Kind: models.KindTimeOff,
+		One:  map[string]entity.One{"practitioner": {Kind: models.KindPractitioner, Column: "practitioner_id"}},
 		All: []entity.All{
 			{Field: "Practitioner.timeOff", Parent: "practitioner_id", Order: "starts_at", Filter: touchesRange},
+			{Field: "Clinic.closures", Parent: "clinic_id", Order: "starts_at", Filter: closes},
 		},
 	}
+}
+
+// closes are the absences of nobody in particular.
+func closes(q *entity.Query, args entity.Args) error {
+	q.Where("practitioner_id IS NULL")
+	return touchesRange(q, args)
 }
 
 // touchesRange is for what has a beginning and an end: it is meant if it shares

@@ -1,6 +1,8 @@
 package seed
 
 import (
+	"slices"
+
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -15,6 +17,7 @@ type batch struct {
 
 // people are the clinic, who works there and who comes.
 func (c *clinic) people() []batch {
+	offered := c.offered()
 	return []batch{
 		{"clinic_slugs", []string{"slug", "clinic"}, 1, func(_ int, row []any) {
 			row[0], row[1] = c.slug, c.id
@@ -30,9 +33,18 @@ func (c *clinic) people() []batch {
 			s := &c.services[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, s.id, s.name, int32(s.minutes), s.price, s.active, c.created, c.created
 		}},
-		{"practitioners", []string{"clinic_id", "id", "name", "specialty", "registration", "color", "active", "created_at", "updated_at"}, len(c.practitioners), func(i int, row []any) {
+		{"practitioners", []string{"clinic_id", "id", "name", "specialty", "registration", "color", "active", "created_at", "updated_at", "member_id"}, len(c.practitioners), func(i int, row []any) {
 			p := &c.practitioners[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8] = c.id, p.id, p.name, p.specialty, p.registration, p.color, p.active, c.created, c.created
+			row[9] = nil
+			// The demo's practitioner is the first who treats.
+			if own := slices.IndexFunc(c.members, func(m member) bool { return m.role == "practitioner" }); i == 0 && own >= 0 {
+				row[9] = c.members[own].id
+			}
+		}},
+		{"practitioner_services", []string{"clinic_id", "practitioner_id", "service_id"}, len(offered), func(i int, row []any) {
+			o := offered[i]
+			row[0], row[1], row[2] = c.id, c.practitioners[o[0]].id, c.services[o[1]].id
 		}},
 		{"working_hours", []string{"clinic_id", "id", "practitioner_id", "weekday", "from_minute", "to_minute"}, len(c.hours), func(i int, row []any) {
 			h := &c.hours[i]
@@ -40,7 +52,10 @@ func (c *clinic) people() []batch {
 		}},
 		{"time_off", []string{"clinic_id", "id", "practitioner_id", "starts_at", "ends_at", "reason", "created_at", "updated_at"}, len(c.timeOff), func(i int, row []any) {
 			t := &c.timeOff[i]
-			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, t.id, c.practitioners[t.practitioner].id, t.from, t.to, t.reason, c.created, c.created
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, t.id, nil, t.from, t.to, t.reason, c.created, c.created
+			if t.practitioner != none {
+				row[2] = c.practitioners[t.practitioner].id
+			}
 		}},
 		{"contacts", []string{
 			"clinic_id", "id", "name", "preferred_name", "email", "phone", "tax_id", "birth_date", "status",

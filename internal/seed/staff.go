@@ -94,6 +94,24 @@ func (c *clinic) makeStaff(count int) {
 			c.takeOff(s, i, single, single+1, pick(s, c.lists.practice.TimeOff))
 		}
 	}
+	if len(days) > 0 {
+		// Nobody works then anyway.
+		day := days[len(days)/2]
+		c.timeOff = append(c.timeOff, timeOff{
+			id: s.id(c.created), practitioner: none, reason: "Feriado: " + holidays[day], from: day.at(0, c.zone), to: (day + 1).at(0, c.zone),
+		})
+	}
+}
+
+// offered are who offers what, as indexes of practitioners and services.
+func (c *clinic) offered() [][2]int {
+	var all [][2]int
+	for who := range c.practitioners {
+		for _, what := range c.practitioners[who].offers.items {
+			all = append(all, [2]int{who, what})
+		}
+	}
+	return all
 }
 
 func registration(s source, council string) string {

@@ -61,6 +61,8 @@ func (d *Database) NewClinicIn(t testing.TB, slug, zone string) *Clinic {
 		c.Services = append(c.Services, id)
 		batch.Queue("INSERT INTO services (clinic_id, id, name, duration_minutes, price_minor) VALUES ($1, $2, $3, $4, 15000)", c.ID, id, service.name, service.minutes)
 	}
+	batch.Queue(`INSERT INTO practitioner_services (clinic_id, practitioner_id, service_id)
+		SELECT $1, p.id, s.id FROM practitioners p JOIN services s ON s.clinic_id = p.clinic_id WHERE p.clinic_id = $1`, c.ID)
 	for _, name := range []string{"Ana Souza", "João Silva", "Maria Oliveira"} {
 		id := models.NewID()
 		c.Contacts = append(c.Contacts, id)

@@ -1,18 +1,24 @@
 import { expect, test } from 'vitest';
 import { EXAMPLES, parseExample } from './examples';
 
-test('ten examples ship, each with a title, words and variables that are JSON', () => {
-  expect(EXAMPLES).toHaveLength(10);
+test('seventeen examples ship, each with a title, words and variables that are JSON', () => {
+  expect(EXAMPLES).toHaveLength(17);
   expect(EXAMPLES[0]).toMatchObject({ id: 'example-day-view', title: 'Day view', operationName: 'DayView' });
   for (const example of EXAMPLES) {
     expect(example.about, example.id).not.toBe('');
     expect(() => JSON.parse(example.variables || '{}'), example.id).not.toThrow();
   }
-  expect(new Set(EXAMPLES.map(example => example.id)).size).toBe(10);
+  expect(new Set(EXAMPLES.map(example => example.id)).size).toBe(17);
   expect(EXAMPLES.filter(example => example.kind === 'mutation').map(example => example.operationName)).toEqual([
     'CreateContact',
     'ScheduleAppointment',
     'CreateMedicalRecord',
+    'UpdateClinic',
+    'AddMember',
+    'CreatePractitioner',
+    'CreateService',
+    'SetWorkingHours',
+    'AddTimeOff',
   ]);
 });
 

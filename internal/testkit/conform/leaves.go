@@ -87,6 +87,14 @@ func (s *Suite) leaves(object string) string {
 	return b.String()
 }
 
+// computed are the leaves that are made of one column and do not say what it says,
+// and why.
+func computed() map[string]string {
+	return map[string]string{
+		"Appointment.nextSteps": "made of the status and of the asker's role: TestNextSteps_AreWhatTheMutationsAllow",
+	}
+}
+
 // Leaves compares what every path shows with the table's rows: each leaf that is
 // made of one column says what the column says. An enum's words stand one for one.
 // What is computed of several columns is for the noun's own test.
@@ -98,7 +106,7 @@ func (s *Suite) Leaves(t testing.TB, object string) (faults []string) {
 	compared := 0
 	compare := func(place string, shown, row map[string]any) {
 		for _, l := range all {
-			if len(l.columns) != 1 {
+			if len(l.columns) != 1 || computed()[object+"."+l.String()] != "" {
 				continue
 			}
 			compared++

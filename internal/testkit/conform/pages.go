@@ -67,6 +67,10 @@ func (s *Suite) inOrder(t testing.TB, p path, v variant, parent uuid.UUID) []str
 	if p.Parent != "" {
 		equal(p.Parent, parent)
 	}
+	if p.Through != nil {
+		values = append(values, parent)
+		where += fmt.Sprintf(" AND id IN (SELECT %s FROM %s WHERE clinic_id = $1 AND %s = $%d)", p.Through.Row, p.Through.Table, p.Through.Parent, len(values))
+	}
 	for _, a := range s.arguments(p.field) {
 		if global, given := v.args[a.name].(string); given && a.of.Name() == "ID" {
 			if _, id, err := models.ParseGlobal(global); err == nil {

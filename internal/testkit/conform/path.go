@@ -142,6 +142,9 @@ func (s *Suite) parents(t testing.TB, p path, clinic *testkit.Clinic, most int) 
 	switch {
 	case p.parentKind == "":
 		return []uuid.UUID{uuid.Nil}
+	case p.Through != nil:
+		return s.ids(t, fmt.Sprintf("SELECT %s FROM %s WHERE clinic_id = $1 GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT %d",
+			p.Through.Parent, p.Through.Table, most), clinic.ID)
 	case p.parentKind == models.KindClinic && p.Parent == "":
 		return []uuid.UUID{clinic.ID}
 	case p.Parent != "":

@@ -57,7 +57,7 @@ func New(t testing.TB, db *database.DB, cursors *paging.Cursors, now func() time
 	require.NoError(t, err)
 	fetchers, err := loaders.New(loaders.Config{DB: db, Registry: g.Entities, Schema: g.Schema, Objects: objects, Now: now})
 	require.NoError(t, err)
-	root := resolvers.New(people.New(db, g.Entities, cursors, now), scheduling.New(db, now), records.New(db, now), objects)
+	root := resolvers.New(people.New(db, g.Entities, cursors, now), scheduling.New(db, now), records.New(db, now), objects, table)
 	g.executor = executor.New(generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: g.Schema}))
 	g.executor.Use(fetchers.Extension())
 	return g
