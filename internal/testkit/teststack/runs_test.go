@@ -88,6 +88,7 @@ func unshared() map[string]string {
 		"internal/app":             "it puts together what chaos runs under load, as whole servers, with the detector",
 		"internal/devstack":        "it waits for programs",
 		"internal/loaders":         "it has no tests of its own; chaos and entity run it with the detector",
+		"internal/people":          "one lock around counts; chaos runs it with the detector",
 		"internal/rehearsal":       "one lock around a list, of one command",
 		"internal/scheduling":      "one zone's cache; chaos runs it with the detector",
 		"internal/seed":            "a command's, which tells how far it is",
