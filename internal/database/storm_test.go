@@ -285,15 +285,13 @@ func config(d *testkit.Database, connections int32) database.Config {
 	return database.Config{URL: d.AppURL, MaxConns: connections, AcquireTimeout: 20 * time.Second}
 }
 
-// I6 of the promises: 100,000 requests over pools of one to four connections.
+// I6 of the promises, over pools of one to four connections. TASKMED_TEST_LONGER=5
+// makes it the 100,000 requests that it names.
 func TestStorm_NoClinicSeesAnother(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
 	clinics := manyClinics(t, d)
-	requests := 25_000
-	if testing.Short() {
-		requests = 2_500
-	}
+	requests := testkit.Longer(t, 5_000)
 	for connections := int32(1); connections <= 4; connections++ {
 		db, err := database.Open(t.Context(), config(d, connections))
 		require.NoError(t, err)
@@ -342,7 +340,7 @@ func TestStorm_DatabaseSQLKeepingConnectionsLeaksNothing(t *testing.T) {
 	for db, leaks := range map[*database.DB]bool{leaky: true, safe: false} {
 		require.NoError(t, db.KeepConnections(2))
 		s := &storm{db: db, clinics: clinics}
-		s.blow(t, 4000, 8)
+		s.blow(t, 2000, 8)
 		require.Equal(t, leaks, s.leaks() > 0, "%d foreign rows", s.leaks())
 		require.NoError(t, db.KeepConnections(0))
 		db.Close()
