@@ -3344,7 +3344,7 @@ extend type Mutation {
     "The changes."
     input: UpdateClinicInput!
   ): ClinicPayload! @allow(roles: [OWNER, ADMIN]) @cost(weight: "10")
-  "Adds a practitioner. Nobody can book them before they have working hours and offer something."
+  "Adds a practitioner. Nobody can book them before they have working hours."
   createPractitioner(
     "The new practitioner."
     input: CreatePractitionerInput!
