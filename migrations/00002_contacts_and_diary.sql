@@ -178,8 +178,10 @@ CREATE TABLE appointment_steps (
   id uuid NOT NULL,
   appointment_id uuid NOT NULL,
   step text NOT NULL CHECK (step IN ('confirm', 'check_in', 'start', 'complete', 'no_show', 'cancel', 'undo', 'reschedule')),
-  from_status text NOT NULL,
-  to_status text NOT NULL,
+  from_status text NOT NULL CHECK (from_status IN
+    ('agendado', 'confirmado', 'recepcionado', 'em_atendimento', 'concluido', 'cancelado', 'faltou')),
+  to_status text NOT NULL CHECK (to_status IN
+    ('agendado', 'confirmado', 'recepcionado', 'em_atendimento', 'concluido', 'cancelado', 'faltou')),
   at timestamptz NOT NULL DEFAULT clock_timestamp(),
   actor text NOT NULL CHECK (char_length(actor) BETWEEN 1 AND 255),
   reason text CHECK (char_length(reason) <= 500),

@@ -5,10 +5,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
-	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -18,9 +16,11 @@ import (
 	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/internal/testkit/compose"
+	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -59,24 +59,14 @@ func answered(response *api.Response) compose.Answer {
 	return answer
 }
 
-// snake is a name as the database has it: medicalRecord is medical_record.
-func snake(name string) string {
-	var text strings.Builder
-	for i, r := range name {
-		if unicode.IsUpper(r) && i > 0 {
-			text.WriteByte('_')
-		}
-		text.WriteRune(unicode.ToLower(r))
+// nounsOf are the nouns by their object types, as they are declared.
+func nounsOf(t testing.TB, d *testkit.Database) map[string]entity.Described {
+	t.Helper()
+	of := map[string]entity.Described{}
+	for _, described := range graph.New(t, d.DB, d.Cursors, time.Now).Entities.Nouns() {
+		of[described.Object] = described
 	}
-	return text.String()
-}
-
-// tableOf is where a Node type's rows are.
-func tableOf(typeName string) string { return snake(typeName) + "s" }
-
-// globalOf is a row's id as clients have it.
-func globalOf(typeName string, id uuid.UUID) string {
-	return models.Kind(snake(typeName)).Global(id)
+	return of
 }
 
 // ownRows is what a table's rows of a clinic satisfy, with the clinic as $1.
@@ -110,16 +100,18 @@ func poolOf(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, now time.
 		"contacts":        "id IN (SELECT contact_id FROM appointments WHERE id = ANY($2))",
 		"medical_records": "contact_id IN (SELECT contact_id FROM appointments WHERE id = ANY($2))",
 	}
+	nouns := nounsOf(t, d)
 	for _, node := range liveSchema().PossibleTypes["Node"] {
-		table, related := tableOf(node.Name), "$2::uuid[] IS NULL"
-		if known, ok := theirs[tableOf(node.Name)]; ok {
+		noun := nouns[node.Name]
+		table, related := noun.Table, "$2::uuid[] IS NULL"
+		if known, ok := theirs[table]; ok {
 			related = known
 		}
 		for _, id := range column[uuid.UUID](t, conn, "SELECT id FROM "+table+" WHERE "+ownRows(table)+" ORDER BY ("+related+") DESC, md5(id::text) LIMIT 7", clinic.ID, appointments) {
-			pool.IDs[node.Name] = append(pool.IDs[node.Name], globalOf(node.Name, id))
+			pool.IDs[node.Name] = append(pool.IDs[node.Name], noun.Kind.Global(id))
 		}
 		require.NotEmpty(t, pool.IDs[node.Name], "rows of %s", table)
-		pool.IDs[node.Name] = append(pool.IDs[node.Name], globalOf(node.Name, models.NewID()))
+		pool.IDs[node.Name] = append(pool.IDs[node.Name], noun.Kind.Global(models.NewID()))
 	}
 	names := column[string](t, conn, "SELECT name FROM contacts WHERE clinic_id = $1 ORDER BY id LIMIT 6", clinic.ID)
 	pool.Words = append(names, "mari", "silva", "joao", "98765", "nobody at all")

@@ -366,7 +366,7 @@ func TestNextSteps_AreWhatTheMutationsAllow(t *testing.T) {
 	mutations := map[models.AppointmentStep]string{
 		models.AppointmentStepConfirm: "confirmAppointment", models.AppointmentStepCheckIn: "checkInAppointment", models.AppointmentStepStart: "startAppointment",
 		models.AppointmentStepComplete: "completeAppointment", models.AppointmentStepNoShow: "markNoShow", models.AppointmentStepCancel: "cancelAppointment",
-		models.AppointmentStepReschedule: "rescheduleAppointment",
+		models.AppointmentStepReschedule: "rescheduleAppointment", models.AppointmentStepUndo: "undoAppointmentStep",
 	}
 	require.Len(t, mutations, len(models.AllAppointmentStep))
 	for _, role := range models.AllRole {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/app"
@@ -53,10 +54,21 @@ func TestSessions_AreKeptUntilARightChangesOnAnyInstance(t *testing.T) {
 	clients := func(role models.Role) []*api.Client {
 		return []*api.Client{one.As(t, clinic, role), two.As(t, clinic, role)}
 	}
-	change := func(role models.Role, set string) {
-		require.NoError(t, write(clinic.As(t.Context(), models.RoleOwner), one.App.Database().InTenant,
-			"UPDATE memberships SET "+set+" WHERE clinic_id = app_clinic() AND subject = ?", testkit.Subject("aurora", role)))
+	owner := one.As(t, clinic, models.RoleOwner)
+	change := func(mutation string, input map[string]any) {
+		t.Helper()
+		var done struct {
+			Answer struct {
+				Member     *struct{ ID string }
+				UserErrors []struct{ Message string }
+			}
+		}
+		name := strings.ToUpper(mutation[:1]) + mutation[1:]
+		owner.Must(t, "mutation ($input: "+name+"Input!) { answer: "+mutation+"(input: $input) { member { id } userErrors { message } } }", map[string]any{"input": input}, &done)
+		require.NotNil(t, done.Answer.Member, "%v", done.Answer.UserErrors)
 	}
+	subject := testkit.Subject("aurora", models.RoleFinance)
+	member := models.KindMember.Global(column[uuid.UUID](t, d.Connect(t, d.SuperuserURL), "SELECT id FROM memberships WHERE clinic_id = $1 AND subject = $2", clinic.ID, subject)[0])
 
 	finance := clients(models.RoleFinance)
 	for i, client := range finance {
@@ -69,7 +81,7 @@ func TestSessions_AreKeptUntilARightChangesOnAnyInstance(t *testing.T) {
 	}
 
 	// Another role: another's answers.
-	change(models.RoleFinance, "role = 'receptionist'")
+	change("updateMember", map[string]any{"id": member, "role": "RECEPTIONIST"})
 	for _, client := range finance {
 		var seen struct{ Viewer struct{ Role string } }
 		client.Must(t, `{ viewer { role } }`, nil, &seen)
@@ -79,7 +91,7 @@ func TestSessions_AreKeptUntilARightChangesOnAnyInstance(t *testing.T) {
 		untilHit(t, client, contactQuery, variables)
 	}
 	// Revoked: nothing more, cached or not.
-	change(models.RoleFinance, "revoked_at = now()")
+	change("revokeMember", map[string]any{"id": member})
 	for range 3 {
 		for _, client := range finance {
 			answer := client.Do(t, contactQuery, variables)
@@ -88,7 +100,7 @@ func TestSessions_AreKeptUntilARightChangesOnAnyInstance(t *testing.T) {
 		}
 	}
 	// Given back: at once as well.
-	change(models.RoleFinance, "revoked_at = NULL")
+	change("addMember", map[string]any{"subject": subject, "role": "RECEPTIONIST"})
 	for _, client := range finance {
 		client.Must(t, contactQuery, variables, nil)
 	}
