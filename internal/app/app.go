@@ -151,7 +151,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		},
 		Documents: a.documents, Secret: secret, Explain: profile.NewPlanner(settings.DatabaseURL).Explain,
 		Ready: func(ctx context.Context) error {
-			return errors.Join(db.Ping(ctx), a.fitness.Fit(), a.documents.ready(settings))
+			return errors.Join(db.Ping(ctx), a.Fit(), a.documents.ready(settings))
 		},
 	}
 	if a.answers != nil {
@@ -180,6 +180,10 @@ func playground(settings config.Config, options Options) http.Handler {
 	}
 	return web.Handler(web.Config{DemoClinics: options.Demo})
 }
+
+// Fit is nil while the database may be served: the server begins without Postgres, and
+// nobody is let in before somebody has looked.
+func (a *App) Fit() error { return a.fitness.Fit() }
 
 // Handler is the public listener's: the API and the playground.
 func (a *App) Handler() http.Handler { return a.server.Public() }

@@ -77,6 +77,8 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	a, err := app.New(t.Context(), settings, options)
 	require.NoError(t, err)
 	t.Cleanup(a.Close)
+	// On a busy machine the first look at the database may have taken too long.
+	require.Eventually(t, func() bool { return a.Fit() == nil }, time.Minute, 10*time.Millisecond)
 	listener := httptest.NewServer(a.Handler())
 	t.Cleanup(listener.Close)
 	return &Server{URL: listener.URL, App: a, key: key, now: options.Now}
