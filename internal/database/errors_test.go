@@ -137,7 +137,7 @@ func TestViolation_NamesTheConstraint(t *testing.T) {
 	clinic := d.NewClinic(t, "here")
 	ctx := clinic.As(t.Context(), models.RoleOwner)
 	for want, sql := range map[string]string{
-		"memberships_clinic_id_subject_key":  "INSERT INTO memberships (clinic_id, id, subject, role) SELECT clinic_id, gen_random_uuid(), subject, role FROM memberships",
+		"practitioner_services_pkey":         "INSERT INTO practitioner_services SELECT * FROM practitioner_services",
 		"contacts_status_check":              "UPDATE contacts SET status = 'x'",
 		"consents_clinic_id_contact_id_fkey": "INSERT INTO consents (clinic_id, id, contact_id, purpose, granted) SELECT id, gen_random_uuid(), id, 'treatment', true FROM clinics",
 		"working_hours_overlap":              "INSERT INTO working_hours SELECT clinic_id, gen_random_uuid(), practitioner_id, weekday, from_minute, to_minute FROM working_hours",
