@@ -117,16 +117,26 @@ func TestScan_ReadsEveryColumnAsPgxDoes(t *testing.T) {
 		read, err := entity.Scan(clinic.As(t.Context(), models.RoleOwner), b.DB, c.of, sql, noun.Columns...)
 		require.NoError(t, err, noun.Table)
 		require.NotEmpty(t, read, noun.Table)
-		require.Equal(t, c.byPgx(t, b.Database, clinic, sql), read, noun.Table)
+		require.Equal(t, c.byPgx(t, b.Database, clinic, sql), columnsAlone(read), noun.Table)
 		// A column alone, so that one that is read into the wrong place shows.
 		for _, column := range noun.Columns {
 			sql := "SELECT " + column + " FROM " + noun.Table + " ORDER BY id"
 			read, err := entity.Scan(clinic.As(t.Context(), models.RoleOwner), b.DB, c.of, sql, column)
 			require.NoError(t, err, "%s.%s", noun.Table, column)
-			require.Equal(t, c.byPgx(t, b.Database, clinic, sql), read, "%s.%s", noun.Table, column)
+			require.Equal(t, c.byPgx(t, b.Database, clinic, sql), columnsAlone(read), "%s.%s", noun.Table, column)
 		}
 	}
 	require.Empty(t, known, "all of them are nouns")
+}
+
+// columnsAlone takes off rows what is no column of theirs.
+func columnsAlone(rows []any) []any {
+	for _, row := range rows {
+		if appointment, ok := row.(*models.Appointment); ok {
+			appointment.Asker = ""
+		}
+	}
+	return rows
 }
 
 // What is not read by its wire form goes a slower way: which columns do is no accident.
