@@ -76,7 +76,7 @@ func TestMetrics_AreAsPrometheusWantsThemAndNameWhatRan(t *testing.T) {
 	for _, wanted := range []string{
 		`taskmed_operation_duration_seconds_count{operation="DayView",type="query"} 1`,
 		`taskmed_field_duration_seconds_count{field="Query.appointments"} 1`,
-		`taskmed_statement_duration_seconds_count{family="select appointments"} 1`,
+		`taskmed_statement_duration_seconds_count{family="select appointments, contacts, practitioners"} 1`,
 		`taskmed_requests_total{outcome="ok"} 1`, `taskmed_requests_total{outcome="refused"} 1`,
 		`taskmed_refusals_total{kind="GRAPHQL_VALIDATION_FAILED"} 1`,
 		`taskmed_clinic_requests_total{clinic="` + world.aurora.ID.String() + `"}`,

@@ -222,6 +222,11 @@ func familyOf(words []string) string {
 	if verb == "select" && isSetting(words) {
 		return "set"
 	}
+	// What WITH names is no table.
+	named := ""
+	if verb == "with" && len(words) > 1 {
+		named = lower(words, 1)
+	}
 	var tables []string
 	for i, word := range words {
 		switch strings.ToLower(word) {
@@ -242,7 +247,7 @@ func familyOf(words []string) string {
 		default:
 			continue
 		}
-		if table := tableAt(words, i+1); table != "" && len(tables) < 3 && !slices.Contains(tables, table) {
+		if table := tableAt(words, i+1); table != "" && table != named && len(tables) < 3 && !slices.Contains(tables, table) {
 			tables = append(tables, table)
 		}
 	}

@@ -108,31 +108,51 @@ func (c *Checker) compareWritten(p *plan, data json.RawMessage) error {
 			c.Refused++
 			continue
 		}
-		var entity struct {
-			TheID string `json:"theID"`
-		}
-		if err := json.Unmarshal(payload[n.key], &entity); err != nil {
-			return err
-		}
-		name := strings.ToLower(n.typ.Name()[:1]) + n.typ.Name()[1:]
-		n.base = fmt.Sprintf("%s(id: %q)", name, entity.TheID)
-		at := map[*leaf]json.RawMessage{}
-		for _, l := range n.leaves() {
-			if err := c.ask(ast.Query, l); err != nil {
+		// A list of entities is as many of them.
+		of, entities := n.typ, []json.RawMessage{payload[n.key]}
+		if n.typ.Elem != nil {
+			of = n.typ.Elem
+			if err := json.Unmarshal(payload[n.key], &entities); err != nil {
 				return err
 			}
-			_, answers, err := fieldsOf(l.answer.Data)
-			if err != nil {
-				return fmt.Errorf("%s: %w", l.query(ast.Query), err)
-			}
-			at[l] = answers[name]
 		}
-		m := match{checker: c, operation: ast.Query}
-		if err := m.value(root.key+"."+n.key, n, n.typ, at, payload[n.key]); err != nil {
-			return err
+		for i, written := range entities {
+			if err := c.compareEntity(fmt.Sprintf("%s.%s.%d", root.key, n.key, i), n, of, written); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// compareEntity compares one entity of a payload with what a plain query says of it: of
+// its own field of Query, or else of node.
+func (c *Checker) compareEntity(path string, n *node, of *ast.Type, written json.RawMessage) error {
+	var entity struct {
+		TheID string `json:"theID"`
+	}
+	if err := json.Unmarshal(written, &entity); err != nil {
+		return err
+	}
+	name := strings.ToLower(of.Name()[:1]) + of.Name()[1:]
+	n.base, n.fragment = fmt.Sprintf("%s(id: %q)", name, entity.TheID), ""
+	if field := c.Schema.Query.Fields.ForName(name); field == nil || field.Arguments.ForName("id") == nil {
+		name = "node"
+		n.base, n.fragment = fmt.Sprintf("node(id: %q)", entity.TheID), of.Name()
+	}
+	at := map[*leaf]json.RawMessage{}
+	for _, l := range n.leaves() {
+		if err := c.ask(ast.Query, l); err != nil {
+			return err
+		}
+		_, answers, err := fieldsOf(l.answer.Data)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.query(ast.Query), err)
+		}
+		at[l] = answers[name]
+	}
+	m := match{checker: c, operation: ast.Query}
+	return m.value(path, n, of, at, written)
 }
 
 func (c *Checker) ask(operation ast.Operation, l *leaf) error {

@@ -20,6 +20,8 @@ type node struct {
 	on string
 	// base is how a plain query begins where it does not begin at the root.
 	base string
+	// fragment is the type that a plain query narrows to where base gives several.
+	fragment string
 	// leaf is set for a scalar; probe asks for the type of an object whose type
 	// is not known by the schema, or of which nothing is selected.
 	leaf, probe *leaf
@@ -73,8 +75,10 @@ func (l *leaf) query(operation ast.Operation) string {
 	}
 	chain := l.at.chain()
 	for _, at := range slices.Backward(chain) {
-
 		if at.base != "" {
+			if at.fragment != "" && inner != "" {
+				inner = " { ... on " + at.fragment + inner + " }"
+			}
 			return "query { " + at.base + inner + " }"
 		}
 		inner = at.name + at.arguments + inner
