@@ -66,7 +66,7 @@ func TestMakefile_WhatJudgesAnswersNeverRunsAgain(t *testing.T) {
 	// And nothing but those packages is run so that it may.
 	runs := 0
 	for line := range strings.Lines(makefile(t)) {
-		for _, command := range strings.SplitSeq(line, ";") {
+		for command := range strings.SplitSeq(line, ";") {
 			if strings.Contains(command, "--rerun-fails") {
 				runs++
 				require.Regexp(t, `--packages "\$\(AGAIN_PACKAGES\)" `, command)
