@@ -27,6 +27,7 @@ type seeded struct {
 
 // seededWorld is seeded once, for all tests that look at the seeded clinics.
 var seededWorld = testkit.Made[seed.Result]{Fill: func(t testing.TB, d *testkit.Database) seed.Result { //nolint:gochecknoglobals // per test binary
+	t.Helper()
 	result, err := seed.Run(t.Context(), d.OwnerURL, seed.Options{
 		Clinics: 2, Contacts: 150, Practitioners: 4, Appointments: 1600, Records: 400, Seed: 7, Today: today(),
 	}, nil)

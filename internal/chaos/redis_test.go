@@ -49,8 +49,6 @@ func startRedis(t *testing.T) *redisProcess {
 	return r
 }
 
-func (r *redisProcess) url() string { return fmt.Sprintf("redis://127.0.0.1:%s/0", r.port) }
-
 func (r *redisProcess) start(t *testing.T) {
 	t.Helper()
 	r.process = exec.CommandContext(context.WithoutCancel(t.Context()), r.path,

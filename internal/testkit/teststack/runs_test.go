@@ -66,7 +66,7 @@ func TestMakefile_WhatJudgesAnswersNeverRunsAgain(t *testing.T) {
 	// And nothing but those packages is run so that it may.
 	runs := 0
 	for line := range strings.Lines(makefile(t)) {
-		for _, command := range strings.Split(line, ";") {
+		for command := range strings.SplitSeq(line, ";") {
 			if strings.Contains(command, "--rerun-fails") {
 				runs++
 				require.Regexp(t, `--packages "\$\(AGAIN_PACKAGES\)" `, command)
@@ -107,7 +107,7 @@ func TestMakefile_WhatGoroutinesShareRunsWithTheRaceDetector(t *testing.T) {
 	excused := unshared()
 	for folder := range concurrent(t) {
 		_, why := excused[folder]
-		require.True(t, why != slices.Contains(race, folder), "%s has goroutines or locks: it is either in RACE or excused here", folder)
+		require.NotEqual(t, why, slices.Contains(race, folder), "%s has goroutines or locks: it is either in RACE or excused here", folder)
 	}
 	for folder := range maps.Keys(excused) {
 		require.Contains(t, concurrent(t), folder, "nothing to excuse")
