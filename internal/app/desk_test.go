@@ -268,7 +268,7 @@ func TestDesk_MembersComeGoAndAreChecked(t *testing.T) {
 	nina.Must(t, viewer, nil, &self)
 	assert.Equal(t, "OWNER", self.Viewer.Role, "from the next request on")
 	_, mistakes = k.do(admin, "revokeMember", "member { id }", map[string]any{"id": made["id"]})
-	assert.Equal(t, []string{"FORBIDDEN role"}, mistakes)
+	assert.Equal(t, []string{"FORBIDDEN id"}, mistakes)
 
 	// The last owner stays.
 	var list struct {

@@ -47,6 +47,7 @@ func sessionHits(t *testing.T, server *api.Server) string {
 func TestSessions_AreKeptUntilARightChangesOnAnyInstance(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
+	d.LetMembersBeWritten(t)
 	clinic := d.NewClinic(t, "aurora")
 	one, two := api.NewServer(t, d, api.WithRedis(d)), api.NewServer(t, d, api.WithRedis(d))
 	variables := map[string]any{"id": contactID(clinic, 0)}

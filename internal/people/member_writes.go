@@ -35,7 +35,7 @@ func (d *Directory) AddMember(ctx context.Context, input models.AddMemberInput) 
 			return made.ID, nil
 		}
 		return made.ID, isPractitioner(tx, made.ID, practitioner)
-	}, subject)
+	}, refusedAt{owners: "role", subject: subject})
 }
 
 // UpdateMember changes what the input names. Mistakes come back as models.Invalid.
@@ -53,13 +53,17 @@ func (d *Directory) UpdateMember(ctx context.Context, input models.UpdateMemberI
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
+	at := refusedAt{owners: "id"}
+	if named {
+		at.owners = "role"
+	}
 	return d.member(ctx, id, func(tx *gorm.DB, scope *tenant.Scope, id uuid.UUID) (uuid.UUID, error) {
 		err := tx.Exec("SELECT member_change($1, $2, $3, $4, $5, $6)", scope.Subject, id, input.ExpectedVersion, rename, name, role).Error
 		if err != nil || !linked {
 			return id, err
 		}
 		return id, isPractitioner(tx, id, practitioner)
-	}, "")
+	}, at)
 }
 
 // RevokeMember ends a membership. Mistakes come back as models.Invalid.
@@ -71,13 +75,17 @@ func (d *Directory) RevokeMember(ctx context.Context, input models.RevokeMemberI
 	}
 	return d.member(ctx, id, func(tx *gorm.DB, scope *tenant.Scope, id uuid.UUID) (uuid.UUID, error) {
 		return id, tx.Exec("SELECT member_revoke($1, $2, $3)", scope.Subject, id, input.ExpectedVersion).Error
-	}, "")
+	}, refusedAt{owners: "id"})
 }
 
+// refusedAt says where a refusal is told: owners is the field of the input that asks
+// for what owners alone may, subject whom it is about where there is no id.
+type refusedAt struct{ owners, subject string }
+
 // member writes by a function of the database's, which checks who asks, and reads the
-// member that it is about. subject is whom a refusal may be about.
+// member that it is about.
 func (d *Directory) member(
-	ctx context.Context, id uuid.UUID, write func(tx *gorm.DB, scope *tenant.Scope, id uuid.UUID) (uuid.UUID, error), subject string,
+	ctx context.Context, id uuid.UUID, write func(tx *gorm.DB, scope *tenant.Scope, id uuid.UUID) (uuid.UUID, error), at refusedAt,
 ) (*models.Member, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
@@ -93,13 +101,13 @@ func (d *Directory) member(
 		return tx.Where("id = ?", written).Take(member).Error
 	})
 	if err != nil {
-		return nil, d.refusedMember(ctx, err, id, subject)
+		return nil, d.refusedMember(ctx, err, id, at)
 	}
 	return member, nil
 }
 
 // refusedMember says in words for the user what the database has refused.
-func (d *Directory) refusedMember(ctx context.Context, err error, id uuid.UUID, subject string) error {
+func (d *Directory) refusedMember(ctx context.Context, err error, id uuid.UUID, at refusedAt) error {
 	constraint, violated := database.Violation(err)
 	if !violated {
 		return err
@@ -109,7 +117,7 @@ func (d *Directory) refusedMember(ctx context.Context, err error, id uuid.UUID, 
 	case "members_asker":
 		return models.Refuse(models.UserErrorCodeForbidden, "", "only members of this clinic who are an OWNER or an ADMIN change its members: sign in as one; a key may not")
 	case "members_owners":
-		return models.Refuse(models.UserErrorCodeForbidden, "role", "only an OWNER makes, changes or revokes OWNERs: ask one")
+		return models.Refuse(models.UserErrorCodeForbidden, at.owners, "only an OWNER makes, changes or revokes OWNERs: ask one")
 	case "members_known":
 		return models.Refuse(models.UserErrorCodeNotFound, "id", "this clinic has no such member, or their membership has ended: add them again")
 	case "members_stale":
@@ -120,7 +128,7 @@ func (d *Directory) refusedMember(ctx context.Context, err error, id uuid.UUID, 
 		return models.Refuse(models.UserErrorCodeTaken, "practitionerId", "this member is a practitioner already: take that back first")
 	case "members_once":
 		found, lookup := database.Value[uuid.UUID](ctx, d.db,
-			"SELECT id FROM memberships WHERE clinic_id = app_clinic() AND subject = $1", subject)
+			"SELECT id FROM memberships WHERE clinic_id = app_clinic() AND subject = $1", at.subject)
 		if lookup != nil {
 			return errors.Join(err, lookup)
 		}

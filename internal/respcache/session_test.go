@@ -103,6 +103,7 @@ const ana = "ana@example.org"
 
 func member(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, subject string, role string) {
 	t.Helper()
+	d.LetMembersBeWritten(t)
 	d.Exec(t, "INSERT INTO memberships (clinic_id, id, subject, role) VALUES ($1, $2, $3, $4)", clinic.ID, models.NewID(), subject, role)
 }
 

@@ -72,6 +72,13 @@ func (d *Database) NewClinicIn(t testing.TB, slug, zone string) *Clinic {
 	return c
 }
 
+// LetMembersBeWritten gives the application's role back, in this database, the right to
+// write memberships: for tests of what becomes of such a write that is the API's.
+func (d *Database) LetMembersBeWritten(t testing.TB) {
+	t.Helper()
+	d.Exec(t, "GRANT INSERT, UPDATE ON memberships TO taskmed_app")
+}
+
 // Subject is the member of a clinic who has a role.
 func Subject(slug string, role models.Role) string { return fmt.Sprintf("%s@%s.test", role, slug) }
 
