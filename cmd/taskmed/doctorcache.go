@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/doctor"
 	"github.com/taskmed/taskmed/internal/respcache"
@@ -75,7 +76,7 @@ func (c *cacheCommand) Run(ctx context.Context, s streams) (err error) {
 		}
 	}
 	log := textLog(s.err, slog.LevelError)
-	respcache.LogRedis(log)
+	coherence.LogRedis(log)
 	// Longer than a request waits: nobody waits for this.
 	const patience = 5 * time.Second
 	secret, err := settings.SecretBytes()

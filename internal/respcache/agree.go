@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 // Instances that use different servers of Redis do not hear each other: because
@@ -136,33 +138,33 @@ func (s *supervisor) agrees(ctx context.Context) bool {
 func (s *supervisor) tell() bool {
 	s.trustMu.Lock()
 	defer s.trustMu.Unlock()
-	if s.elsewhere(s.shared.database) {
+	if s.elsewhere(s.shared.Database()) {
 		return false
 	}
 	s.writes.Store(s.shared)
 	return true
 }
 
-// ledgerToTell is the ledger that a writer tells, nil if none is reached. It
-// waits a little where that is not known yet, as right after the start.
-func (c *Cache) ledgerToTell(ctx context.Context) ledger {
-	if l := c.writeLedger(); l != nil || c.listener == nil || !c.unsaid() {
+// AwaitLedger implements coherence.Others. It waits a little where it is not known
+// yet which ledger a writer tells, as right after the start.
+func (o others) AwaitLedger(ctx context.Context) coherence.Ledger {
+	if l := o.Ledger(); l != nil || o.listener == nil || !o.unsaid() {
 		return l
 	}
 	limit := time.NewTimer(longestUnsaid)
 	defer limit.Stop()
 	tick := time.NewTicker(heartbeat / 20)
 	defer tick.Stop()
-	for c.unsaid() {
+	for o.unsaid() {
 		select {
 		case <-limit.C:
-			return c.writeLedger()
+			return o.Ledger()
 		case <-ctx.Done():
-			return c.writeLedger()
+			return o.Ledger()
 		case <-tick.C:
 		}
 	}
-	return c.writeLedger()
+	return o.Ledger()
 }
 
 // unsaid tells that a Redis is reached of which it is not known yet whether the

@@ -200,25 +200,27 @@ func (a *aside) complete() bool {
 	return !a.since.IsZero() && now.Sub(a.since) > lease+heartbeat/2 && now.Sub(a.latest) < asideGap
 }
 
-// standAside makes everybody stand aside for a writer that could not raise, or
-// raises after all if that becomes possible meanwhile. Where Postgres is not
-// heard there is no point in waiting.
-func (c *Cache) standAside(ctx context.Context, raise func(ctx context.Context) error) (raised bool, end func(still time.Duration)) {
-	end = c.aside.begin()
-	c.point("aside")
+// StandAside implements coherence.Others. Where Postgres is not heard there is no
+// point in waiting.
+func (o others) StandAside(ctx context.Context, raise func(ctx context.Context) error) (raised bool, end func(still time.Duration)) {
+	if o.listener == nil {
+		return false, nil
+	}
+	end = o.aside.begin()
+	o.point("aside")
 	limit := time.NewTimer(longestAside)
 	defer limit.Stop()
 	tick := time.NewTicker(raiseAgain)
 	defer tick.Stop()
-	for waits := true; waits && !c.aside.complete(); {
+	for waits := true; waits && !o.aside.complete(); {
 		select {
 		case <-limit.C:
 			waits = false
 		case <-tick.C:
-			waits = c.listener.session.Load() != 0
+			waits = o.listener.session.Load() != 0
 		}
 		if raise(ctx) == nil {
-			c.aside.leave()
+			o.aside.leave()
 			return true, nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
@@ -20,8 +21,8 @@ type Cache struct {
 	instance string
 	log      logger
 	metrics  *metrics
-	redis    *redis.Options // nil: the process alone
-	local    *localLedger   // nil: Redis
+	redis    *redis.Options   // nil: the process alone
+	local    *coherence.Local // nil: Redis
 
 	listener *listener // nil: nobody listens
 	aside    aside
@@ -31,14 +32,13 @@ type Cache struct {
 	distrusts uint64
 	why       atomic.Pointer[string]
 	// writes is the ledger that writers tell; nil while Redis is not reached.
-	writes atomic.Pointer[sharedLedger]
+	writes atomic.Pointer[coherence.Shared]
 	// used is the database that requests use.
 	used used
 	wake chan struct{}
 
-	openMu   sync.Mutex
-	opening  map[opening]*pending
-	openings chan opening
+	writer *coherence.Writer
+	opener *coherence.Opener
 
 	flights   flights
 	refreshes chan struct{}
@@ -51,15 +51,13 @@ type Cache struct {
 	seal sealer
 
 	without protections
-	// at is called at named points by tests; nil otherwise.
-	at func(point string)
 }
 
 // generation is a time through which everything that is kept could be trusted.
 // What was kept in an earlier one is never served again.
 type generation struct {
-	ledger ledger
-	shared *sharedLedger // nil: the process alone
+	ledger coherence.Ledger
+	shared *coherence.Shared // nil: the process alone
 	epoch  atomic.Uint64
 	tier   *tier
 }
@@ -69,21 +67,21 @@ func (g *generation) named(key Key) Key {
 	if g.shared == nil {
 		return key
 	}
-	return g.shared.named(key)
+	return g.shared.Named(key)
 }
 
 // New makes a cache and begins to listen. It does not wait for Redis or
 // Postgres: until both have been reached nothing is kept. Close ends it.
-func New(config Config) (*Cache, error) { return newCache(config, protections{}, nil) }
+func New(config Config) (*Cache, error) { return newCache(config, protections{}) }
 
-func newCache(config Config, without protections, at func(point string)) (*Cache, error) {
+func newCache(config Config, without protections) (*Cache, error) {
 	if err := config.complete(); err != nil {
 		return nil, err
 	}
 	c := &Cache{
-		config: config, instance: uuid.NewString(), log: config.Log, without: without, at: at,
+		config: config, instance: uuid.NewString(), log: config.Log, without: without,
 		seal: newSealer(config.Secret),
-		wake: make(chan struct{}, 1), opening: map[opening]*pending{}, openings: make(chan opening, 256),
+		wake: make(chan struct{}, 1), opener: coherence.NewOpener(config.Barrier, config.LongestCommit, config.Log, without.Seams),
 		refreshes: make(chan struct{}, max(config.Refreshers, 0)), flights: flights{late: without.late},
 	}
 	var err error
@@ -91,8 +89,15 @@ func newCache(config Config, without protections, at func(point string)) (*Cache
 		return nil, err
 	}
 	if config.RedisURL == "" {
-		c.local = newLocalLedger(config.LongestRequest)
-	} else if c.redis, err = redisOptions(config.RedisURL, config.RedisTimeout); err != nil {
+		c.local = coherence.NewLocal(config.LongestRequest)
+	} else if c.redis, err = coherence.Options(config.RedisURL, config.RedisTimeout); err != nil {
+		return nil, err
+	}
+	c.writer, err = coherence.NewWriter(coherence.WriterConfig{
+		Others: others{c}, LongestCommit: config.LongestCommit, LongestRequest: config.LongestRequest,
+		Log: config.Log, Metrics: config.Metrics, Seams: without.Seams,
+	})
+	if err != nil {
 		return nil, err
 	}
 	c.popular = newPopular()
@@ -111,7 +116,7 @@ func newCache(config Config, without protections, at func(point string)) (*Cache
 		c.tasks.Go(func() { c.listener.run(ctx) })
 	}
 	c.tasks.Go(func() { c.supervise(ctx) })
-	c.tasks.Go(func() { c.opener(ctx) })
+	c.tasks.Go(func() { c.opener.Run(ctx) })
 	return c, nil
 }
 
@@ -123,11 +128,12 @@ func (c *Cache) Close() {
 	c.distrust("the cache is closed")
 }
 
-func (c *Cache) point(name string) {
-	if c.at != nil {
-		c.at(name)
-	}
+// Raise implements database.Coherence.
+func (c *Cache) Raise(ctx context.Context, clinic uuid.UUID, tags []touched.Tag) (settle func(ctx context.Context, outcome touched.Outcome), err error) {
+	return c.writer.Raise(ctx, clinic, tags)
 }
+
+func (c *Cache) point(name string) { c.without.Point(name) }
 
 // trusted is the generation that may be served from, nil if none may.
 func (c *Cache) trusted() *generation {
@@ -186,9 +192,9 @@ type Outcome struct {
 // Ticket is a reader's moment: what it has read after it may be stored with it.
 type Ticket struct {
 	generation *generation
-	begun      begun
+	begun      coherence.Begun
 	// opening is what readers wait for who want to store; nil if they may now.
-	opening *pending
+	opening *coherence.Pending
 }
 
 // Begin notes the moment for a reader, before it reads Postgres. The ticket is
@@ -198,19 +204,15 @@ func (c *Cache) Begin(ctx context.Context, clinic uuid.UUID) *Ticket {
 	if g == nil {
 		return nil
 	}
-	begun, _, err := g.ledger.begin(ctx, clinic, g.epoch.Load(), Key{})
+	begun, _, err := g.ledger.Begin(ctx, clinic, g.epoch.Load(), Key{})
 	if err != nil {
 		return nil
 	}
 	return c.ticket(g, clinic, begun)
 }
 
-func (c *Cache) ticket(g *generation, clinic uuid.UUID, begun begun) *Ticket {
-	t := &Ticket{generation: g, begun: begun}
-	if !begun.open {
-		t.opening = c.toOpen(opening{ledger: g.ledger, clinic: clinic, born: begun.born})
-	}
-	return t
+func (c *Cache) ticket(g *generation, clinic uuid.UUID, begun coherence.Begun) *Ticket {
+	return &Ticket{generation: g, begun: begun, opening: c.opener.For(g.ledger, clinic, begun)}
 }
 
 // Get gives the answer that is kept under a key, nil if there is none that may
@@ -238,11 +240,11 @@ func (c *Cache) find(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Ou
 			return nil, unreachable(), nil
 		}
 		c.point("found")
-		var stands bool
-		if stands, reason, err = c.stands(ctx, g, part, entry, clinic, at); err != nil {
+		var good bool
+		if good, reason, err = stands(ctx, part, entry, at); err != nil {
 			return nil, unreachable(), nil
 		}
-		if stands {
+		if good {
 			return entry, hit("process", entry), nil
 		}
 		// Only this one: another may have been stored meanwhile.
@@ -252,7 +254,7 @@ func (c *Cache) find(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Ou
 }
 
 func (c *Cache) findShared(ctx context.Context, g *generation, part *clinicTier, clinic uuid.UUID, key Key, reason string) (*Entry, Outcome, *Ticket) {
-	begun, value, err := g.ledger.begin(ctx, clinic, g.epoch.Load(), key)
+	begun, value, err := g.ledger.Begin(ctx, clinic, g.epoch.Load(), key)
 	if err != nil {
 		return nil, unreachable(), nil
 	}
@@ -267,12 +269,12 @@ func (c *Cache) findShared(ctx context.Context, g *generation, part *clinicTier,
 		c.log.WarnContext(ctx, "a value in redis is not the one that belongs there", "error", err)
 		return nil, Outcome{Reason: "the kept answer cannot be read"}, ticket
 	}
-	part.view.start(begun.seq)
-	stands, why, err := c.stands(ctx, g, part, entry, clinic, begun.seq)
+	part.view.Start(begun.Seq)
+	good, why, err := stands(ctx, part, entry, begun.Seq)
 	if err != nil {
 		return nil, unreachable(), nil
 	}
-	if !stands {
+	if !good {
 		return nil, Outcome{Reason: why}, ticket
 	}
 	g.tier.put(part, key, entry)
@@ -281,35 +283,11 @@ func (c *Cache) findShared(ctx context.Context, g *generation, part *clinicTier,
 
 // stands tells whether an entry may be served at a step of its clinic's
 // sequence, and if not why.
-func (c *Cache) stands(ctx context.Context, g *generation, part *clinicTier, entry *Entry, clinic uuid.UUID, at uint64) (bool, string, error) {
+func stands(ctx context.Context, part *clinicTier, entry *Entry, at uint64) (bool, string, error) {
 	if !time.Now().Before(entry.ExpiresAt) {
 		return false, "expired", nil
 	}
-	if at == 0 {
-		return false, "redis lost what it knew", nil
-	}
-	if c.without.check {
-		return true, "", nil
-	}
-	said, tag, change, err := part.view.check(ctx, entry, at)
-	switch {
-	case err != nil:
-		return false, "", err
-	case said == stands:
-		return true, "", nil
-	case said == fell:
-		return false, invalidated(tag, change), nil
-	}
-	since := entry.checked.Load()
-	through, fallen, err := g.ledger.confirm(ctx, clinic, since, entry.Tags)
-	if err != nil {
-		return false, "", err
-	}
-	if fallen != "" {
-		return false, "invalidated by " + fallen, nil
-	}
-	raiseTo(&entry.checked, through)
-	return true, "", nil
+	return part.view.Stands(ctx, &entry.mark, entry.Tags, at)
 }
 
 func hit(tier string, entry *Entry) Outcome {
@@ -318,69 +296,56 @@ func hit(tier string, entry *Entry) Outcome {
 
 func unreachable() Outcome { return Outcome{Reason: "redis unreachable", Bypassed: true} }
 
-func invalidated(tag touched.Tag, change change) string {
-	text := "invalidated by " + string(tag)
-	if tag == touched.Everything {
-		text = "invalidated by a write to the whole clinic"
-	}
-	ago := max(time.Since(change.at), 0).Round(time.Second)
-	if change.by != "" {
-		return text + ": written by " + change.by + " " + ago.String() + " ago"
-	}
-	return text + ": written " + ago.String() + " ago"
-}
-
 // Store keeps an answer that was read after the ticket's moment, and tells
 // whether it did: not if something that it depends on was written meanwhile. The
 // body, the tags and the expiry must be set.
 func (c *Cache) Store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key Key, entry *Entry) (stored bool, why string) {
 	verdict := c.store(ctx, clinic, ticket, key, entry)
-	c.metrics.stored(verdict.refusal)
-	switch verdict.refusal {
+	c.metrics.stored(verdict.Refusal)
+	switch verdict.Refusal {
 	case "":
 		return true, ""
-	case refusedChanged, refusedFenced:
-		return false, string(verdict.refusal) + " meanwhile: " + string(verdict.tag)
+	case coherence.RefusedChanged, coherence.RefusedFenced:
+		return false, string(verdict.Refusal) + " meanwhile: " + string(verdict.Tag)
 	default:
-		return false, string(verdict.refusal)
+		return false, string(verdict.Refusal)
 	}
 }
 
-func (c *Cache) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key Key, entry *Entry) verdict {
+func (c *Cache) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key Key, entry *Entry) coherence.Verdict {
 	if ticket == nil {
-		return verdict{refusal: refusedDistrust}
+		return coherence.Verdict{Refusal: refusedDistrust}
 	}
 	g := ticket.generation
 	if c.trusted() != g {
-		return verdict{refusal: refusedDistrust}
+		return coherence.Verdict{Refusal: refusedDistrust}
 	}
 	entry.StoredAt = time.Now()
-	entry.seq = ticket.begun.seq
-	entry.checked.Store(entry.seq)
+	entry.mark.ReadAfter(ticket.begun.Seq)
 	life := time.Until(entry.ExpiresAt)
 	if life < time.Millisecond {
-		return verdict{refusal: refusedExpired}
+		return coherence.Verdict{Refusal: refusedExpired}
 	}
 	var value []byte
 	if entry.session == nil {
-		if value = c.seal.encode(clinic, g.named(key), entry); len(value) > MaxValue {
-			return verdict{refusal: refusedSize}
+		if value = c.seal.encode(clinic, g.named(key), entry); len(value) > coherence.MaxValue {
+			return coherence.Verdict{Refusal: refusedSize}
 		}
 		entry.Recipe = nil // nobody asks the process for it
 	}
 	part, err := g.tier.clinic(clinic, g.ledger)
 	if err != nil {
-		return verdict{refusal: refusedError}
+		return coherence.Verdict{Refusal: refusedError}
 	}
 	c.point("store")
-	said, err := g.ledger.store(ctx, storing{
-		clinic: clinic, epoch: g.epoch.Load(), key: key, begun: ticket.begun, tags: entry.Tags, value: value, life: life,
+	said, err := g.ledger.Store(ctx, coherence.Storing{
+		Clinic: clinic, Epoch: g.epoch.Load(), Key: key, Begun: ticket.begun, Tags: entry.Tags, Value: value, Life: life,
 	})
 	if err != nil {
-		return verdict{refusal: refusedError}
+		return coherence.Verdict{Refusal: refusedError}
 	}
-	if said.refusal == "" {
-		part.view.start(entry.seq)
+	if said.Refusal == "" {
+		part.view.Start(entry.mark.From())
 		c.point("stored")
 		g.tier.put(part, key, entry)
 	}
@@ -393,3 +358,15 @@ func (c *Cache) nudge() {
 	default:
 	}
 }
+
+// What an answer is not stored for before a ledger is asked.
+const (
+	// refusedDistrust: the instance stopped trusting what is kept meanwhile.
+	refusedDistrust coherence.Refusal = "distrust"
+	// refusedSize: it is longer than coherence.MaxValue.
+	refusedSize coherence.Refusal = "size"
+	// refusedExpired: its life was over before it was stored.
+	refusedExpired coherence.Refusal = "expired"
+	// refusedError: the ledger could not be asked.
+	refusedError coherence.Refusal = "error"
+)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
@@ -36,7 +37,7 @@ func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 		require.Equal(t, "1", keep(t, cache, clinic, day, answer("1", "appointment/day=2026-11-22", "contact:1")))
 		require.Equal(t, "o", keep(t, cache, clinic, other, answer("o", "appointment/day=2026-11-23")))
 
-		settle, err := cache.Raise(respcache.WithWriter(t.Context(), "createAppointment"), clinic, []touched.Tag{"appointment/day=2026-11-22"})
+		settle, err := cache.Raise(coherence.WithWriter(t.Context(), "createAppointment"), clinic, []touched.Tag{"appointment/day=2026-11-22"})
 		require.NoError(t, err)
 		_, outcome := cache.Get(t.Context(), clinic, day)
 		require.False(t, outcome.Hit, "from the raise on")

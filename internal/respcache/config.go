@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 // Config says where answers are kept and how much of them.
@@ -29,7 +31,7 @@ type Config struct {
 	// for it.
 	Database string
 	// Barrier waits until every transaction has ended that had written something
-	// when it was called (PostgresBarrier of ListenURL).
+	// when it was called (coherence.PostgresBarrier of ListenURL).
 	Barrier func(ctx context.Context) error
 
 	// Bytes bounds the process's tier (64 MiB), ClinicBytes one clinic's part of
@@ -69,15 +71,10 @@ func (c *Config) complete() error {
 	if c.Barrier == nil {
 		c.Barrier = func(context.Context) error { return nil }
 		if c.ListenURL != "" {
-			c.Barrier = PostgresBarrier(c.ListenURL)
+			c.Barrier = coherence.PostgresBarrier(c.ListenURL)
 		}
 	}
 	return nil
-}
-
-// standing is how long the fence of a writer stands who is never heard of again.
-func (c *Config) standing() time.Duration {
-	return (c.LongestCommit + c.LongestRequest) * 5 / 4
 }
 
 func orElse[T comparable](value *T, otherwise T) {
@@ -89,8 +86,7 @@ func orElse[T comparable](value *T, otherwise T) {
 
 // protections are switched off by tests, to show that they would notice.
 type protections struct {
-	fence, check, barrier, epoch, share, mirror, late, aside, hasty, agree bool
-	// whole has a part of what Redis knew of a clinic do, apart has all databases'
-	// answers be one's, and forgetful has a Redis be used that evicts keys.
-	whole, apart, forgetful bool
+	coherence.Seams
+
+	epoch, share, late, aside, hasty, agree bool
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 // What is kept is one database's. Two that use one Redis may hold the same
@@ -54,7 +56,7 @@ func (c *Cache) Opened(ctx context.Context, conn *pgconn.PgConn) (moved bool, er
 	}
 	c.trustMu.Lock()
 	c.used.Store(&database)
-	if shared := c.writes.Load(); shared != nil && shared.database != database {
+	if shared := c.writes.Load(); shared != nil && shared.Database() != database {
 		c.writes.Store(nil)
 	}
 	c.trustMu.Unlock()
@@ -111,7 +113,7 @@ func (s *supervisor) named(ctx context.Context) bool {
 		s.database = database
 		return true
 	}
-	if s.shared != nil && s.shared.database == database {
+	if s.shared != nil && s.shared.Database() == database {
 		return true
 	}
 	if s.shared != nil {
@@ -119,7 +121,7 @@ func (s *supervisor) named(ctx context.Context) bool {
 		s.distrust(anotherDatabase)
 		s.forsake()
 	}
-	s.shared = newSharedLedger(s.link, s.config.Prefix, database, s.config.LongestRequest, s.without)
+	s.shared = coherence.NewShared(s.link, s.config.Prefix, database, s.config.LongestRequest, s.without.Seams)
 	if s.listener != nil {
 		place := s.place
 		s.listener.wants(&place)

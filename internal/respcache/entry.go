@@ -9,11 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/touched"
 )
-
-// MaxValue bounds a value in Redis, in bytes. A longer answer is not kept.
-const MaxValue = 512 << 10
 
 // entryMagic begins every value: four letters and the version of its form.
 const entryMagic = "TMRC\x03"
@@ -38,11 +36,8 @@ type Entry struct {
 	session any
 	extra   int
 
-	// seq is the clinic's sequence up to which nothing that the answer depends
-	// on had changed when it was stored.
-	seq uint64
-	// checked is the highest sequence up to which that is known by now.
-	checked atomic.Uint64
+	// mark is how far it is known to hold.
+	mark coherence.Mark
 	// refreshing is set by the one who computes it anew before it expires.
 	refreshing atomic.Bool
 }
@@ -78,7 +73,7 @@ func (s sealer) encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
 	out = append(out, entryMagic...)
 	out = append(out, clinic[:]...)
 	out = append(out, key[:]...)
-	out = binary.AppendUvarint(out, entry.seq)
+	out = binary.AppendUvarint(out, entry.mark.From())
 	out = binary.AppendVarint(out, entry.StoredAt.UnixMilli())
 	out = binary.AppendVarint(out, entry.ExpiresAt.UnixMilli())
 	out = appendText(out, entry.ETag)
@@ -106,7 +101,7 @@ func appendText(out []byte, text string) []byte {
 // it is, is errValue. The entry shares the value's bytes.
 func (s sealer) decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
 	const least = len(entryMagic) + 16 + len(Key{}) + sealBytes
-	if len(value) < least || len(value) > MaxValue {
+	if len(value) < least || len(value) > coherence.MaxValue {
 		return nil, fmt.Errorf("%w: %d bytes", errValue, len(value))
 	}
 	if string(value[:len(entryMagic)]) != entryMagic {
@@ -121,7 +116,9 @@ func (s sealer) decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) 
 		return nil, fmt.Errorf("%w: another's", errValue)
 	}
 	r := reader{rest: rest[16+len(key):]}
-	entry := &Entry{seq: r.unsigned(), StoredAt: time.UnixMilli(r.signed()), ExpiresAt: time.UnixMilli(r.signed())}
+	entry := &Entry{}
+	entry.mark.ReadAfter(r.unsigned())
+	entry.StoredAt, entry.ExpiresAt = time.UnixMilli(r.signed()), time.UnixMilli(r.signed())
 	entry.ETag = string(r.bytes())
 	entry.Tags = make([]touched.Tag, r.count())
 	for i := range entry.Tags {
@@ -136,7 +133,6 @@ func (s sealer) decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) 
 	if r.failed || len(r.rest) != 0 {
 		return nil, fmt.Errorf("%w: odd lengths", errValue)
 	}
-	entry.checked.Store(entry.seq)
 	return entry, nil
 }
 

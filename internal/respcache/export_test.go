@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
@@ -20,10 +21,12 @@ type Protections struct {
 // at named points.
 func NewWithout(config Config, without Protections, at func(point string)) (*Cache, error) {
 	return newCache(config, protections{
-		fence: without.Fence, check: without.Check, barrier: without.Barrier, epoch: without.Epoch, share: without.Share, late: without.Late, mirror: without.Mirror,
-		aside: without.Aside, hasty: without.Hasty, agree: without.Agree,
-		whole: without.Whole, apart: without.Apart, forgetful: without.Forgetful,
-	}, at)
+		Seams: coherence.Seams{
+			WithoutFence: without.Fence, WithoutCheck: without.Check, WithoutBarrier: without.Barrier, WithoutMirror: without.Mirror,
+			WithoutWhole: without.Whole, WithoutApart: without.Apart, Forgetful: without.Forgetful, At: at,
+		},
+		epoch: without.Epoch, share: without.Share, late: without.Late, aside: without.Aside, hasty: without.Hasty, agree: without.Agree,
+	})
 }
 
 // Notified hands the cache a notification, as its listener does.
@@ -34,11 +37,11 @@ func (c *Cache) Notified(ctx context.Context, clinic uuid.UUID, tags []touched.T
 // ValueKey is where an answer is kept in Redis.
 func (c *Cache) ValueKey(clinic uuid.UUID, key Key) string {
 	g := c.trust.Load()
-	return g.shared.valueKey(clinic, g.epoch.Load(), key)
+	return g.shared.ValueKey(clinic, g.epoch.Load(), key)
 }
 
 // PopularKey is where it is kept what is asked most.
-func (c *Cache) PopularKey(name string) string { return c.writes.Load().popularKey(name) }
+func (c *Cache) PopularKey(name string) string { return popularKey(c.writes.Load(), name) }
 
 // Forget empties the process's tier.
 func (c *Cache) Forget() {
@@ -95,8 +98,8 @@ func (c *Cache) Vouches(ctx context.Context) bool {
 	if g == nil {
 		return false
 	}
-	vouchers, err := g.shared.vouchers(ctx, "")
-	_, mine := vouchers[c.instance]
+	found, err := vouchers(ctx, g.shared, "")
+	_, mine := found[c.instance]
 	return err == nil && mine
 }
 
@@ -104,9 +107,9 @@ func (c *Cache) Vouches(ctx context.Context) bool {
 // for that.
 func (c *Cache) Follows(ctx context.Context) bool {
 	g := c.trust.Load()
-	epoch, err := g.shared.epoch(ctx)
-	vouchers, failed := g.shared.vouchers(ctx, "")
-	return err == nil && failed == nil && epoch == g.epoch.Load() && vouchers[c.instance].epoch == epoch
+	epoch, err := g.shared.Epoch(ctx)
+	found, failed := vouchers(ctx, g.shared, "")
+	return err == nil && failed == nil && epoch == g.epoch.Load() && found[c.instance].epoch == epoch
 }
 
 // Aboard is how many wait for an answer, or compute it.

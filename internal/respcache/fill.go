@@ -136,23 +136,10 @@ func (c *Cache) lead(ctx context.Context, r Request, outcome Outcome, ticket *Ti
 	return entry, outcome, nil
 }
 
-// longestOpening is how long after it was asked for readers wait for their
-// clinic's opening.
-const longestOpening = 100 * time.Millisecond
-
 // whenOpen gives a ticket with which something can be stored, if that can be had
 // soon: the first answer of a clinic is then kept already.
 func (c *Cache) whenOpen(ctx context.Context, clinic uuid.UUID, ticket *Ticket) *Ticket {
-	if ticket == nil || ticket.opening == nil {
-		return ticket
-	}
-	timer := time.NewTimer(longestOpening - time.Since(ticket.opening.asked))
-	defer timer.Stop()
-	select {
-	case <-ticket.opening.done:
-	case <-timer.C:
-		return ticket
-	case <-ctx.Done():
+	if ticket == nil || ticket.opening == nil || !ticket.opening.Wait(ctx) {
 		return ticket
 	}
 	return c.Begin(ctx, clinic)

@@ -2,17 +2,16 @@ package respcache
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 // ErrBadValue is what an error wraps about a value in Redis that is not the one
@@ -26,8 +25,8 @@ var ErrNobodyServes = errors.New("no server serves what is kept in redis")
 // Inspector looks at what is kept in Redis without being an instance: it begins
 // no epoch, tells nobody anything and changes nothing.
 type Inspector struct {
-	link   *link
-	ledger *sharedLedger
+	link   *coherence.Link
+	ledger *coherence.Shared
 	seal   sealer
 	epoch  uint64
 }
@@ -41,7 +40,7 @@ func Inspect(ctx context.Context, config Config) (*Inspector, error) {
 	if err := config.complete(); err != nil {
 		return nil, err
 	}
-	options, err := redisOptions(config.RedisURL, config.RedisTimeout)
+	options, err := coherence.Options(config.RedisURL, config.RedisTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -51,17 +50,17 @@ func Inspect(ctx context.Context, config Config) (*Inspector, error) {
 			return nil, err
 		}
 	}
-	l, err := dial(ctx, options, config.Hook, false)
+	l, err := coherence.Dial(ctx, options, config.Hook, coherence.Seams{})
 	if err != nil {
 		return nil, err
 	}
 	return &Inspector{
-		link: l, ledger: newSharedLedger(l, config.Prefix, database, config.LongestRequest, protections{}), seal: newSealer(config.Secret),
+		link: l, ledger: coherence.NewShared(l, config.Prefix, database, config.LongestRequest, coherence.Seams{}), seal: newSealer(config.Secret),
 	}, nil
 }
 
 // Close ends the connections.
-func (i *Inspector) Close() error { return i.link.client.Close() }
+func (i *Inspector) Close() error { return i.link.Close() }
 
 // Place is where an answer is kept: its key in Redis.
 type Place string
@@ -84,20 +83,16 @@ func (k *Kept) Same(other *Kept) bool { return string(k.value) == string(other.v
 // with the same chance, of one clinic unless that is uuid.Nil, and how many there
 // are. It notes which epoch is served; Read and Stands speak of that one.
 func (i *Inspector) Sample(ctx context.Context, n int, clinic uuid.UUID) (places []Place, of int, err error) {
-	if i.epoch, err = i.ledger.epoch(ctx); err != nil {
+	if i.epoch, err = i.ledger.Epoch(ctx); err != nil {
 		return nil, 0, fmt.Errorf("ask redis what is served: %w", err)
 	}
-	where := "{*}"
-	if clinic != uuid.Nil {
-		where = "{" + clinic.String() + "}"
-	}
-	pattern := i.ledger.prefix + where + ":value:" + strconv.FormatUint(i.epoch, 10) + ":*"
+	pattern := i.ledger.ValueKeys(clinic, i.epoch)
 	seen := map[string]struct{}{} // a scan may tell a key twice
 	var cursor uint64
 	for {
 		var keys []string
-		err := i.link.do(ctx, func(ctx context.Context) (err error) {
-			keys, cursor, err = i.link.client.Scan(ctx, cursor, pattern, 1000).Result()
+		err := i.ledger.Do(ctx, func(ctx context.Context, client *redis.Client) (err error) {
+			keys, cursor, err = client.Scan(ctx, cursor, pattern, 1000).Result()
 			return err
 		})
 		if err != nil {
@@ -124,13 +119,13 @@ func (i *Inspector) Sample(ctx context.Context, n int, clinic uuid.UUID) (places
 // Read gives what is kept at a place, nil if nothing is any more. A value that
 // is not one of this place is an error that wraps ErrBadValue.
 func (i *Inspector) Read(ctx context.Context, place Place) (*Kept, error) {
-	clinic, key, err := i.parse(place)
-	if err != nil {
-		return nil, err
+	clinic, key, ok := i.ledger.ParseValueKey(string(place))
+	if !ok {
+		return nil, fmt.Errorf("%w: an odd key", ErrBadValue)
 	}
 	var value []byte
-	err = i.link.do(ctx, func(ctx context.Context) (err error) {
-		value, err = i.link.client.GetRange(ctx, string(place), 0, MaxValue).Bytes()
+	err := i.ledger.Do(ctx, func(ctx context.Context, client *redis.Client) (err error) {
+		value, err = client.GetRange(ctx, string(place), 0, coherence.MaxValue).Bytes()
 		return err
 	})
 	switch {
@@ -145,19 +140,7 @@ func (i *Inspector) Read(ctx context.Context, place Place) (*Kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Kept{Entry: entry, Clinic: clinic, Key: i.ledger.named(key), Place: place, value: value}, nil
-}
-
-func (i *Inspector) parse(place Place) (uuid.UUID, Key, error) {
-	rest, ours := strings.CutPrefix(string(place), i.ledger.prefix+"{")
-	name, rest, closed := strings.Cut(rest, "}:value:")
-	_, text, found := strings.Cut(rest, ":")
-	clinic, err := uuid.Parse(name)
-	key, fault := base64.RawURLEncoding.DecodeString(text)
-	if !ours || !closed || !found || err != nil || fault != nil || len(key) != len(Key{}) {
-		return uuid.Nil, Key{}, fmt.Errorf("%w: an odd key", ErrBadValue)
-	}
-	return clinic, Key(key), nil
+	return &Kept{Entry: entry, Clinic: clinic, Key: i.ledger.Named(key), Place: place, value: value}, nil
 }
 
 // Stands tells whether a server that looked now would serve what was found, and
@@ -166,14 +149,14 @@ func (i *Inspector) Stands(ctx context.Context, kept *Kept) (stands bool, why st
 	if !time.Now().Before(kept.ExpiresAt) {
 		return false, "expired", nil
 	}
-	epoch, err := i.ledger.epoch(ctx)
+	epoch, err := i.ledger.Epoch(ctx)
 	if err != nil {
 		return false, "", fmt.Errorf("ask redis what is served: %w", err)
 	}
 	if epoch != i.epoch {
 		return false, "a new epoch began", nil
 	}
-	_, fallen, err := i.ledger.confirm(ctx, kept.Clinic, kept.seq, kept.Tags)
+	_, fallen, err := i.ledger.Confirm(ctx, kept.Clinic, kept.mark.From(), kept.Tags)
 	if err != nil {
 		return false, "", fmt.Errorf("ask redis what was written: %w", err)
 	}
@@ -210,7 +193,7 @@ func (i *Inspector) Settle(ctx context.Context, database string) error {
 			return ErrNobodyServes
 		case <-tick.C:
 		}
-		now, err := i.ledger.vouchers(bounded, "")
+		now, err := vouchers(bounded, i.ledger, "")
 		if err != nil {
 			continue // Redis is asked again until the time is up
 		}
@@ -232,16 +215,16 @@ const longestSettling = 10 * time.Second
 
 // serving are the instances that serve what is kept.
 func (i *Inspector) serving(ctx context.Context, database string) (map[string]voucher, error) {
-	vouchers, err := i.ledger.vouchers(ctx, "")
+	found, err := vouchers(ctx, i.ledger, "")
 	if err != nil {
 		return nil, fmt.Errorf("ask redis who serves: %w", err)
 	}
-	for id, v := range vouchers {
+	for id, v := range found {
 		if !i.speaks(v, database) {
-			delete(vouchers, id)
+			delete(found, id)
 		}
 	}
-	return vouchers, nil
+	return found, nil
 }
 
 func (i *Inspector) speaks(v voucher, database string) bool {

@@ -2,12 +2,12 @@ package respcache
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"slices"
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -16,10 +16,7 @@ import (
 const keyVersion = "taskmed response 2"
 
 // Key names one answer: SHA-256 over everything that decides what it says.
-type Key [sha256.Size]byte
-
-// String is the key as it stands in Redis.
-func (k Key) String() string { return base64.RawURLEncoding.EncodeToString(k[:]) }
+type Key = coherence.Key
 
 // KeyParts is everything that decides what an answer says, the data and the
 // database apart; in Redis a key names that as well. Two

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
@@ -224,7 +225,7 @@ func TestBarrier_WaitsForThoseWhoWereWriting(t *testing.T) {
 	require.NoError(t, err)
 	_, err = reading.Exec(t.Context(), "SELECT 1")
 	require.NoError(t, err)
-	require.NoError(t, respcache.PostgresBarrier(d.AppURL)(t.Context()))
+	require.NoError(t, coherence.PostgresBarrier(d.AppURL)(t.Context()))
 	require.NoError(t, reading.Rollback(t.Context()))
 }
 

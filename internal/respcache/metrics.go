@@ -2,9 +2,10 @@ package respcache
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 // metrics are the cache's own; what clients got is counted at the door, too.
@@ -14,7 +15,6 @@ type metrics struct {
 	bad       prometheus.Counter
 	evictions prometheus.Counter
 	distrust  prometheus.Counter
-	raises    *prometheus.HistogramVec
 	refreshes *prometheus.CounterVec
 	warms     *prometheus.CounterVec
 	sessions  *prometheus.CounterVec
@@ -37,10 +37,6 @@ func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
 		distrust: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "taskmed_respcache_distrusted_total", Help: "How often everything kept was given up because a write may have been missed.",
 		}),
-		raises: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "taskmed_respcache_raise_seconds", Help: "How long a writer took to tell what it is about to change.",
-			Buckets: []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .1},
-		}, []string{"outcome"}),
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "taskmed_respcache_refreshes_total", Help: "Answers that were computed anew before they expired.",
 		}, []string{"outcome"}),
@@ -55,7 +51,7 @@ func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	for _, collector := range []prometheus.Collector{
-		m.lookups, m.stores, m.bad, m.evictions, m.distrust, m.raises, m.refreshes, m.warms, m.sessions,
+		m.lookups, m.stores, m.bad, m.evictions, m.distrust, m.refreshes, m.warms, m.sessions,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "taskmed_respcache_process_bytes", Help: "What is kept in the process.",
 		}, func() float64 {
@@ -93,7 +89,7 @@ func (m *metrics) answered(o Outcome) {
 	}
 }
 
-func (m *metrics) stored(why refusal) {
+func (m *metrics) stored(why coherence.Refusal) {
 	verdict := string(why)
 	if verdict == "" {
 		verdict = "stored"
@@ -104,13 +100,5 @@ func (m *metrics) stored(why refusal) {
 func (m *metrics) badValue()   { m.bad.Inc() }
 func (m *metrics) evicted()    { m.evictions.Inc() }
 func (m *metrics) distrusted() { m.distrust.Inc() }
-
-func (m *metrics) raised(took time.Duration, err error) {
-	outcome := "told"
-	if err != nil {
-		outcome = "failed"
-	}
-	m.raises.WithLabelValues(outcome).Observe(took.Seconds())
-}
 
 func (m *metrics) refreshed(outcome string) { m.refreshes.WithLabelValues(outcome).Inc() }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 const (
@@ -90,13 +92,13 @@ func (c *Cache) Popular(ctx context.Context, n int) ([][]byte, error) {
 		return nil, nil
 	}
 	var found []any
-	err := ledger.link.do(ctx, func(ctx context.Context) error {
+	err := ledger.Do(ctx, func(ctx context.Context, client *redis.Client) error {
 		// By its name: the library marks it as old, and Redis 6.0 has no other.
-		ids, err := ledger.link.client.Do(ctx, "ZREVRANGE", ledger.popularKey("counts"), 0, n-1).StringSlice()
+		ids, err := client.Do(ctx, "ZREVRANGE", popularKey(ledger, "counts"), 0, n-1).StringSlice()
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		found, err = ledger.link.client.HMGet(ctx, ledger.popularKey("questions"), ids...).Result()
+		found, err = client.HMGet(ctx, popularKey(ledger, "questions"), ids...).Result()
 		return err
 	})
 	if err != nil {
@@ -129,12 +131,7 @@ func (p *popular) own(n int) [][]byte {
 	return questions
 }
 
-// The keys outlive the server's run: what is asked most says nothing about data.
-// They are the database's: another's clinics are not ours. They share a hash tag,
-// so that they are on one server of a cluster.
-func (l *sharedLedger) popularKey(name string) string {
-	return l.base + ":{popular " + l.name + "}:" + name
-}
+func popularKey(l *coherence.Shared, name string) string { return l.LastingKey("popular", name) }
 
 // addCounts adds what ran here to the shared counts, all of which fade a little.
 func (c *Cache) addCounts(ctx context.Context) error {
@@ -146,10 +143,10 @@ func (c *Cache) addCounts(ctx context.Context) error {
 	if len(said) == 0 {
 		return nil
 	}
-	counts, questions := ledger.popularKey("counts"), ledger.popularKey("questions")
-	return ledger.link.do(ctx, func(ctx context.Context) error {
+	counts, questions := popularKey(ledger, "counts"), popularKey(ledger, "questions")
+	return ledger.Do(ctx, func(ctx context.Context, client *redis.Client) error {
 		var surplus *redis.StringSliceCmd
-		_, err := ledger.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		_, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			pipe.ZUnionStore(ctx, counts, &redis.ZStore{Keys: []string{counts}, Weights: []float64{fading}})
 			for key, one := range said {
 				pipe.ZIncrBy(ctx, counts, one.unsaid, key.String())
@@ -163,7 +160,7 @@ func (c *Cache) addCounts(ctx context.Context) error {
 		if err != nil || len(surplus.Val()) == 0 {
 			return err
 		}
-		_, err = ledger.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		_, err = client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for _, id := range surplus.Val() {
 				pipe.ZRem(ctx, counts, id)
 				pipe.HDel(ctx, questions, id)

@@ -3,7 +3,6 @@ package respcache
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -145,8 +144,8 @@ func (c *Cache) loadSession(ctx context.Context, r SessionRequest, mine *flight)
 		return session.Value, bypass, nil
 	}
 	entry := &Entry{session: session.Value, extra: session.Bytes, Tags: session.Tags, ExpiresAt: session.ExpiresAt}
-	if said := c.store(ctx, uuid.Nil, ticket, r.Key, entry); said.refusal != "" {
-		return session.Value, string(said.refusal), nil
+	if said := c.store(ctx, uuid.Nil, ticket, r.Key, entry); said.Refusal != "" {
+		return session.Value, string(said.Refusal), nil
 	}
 	return session.Value, miss, nil
 }
@@ -165,8 +164,8 @@ func (c *Cache) sessionStands(ctx context.Context, g *generation, part *clinicTi
 		return false, err
 	}
 	c.point("session found")
-	stands, _, err := c.stands(ctx, g, part, entry, uuid.Nil, at)
-	return stands, err
+	good, _, err := stands(ctx, part, entry, at)
+	return good, err
 }
 
 // sessionHead asks for the sessions' sequence, and in the same breath for that of
@@ -174,14 +173,14 @@ func (c *Cache) sessionStands(ctx context.Context, g *generation, part *clinicTi
 func (c *Cache) sessionHead(ctx context.Context, g *generation, entry *Entry, r SessionRequest) (uint64, error) {
 	seen, _ := ctx.Value(glimpseKey{}).(*glimpse)
 	if seen == nil || g.shared == nil || r.Clinic == nil {
-		return g.ledger.head(ctx, uuid.Nil)
+		return g.ledger.Head(ctx, uuid.Nil)
 	}
 	clinic := r.Clinic(entry.session)
 	if clinic == uuid.Nil {
-		return g.ledger.head(ctx, uuid.Nil)
+		return g.ledger.Head(ctx, uuid.Nil)
 	}
 	asked := time.Now()
-	at, beside, err := g.shared.heads(ctx, uuid.Nil, clinic)
+	at, beside, err := g.shared.Heads(ctx, uuid.Nil, clinic)
 	if err == nil {
 		seen.Store(&glimpsed{generation: g, clinic: clinic, at: beside, asked: asked})
 	}
@@ -221,52 +220,5 @@ func (g *generation) head(ctx context.Context, clinic uuid.UUID) (uint64, error)
 			return s.at, nil
 		}
 	}
-	return g.ledger.head(ctx, clinic)
-}
-
-// share is what a write changes in one of the ledger's clinics.
-type share struct {
-	clinic uuid.UUID
-	tags   []touched.Tag
-}
-
-// shares are what a write to a clinic changes: the clinic's answers, and the
-// sessions if it may have changed one.
-func (c *Cache) shares(clinic uuid.UUID, tags []touched.Tag) []share {
-	both := []share{{clinic, tags}}
-	if c.without.mirror {
-		return both
-	}
-	if mattering := sessionTags(tags); len(mattering) > 0 {
-		both = append(both, share{uuid.Nil, mattering})
-	}
-	return both
-}
-
-// sessionTags are those of a write's tags that a session may have. A write that
-// does not say what it changed in a clinic may have changed anybody's session.
-func sessionTags(tags []touched.Tag) []touched.Tag {
-	var mattering []touched.Tag
-	for _, tag := range tags {
-		switch {
-		case tag == touched.Everything:
-			return []touched.Tag{touched.Everything}
-		case strings.HasPrefix(string(tag), "membership/subject="), strings.HasPrefix(string(tag), "api_key:"),
-			strings.HasPrefix(string(tag), "clinic:"):
-			mattering = append(mattering, tag)
-		}
-	}
-	return mattering
-}
-
-// outlast returns once no instance can serve a session from before it was called,
-// whatever it can reach: by then each has had a sign of life from Postgres, and
-// heard what was committed before, or serves nothing.
-func (c *Cache) outlast(ctx context.Context) {
-	timer := time.NewTimer(lease * 11 / 10)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	return g.ledger.Head(ctx, clinic)
 }

@@ -402,6 +402,20 @@ func TestSession_ExpiresAndIsNotKeptAfterAnError(t *testing.T) {
 	require.Eventually(t, func() bool { return ask() > kept }, 30*time.Second, time.Millisecond, "and not for ever")
 }
 
+// hgets is how often Redis was asked for a field.
+func hgets(t *testing.T, server *redisServer) int {
+	t.Helper()
+	text, err := server.client.Info(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	for line := range strings.Lines(text) {
+		var calls int
+		if n, _ := fmt.Sscanf(line, "cmdstat_hget:calls=%d,", &calls); n == 1 {
+			return calls
+		}
+	}
+	return 0
+}
+
 func TestGlimpse_SparesAQuestionAndHidesNoWrite(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strconv"
 	"time"
+
+	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 type logger = *slog.Logger
@@ -58,8 +60,8 @@ func (c *Cache) supervise(ctx context.Context) {
 // supervisor is what one goroutine knows alone.
 type supervisor struct {
 	*Cache
-	link   *link
-	shared *sharedLedger
+	link   *coherence.Link
+	shared *coherence.Shared
 	// place names the run of Redis, and the database in it, that the link leads to,
 	// and what a ledger there means.
 	place string
@@ -101,29 +103,29 @@ func (s *supervisor) attend(ctx context.Context) {
 func (s *supervisor) reach(ctx context.Context) bool {
 	if s.link != nil && time.Since(s.asked) > askEvery {
 		s.asked = time.Now()
-		if err := s.link.stillUsable(ctx); err == nil {
+		if err := s.link.StillUsable(ctx); err == nil {
 			s.answered = s.asked
 			s.follow(ctx)
 		}
 	}
-	switch {
-	case s.link == nil:
-	case s.link.isReplaced():
-		s.log.WarnContext(ctx, "redis is not what it was: the cache begins empty", "why", *s.link.why.Load())
-		s.drop(ctx, "redis was restarted or replaced")
-	case time.Since(s.answered) > letGo:
-		s.log.WarnContext(ctx, "redis has not answered for long: the cache will begin empty")
-		s.drop(ctx, "redis unreachable")
+	if s.link != nil {
+		if why, replaced := s.link.Replaced(); replaced {
+			s.log.WarnContext(ctx, "redis is not what it was: the cache begins empty", "why", why)
+			s.drop(ctx, "redis was restarted or replaced")
+		} else if time.Since(s.answered) > letGo {
+			s.log.WarnContext(ctx, "redis has not answered for long: the cache will begin empty")
+			s.drop(ctx, "redis unreachable")
+		}
 	}
 	if s.link != nil {
 		return true
 	}
-	if time.Since(s.failed) < pause {
+	if time.Since(s.failed) < coherence.Pause {
 		return false
 	}
 	connecting, done := context.WithTimeout(ctx, 2*time.Second)
 	defer done()
-	link, err := dial(connecting, s.redis, s.config.Hook, s.without.forgetful)
+	link, err := coherence.Dial(connecting, s.redis, s.config.Hook, s.without.Seams)
 	if err != nil {
 		if s.failed.IsZero() {
 			s.log.WarnContext(ctx, "the cache does not reach redis and is not used", "error", err)
@@ -135,7 +137,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	}
 	s.failed = time.Time{}
 	s.link, s.asked, s.answered = link, time.Now(), time.Now()
-	s.place = link.runID() + "/" + strconv.Itoa(s.redis.DB) + "/" + ledgerVersion
+	s.place = link.RunID() + "/" + strconv.Itoa(s.redis.DB) + "/" + coherence.Version
 	return true
 }
 
@@ -146,7 +148,9 @@ func (s *supervisor) drop(ctx context.Context, why string) {
 	}
 	s.forsake()
 	s.distrust(why)
-	s.link.close(ctx, s.log)
+	if err := s.link.Close(); err != nil {
+		s.log.WarnContext(ctx, "closing the connections to redis", "error", err)
+	}
 	s.link = nil
 }
 
@@ -157,7 +161,7 @@ func (s *supervisor) follow(ctx context.Context) {
 	if g == nil || g.shared != s.shared {
 		return
 	}
-	epoch, err := s.shared.epoch(ctx)
+	epoch, err := s.shared.Epoch(ctx)
 	if err != nil {
 		return
 	}
@@ -182,7 +186,7 @@ func (s *supervisor) begin(ctx context.Context) {
 	if s.local != nil {
 		g.ledger = s.local
 	}
-	g.tier.unfair = s.without.share
+	g.tier.unfair, g.tier.seams = s.without.share, s.without.Seams
 	if s.shared != nil {
 		epoch, err := s.nextEpoch(ctx)
 		if err != nil {
@@ -195,7 +199,7 @@ func (s *supervisor) begin(ctx context.Context) {
 	defer s.trustMu.Unlock()
 	// Something was missed while this was made: once more.
 	if database, _ := s.heardDatabase(); s.distrusts != before || s.elsewhere(database) ||
-		g.shared != nil && g.shared.database != database || ctx.Err() != nil {
+		g.shared != nil && g.shared.Database() != database || ctx.Err() != nil {
 		s.nudge()
 		return
 	}
@@ -212,13 +216,13 @@ func (s *supervisor) nextEpoch(ctx context.Context) (uint64, error) {
 	if epoch := s.vouchedEpoch(ctx); epoch != 0 {
 		return epoch, nil
 	}
-	return s.shared.nextEpoch(ctx)
+	return s.shared.NextEpoch(ctx)
 }
 
 // sweep removes what earlier runs of Redis left behind, among it what a snapshot
 // brought back. Nobody reads it: it is under another run's name.
-func (s *supervisor) sweep(ctx context.Context, shared *sharedLedger) {
-	if err := shared.sweep(ctx, s.config.Prefix); err != nil && ctx.Err() == nil {
+func (s *supervisor) sweep(ctx context.Context, shared *coherence.Shared) {
+	if err := shared.Sweep(ctx, s.config.Prefix); err != nil && ctx.Err() == nil {
 		s.log.DebugContext(ctx, "sweep what an earlier redis left behind", "error", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/maypok86/otter/v2"
+
+	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 // tier keeps entries in the process, bounded in bytes. Each clinic has a cache
@@ -20,12 +22,13 @@ type tier struct {
 	balancing    sync.Mutex
 	// unfair lets any clinic give way, for a test that must notice.
 	unfair bool
+	seams  coherence.Seams
 }
 
 type clinicTier struct {
 	entries *otter.Cache[Key, *Entry]
 	weight  atomic.Int64
-	view    *view
+	view    *coherence.View
 }
 
 // newTier makes a tier for total bytes, of which one clinic may have share.
@@ -34,11 +37,11 @@ func newTier(total, share uint64, evicted func()) *tier {
 }
 
 // clinic gives a clinic's part, made at its first use.
-func (t *tier) clinic(id uuid.UUID, ledger ledger) (*clinicTier, error) {
+func (t *tier) clinic(id uuid.UUID, ledger coherence.Ledger) (*clinicTier, error) {
 	if known, ok := t.clinics.Load(id); ok {
 		return known.(*clinicTier), nil //nolint:errcheck,forcetypeassert // the map holds nothing else
 	}
-	made := &clinicTier{view: newView(id, ledger)}
+	made := &clinicTier{view: coherence.NewView(id, ledger, t.seams)}
 	var err error
 	made.entries, err = otter.New(&otter.Options[Key, *Entry]{
 		MaximumWeight: t.share,

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
@@ -138,7 +139,7 @@ func TestValue_OfAnotherOrBrokenIsAMissAndCounted(t *testing.T) {
 	broken := map[string][]byte{
 		"another clinic's": read(other, key("a")), "another key's": read(clinic, key("b")), "cut off": mine[:len(mine)/2],
 		"of another version": older, "a byte": {0}, "poisoned": []byte(`{"data":{"contact":{"name":"Mallory"}}}`),
-		"too long": bytes.Repeat([]byte("x"), respcache.MaxValue+1), "damaged": append(bytes.Clone(mine[:len(mine)-9]), mine[len(mine)-8:]...),
+		"too long": bytes.Repeat([]byte("x"), coherence.MaxValue+1), "damaged": append(bytes.Clone(mine[:len(mine)-9]), mine[len(mine)-8:]...),
 	}
 	bad := 0
 	for name, value := range broken {
@@ -191,7 +192,7 @@ func TestStore_WhatIsTooLongIsNotKept(t *testing.T) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		keep(t, cache, clinic, key("open"), answer("x"))
-		for size, kept := range map[int]bool{respcache.MaxValue: false, respcache.MaxValue - 200: true} {
+		for size, kept := range map[int]bool{coherence.MaxValue: false, coherence.MaxValue - 200: true} {
 			stored, why := cache.Store(t.Context(), clinic, cache.Begin(t.Context(), clinic), key(size), &respcache.Entry{
 				Body: bytes.Repeat([]byte("x"), size), ExpiresAt: time.Now().Add(time.Hour),
 			})

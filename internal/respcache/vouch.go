@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 // An instance that begins does not know what was written before it listened, and
@@ -44,13 +46,14 @@ func readVoucher(text string) (voucher, bool) {
 	return voucher{server: parts[0], epoch: epoch, beats: beats}, failed == nil && failedToo == nil
 }
 
-func (l *sharedLedger) vouchKey() string { return l.prefix + "vouchers" }
+// vouchKey has all vouchers for a ledger, by instance.
+const vouchKey = "vouchers"
 
-func (l *sharedLedger) vouch(ctx context.Context, instance string, v voucher) error {
-	return l.link.do(ctx, func(ctx context.Context) error {
-		_, err := l.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			pipe.HSet(ctx, l.vouchKey(), instance, v.String())
-			pipe.PExpire(ctx, l.vouchKey(), vouchesLive)
+func vouch(ctx context.Context, l *coherence.Shared, instance string, v voucher) error {
+	return l.Do(ctx, func(ctx context.Context, client *redis.Client) error {
+		_, err := client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.HSet(ctx, l.RunKey(vouchKey), instance, v.String())
+			pipe.PExpire(ctx, l.RunKey(vouchKey), vouchesLive)
 			return nil
 		})
 		return err
@@ -58,19 +61,19 @@ func (l *sharedLedger) vouch(ctx context.Context, instance string, v voucher) er
 }
 
 // vouchers are the other instances'.
-func (l *sharedLedger) vouchers(ctx context.Context, instance string) (map[string]voucher, error) {
+func vouchers(ctx context.Context, l *coherence.Shared, instance string) (map[string]voucher, error) {
 	var texts map[string]string
-	err := l.link.do(ctx, func(ctx context.Context) (err error) {
-		texts, err = l.link.client.HGetAll(ctx, l.vouchKey()).Result()
+	err := l.Do(ctx, func(ctx context.Context, client *redis.Client) (err error) {
+		texts, err = client.HGetAll(ctx, l.RunKey(vouchKey)).Result()
 		return err
 	})
-	vouchers := map[string]voucher{}
+	found := map[string]voucher{}
 	for id, text := range texts {
 		if v, ok := readVoucher(text); ok && id != instance {
-			vouchers[id] = v
+			found[id] = v
 		}
 	}
-	return vouchers, err
+	return found, err
 }
 
 // beaten is called by the listener at each sign of life, when everything that
@@ -80,7 +83,7 @@ func (c *Cache) beaten(ctx context.Context, server string, beats uint64) {
 	if g == nil || g.shared == nil {
 		return
 	}
-	if err := g.shared.vouch(ctx, c.instance, voucher{server: server, epoch: g.epoch.Load(), beats: beats}); err != nil {
+	if err := vouch(ctx, g.shared, c.instance, voucher{server: server, epoch: g.epoch.Load(), beats: beats}); err != nil {
 		c.log.DebugContext(ctx, "vouch for what is kept", "error", err)
 	}
 }
@@ -92,7 +95,7 @@ func (s *supervisor) vouchedEpoch(ctx context.Context) uint64 {
 		return 0
 	}
 	server := s.listener.server.Load()
-	first, err := s.shared.vouchers(ctx, s.instance)
+	first, err := vouchers(ctx, s.shared, s.instance)
 	if err != nil || len(first) == 0 || server == nil {
 		return 0
 	}
@@ -106,14 +109,14 @@ func (s *supervisor) vouchedEpoch(ctx context.Context) uint64 {
 			return 0
 		case <-tick.C:
 		}
-		now, err := s.shared.vouchers(bounded, s.instance)
+		now, err := vouchers(bounded, s.shared, s.instance)
 		if err != nil {
 			return 0
 		}
 		for id, v := range now {
 			before, known := first[id]
 			if known && v.server == *server && v.epoch == before.epoch && v.beats >= before.beats+2 {
-				if epoch, err := s.shared.epoch(bounded); err == nil && epoch == v.epoch {
+				if epoch, err := s.shared.Epoch(bounded); err == nil && epoch == v.epoch {
 					return epoch
 				}
 			}

@@ -1,4 +1,4 @@
-package respcache
+package coherence
 
 import (
 	"context"
@@ -18,10 +18,10 @@ import (
 // than the one that the link is for.
 var errAnotherServer = errors.New("another redis server, or the same one restarted")
 
-// link is a pool of connections to one run of one Redis server. A server that
+// Link is a pool of connections to one run of one Redis server. A server that
 // was restarted, restored or put in another's place has another run id and gets
 // a new link, so that a command meant for the one never reaches the other.
-type link struct {
+type Link struct {
 	client  *redis.Client
 	breaker breaker
 
@@ -35,9 +35,10 @@ type link struct {
 	run string
 }
 
-// dial makes a link and finds out to whom it leads. The hook may be nil.
-func dial(ctx context.Context, options *redis.Options, hook redis.Hook, forgetful bool) (*link, error) {
-	l := &link{forgetful: forgetful}
+// Dial makes a link and finds out to whom it leads. The hook is put around every
+// command; it may be nil.
+func Dial(ctx context.Context, options *redis.Options, hook redis.Hook, seams Seams) (*Link, error) {
+	l := &Link{forgetful: seams.Forgetful}
 	settings := *options
 	settings.OnConnect = l.identify
 	l.client = redis.NewClient(&settings)
@@ -51,9 +52,9 @@ func dial(ctx context.Context, options *redis.Options, hook redis.Hook, forgetfu
 	return l, nil
 }
 
-// redisOptions reads a URL (redis://, rediss://, unix://) and sets what keeps a
+// Options reads a URL of Redis (redis://, rediss://, unix://) and sets what keeps a
 // server that fails from holding requests up.
-func redisOptions(url string, timeout time.Duration) (*redis.Options, error) {
+func Options(url string, timeout time.Duration) (*redis.Options, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
 		// The library's words could hold the password.
@@ -74,7 +75,7 @@ func redisOptions(url string, timeout time.Duration) (*redis.Options, error) {
 }
 
 // identify asks a new connection's server who it is, before any command.
-func (l *link) identify(ctx context.Context, conn *redis.Conn) error {
+func (l *Link) identify(ctx context.Context, conn *redis.Conn) error {
 	text, err := conn.Info(ctx).Result()
 	if err != nil {
 		return fmt.Errorf("ask redis who it is: %w", err)
@@ -96,7 +97,7 @@ func (l *link) identify(ctx context.Context, conn *redis.Conn) error {
 }
 
 // usable names the run of a server that may be used.
-func (l *link) usable(info map[string]string) (run string, err error) {
+func (l *Link) usable(info map[string]string) (run string, err error) {
 	policy := info["maxmemory_policy"]
 	switch {
 	case info["run_id"] == "":
@@ -112,7 +113,7 @@ func (l *link) usable(info map[string]string) (run string, err error) {
 }
 
 // replace gives the link up; what comes in its place begins anew.
-func (l *link) replace(why string) {
+func (l *Link) replace(why string) {
 	l.why.Store(&why)
 	l.replaced.Store(true)
 }
@@ -127,19 +128,25 @@ func parseInfo(text string) map[string]string {
 	return info
 }
 
-// isReplaced tells whether the link leads to a server that is no more.
-func (l *link) isReplaced() bool { return l.replaced.Load() }
+// Replaced tells whether the link leads to a server that is no more, and why in
+// words for the log.
+func (l *Link) Replaced() (why string, replaced bool) {
+	if !l.replaced.Load() {
+		return "", false
+	}
+	return *l.why.Load(), true
+}
 
-// runID names the run of the server.
-func (l *link) runID() string {
+// RunID names the run of the server.
+func (l *Link) RunID() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.run
 }
 
-// do asks Redis through the breaker. That there is no such key is an answer.
-func (l *link) do(ctx context.Context, ask func(ctx context.Context) error) error {
-	if l.isReplaced() {
+// Do asks Redis through the breaker. That there is no such key is an answer.
+func (l *Link) Do(ctx context.Context, ask func(ctx context.Context) error) error {
+	if l.replaced.Load() {
 		return errAnotherServer
 	}
 	if !l.breaker.allow() {
@@ -165,11 +172,11 @@ func (l *link) do(ctx context.Context, ask func(ctx context.Context) error) erro
 	return err
 }
 
-// stillUsable asks who the server is, on a connection that there is. It may have
+// StillUsable asks who the server is, on a connection that there is. It may have
 // been told meanwhile to evict keys, or been a replica.
-func (l *link) stillUsable(ctx context.Context) error {
+func (l *Link) StillUsable(ctx context.Context) error {
 	var text string
-	err := l.do(ctx, func(ctx context.Context) (err error) {
+	err := l.Do(ctx, func(ctx context.Context) (err error) {
 		text, err = l.client.Info(ctx).Result()
 		return err
 	})
@@ -179,17 +186,14 @@ func (l *link) stillUsable(ctx context.Context) error {
 	switch run, err := l.usable(parseInfo(text)); {
 	case err != nil:
 		l.replace(err.Error())
-	case run != l.runID():
+	case run != l.RunID():
 		l.replace("it was restarted, or is another server")
 	}
 	return nil
 }
 
-func (l *link) close(ctx context.Context, log *slog.Logger) {
-	if err := l.client.Close(); err != nil {
-		log.WarnContext(ctx, "closing the connections to redis", "error", err)
-	}
-}
+// Close ends the connections.
+func (l *Link) Close() error { return l.client.Close() }
 
 // LogRedis makes the Redis library write its own complaints to a logger. It is
 // for the whole process and must be called before the first New.

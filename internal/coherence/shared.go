@@ -1,4 +1,4 @@
-package respcache
+package coherence
 
 import (
 	"context"
@@ -32,12 +32,12 @@ var openScript string
 //go:embed epoch.lua
 var epochScript string
 
-// sharedLedger is the ledger of one database in one run of one Redis server. All
+// Shared is the ledger of one database in one run of one Redis server. All
 // keys of a clinic share a hash tag. Only values may run out; the rest has no time
 // to live, and goes with the server's run. Whatever of it Redis loses all the same
 // counts as changed (whole.lua).
-type sharedLedger struct {
-	link *link
+type Shared struct {
+	link *Link
 	// prefix begins every key: it names the run of Redis and the database.
 	prefix  string
 	request time.Duration
@@ -47,92 +47,77 @@ type sharedLedger struct {
 	mask     Key
 	// base is the prefix of everybody's keys, and name the database's in keys.
 	base, name string
-	without    protections
+	seams      Seams
 
 	raises, stores, opens, epochs *redis.Script
 }
 
-// ledgerVersion is part of every key: a program whose keys mean something else
+// Version is part of every key: a program whose keys mean something else
 // has another. It is part of the place that instances agree on, too, so that
 // during a deploy no two use ledgers that do not hear of each other.
-const ledgerVersion = "2"
+const Version = "2"
 
 // partial takes the place of whole.lua's whole where a test must notice.
 const partial = "\nwhole = function(state) return redis.call('HEXISTS', state, 'seq') == 1 end\n"
 
-func newSharedLedger(l *link, prefix, database string, request time.Duration, without protections) *sharedLedger {
+// NewShared makes the ledger of a database in the run that the link leads to. Its
+// keys begin with the prefix; request is how long a reader may take.
+func NewShared(l *Link, prefix, database string, request time.Duration, seams Seams) *Shared {
 	shared := wholeScript
-	if without.whole {
+	if seams.WithoutWhole {
 		shared += partial
 	}
 	sum := sha256.Sum256([]byte("taskmed database " + database))
 	name := hex.EncodeToString(sum[:8])
-	if without.apart {
+	if seams.WithoutApart {
 		sum, name = Key{}, "all"
 	}
-	return &sharedLedger{
+	return &Shared{
 		link: l, base: prefix, name: name, mask: sum, request: request,
-		prefix:   prefix + ":" + ledgerVersion + ":" + l.runID() + ":" + name + ":",
-		database: database, without: without,
+		prefix:   prefix + ":" + Version + ":" + l.RunID() + ":" + name + ":",
+		database: database, seams: seams,
 		raises: redis.NewScript(shared + raiseScript), stores: redis.NewScript(shared + storeScript),
 		opens: redis.NewScript(shared + openScript), epochs: redis.NewScript(epochScript),
 	}
 }
 
-// named is a key together with the database, so that a value that is found at
-// another database's place is known for what it is. Named again it is the key.
-func (l *sharedLedger) named(key Key) Key {
-	for i, b := range l.mask {
-		key[i] ^= b
-	}
-	return key
-}
-
-func (l *sharedLedger) key(clinic uuid.UUID, name string) string {
-	return l.prefix + "{" + clinic.String() + "}:" + name
-}
-
-func (l *sharedLedger) stateKey(clinic uuid.UUID) string { return l.key(clinic, "state") }
-
-func (l *sharedLedger) valueKey(clinic uuid.UUID, epoch uint64, key Key) string {
-	return l.key(clinic, "value:"+strconv.FormatUint(epoch, 10)+":"+l.named(key).String())
-}
-
-func (l *sharedLedger) head(ctx context.Context, clinic uuid.UUID) (uint64, error) {
+// Head implements Ledger.
+func (l *Shared) Head(ctx context.Context, clinic uuid.UUID) (uint64, error) {
 	seq, _, err := l.asking.ask(ctx, l, clinic, clinic)
 	return seq, err
 }
 
-// heads is head of two clinics with one question.
-func (l *sharedLedger) heads(ctx context.Context, one, two uuid.UUID) (first, second uint64, err error) {
+// Heads is Head of two clinics with one question.
+func (l *Shared) Heads(ctx context.Context, one, two uuid.UUID) (first, second uint64, err error) {
 	return l.asking.ask(ctx, l, one, two)
 }
 
-func (l *sharedLedger) begin(ctx context.Context, clinic uuid.UUID, epoch uint64, key Key) (begun, []byte, error) {
+// Begin implements Ledger.
+func (l *Shared) Begin(ctx context.Context, clinic uuid.UUID, epoch uint64, key Key) (Begun, []byte, error) {
 	var state *redis.SliceCmd
 	var clock *redis.TimeCmd
 	var value *redis.StringCmd
-	err := l.link.do(ctx, func(ctx context.Context) error {
+	err := l.link.Do(ctx, func(ctx context.Context) error {
 		_, err := l.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			// In this order: the step first, so that the value is checked from it on.
 			state = pipe.HMGet(ctx, l.stateKey(clinic), "seq", "born", "open")
 			clock = pipe.Time(ctx)
 			// No more than is needed to see that it is too long, whatever is there.
-			value = pipe.GetRange(ctx, l.valueKey(clinic, epoch, key), 0, MaxValue)
+			value = pipe.GetRange(ctx, l.ValueKey(clinic, epoch, key), 0, MaxValue)
 			return nil
 		})
 		return err
 	})
 	if state == nil || state.Err() != nil || clock.Err() != nil {
-		return begun{}, nil, err // the value alone may be missing, or of another type
+		return Begun{}, nil, err // the value alone may be missing, or of another type
 	}
 	b, err := readState(state.Val())
 	if err != nil {
-		return begun{}, nil, err
+		return Begun{}, nil, err
 	}
 	b.latest = clock.Val().Add(l.request).UnixMicro()
-	if b.seq == 0 {
-		b.seq, b.born, err = l.know(ctx, clinic)
+	if b.Seq == 0 {
+		b.Seq, b.born, err = l.know(ctx, clinic)
 		return b, nil, err
 	}
 	bytes, err := value.Bytes()
@@ -147,9 +132,9 @@ func (l *sharedLedger) begin(ctx context.Context, clinic uuid.UUID, epoch uint64
 }
 
 // know makes the ledger know a clinic. Readers who begin now must not store yet.
-func (l *sharedLedger) know(ctx context.Context, clinic uuid.UUID) (seq, born uint64, err error) {
+func (l *Shared) know(ctx context.Context, clinic uuid.UUID) (seq, born uint64, err error) {
 	var state []any
-	err = l.link.do(ctx, func(ctx context.Context) (err error) {
+	err = l.link.Do(ctx, func(ctx context.Context) (err error) {
 		state, err = l.opens.Run(ctx, l.link.client, l.keys(clinic), "").Slice()
 		return err
 	})
@@ -157,10 +142,10 @@ func (l *sharedLedger) know(ctx context.Context, clinic uuid.UUID) (seq, born ui
 		return 0, 0, err
 	}
 	b, err := readState(state)
-	return b.seq, b.born, err
+	return b.Seq, b.born, err
 }
 
-func readState(state []any) (begun, error) {
+func readState(state []any) (Begun, error) {
 	var numbers [3]uint64
 	for i, value := range state {
 		text, ok := value.(string)
@@ -169,19 +154,15 @@ func readState(state []any) (begun, error) {
 		}
 		var err error
 		if numbers[i], err = strconv.ParseUint(text, 10, 64); err != nil {
-			return begun{}, fmt.Errorf("read the state of a clinic: %w", err)
+			return Begun{}, fmt.Errorf("read the state of a clinic: %w", err)
 		}
 	}
-	return begun{seq: numbers[0], born: numbers[1], open: numbers[2] != 0 && numbers[0] >= numbers[2]}, nil
+	return Begun{Seq: numbers[0], born: numbers[1], open: numbers[2] != 0 && numbers[0] >= numbers[2]}, nil
 }
 
-func (l *sharedLedger) keys(clinic uuid.UUID) []string {
-	return []string{l.stateKey(clinic), l.key(clinic, "steps"), l.key(clinic, "last"), l.key(clinic, "fences")}
-}
-
-func (l *sharedLedger) changes(ctx context.Context, clinic uuid.UUID, after uint64) ([]change, error) {
+func (l *Shared) changes(ctx context.Context, clinic uuid.UUID, after uint64) ([]change, error) {
 	var messages []redis.XMessage
-	err := l.link.do(ctx, func(ctx context.Context) (err error) {
+	err := l.link.Do(ctx, func(ctx context.Context) (err error) {
 		messages, err = l.link.client.XRange(ctx, l.key(clinic, "steps"), strconv.FormatUint(after+1, 10)+"-0", "+").Result()
 		return err
 	})
@@ -223,14 +204,15 @@ func readStep(message redis.XMessage) (change, error) {
 // wholeMark is the field of last that tells that it is whole (whole.lua).
 const wholeMark = "="
 
-func (l *sharedLedger) confirm(ctx context.Context, clinic uuid.UUID, since uint64, tags []touched.Tag) (uint64, string, error) {
+// Confirm implements Ledger.
+func (l *Shared) Confirm(ctx context.Context, clinic uuid.UUID, since uint64, tags []touched.Tag) (uint64, string, error) {
 	fields := append(make([]string, 0, len(tags)+2), wholeMark, string(touched.Everything))
 	for _, tag := range tags {
 		fields = append(fields, string(tag))
 	}
 	var state, last *redis.SliceCmd
 	var floor *redis.StringCmd
-	err := l.link.do(ctx, func(ctx context.Context) error {
+	err := l.link.Do(ctx, func(ctx context.Context) error {
 		_, err := l.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			// In this order: through the step nothing changed that stands in last,
 			// and if last was emptied meanwhile the floor tells.
@@ -255,7 +237,7 @@ func (l *sharedLedger) confirm(ctx context.Context, clinic uuid.UUID, since uint
 	if err != nil {
 		return 0, "", fmt.Errorf("read the floor of a clinic: %w", err)
 	}
-	if last.Val()[0] != state.Val()[1] && !l.without.whole {
+	if last.Val()[0] != state.Val()[1] && !l.seams.WithoutWhole {
 		return 0, fallenEarlier, nil // what last knew is lost
 	}
 	for i, value := range last.Val()[1:] {
@@ -268,109 +250,57 @@ func (l *sharedLedger) confirm(ctx context.Context, clinic uuid.UUID, since uint
 			return 0, fields[i+1], nil //nolint:nilerr // what cannot be read counts as changed
 		}
 	}
-	if b.seq == 0 || since < lowest {
+	if b.Seq == 0 || since < lowest {
 		return 0, fallenEarlier, nil
 	}
-	return b.seq, "", nil
+	return b.Seq, "", nil
 }
 
-func (l *sharedLedger) store(ctx context.Context, s storing) (verdict, error) {
-	keys := []string{l.stateKey(s.clinic), l.key(s.clinic, "last"), l.key(s.clinic, "fences"), l.valueKey(s.clinic, s.epoch, s.key)}
-	args := append(make([]any, 0, 4+len(s.tags)), s.begun.seq, s.begun.latest, s.life.Milliseconds(), s.value)
-	for _, tag := range s.tags {
+// Store implements Ledger.
+func (l *Shared) Store(ctx context.Context, s Storing) (Verdict, error) {
+	keys := []string{l.stateKey(s.Clinic), l.key(s.Clinic, "last"), l.key(s.Clinic, "fences"), l.ValueKey(s.Clinic, s.Epoch, s.Key)}
+	args := append(make([]any, 0, 4+len(s.Tags)), s.Begun.Seq, s.Begun.latest, s.Life.Milliseconds(), s.Value)
+	for _, tag := range s.Tags {
 		args = append(args, string(tag))
 	}
 	var answer []string
-	err := l.link.do(ctx, func(ctx context.Context) (err error) {
+	err := l.link.Do(ctx, func(ctx context.Context) (err error) {
 		answer, err = l.stores.Run(ctx, l.link.client, keys, args...).StringSlice()
 		return err
 	})
 	if err != nil {
-		return verdict{}, err
+		return Verdict{}, err
 	}
 	if len(answer) != 2 {
-		return verdict{}, fmt.Errorf("redis answered %d words to a store", len(answer))
+		return Verdict{}, fmt.Errorf("redis answered %d words to a store", len(answer))
 	}
-	return verdict{refusal: refusal(answer[0]), tag: touched.Tag(answer[1])}, nil
+	return Verdict{Refusal: Refusal(answer[0]), Tag: touched.Tag(answer[1])}, nil
 }
 
-func (l *sharedLedger) raise(ctx context.Context, clinic uuid.UUID, w write) error {
-	args := append(make([]any, 0, 6+len(w.tags)), w.fence, w.standing.Microseconds(), w.lowers, w.by, keptSteps, keptTags)
-	for _, tag := range w.tags {
+// Raise implements Ledger.
+func (l *Shared) Raise(ctx context.Context, clinic uuid.UUID, w Write) error {
+	args := append(make([]any, 0, 6+len(w.Tags)), w.fence, w.standing.Microseconds(), w.lowers, w.By, keptSteps, keptTags)
+	for _, tag := range w.Tags {
 		args = append(args, string(tag))
 	}
-	return l.link.do(ctx, func(ctx context.Context) error {
+	return l.link.Do(ctx, func(ctx context.Context) error {
 		return l.raises.Run(ctx, l.link.client, l.keys(clinic), args...).Err()
 	})
 }
 
-func (l *sharedLedger) lower(ctx context.Context, clinic uuid.UUID, fence string) error {
-	return l.link.do(ctx, func(ctx context.Context) error {
+func (l *Shared) lower(ctx context.Context, clinic uuid.UUID, fence string) error {
+	return l.link.Do(ctx, func(ctx context.Context) error {
 		return l.link.client.HDel(ctx, l.key(clinic, "fences"), fence).Err()
 	})
 }
 
-func (l *sharedLedger) open(ctx context.Context, clinic uuid.UUID, born uint64) error {
-	return l.link.do(ctx, func(ctx context.Context) error {
+func (l *Shared) open(ctx context.Context, clinic uuid.UUID, born uint64) error {
+	return l.link.Do(ctx, func(ctx context.Context) error {
 		return l.opens.Run(ctx, l.link.client, l.keys(clinic), born).Err()
 	})
 }
 
-// epochs: everything is stored under an epoch, and an instance that may have
-// missed a write begins a new one.
-
-func (l *sharedLedger) epochKey() string { return l.prefix + "epoch" }
-
-// nextEpoch begins an epoch.
-func (l *sharedLedger) nextEpoch(ctx context.Context) (uint64, error) {
-	var epoch uint64
-	err := l.link.do(ctx, func(ctx context.Context) (err error) {
-		epoch, err = l.epochs.Run(ctx, l.link.client, []string{l.epochKey()}).Uint64()
-		return err
-	})
-	return epoch, err
-}
-
-// epoch is the one that began last; 0 if none has.
-func (l *sharedLedger) epoch(ctx context.Context) (uint64, error) {
-	var epoch uint64
-	err := l.link.do(ctx, func(ctx context.Context) (err error) {
-		epoch, err = l.link.client.Get(ctx, l.epochKey()).Uint64()
-		return err
-	})
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
-	}
-	return epoch, err
-}
-
-// sweep removes the keys of other runs of Redis, whatever their database and
-// version. Nobody uses them any more; those of this run somebody may.
-func (l *sharedLedger) sweep(ctx context.Context, prefix string) error {
-	var cursor uint64
-	for {
-		var keys, gone []string
-		err := l.link.do(ctx, func(ctx context.Context) (err error) {
-			keys, cursor, err = l.link.client.Scan(ctx, cursor, prefix+":*", 500).Result()
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			version, rest, _ := strings.Cut(strings.TrimPrefix(key, prefix+":"), ":")
-			run, _, found := strings.Cut(rest, ":")
-			if _, err := strconv.Atoi(version); err == nil && found && !strings.HasPrefix(l.link.runID(), run) {
-				gone = append(gone, key)
-			}
-		}
-		if len(gone) > 0 {
-			if err := l.link.do(ctx, func(ctx context.Context) error { return l.link.client.Unlink(ctx, gone...).Err() }); err != nil {
-				return err
-			}
-		}
-		if cursor == 0 {
-			return nil
-		}
-	}
+// Do asks this ledger's Redis something else.
+func (l *Shared) Do(ctx context.Context, ask func(ctx context.Context, client *redis.Client) error) error {
+	return l.link.Do(ctx, func(ctx context.Context) error { return ask(ctx, l.link.client) })
 }

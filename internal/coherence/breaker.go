@@ -1,4 +1,4 @@
-package respcache
+package coherence
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ var errOpen = errors.New("redis did not answer and is not asked for a moment")
 const (
 	// failuresToOpen in a row open the breaker.
 	failuresToOpen = 3
-	// pause is how long nobody asks; then one may try.
-	pause = 250 * time.Millisecond
+	// Pause is how long nobody asks; then one may try.
+	Pause = 250 * time.Millisecond
 )
 
 // breaker spares requests the wait for a Redis that does not answer.
@@ -35,7 +35,7 @@ func (b *breaker) allow() bool {
 	if now.Before(b.until) {
 		return false
 	}
-	b.until = now.Add(pause)
+	b.until = now.Add(Pause)
 	return true
 }
 
@@ -47,6 +47,6 @@ func (b *breaker) report(failed bool) {
 		return
 	}
 	if b.failures++; b.failures == failuresToOpen {
-		b.until = time.Now().Add(pause)
+		b.until = time.Now().Add(Pause)
 	}
 }

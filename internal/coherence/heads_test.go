@@ -1,4 +1,4 @@
-package respcache_test
+package coherence_test
 
 import (
 	"context"
@@ -6,20 +6,42 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/coherence"
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/touched"
 )
 
-// hgets is how often Redis was asked for a field.
-func hgets(t *testing.T, server *redisServer) int {
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// newShared is a ledger as an instance has it, over a link of its own.
+func newShared(t *testing.T, server *testkit.Redis, timeout time.Duration) *coherence.Shared {
 	t.Helper()
-	text, err := server.client.Info(t.Context(), "commandstats").Result()
+	options, err := coherence.Options(server.URL, timeout)
+	require.NoError(t, err)
+	link, err := coherence.Dial(t.Context(), options, nil, coherence.Seams{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = link.Close() })
+	return coherence.NewShared(link, "test", "database", time.Minute, coherence.Seams{})
+}
+
+// write is the two steps of a write.
+func write(t *testing.T, ledger coherence.Ledger, clinic uuid.UUID, tags ...touched.Tag) {
+	t.Helper()
+	for range 2 {
+		require.NoError(t, ledger.Raise(t.Context(), clinic, coherence.Write{Tags: tags}))
+	}
+}
+
+// hgets is how often Redis was asked for a field.
+func hgets(t *testing.T, server *testkit.Redis) int {
+	t.Helper()
+	text, err := server.Client.Info(t.Context(), "commandstats").Result()
 	require.NoError(t, err)
 	for line := range strings.Lines(text) {
 		var calls int
@@ -30,18 +52,17 @@ func hgets(t *testing.T, server *redisServer) int {
 	return 0
 }
 
-func TestHeads_ManyAskTogetherAndNobodyGetsAnOlderOneThanItAskedFor(t *testing.T) {
+func TestHeads_NobodyGetsAnOlderOneThanHeAskedFor(t *testing.T) {
 	t.Parallel()
-	server := newRedis(t)
-	config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t)}
-	cache, other := newCache(t, config), newCache(t, config)
+	server := testkit.NewRedis(t)
+	reads, writes := newShared(t, server, 10*time.Second), newShared(t, server, 10*time.Second)
 	// More than one question has room for.
 	clinics := make([]uuid.UUID, 100)
 	reached := make([]atomic.Uint64, len(clinics))
 	for i := range clinics {
 		clinics[i] = uuid.New()
-		write(t, other, clinics[i], "contact:1")
-		first, second, err := other.Heads(t.Context(), clinics[i], uuid.Nil)
+		write(t, writes, clinics[i], "contact:1")
+		first, second, err := writes.Heads(t.Context(), clinics[i], uuid.Nil)
 		require.NoError(t, err)
 		require.NotEqual(t, first, second, "each has its own")
 		reached[i].Store(first)
@@ -55,7 +76,7 @@ func TestHeads_ManyAskTogetherAndNobodyGetsAnOlderOneThanItAskedFor(t *testing.T
 			for ctx.Err() == nil {
 				j := (i + int(asked.Add(1))) % len(clinics)
 				leastI, leastJ := reached[i].Load(), reached[j].Load()
-				first, second, err := cache.Heads(t.Context(), clinics[i], clinics[j])
+				first, second, err := reads.Heads(t.Context(), clinics[i], clinics[j])
 				if err != nil || first < leastI || second < leastJ {
 					t.Errorf("%d after %d, %d after %d: %v", first, leastI, second, leastJ, err)
 					return
@@ -65,7 +86,7 @@ func TestHeads_ManyAskTogetherAndNobodyGetsAnOlderOneThanItAskedFor(t *testing.T
 	}
 	for n := range 300 {
 		i := n % len(clinics)
-		write(t, other, clinics[i], "contact:1")
+		write(t, writes, clinics[i], "contact:1")
 		reached[i].Add(2) // a step before, a step after
 	}
 	stop()
@@ -74,29 +95,29 @@ func TestHeads_ManyAskTogetherAndNobodyGetsAnOlderOneThanItAskedFor(t *testing.T
 	var same sync.WaitGroup
 	require.Positive(t, asked.Load())
 	before := hgets(t, server)
-	require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
+	server.Hang(t)
 	for range 50 {
 		same.Go(func() {
-			if _, _, err := cache.Heads(t.Context(), clinics[0], uuid.Nil); err != nil {
+			if _, _, err := reads.Heads(t.Context(), clinics[0], uuid.Nil); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	<-time.After(100 * time.Millisecond) // for most to have come
-	require.NoError(t, server.cmd.Process.Signal(syscall.SIGCONT))
+	server.Resume(t)
 	same.Wait()
 	require.Less(t, hgets(t, server)-before, 50, "two fields at once for all who wait")
 }
 
 func TestHeads_WhoGoesAwayTakesNobodyWithIt(t *testing.T) {
 	t.Parallel()
-	server := newRedis(t)
-	cache := newCache(t, respcache.Config{RedisURL: server.url(), RedisTimeout: 5 * time.Second})
+	server := testkit.NewRedis(t)
+	reads := newShared(t, server, 5*time.Second)
 	clinic := uuid.New()
-	write(t, cache, clinic, "contact:1")
-	want, _, err := cache.Heads(t.Context(), clinic, clinic)
+	write(t, reads, clinic, "contact:1")
+	want, _, err := reads.Heads(t.Context(), clinic, clinic)
 	require.NoError(t, err)
-	require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
+	server.Hang(t)
 	impatient, leave := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for i := range 20 {
@@ -105,7 +126,7 @@ func TestHeads_WhoGoesAwayTakesNobodyWithIt(t *testing.T) {
 			if i%2 == 0 {
 				ctx = impatient
 			}
-			got, _, err := cache.Heads(ctx, clinic, clinic)
+			got, _, err := reads.Heads(ctx, clinic, clinic)
 			if i%2 == 1 && (err != nil || got != want) {
 				t.Errorf("%d, and not %d: %v", got, want, err)
 			}
@@ -113,6 +134,6 @@ func TestHeads_WhoGoesAwayTakesNobodyWithIt(t *testing.T) {
 	}
 	<-time.After(50 * time.Millisecond) // for most to have come
 	leave()
-	require.NoError(t, server.cmd.Process.Signal(syscall.SIGCONT))
+	server.Resume(t)
 	all.Wait()
 }

@@ -1,4 +1,4 @@
-package respcache
+package coherence
 
 import (
 	"context"
@@ -49,7 +49,7 @@ func (q *headsQuestion) place(clinic uuid.UUID) int {
 const mostClinics = 64
 
 // ask gives the sequences of two clinics, or of one, twice.
-func (h *heads) ask(ctx context.Context, l *sharedLedger, one, two uuid.UUID) (first, second uint64, err error) {
+func (h *heads) ask(ctx context.Context, l *Shared, one, two uuid.UUID) (first, second uint64, err error) {
 	h.mu.Lock()
 	q := h.boarding
 	leads := q == nil || len(q.clinics)+2 > mostClinics
@@ -82,7 +82,7 @@ func (h *heads) ask(ctx context.Context, l *sharedLedger, one, two uuid.UUID) (f
 }
 
 // lead asks a question, for all who wait for it.
-func (h *heads) lead(ctx context.Context, l *sharedLedger, q *headsQuestion) {
+func (h *heads) lead(ctx context.Context, l *Shared, q *headsQuestion) {
 	// Also after a panic: the others must not wait for ever.
 	q.err = errUnreached
 	defer close(q.done)
@@ -97,10 +97,10 @@ func (h *heads) lead(ctx context.Context, l *sharedLedger, q *headsQuestion) {
 }
 
 // askHeads reads sequences; 0 for a clinic that is not known.
-func (l *sharedLedger) askHeads(ctx context.Context, clinics []uuid.UUID) ([]uint64, error) {
+func (l *Shared) askHeads(ctx context.Context, clinics []uuid.UUID) ([]uint64, error) {
 	seqs := make([]uint64, len(clinics))
 	if len(clinics) == 1 {
-		err := l.link.do(ctx, func(ctx context.Context) (err error) {
+		err := l.link.Do(ctx, func(ctx context.Context) (err error) {
 			seqs[0], err = l.link.client.HGet(ctx, l.stateKey(clinics[0]), "seq").Uint64()
 			return err
 		})
@@ -110,7 +110,7 @@ func (l *sharedLedger) askHeads(ctx context.Context, clinics []uuid.UUID) ([]uin
 		return seqs, err
 	}
 	asked := make([]*redis.StringCmd, len(clinics))
-	err := l.link.do(ctx, func(ctx context.Context) error {
+	err := l.link.Do(ctx, func(ctx context.Context) error {
 		_, err := l.link.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, clinic := range clinics {
 				asked[i] = pipe.HGet(ctx, l.stateKey(clinic), "seq")

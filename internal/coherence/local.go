@@ -1,4 +1,4 @@
-package respcache
+package coherence
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
-// localLedger is the ledger of a single instance without Redis. It keeps no
+// Local is the ledger of a single instance without Redis. It keeps no
 // values: the process's own tier is the only one.
-type localLedger struct {
+type Local struct {
 	clinics sync.Map // uuid.UUID -> *localClinic
 	request time.Duration
 	started time.Time
@@ -36,14 +36,15 @@ type fence struct {
 	until time.Duration
 }
 
-func newLocalLedger(request time.Duration) *localLedger {
-	return &localLedger{request: request, started: time.Now()}
+// NewLocal makes a ledger; request is how long a reader may take.
+func NewLocal(request time.Duration) *Local {
+	return &Local{request: request, started: time.Now()}
 }
 
 // clock never goes back, whatever happens to the time of day.
-func (l *localLedger) clock() time.Duration { return time.Since(l.started) }
+func (l *Local) clock() time.Duration { return time.Since(l.started) }
 
-func (l *localLedger) clinic(id uuid.UUID) *localClinic {
+func (l *Local) clinic(id uuid.UUID) *localClinic {
 	if known, ok := l.clinics.Load(id); ok {
 		return known.(*localClinic) //nolint:errcheck,forcetypeassert // the map holds nothing else
 	}
@@ -54,20 +55,22 @@ func (l *localLedger) clinic(id uuid.UUID) *localClinic {
 	return known.(*localClinic) //nolint:errcheck,forcetypeassert // the map holds nothing else
 }
 
-func (l *localLedger) head(_ context.Context, clinic uuid.UUID) (uint64, error) {
+// Head implements Ledger.
+func (l *Local) Head(_ context.Context, clinic uuid.UUID) (uint64, error) {
 	return l.clinic(clinic).seq.Load(), nil
 }
 
-func (l *localLedger) begin(_ context.Context, clinic uuid.UUID, _ uint64, _ Key) (begun, []byte, error) {
+// Begin implements Ledger.
+func (l *Local) Begin(_ context.Context, clinic uuid.UUID, _ uint64, _ Key) (Begun, []byte, error) {
 	c := l.clinic(clinic)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return begun{
-		seq: c.seq.Load(), born: c.born, open: c.opened != 0, latest: (l.clock() + l.request).Microseconds(),
+	return Begun{
+		Seq: c.seq.Load(), born: c.born, open: c.opened != 0, latest: (l.clock() + l.request).Microseconds(),
 	}, nil, nil
 }
 
-func (l *localLedger) changes(_ context.Context, clinic uuid.UUID, after uint64) ([]change, error) {
+func (l *Local) changes(_ context.Context, clinic uuid.UUID, after uint64) ([]change, error) {
 	c := l.clinic(clinic)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +80,8 @@ func (l *localLedger) changes(_ context.Context, clinic uuid.UUID, after uint64)
 	return append([]change(nil), c.steps[after+1-c.steps[0].seq:]...), nil
 }
 
-func (l *localLedger) confirm(_ context.Context, clinic uuid.UUID, since uint64, tags []touched.Tag) (uint64, string, error) {
+// Confirm implements Ledger.
+func (l *Local) Confirm(_ context.Context, clinic uuid.UUID, since uint64, tags []touched.Tag) (uint64, string, error) {
 	c := l.clinic(clinic)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,26 +110,27 @@ func (c *localClinic) changedSince(since uint64, tags []touched.Tag) (touched.Ta
 	return "", false
 }
 
-func (l *localLedger) store(_ context.Context, s storing) (verdict, error) {
-	c := l.clinic(s.clinic)
+// Store implements Ledger.
+func (l *Local) Store(_ context.Context, s Storing) (Verdict, error) {
+	c := l.clinic(s.Clinic)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := l.clock()
 	switch {
-	case now.Microseconds() > s.begun.latest:
-		return verdict{refusal: refusedLate}, nil
-	case c.opened == 0 || s.begun.seq < c.opened:
-		return verdict{refusal: refusedClosed}, nil
-	case s.begun.seq < c.floor:
-		return verdict{refusal: refusedUnknown}, nil
+	case now.Microseconds() > s.Begun.latest:
+		return Verdict{Refusal: RefusedLate}, nil
+	case c.opened == 0 || s.Begun.Seq < c.opened:
+		return Verdict{Refusal: RefusedClosed}, nil
+	case s.Begun.Seq < c.floor:
+		return Verdict{Refusal: RefusedUnknown}, nil
 	}
-	if tag, changed := c.changedSince(s.begun.seq, s.tags); changed {
-		return verdict{refusal: refusedChanged, tag: tag}, nil
+	if tag, changed := c.changedSince(s.Begun.Seq, s.Tags); changed {
+		return Verdict{Refusal: RefusedChanged, Tag: tag}, nil
 	}
-	if tag, fenced := c.fenced(now, s.tags); fenced {
-		return verdict{refusal: refusedFenced, tag: tag}, nil
+	if tag, fenced := c.fenced(now, s.Tags); fenced {
+		return Verdict{Refusal: RefusedFenced, Tag: tag}, nil
 	}
-	return verdict{}, nil
+	return Verdict{}, nil
 }
 
 func (c *localClinic) fenced(now time.Duration, tags []touched.Tag) (touched.Tag, bool) {
@@ -148,12 +153,13 @@ func (c *localClinic) fenced(now time.Duration, tags []touched.Tag) (touched.Tag
 	return "", false
 }
 
-func (l *localLedger) raise(_ context.Context, clinic uuid.UUID, w write) error {
+// Raise implements Ledger.
+func (l *Local) Raise(_ context.Context, clinic uuid.UUID, w Write) error {
 	c := l.clinic(clinic)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seq := c.seq.Load() + 1
-	for _, tag := range w.tags {
+	for _, tag := range w.Tags {
 		c.last[tag] = seq
 	}
 	if len(c.last) > keptTags {
@@ -167,17 +173,17 @@ func (l *localLedger) raise(_ context.Context, clinic uuid.UUID, w write) error 
 	if n := len(c.steps); n > 0 && c.steps[n-1].seq+1 != seq {
 		c.steps = nil
 	}
-	c.steps = append(c.steps, change{seq: seq, tags: w.tags, at: time.Now(), by: w.by})
+	c.steps = append(c.steps, change{seq: seq, tags: w.Tags, at: time.Now(), by: w.By})
 	delete(c.fences, w.lowers)
 	if w.fence != "" {
-		c.fences[w.fence] = fence{tags: w.tags, until: l.clock() + w.standing}
+		c.fences[w.fence] = fence{tags: w.Tags, until: l.clock() + w.standing}
 	}
 	// Last: who sees the new step finds all of it.
 	c.seq.Store(seq)
 	return nil
 }
 
-func (l *localLedger) lower(_ context.Context, clinic uuid.UUID, fence string) error {
+func (l *Local) lower(_ context.Context, clinic uuid.UUID, fence string) error {
 	c := l.clinic(clinic)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,7 +191,7 @@ func (l *localLedger) lower(_ context.Context, clinic uuid.UUID, fence string) e
 	return nil
 }
 
-func (l *localLedger) open(_ context.Context, clinic uuid.UUID, born uint64) error {
+func (l *Local) open(_ context.Context, clinic uuid.UUID, born uint64) error {
 	c := l.clinic(clinic)
 	c.mu.Lock()
 	defer c.mu.Unlock()
