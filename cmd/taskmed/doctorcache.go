@@ -18,6 +18,7 @@ import (
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/doctor"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 type cacheCommand struct {
@@ -90,7 +91,7 @@ func (c *cacheCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, redis.Close()) }()
-	heard, err := respcache.Database(ctx, settings.ListenURL())
+	heard, _, err := trust.Identify(ctx, settings.ListenURL())
 	if err != nil {
 		return err
 	}

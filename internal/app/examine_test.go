@@ -24,6 +24,7 @@ import (
 	"github.com/taskmed/taskmed/internal/doctor"
 	"github.com/taskmed/taskmed/internal/keyed"
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/trust"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/models"
@@ -55,7 +56,7 @@ func newExamination(t *testing.T, d *testkit.Database, redisURL string) *examina
 	e.redis, err = respcache.Inspect(t.Context(), respcache.Config{RedisURL: redisURL, ListenURL: d.AppURL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = e.redis.Close() })
-	e.heard, err = respcache.Database(t.Context(), d.AppURL)
+	e.heard, _, err = trust.Identify(t.Context(), d.AppURL)
 	require.NoError(t, err)
 	settings, err := config.Development(nil, d.AppURL, api.Secret)
 	require.NoError(t, err)

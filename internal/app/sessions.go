@@ -33,7 +33,7 @@ var (
 
 // Of implements auth.Memberships.
 func (s sessions) Of(ctx context.Context, subject string) ([]auth.Membership, error) {
-	kept, err := s.cache.Session(ctx, respcache.SessionRequest{
+	kept, err := s.cache.Sessions.Get(ctx, respcache.SessionRequest{
 		Key: sessionKey("memberships", []byte(subject)),
 		Load: func(ctx context.Context) (*respcache.Session, error) {
 			all, err := s.store.Of(ctx, subject)
@@ -65,7 +65,7 @@ func keptMemberships(subject string, all []auth.Membership) *respcache.Session {
 
 // Find implements auth.Keys. A key's end is checked by who uses it.
 func (s sessions) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*auth.PartnerKey, error) {
-	kept, err := s.cache.Session(ctx, respcache.SessionRequest{
+	kept, err := s.cache.Sessions.Get(ctx, respcache.SessionRequest{
 		Key: sessionKey("key", clinic[:], hash[:]),
 		Load: func(ctx context.Context) (*respcache.Session, error) {
 			key, err := s.store.Find(ctx, clinic, hash)

@@ -60,7 +60,7 @@ func (a *answers) count(ctx context.Context, key respcache.Key, q *gqlserver.Que
 	if rand.N(countedOneIn) != 0 || q.Caching.Scope == operation.ScopePrivate || ctx.Value(warmingKey{}) != nil {
 		return
 	}
-	a.cache.Ran(key, func() []byte {
+	a.cache.Popular.Ran(key, func() []byte {
 		variables, ok := wordless(a.program.schema, q)
 		if !ok {
 			return nil
@@ -107,7 +107,7 @@ func (w *warming) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.cache.Fresh():
+		case <-w.cache.Popular.Fresh():
 		}
 		w.round(ctx)
 		select {
@@ -123,7 +123,7 @@ func (w *warming) run(ctx context.Context) {
 func (w *warming) round(ctx context.Context) {
 	ctx, done := context.WithTimeout(ctx, warmingLongest)
 	defer done()
-	questions, err := w.cache.Popular(ctx, warmedMost)
+	questions, err := w.cache.Popular.Most(ctx, warmedMost)
 	if err != nil {
 		w.log.DebugContext(ctx, "what is asked most is not known", "error", err)
 	}
@@ -152,7 +152,7 @@ func (w *warming) pass(ctx context.Context, questions [][]byte) (again [][]byte)
 				if err != nil {
 					w.log.DebugContext(ctx, "a popular question was not answered", "error", err)
 				}
-				w.cache.Warmed(outcome)
+				w.cache.Popular.Warmed(outcome)
 				if outcome == warmedFailed {
 					mu.Lock()
 					again = append(again, question)

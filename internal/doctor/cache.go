@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 // Answer is a kept answer as it would be computed now.
@@ -32,7 +33,7 @@ type CacheOptions struct {
 	Redis *respcache.Inspector
 	// Again computes one anew, from Postgres alone.
 	Again func(ctx context.Context, kept *respcache.Kept) (*Answer, error)
-	// Database is whom servers hear that serve what is kept (respcache.Database).
+	// Database is whom servers hear that serve what is kept (trust.Identify).
 	Database string
 	// Sample bounds how many are examined (500), each found with the same chance.
 	Sample int
@@ -82,7 +83,7 @@ func Cache(ctx context.Context, o CacheOptions) (Report, error) {
 		return report, err
 	}
 	n := counts{kept: of, sampled: len(places)}
-	if err := o.Redis.Settle(ctx, o.Database); errors.Is(err, respcache.ErrNobodyServes) {
+	if err := o.Redis.Settle(ctx, o.Database); errors.Is(err, trust.ErrNobodyServes) {
 		report.Examined = fmt.Sprintf("0 of %d answers", of)
 		report.Findings = append(report.Findings, Finding{
 			Level: Note, Rule: "a server serves what is kept", Subject: "Redis",
@@ -156,7 +157,7 @@ func (o CacheOptions) confirm(ctx context.Context, suspects []suspect, n *counts
 			return nil, nil
 		}
 		err := o.Redis.Settle(ctx, o.Database)
-		if errors.Is(err, respcache.ErrNobodyServes) {
+		if errors.Is(err, trust.ErrNobodyServes) {
 			n.gone += len(suspects) // nobody serves any of them any more
 			return nil, nil
 		}

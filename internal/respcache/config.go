@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/taskmed/taskmed/internal/coherence"
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 // Config says where answers are kept and how much of them.
@@ -86,7 +87,9 @@ func orElse[T comparable](value *T, otherwise T) {
 
 // protections are switched off by tests, to show that they would notice.
 type protections struct {
-	coherence.Seams
+	trust.Seams
 
-	epoch, share, late, aside, hasty, agree bool
+	// share lets any clinic give way in the process, late lets those who come late take
+	// over what was read.
+	share, late bool
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/touched"
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 // Protections are what a test can switch off.
@@ -21,32 +22,34 @@ type Protections struct {
 // at named points.
 func NewWithout(config Config, without Protections, at func(point string)) (*Cache, error) {
 	return newCache(config, protections{
-		Seams: coherence.Seams{
-			WithoutFence: without.Fence, WithoutCheck: without.Check, WithoutBarrier: without.Barrier, WithoutMirror: without.Mirror,
-			WithoutWhole: without.Whole, WithoutApart: without.Apart, Forgetful: without.Forgetful, At: at,
+		Seams: trust.Seams{
+			Seams: coherence.Seams{
+				WithoutFence: without.Fence, WithoutCheck: without.Check, WithoutBarrier: without.Barrier, WithoutMirror: without.Mirror,
+				WithoutWhole: without.Whole, WithoutApart: without.Apart, Forgetful: without.Forgetful, At: at,
+			},
+			WithoutEpoch: without.Epoch, WithoutAside: without.Aside, Hasty: without.Hasty, WithoutAgree: without.Agree,
 		},
-		epoch: without.Epoch, share: without.Share, late: without.Late, aside: without.Aside, hasty: without.Hasty, agree: without.Agree,
+		share: without.Share, late: without.Late,
 	})
 }
 
 // Notified hands the cache a notification, as its listener does.
 func (c *Cache) Notified(ctx context.Context, clinic uuid.UUID, tags []touched.Tag) {
-	c.notified(ctx, []notice{{Clinic: &clinic, Tags: tags}})
+	c.trust.Hear(ctx, clinic, tags...)
 }
 
 // ValueKey is where an answer is kept in Redis.
 func (c *Cache) ValueKey(clinic uuid.UUID, key Key) string {
-	g := c.trust.Load()
-	return g.shared.ValueKey(clinic, g.epoch.Load(), key)
+	g := c.trust.Latest()
+	return g.Shared.ValueKey(clinic, g.Epoch(), key)
 }
 
 // PopularKey is where it is kept what is asked most.
-func (c *Cache) PopularKey(name string) string { return popularKey(c.writes.Load(), name) }
+func (c *Cache) PopularKey(name string) string { return popularKey(c.trust.Reached(), name) }
 
 // Forget empties the process's tier.
 func (c *Cache) Forget() {
-	g := c.trust.Load()
-	g.tier.clinics.Range(func(_, part any) bool {
+	tierOf(c.trust.Latest()).clinics.Range(func(_, part any) bool {
 		part.(*clinicTier).entries.InvalidateAll()
 		return true
 	})
@@ -54,8 +57,7 @@ func (c *Cache) Forget() {
 
 // ClinicBytes is what a clinic has in the process.
 func (c *Cache) ClinicBytes(clinic uuid.UUID) int64 {
-	g := c.trust.Load()
-	part, err := g.tier.clinic(clinic, g.ledger)
+	part, err := tierOf(c.trust.Latest()).clinic(clinic)
 	if err != nil {
 		return 0
 	}
@@ -64,20 +66,19 @@ func (c *Cache) ClinicBytes(clinic uuid.UUID) int64 {
 }
 
 // ProcessBytes is what all clinics have in the process.
-func (c *Cache) ProcessBytes() int64 { return c.trust.Load().tier.weight.Load() }
+func (c *Cache) ProcessBytes() int64 { return tierOf(c.trust.Latest()).weight.Load() }
 
 // Listening tells whether the cache hears Postgres.
-func (c *Cache) Listening() bool { return c.listener != nil && c.listener.whole() }
+func (c *Cache) Listening() bool { return c.trust.Hears() }
+
+// Trust is what the cache believes.
+func (c *Cache) Trust() *trust.Trust { return c.trust }
 
 // Distrusts is how often everything that is kept was given up.
-func (c *Cache) Distrusts() uint64 {
-	c.trustMu.Lock()
-	defer c.trustMu.Unlock()
-	return c.distrusts
-}
+func (c *Cache) Distrusts() uint64 { return c.trust.Distrusts() }
 
 // AddCounts shares what ran.
-func (c *Cache) AddCounts(ctx context.Context) error { return c.addCounts(ctx) }
+func (c *Cache) AddCounts(ctx context.Context) error { return c.Popular.addCounts(ctx) }
 
 // Encode and Decode are the form of a value.
 func Encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
@@ -93,23 +94,14 @@ func Decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
 }
 
 // Vouches tells whether the cache has vouched for what is kept.
-func (c *Cache) Vouches(ctx context.Context) bool {
-	g := c.trust.Load()
-	if g == nil {
-		return false
-	}
-	found, err := vouchers(ctx, g.shared, "")
-	_, mine := found[c.instance]
-	return err == nil && mine
-}
+func (c *Cache) Vouches(ctx context.Context) bool { return c.trust.Vouches(ctx) != 0 }
 
 // Follows tells whether the cache keeps things under the last epoch, and vouches
 // for that.
 func (c *Cache) Follows(ctx context.Context) bool {
-	g := c.trust.Load()
-	epoch, err := g.shared.Epoch(ctx)
-	found, failed := vouchers(ctx, g.shared, "")
-	return err == nil && failed == nil && epoch == g.epoch.Load() && found[c.instance].epoch == epoch
+	g := c.trust.Latest()
+	epoch, err := g.Shared.Epoch(ctx)
+	return err == nil && epoch == g.Epoch() && c.trust.Vouches(ctx) == epoch
 }
 
 // Aboard is how many wait for an answer, or compute it.
@@ -124,14 +116,10 @@ func (c *Cache) Aboard(clinic uuid.UUID, key Key) int {
 }
 
 // Announces tells whether the cache asks others to stand aside.
-func (c *Cache) Announces() bool { return c.aside.announces() }
+func (c *Cache) Announces() bool { return c.trust.Announces() }
 
 // Heard hands the cache what its listener hears at once: an announcement by
 // somebody, or a write and that the announcer's writes are over.
 func (c *Cache) Heard(ctx context.Context, announcer string, over bool, clinic uuid.UUID, tags ...touched.Tag) {
-	var notices []notice
-	if len(tags) > 0 {
-		notices = append(notices, notice{Clinic: &clinic, Tags: tags})
-	}
-	c.notified(ctx, append(notices, notice{Aside: true, Announcer: announcer, Over: over}))
+	c.trust.HearAside(ctx, announcer, over, clinic, tags...)
 }

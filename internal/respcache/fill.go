@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/maypok86/otter/v2"
+
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 // Compute makes an answer from Postgres; nil if it must not be kept. It sets the
@@ -64,7 +66,7 @@ func (c *Cache) fly(ctx context.Context, r Request, outcome Outcome, ticket *Tic
 	// without it.
 	defer c.flights.leave(place, mine)
 	// Somebody may have stored it between the look and the seat.
-	missed := ticket != nil && c.present(ticket.generation, r)
+	missed := ticket != nil && present(ticket.generation, r)
 	if ahead != nil {
 		if err := ahead.wait(ctx); err != nil {
 			return nil, outcome, err
@@ -121,7 +123,7 @@ func (c *Cache) lead(ctx context.Context, r Request, outcome Outcome, ticket *Ti
 	}
 	ticket = c.whenOpen(ctx, r.Clinic, ticket)
 	c.flights.read(mine)
-	c.point("compute")
+	c.without.Point("compute")
 	entry, err := r.Compute(ctx)
 	if err != nil || entry == nil {
 		// Where the request is over that says nothing of the answer: another
@@ -138,11 +140,11 @@ func (c *Cache) lead(ctx context.Context, r Request, outcome Outcome, ticket *Ti
 
 // whenOpen gives a ticket with which something can be stored, if that can be had
 // soon: the first answer of a clinic is then kept already.
-func (c *Cache) whenOpen(ctx context.Context, clinic uuid.UUID, ticket *Ticket) *Ticket {
+func (s *shelf) whenOpen(ctx context.Context, clinic uuid.UUID, ticket *Ticket) *Ticket {
 	if ticket == nil || ticket.opening == nil || !ticket.opening.Wait(ctx) {
 		return ticket
 	}
-	return c.Begin(ctx, clinic)
+	return s.Begin(ctx, clinic)
 }
 
 func (c *Cache) compute(ctx context.Context, r Request, outcome Outcome, ticket *Ticket) (*Entry, Outcome, error) {
@@ -157,8 +159,8 @@ func (c *Cache) compute(ctx context.Context, r Request, outcome Outcome, ticket 
 }
 
 // present tells whether the process has an entry, be it out of date or not.
-func (c *Cache) present(g *generation, r Request) bool {
-	part, err := g.tier.clinic(r.Clinic, g.ledger)
+func present(g *trust.Generation, r Request) bool {
+	part, err := tierOf(g).clinic(r.Clinic)
 	if err != nil {
 		return false
 	}
@@ -185,7 +187,7 @@ func (c *Cache) refreshAhead(ctx context.Context, r Request, entry *Entry) {
 	ctx = context.WithoutCancel(ctx)
 	c.tasks.Go(func() {
 		defer func() { <-c.refreshes }()
-		bounded, done := context.WithTimeout(ctx, c.config.LongestRequest)
+		bounded, done := context.WithTimeout(ctx, c.refreshing)
 		defer done()
 		c.metrics.refreshed(c.refresh(bounded, r))
 	})

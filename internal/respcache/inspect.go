@@ -8,19 +8,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/taskmed/taskmed/internal/coherence"
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 // ErrBadValue is what an error wraps about a value in Redis that is not the one
 // that belongs there.
 var ErrBadValue = errValue
-
-// ErrNobodyServes is returned where no instance vouches for what is kept in
-// Redis: none of it would be served.
-var ErrNobodyServes = errors.New("no server serves what is kept in redis")
 
 // Inspector looks at what is kept in Redis without being an instance: it begins
 // no epoch, tells nobody anything and changes nothing.
@@ -46,7 +42,7 @@ func Inspect(ctx context.Context, config Config) (*Inspector, error) {
 	}
 	database := config.Database
 	if config.ListenURL != "" {
-		if _, database, err = ask(ctx, config.ListenURL); err != nil {
+		if _, database, err = trust.Identify(ctx, config.ListenURL); err != nil {
 			return nil, err
 		}
 	}
@@ -167,83 +163,9 @@ func (i *Inspector) Stands(ctx context.Context, kept *Kept) (stands bool, why st
 }
 
 // Settle waits until everything that was committed when it was called, by
-// whomever, stands in Redis. An instance that serves knows: at the second
-// sign of life from now it has heard, and passed on, whatever was committed
-// before the first. Where none serves it is ErrNobodyServes. database names the
-// run of Postgres and the database as Database does; "" takes any.
+// whomever, stands in Redis (trust.Settled). Where no server serves what was sampled
+// it is trust.ErrNobodyServes. database names the run of Postgres and the database as
+// trust.Identify does; "" takes any.
 func (i *Inspector) Settle(ctx context.Context, database string) error {
-	first, err := i.serving(ctx, database)
-	if err != nil {
-		return err
-	}
-	patience := longestSettling
-	if len(first) == 0 {
-		patience = 2 * vouchesLive
-	}
-	bounded, done := context.WithTimeout(ctx, patience)
-	defer done()
-	tick := time.NewTicker(heartbeat / 4)
-	defer tick.Stop()
-	for {
-		select {
-		case <-bounded.Done():
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return ErrNobodyServes
-		case <-tick.C:
-		}
-		now, err := vouchers(bounded, i.ledger, "")
-		if err != nil {
-			continue // Redis is asked again until the time is up
-		}
-		for id, v := range now {
-			before, known := first[id]
-			if !known && i.speaks(v, database) {
-				first[id] = v
-			}
-			if known && v.server == before.server && v.epoch == i.epoch && v.beats >= before.beats+2 {
-				return nil
-			}
-		}
-	}
-}
-
-// longestSettling bounds Settle: a server that gave no two signs of life in it
-// does not trust what is kept either.
-const longestSettling = 10 * time.Second
-
-// serving are the instances that serve what is kept.
-func (i *Inspector) serving(ctx context.Context, database string) (map[string]voucher, error) {
-	found, err := vouchers(ctx, i.ledger, "")
-	if err != nil {
-		return nil, fmt.Errorf("ask redis who serves: %w", err)
-	}
-	for id, v := range found {
-		if !i.speaks(v, database) {
-			delete(found, id)
-		}
-	}
-	return found, nil
-}
-
-func (i *Inspector) speaks(v voucher, database string) bool {
-	return v.epoch == i.epoch && (database == "" || v.server == database)
-}
-
-// Database names the run of Postgres, and the database, that a listening
-// connection hears, as instances say of themselves whom they hear.
-func Database(ctx context.Context, listenURL string) (string, error) {
-	server, _, err := ask(ctx, listenURL)
-	return server, err
-}
-
-// ask asks over a connection of its own who Postgres is.
-func ask(ctx context.Context, listenURL string) (server, database string, err error) {
-	conn, err := pgx.Connect(ctx, listenURL)
-	if err != nil {
-		return "", "", fmt.Errorf("ask Postgres who it is: %w", err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is left to lose
-	return whoIs(ctx, conn)
+	return trust.Settled(ctx, i.ledger, i.epoch, database)
 }

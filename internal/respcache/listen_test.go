@@ -275,10 +275,10 @@ func TestClose_LeavesNothingRunning(t *testing.T) {
 	d := testkit.NewDatabase(t)
 	cache := newCache(t, respcache.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL})
 	keep(t, cache, uuid.New(), key("a"), answer("1", "contact:1"))
-	mine := fmt.Sprintf("(%p", cache)
+	mine := fmt.Sprintf("(%p", cache.Trust())
 	running := func() bool {
 		stacks := make([]byte, 4<<20)
-		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("respcache.(*Cache).supervise"+mine))
+		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("trust.(*Trust).supervise"+mine))
 	}
 	require.True(t, running(), "the look at goroutines finds them")
 	cache.Close()
@@ -295,7 +295,7 @@ func TestPopular_TheQuestionsThatAreAskedMostComeFirst(t *testing.T) {
 	one, other := newCache(t, config), newCache(t, config)
 	asked := func(cache *respcache.Cache, question string, times int) {
 		for range times {
-			cache.Ran(key(question), func() []byte { return []byte(question) })
+			cache.Popular.Ran(key(question), func() []byte { return []byte(question) })
 		}
 	}
 	asked(one, "DayView", 30)
@@ -307,7 +307,7 @@ func TestPopular_TheQuestionsThatAreAskedMostComeFirst(t *testing.T) {
 	require.NoError(t, one.AddCounts(t.Context()))
 	other.Close() // Who goes tells what it has not told yet.
 	popular := func(cache *respcache.Cache, n int) (questions []string) {
-		found, err := cache.Popular(t.Context(), n)
+		found, err := cache.Popular.Most(t.Context(), n)
 		require.NoError(t, err)
 		for _, question := range found {
 			questions = append(questions, string(question))
@@ -346,7 +346,7 @@ func TestFresh_IsToldAtTheStartAndAfterEverythingWasGivenUp(t *testing.T) {
 	cache := newCache(t, respcache.Config{RedisURL: server.url()})
 	told := func() bool {
 		select {
-		case <-cache.Fresh():
+		case <-cache.Popular.Fresh():
 			return true
 		default:
 			return false

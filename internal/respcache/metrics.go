@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/taskmed/taskmed/internal/coherence"
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 // metrics are the cache's own; what clients got is counted at the door, too.
@@ -14,13 +15,12 @@ type metrics struct {
 	stores    *prometheus.CounterVec
 	bad       prometheus.Counter
 	evictions prometheus.Counter
-	distrust  prometheus.Counter
 	refreshes *prometheus.CounterVec
 	warms     *prometheus.CounterVec
 	sessions  *prometheus.CounterVec
 }
 
-func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
+func newMetrics() *metrics {
 	m := &metrics{
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "taskmed_respcache_lookups_total", Help: "Look-ups by where the answer was found, or that it was shared while somebody computed it, missing, or could not be looked for.",
@@ -34,9 +34,6 @@ func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
 		evictions: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "taskmed_respcache_evictions_total", Help: "Answers that gave way to others in the process.",
 		}),
-		distrust: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "taskmed_respcache_distrusted_total", Help: "How often everything kept was given up because a write may have been missed.",
-		}),
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "taskmed_respcache_refreshes_total", Help: "Answers that were computed anew before they expired.",
 		}, []string{"outcome"}),
@@ -47,33 +44,29 @@ func newMetrics(c *Cache, registerer prometheus.Registerer) (*metrics, error) {
 	m.warms = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "taskmed_respcache_warmed_total", Help: "Questions asked again by an instance that has nothing kept, by what came of it.",
 	}, []string{"outcome"})
+	return m
+}
+
+func (m *metrics) register(registerer prometheus.Registerer, trusted *trust.Trust) error {
 	if registerer == nil {
-		return m, nil
+		return nil
 	}
 	for _, collector := range []prometheus.Collector{
-		m.lookups, m.stores, m.bad, m.evictions, m.distrust, m.refreshes, m.warms, m.sessions,
+		m.lookups, m.stores, m.bad, m.evictions, m.refreshes, m.warms, m.sessions,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "taskmed_respcache_process_bytes", Help: "What is kept in the process.",
 		}, func() float64 {
-			if g := c.trust.Load(); g != nil {
-				return float64(g.tier.weight.Load())
-			}
-			return 0
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "taskmed_respcache_trusted", Help: "1 while answers may be served from the cache.",
-		}, func() float64 {
-			if c.trusted() != nil {
-				return 1
+			if g := trusted.Latest(); g != nil {
+				return float64(tierOf(g).weight.Load())
 			}
 			return 0
 		}),
 	} {
 		if err := registerer.Register(collector); err != nil {
-			return nil, fmt.Errorf("respcache: %w", err)
+			return fmt.Errorf("answers: %w", err)
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func (m *metrics) answered(o Outcome) {
@@ -97,8 +90,7 @@ func (m *metrics) stored(why coherence.Refusal) {
 	m.stores.WithLabelValues(verdict).Inc()
 }
 
-func (m *metrics) badValue()   { m.bad.Inc() }
-func (m *metrics) evicted()    { m.evictions.Inc() }
-func (m *metrics) distrusted() { m.distrust.Inc() }
+func (m *metrics) badValue() { m.bad.Inc() }
+func (m *metrics) evicted()  { m.evictions.Inc() }
 
 func (m *metrics) refreshed(outcome string) { m.refreshes.WithLabelValues(outcome).Inc() }

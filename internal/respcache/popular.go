@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/taskmed/taskmed/internal/coherence"
@@ -27,8 +29,14 @@ const (
 	popularLives = 7 * 24 * time.Hour
 )
 
-// popular counts which questions are asked most, for those who warm up.
-type popular struct {
+// Popular counts which questions are asked most, for those who warm up.
+type Popular struct {
+	// shares tells that there is a Redis, and ledger is that which is reached, if any.
+	shares bool
+	ledger func() *coherence.Shared
+	warms  *prometheus.CounterVec
+	log    *slog.Logger
+
 	// fresh is told when there is an empty process to be filled.
 	fresh chan struct{}
 
@@ -43,21 +51,43 @@ type ran struct {
 	unsaid, total float64
 }
 
-func newPopular() *popular {
-	return &popular{fresh: make(chan struct{}, 1), runs: map[Key]*ran{}}
+func newPopular(shares bool, ledger func() *coherence.Shared, warms *prometheus.CounterVec, log *slog.Logger) *Popular {
+	return &Popular{shares: shares, ledger: ledger, warms: warms, log: log, fresh: make(chan struct{}, 1), runs: map[Key]*ran{}}
+}
+
+// run shares what ran here, every now and then and once more when the context ends.
+func (p *Popular) run(ctx context.Context) {
+	tick := time.NewTicker(countEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			p.share(ctx)
+		}
+	}
+	bounded, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer done()
+	p.share(bounded)
+}
+
+func (p *Popular) share(ctx context.Context) {
+	if err := p.addCounts(ctx); err != nil {
+		p.log.DebugContext(ctx, "count which questions are asked most", "error", err)
+	}
 }
 
 // Ran counts that a question was asked. How it is asked again is the caller's to
 // write, and read; nil is not counted. It is kept where answers are.
-func (c *Cache) Ran(key Key, question func() []byte) {
-	if c.redis == nil {
+func (p *Popular) Ran(key Key, question func() []byte) {
+	if !p.shares {
 		return
 	}
-	c.popular.mu.Lock()
-	defer c.popular.mu.Unlock()
-	known, ok := c.popular.runs[key]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known, ok := p.runs[key]
 	if !ok {
-		if len(c.popular.runs) >= keptPopular {
+		if len(p.runs) >= keptPopular {
 			return
 		}
 		written := question()
@@ -65,29 +95,29 @@ func (c *Cache) Ran(key Key, question func() []byte) {
 			return
 		}
 		known = &ran{question: written}
-		c.popular.runs[key] = known
+		p.runs[key] = known
 	}
 	known.unsaid++
 }
 
 // Fresh tells when the process has nothing kept and answers may be served: at the
 // start, and after everything was given up.
-func (c *Cache) Fresh() <-chan struct{} { return c.popular.fresh }
+func (p *Popular) Fresh() <-chan struct{} { return p.fresh }
 
 // Warmed counts what came of a popular question.
-func (c *Cache) Warmed(outcome string) { c.metrics.warms.WithLabelValues(outcome).Inc() }
+func (p *Popular) Warmed(outcome string) { p.warms.WithLabelValues(outcome).Inc() }
 
-func (p *popular) refreshed() {
+func (p *Popular) refreshed() {
 	select {
 	case p.fresh <- struct{}{}:
 	default:
 	}
 }
 
-// Popular gives the questions that were asked most, at most n, the most frequent
+// Most gives the questions that were asked most, at most n, the most frequent
 // first: those of all instances, and if Redis lost them this one's own.
-func (c *Cache) Popular(ctx context.Context, n int) ([][]byte, error) {
-	ledger := c.writes.Load()
+func (p *Popular) Most(ctx context.Context, n int) ([][]byte, error) {
+	ledger := p.ledger()
 	if ledger == nil || n <= 0 {
 		return nil, nil
 	}
@@ -111,12 +141,12 @@ func (c *Cache) Popular(ctx context.Context, n int) ([][]byte, error) {
 		}
 	}
 	if len(questions) == 0 {
-		questions = c.popular.own(n)
+		questions = p.own(n)
 	}
 	return questions, nil
 }
 
-func (p *popular) own(n int) [][]byte {
+func (p *Popular) own(n int) [][]byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := make([]*ran, 0, len(p.runs))
@@ -134,12 +164,12 @@ func (p *popular) own(n int) [][]byte {
 func popularKey(l *coherence.Shared, name string) string { return l.LastingKey("popular", name) }
 
 // addCounts adds what ran here to the shared counts, all of which fade a little.
-func (c *Cache) addCounts(ctx context.Context) error {
-	ledger := c.writes.Load()
+func (p *Popular) addCounts(ctx context.Context) error {
+	ledger := p.ledger()
 	if ledger == nil {
 		return nil
 	}
-	said := c.popular.say()
+	said := p.say()
 	if len(said) == 0 {
 		return nil
 	}
@@ -172,7 +202,7 @@ func (c *Cache) addCounts(ctx context.Context) error {
 }
 
 // say gives the runs that Redis was not told of, and lets the known ones fade.
-func (p *popular) say() map[Key]ran {
+func (p *Popular) say() map[Key]ran {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	said := map[Key]ran{}

@@ -3,12 +3,13 @@ package respcache
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/taskmed/taskmed/internal/touched"
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 // What is known of who asks, memberships and keys, is kept like answers are, by
@@ -18,6 +19,14 @@ import (
 // there, too (shares). And it is
 // kept in the process alone: whoever can write to Redis must not be able to give
 // himself rights.
+
+// Sessions keeps what is known of who asks. Its methods may be called from any
+// goroutine.
+type Sessions struct {
+	*shelf
+
+	lookups *prometheus.CounterVec
+}
 
 // Session is what is kept of who asks. Whoever gets its value must not change it.
 type Session struct {
@@ -41,26 +50,26 @@ type SessionRequest struct {
 	Clinic func(value any) uuid.UUID
 }
 
-// Session gives the session that is kept, or loads it and keeps it. A session
+// Get gives the session that is kept, or loads it and keeps it. A session
 // that is given holds at a moment since the call. It is nil where Load gives none.
-func (c *Cache) Session(ctx context.Context, r SessionRequest) (any, error) {
-	value, outcome, err := c.session(ctx, r)
-	c.metrics.sessions.WithLabelValues(outcome).Inc()
+func (s *Sessions) Get(ctx context.Context, r SessionRequest) (any, error) {
+	value, outcome, err := s.get(ctx, r)
+	s.lookups.WithLabelValues(outcome).Inc()
 	return value, err
 }
 
-func (c *Cache) session(ctx context.Context, r SessionRequest) (value any, outcome string, err error) {
+func (s *Sessions) get(ctx context.Context, r SessionRequest) (value any, outcome string, err error) {
 	const bypass = "bypass"
-	g := c.trusted()
+	g := s.trust.Trusted()
 	if g == nil {
 		value, err = load(ctx, r)
 		return value, bypass, err
 	}
-	part, err := g.tier.clinic(uuid.Nil, g.ledger)
+	part, err := tierOf(g).clinic(uuid.Nil)
 	if err != nil {
 		return nil, bypass, err
 	}
-	kept, err := c.keptSession(ctx, g, part, r)
+	kept, err := s.kept(ctx, g, part, r)
 	switch {
 	case err != nil: // Redis is not reached.
 		value, err = load(ctx, r)
@@ -69,7 +78,7 @@ func (c *Cache) session(ctx context.Context, r SessionRequest) (value any, outco
 		return kept.session, "process", nil
 	}
 	for range most {
-		if value, outcome, err = c.flySession(ctx, g, part, r); !errors.Is(err, errAgain) {
+		if value, outcome, err = s.fly(ctx, g, part, r); !errors.Is(err, errAgain) {
 			return value, outcome, err
 		}
 	}
@@ -77,13 +86,13 @@ func (c *Cache) session(ctx context.Context, r SessionRequest) (value any, outco
 	return value, "miss", err
 }
 
-// keptSession is the session that is kept, if it stands; nil if there is none.
-func (c *Cache) keptSession(ctx context.Context, g *generation, part *clinicTier, r SessionRequest) (*Entry, error) {
+// kept is the session that is kept, if it stands; nil if there is none.
+func (s *Sessions) kept(ctx context.Context, g *trust.Generation, part *clinicTier, r SessionRequest) (*Entry, error) {
 	entry, ok := part.entries.GetIfPresent(r.Key)
 	if !ok {
 		return nil, nil //nolint:nilnil // that there is none is no error
 	}
-	stands, err := c.sessionStands(ctx, g, part, entry, r)
+	stands, err := s.stands(ctx, g, part, entry, r)
 	if err != nil || stands {
 		return entry, err
 	}
@@ -91,25 +100,25 @@ func (c *Cache) keptSession(ctx context.Context, g *generation, part *clinicTier
 	return nil, nil //nolint:nilnil // as above
 }
 
-// flySession loads a session for all who came before its reading began, or waits
+// fly loads a session for all who came before its reading began, or waits
 // for who does, as answers are computed (fly). Where loading fails or gives
 // nothing, each finds out for himself.
-func (c *Cache) flySession(ctx context.Context, g *generation, part *clinicTier, r SessionRequest) (value any, outcome string, err error) {
+func (s *Sessions) fly(ctx context.Context, g *trust.Generation, part *clinicTier, r SessionRequest) (value any, outcome string, err error) {
 	place := flightKey{uuid.Nil, r.Key}
-	mine, ahead := c.flights.board(place)
-	defer c.flights.leave(place, mine)
+	mine, ahead := s.flights.board(place)
+	defer s.flights.leave(place, mine)
 	if ahead != nil {
 		if err := ahead.wait(ctx); err != nil {
 			return nil, "miss", err
 		}
 	}
-	if c.flights.lead(mine) {
-		defer c.flights.land(place, mine)
+	if s.flights.lead(mine) {
+		defer s.flights.land(place, mine)
 		// Somebody may have loaded it between the look and the seat.
-		if kept, err := c.keptSession(ctx, g, part, r); err == nil && kept != nil {
+		if kept, err := s.kept(ctx, g, part, r); err == nil && kept != nil {
 			return kept.session, "process", nil
 		}
-		return c.loadSession(ctx, r, mine)
+		return s.load(ctx, r, mine)
 	}
 	if err := mine.wait(ctx); err != nil {
 		return nil, "miss", err
@@ -121,18 +130,18 @@ func (c *Cache) flySession(ctx context.Context, g *generation, part *clinicTier,
 		value, err = load(ctx, r)
 		return value, "miss", err
 	}
-	if kept, err := c.keptSession(ctx, g, part, r); err == nil && kept != nil {
+	if kept, err := s.kept(ctx, g, part, r); err == nil && kept != nil {
 		return kept.session, "process", nil
 	}
 	return nil, "", errAgain
 }
 
-// loadSession loads a session for all who are aboard, and keeps it.
-func (c *Cache) loadSession(ctx context.Context, r SessionRequest, mine *flight) (value any, outcome string, err error) {
+// load loads a session for all who are aboard, and keeps it.
+func (s *Sessions) load(ctx context.Context, r SessionRequest, mine *flight) (value any, outcome string, err error) {
 	const bypass, miss = "bypass", "miss"
-	ticket := c.Begin(ctx, uuid.Nil)
-	c.flights.read(mine)
-	c.point("session")
+	ticket := s.Begin(ctx, uuid.Nil)
+	s.flights.read(mine)
+	s.without.Point("session")
 	session, err := r.Load(ctx)
 	if err != nil || session == nil {
 		// Where the request is over that says nothing of the session.
@@ -144,7 +153,7 @@ func (c *Cache) loadSession(ctx context.Context, r SessionRequest, mine *flight)
 		return session.Value, bypass, nil
 	}
 	entry := &Entry{session: session.Value, extra: session.Bytes, Tags: session.Tags, ExpiresAt: session.ExpiresAt}
-	if said := c.store(ctx, uuid.Nil, ticket, r.Key, entry); said.Refusal != "" {
+	if said := s.store(ctx, uuid.Nil, ticket, r.Key, entry); said.Refusal != "" {
 		return session.Value, string(said.Refusal), nil
 	}
 	return session.Value, miss, nil
@@ -158,67 +167,31 @@ func load(ctx context.Context, r SessionRequest) (any, error) {
 	return session.Value, nil
 }
 
-func (c *Cache) sessionStands(ctx context.Context, g *generation, part *clinicTier, entry *Entry, r SessionRequest) (bool, error) {
-	at, err := c.sessionHead(ctx, g, entry, r)
+func (s *Sessions) stands(ctx context.Context, g *trust.Generation, part *clinicTier, entry *Entry, r SessionRequest) (bool, error) {
+	at, err := s.head(ctx, g, entry, r)
 	if err != nil {
 		return false, err
 	}
-	c.point("session found")
+	s.without.Point("session found")
 	good, _, err := stands(ctx, part, entry, at)
 	return good, err
 }
 
-// sessionHead asks for the sessions' sequence, and in the same breath for that of
+// head asks for the sessions' sequence, and in the same breath for that of
 // the clinic that the request is about to ask for.
-func (c *Cache) sessionHead(ctx context.Context, g *generation, entry *Entry, r SessionRequest) (uint64, error) {
+func (s *Sessions) head(ctx context.Context, g *trust.Generation, entry *Entry, r SessionRequest) (uint64, error) {
 	seen, _ := ctx.Value(glimpseKey{}).(*glimpse)
-	if seen == nil || g.shared == nil || r.Clinic == nil {
-		return g.ledger.Head(ctx, uuid.Nil)
+	if seen == nil || g.Shared == nil || r.Clinic == nil {
+		return g.Ledger.Head(ctx, uuid.Nil)
 	}
 	clinic := r.Clinic(entry.session)
 	if clinic == uuid.Nil {
-		return g.ledger.Head(ctx, uuid.Nil)
+		return g.Ledger.Head(ctx, uuid.Nil)
 	}
 	asked := time.Now()
-	at, beside, err := g.shared.Heads(ctx, uuid.Nil, clinic)
+	at, beside, err := g.Shared.Heads(ctx, uuid.Nil, clinic)
 	if err == nil {
 		seen.Store(&glimpsed{generation: g, clinic: clinic, at: beside, asked: asked})
 	}
 	return at, err
-}
-
-// A glimpse is a clinic's sequence as it was seen while the request's session was
-// looked up, which spares the request a second question to Redis. It holds at a
-// moment of the request's own, so what is answered by it is as good as if the
-// request had come then.
-type glimpse = atomic.Pointer[glimpsed]
-
-type glimpsed struct {
-	generation *generation
-	clinic     uuid.UUID
-	at         uint64
-	asked      time.Time
-}
-
-type glimpseKey struct{}
-
-// glimpseHolds bounds how old a glimpse may be. A request's body may be long in
-// coming.
-const glimpseHolds = 50 * time.Millisecond
-
-// WithGlimpse lets what is asked for under the context, which must be that of a
-// single request, share questions to Redis.
-func WithGlimpse(ctx context.Context) context.Context {
-	return context.WithValue(ctx, glimpseKey{}, &glimpse{})
-}
-
-// head is a clinic's sequence at a moment of the request's.
-func (g *generation) head(ctx context.Context, clinic uuid.UUID) (uint64, error) {
-	if seen, ok := ctx.Value(glimpseKey{}).(*glimpse); ok {
-		// Once: who looks again wants to know what has changed since.
-		if s := seen.Swap(nil); s != nil && s.generation == g && s.clinic == clinic && time.Since(s.asked) < glimpseHolds {
-			return s.at, nil
-		}
-	}
-	return g.ledger.Head(ctx, clinic)
 }

@@ -23,7 +23,7 @@ func rushOf(t *testing.T, cache *respcache.Cache, k respcache.Key, n int, fails 
 	all := make(chan struct{})
 	for range n {
 		group.Go(func() {
-			value, err := cache.Session(t.Context(), respcache.SessionRequest{Key: k, Load: func(ctx context.Context) (*respcache.Session, error) {
+			value, err := cache.Sessions.Get(t.Context(), respcache.SessionRequest{Key: k, Load: func(ctx context.Context) (*respcache.Session, error) {
 				ran.Add(1)
 				<-all
 				if fails != nil {
@@ -79,13 +79,13 @@ func TestSession_WhoComesAfterTheReadingBeganIsNotGivenIt(t *testing.T) {
 		}}
 		var second any
 		var group sync.WaitGroup
-		group.Go(func() { _, _ = cache.Session(t.Context(), request) })
+		group.Go(func() { _, _ = cache.Sessions.Get(t.Context(), request) })
 		<-reads
 		settle, err := cache.Raise(t.Context(), uuid.New(), []touched.Tag{"membership/subject=ana"})
 		require.NoError(t, err)
 		revoked.Store(true)
 		settle(t.Context(), touched.Committed)
-		group.Go(func() { second, _ = cache.Session(t.Context(), request) })
+		group.Go(func() { second, _ = cache.Sessions.Get(t.Context(), request) })
 		aboard(t, cache, uuid.Nil, key("ana"), 2)
 		close(on)
 		group.Wait()

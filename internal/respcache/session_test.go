@@ -41,7 +41,7 @@ func newInstance(t testing.TB, d *testkit.Database, config respcache.Config, wit
 
 // of gives a subject's memberships, a word each: clinic, role and permissions.
 func (i *instance) of(ctx context.Context, subject string) (string, error) {
-	value, err := i.cache.Session(ctx, respcache.SessionRequest{
+	value, err := i.cache.Sessions.Get(ctx, respcache.SessionRequest{
 		Key: key("memberships", subject),
 		Load: func(ctx context.Context) (*respcache.Session, error) {
 			i.loads.Add(1)
@@ -354,7 +354,7 @@ func TestSession_IsBoundedAndStaysInTheProcess(t *testing.T) {
 	server := newRedis(t)
 	cache := newCache(t, respcache.Config{RedisURL: server.url(), Bytes: 1 << 20, ClinicBytes: 256 << 10})
 	ask := func(n int, load func(context.Context) (*respcache.Session, error)) any {
-		value, err := cache.Session(t.Context(), respcache.SessionRequest{Key: key(n), Load: load})
+		value, err := cache.Sessions.Get(t.Context(), respcache.SessionRequest{Key: key(n), Load: load})
 		require.NoError(t, err)
 		return value
 	}
@@ -381,12 +381,12 @@ func TestSession_ExpiresAndIsNotKeptAfterAnError(t *testing.T) {
 	cache := newCache(t, respcache.Config{})
 	failing := func(context.Context) (*respcache.Session, error) { return nil, models.ErrNotFound }
 	for range 2 {
-		_, err := cache.Session(t.Context(), respcache.SessionRequest{Key: key("a"), Load: failing})
+		_, err := cache.Sessions.Get(t.Context(), respcache.SessionRequest{Key: key("a"), Load: failing})
 		require.ErrorIs(t, err, models.ErrNotFound)
 	}
 	loads := 0
 	ask := func() int {
-		value, err := cache.Session(t.Context(), respcache.SessionRequest{Key: key("b"), Load: func(context.Context) (*respcache.Session, error) {
+		value, err := cache.Sessions.Get(t.Context(), respcache.SessionRequest{Key: key("b"), Load: func(context.Context) (*respcache.Session, error) {
 			loads++
 			return &respcache.Session{Value: loads, ExpiresAt: time.Now().Add(time.Second)}, nil
 		}})
@@ -424,7 +424,7 @@ func TestGlimpse_SparesAQuestionAndHidesNoWrite(t *testing.T) {
 	keep(t, cache, clinic, key("a"), answer("1", "contact:1"))
 	who := respcache.SessionRequest{Key: key("who"), Load: session("ana", 0), Clinic: func(any) uuid.UUID { return clinic }}
 	ask := func(ctx context.Context) {
-		value, err := cache.Session(ctx, who)
+		value, err := cache.Sessions.Get(ctx, who)
 		require.NoError(t, err)
 		require.Equal(t, "ana", value)
 	}

@@ -16,6 +16,7 @@ import (
 // gives way, so that no clinic can drive out the others.
 type tier struct {
 	total, share uint64
+	ledger       coherence.Ledger
 	clinics      sync.Map // uuid.UUID -> *clinicTier
 	weight       atomic.Int64
 	evicted      func()
@@ -32,16 +33,16 @@ type clinicTier struct {
 }
 
 // newTier makes a tier for total bytes, of which one clinic may have share.
-func newTier(total, share uint64, evicted func()) *tier {
-	return &tier{total: total, share: share, evicted: evicted}
+func newTier(total, share uint64, ledger coherence.Ledger, evicted func()) *tier {
+	return &tier{total: total, share: share, ledger: ledger, evicted: evicted}
 }
 
 // clinic gives a clinic's part, made at its first use.
-func (t *tier) clinic(id uuid.UUID, ledger coherence.Ledger) (*clinicTier, error) {
+func (t *tier) clinic(id uuid.UUID) (*clinicTier, error) {
 	if known, ok := t.clinics.Load(id); ok {
 		return known.(*clinicTier), nil //nolint:errcheck,forcetypeassert // the map holds nothing else
 	}
-	made := &clinicTier{view: coherence.NewView(id, ledger, t.seams)}
+	made := &clinicTier{view: coherence.NewView(id, t.ledger, t.seams)}
 	var err error
 	made.entries, err = otter.New(&otter.Options[Key, *Entry]{
 		MaximumWeight: t.share,

@@ -1,4 +1,4 @@
-package respcache
+package trust
 
 import (
 	"context"
@@ -42,7 +42,7 @@ type used = atomic.Pointer[string]
 // Opened is called with each connection that requests get to use, before its first
 // statement: the same address may lead to another database than before. moved
 // tells that it does, so that connections from before must not be used any more.
-func (c *Cache) Opened(ctx context.Context, conn *pgconn.PgConn) (moved bool, err error) {
+func (t *Trust) Opened(ctx context.Context, conn *pgconn.PgConn) (moved bool, err error) {
 	results, err := conn.Exec(ctx, databaseName).ReadAll()
 	database := "" // it does not say, which is no reason not to use it, but not with a cache
 	if _, refused := errors.AsType[*pgconn.PgError](err); err != nil && !refused {
@@ -50,25 +50,25 @@ func (c *Cache) Opened(ctx context.Context, conn *pgconn.PgConn) (moved bool, er
 	} else if err == nil && len(results) == 1 && len(results[0].Rows) == 1 {
 		database = string(results[0].Rows[0][0])
 	}
-	before := c.used.Load()
+	before := t.used.Load()
 	if before != nil && *before == database {
 		return false, nil
 	}
-	c.trustMu.Lock()
-	c.used.Store(&database)
-	if shared := c.writes.Load(); shared != nil && shared.Database() != database {
-		c.writes.Store(nil)
+	t.mu.Lock()
+	t.used.Store(&database)
+	if shared := t.writes.Load(); shared != nil && shared.Database() != database {
+		t.writes.Store(nil)
 	}
-	c.trustMu.Unlock()
-	if heard, known := c.heardDatabase(); before != nil || known && heard != database {
-		c.distrust(anotherDatabase)
+	t.mu.Unlock()
+	if heard, known := t.heardDatabase(); before != nil || known && heard != database {
+		t.distrust(anotherDatabase)
 	}
 	return before != nil, nil
 }
 
 // elsewhere tells whether requests go to another database than this one.
-func (c *Cache) elsewhere(database string) bool {
-	used := c.used.Load()
+func (t *Trust) elsewhere(database string) bool {
+	used := t.used.Load()
 	return used != nil && *used != database
 }
 
@@ -77,11 +77,11 @@ func (c *Cache) elsewhere(database string) bool {
 const anotherDatabase = "another database is heard than the one that requests use"
 
 // heardDatabase names the database that is heard; false while that is not known.
-func (c *Cache) heardDatabase() (string, bool) {
-	if c.listener == nil {
-		return c.config.Database, true
+func (t *Trust) heardDatabase() (string, bool) {
+	if t.listener == nil {
+		return t.config.Database, true
 	}
-	heard := c.listener.database.Load()
+	heard := t.listener.database.Load()
 	if heard == nil {
 		return "", false
 	}
@@ -96,7 +96,7 @@ func (s *supervisor) named(ctx context.Context) bool {
 		return false
 	}
 	if s.elsewhere(database) {
-		if s.trust.Load() != nil {
+		if s.latest.Load() != nil {
 			s.log.ErrorContext(ctx, "requests use another database than the one that the cache hears: it is not used. DATABASE_URL and DATABASE_LISTEN_URL must lead to the same")
 			s.distrust(anotherDatabase)
 		}
@@ -106,8 +106,8 @@ func (s *supervisor) named(ctx context.Context) bool {
 		s.listener.stray()
 		return false
 	}
-	if s.redis == nil {
-		if s.database != database && s.trust.Load() != nil {
+	if s.config.Redis == nil {
+		if s.database != database && s.latest.Load() != nil {
 			s.distrust(anotherDatabase)
 		}
 		s.database = database
@@ -121,7 +121,7 @@ func (s *supervisor) named(ctx context.Context) bool {
 		s.distrust(anotherDatabase)
 		s.forsake()
 	}
-	s.shared = coherence.NewShared(s.link, s.config.Prefix, database, s.config.LongestRequest, s.without.Seams)
+	s.shared = coherence.NewShared(s.link, s.config.Prefix, database, s.config.LongestRequest, s.config.Seams.Seams)
 	if s.listener != nil {
 		place := s.place
 		s.listener.wants(&place)

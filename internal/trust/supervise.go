@@ -1,15 +1,12 @@
-package respcache
+package trust
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"time"
 
 	"github.com/taskmed/taskmed/internal/coherence"
 )
-
-type logger = *slog.Logger
 
 const (
 	// attendEvery is how often the supervisor looks whether trust can be had.
@@ -21,37 +18,19 @@ const (
 	letGo = 3 * time.Second
 )
 
-// distrust ends the generation: nothing that is kept is served again, and what is
-// being computed is not stored.
-func (c *Cache) distrust(why string) {
-	c.trustMu.Lock()
-	defer c.trustMu.Unlock()
-	c.distrusts++
-	c.why.Store(&why)
-	if c.trust.Swap(nil) != nil {
-		c.metrics.distrusted()
-	}
-	c.nudge()
-}
-
 // supervise keeps the cache connected, and trusted once nothing can have been
 // missed.
-func (c *Cache) supervise(ctx context.Context) {
-	s := supervisor{Cache: c}
+func (t *Trust) supervise(ctx context.Context) {
+	s := supervisor{Trust: t}
 	tick := time.NewTicker(attendEvery)
 	defer tick.Stop()
-	counted := time.Now()
 	for {
 		s.attend(ctx)
-		if time.Since(counted) > countEvery {
-			counted = time.Now()
-			s.count(ctx)
-		}
 		select {
 		case <-ctx.Done():
-			s.leave(context.WithoutCancel(ctx))
+			s.drop(context.WithoutCancel(ctx), closed)
 			return
-		case <-c.wake:
+		case <-t.wake:
 		case <-tick.C:
 		}
 	}
@@ -59,7 +38,7 @@ func (c *Cache) supervise(ctx context.Context) {
 
 // supervisor is what one goroutine knows alone.
 type supervisor struct {
-	*Cache
+	*Trust
 	link   *coherence.Link
 	shared *coherence.Shared
 	// place names the run of Redis, and the database in it, that the link leads to,
@@ -75,26 +54,11 @@ type supervisor struct {
 	complained string
 }
 
-// count shares what ran here.
-func (s *supervisor) count(ctx context.Context) {
-	if err := s.addCounts(ctx); err != nil {
-		s.log.DebugContext(ctx, "count which questions are asked most", "error", err)
-	}
-}
-
-// leave shares what has not been shared and lets go.
-func (s *supervisor) leave(ctx context.Context) {
-	bounded, done := context.WithTimeout(ctx, time.Second)
-	defer done()
-	s.count(bounded)
-	s.drop(ctx, "the cache is closed")
-}
-
 func (s *supervisor) attend(ctx context.Context) {
-	if s.redis != nil && !s.reach(ctx) || !s.named(ctx) || s.redis != nil && !s.agrees(ctx) {
+	if s.config.Redis != nil && !s.reach(ctx) || !s.named(ctx) || s.config.Redis != nil && !s.agrees(ctx) {
 		return
 	}
-	if s.trust.Load() == nil {
+	if s.latest.Load() == nil {
 		s.begin(ctx)
 	}
 }
@@ -125,7 +89,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	}
 	connecting, done := context.WithTimeout(ctx, 2*time.Second)
 	defer done()
-	link, err := coherence.Dial(connecting, s.redis, s.config.Hook, s.without.Seams)
+	link, err := coherence.Dial(connecting, s.config.Redis, s.config.Hook, s.config.Seams.Seams)
 	if err != nil {
 		if s.failed.IsZero() {
 			s.log.WarnContext(ctx, "the cache does not reach redis and is not used", "error", err)
@@ -137,7 +101,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	}
 	s.failed = time.Time{}
 	s.link, s.asked, s.answered = link, time.Now(), time.Now()
-	s.place = link.RunID() + "/" + strconv.Itoa(s.redis.DB) + "/" + coherence.Version
+	s.place = link.RunID() + "/" + strconv.Itoa(s.config.Redis.DB) + "/" + coherence.Version
 	return true
 }
 
@@ -157,8 +121,8 @@ func (s *supervisor) drop(ctx context.Context, why string) {
 // follow takes over an epoch that another instance began. What is kept in the
 // process stays: this instance missed nothing.
 func (s *supervisor) follow(ctx context.Context) {
-	g := s.trust.Load()
-	if g == nil || g.shared != s.shared {
+	g := s.latest.Load()
+	if g == nil || g.Shared != s.shared {
 		return
 	}
 	epoch, err := s.shared.Epoch(ctx)
@@ -176,41 +140,43 @@ func (s *supervisor) follow(ctx context.Context) {
 
 // begin makes a generation if nothing is missed from now on.
 func (s *supervisor) begin(ctx context.Context) {
-	s.trustMu.Lock()
+	s.mu.Lock()
 	before := s.distrusts
-	s.trustMu.Unlock()
+	s.mu.Unlock()
 	if s.listener != nil && s.listener.session.Load() == 0 {
 		return
 	}
-	g := &generation{tier: newTier(s.config.Bytes, s.config.ClinicBytes, s.metrics.evicted)}
+	g := &Generation{}
 	if s.local != nil {
-		g.ledger = s.local
+		g.Ledger = s.local
 	}
-	g.tier.unfair, g.tier.seams = s.without.share, s.without.Seams
 	if s.shared != nil {
 		epoch, err := s.nextEpoch(ctx)
 		if err != nil {
 			return
 		}
-		g.ledger, g.shared = s.shared, s.shared
+		g.Ledger, g.Shared = s.shared, s.shared
 		g.epoch.Store(epoch)
 	}
-	s.trustMu.Lock()
-	defer s.trustMu.Unlock()
+	g.Kept = s.config.Keep(g.Ledger)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	// Something was missed while this was made: once more.
 	if database, _ := s.heardDatabase(); s.distrusts != before || s.elsewhere(database) ||
-		g.shared != nil && g.shared.Database() != database || ctx.Err() != nil {
+		g.Shared != nil && g.Shared.Database() != database || ctx.Err() != nil {
 		s.nudge()
 		return
 	}
-	s.trust.Store(g)
-	s.popular.refreshed()
+	s.latest.Store(g)
+	if s.config.Fresh != nil {
+		s.config.Fresh()
+	}
 }
 
 // nextEpoch begins an epoch, unless another instance vouches for the last: what is
 // stored under an earlier one may lack a write that this instance did not hear of.
 func (s *supervisor) nextEpoch(ctx context.Context) (uint64, error) {
-	if s.without.epoch {
+	if s.config.Seams.WithoutEpoch {
 		return 1, nil
 	}
 	if epoch := s.vouchedEpoch(ctx); epoch != 0 {

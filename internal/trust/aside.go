@@ -1,7 +1,6 @@
-package respcache
+package trust
 
 import (
-	"context"
 	"encoding/json"
 	"sync"
 	"sync/atomic"
@@ -198,33 +197,6 @@ func (a *aside) complete() bool {
 	defer a.mu.Unlock()
 	now := time.Now()
 	return !a.since.IsZero() && now.Sub(a.since) > lease+heartbeat/2 && now.Sub(a.latest) < asideGap
-}
-
-// StandAside implements coherence.Others. Where Postgres is not heard there is no
-// point in waiting.
-func (o others) StandAside(ctx context.Context, raise func(ctx context.Context) error) (raised bool, end func(still time.Duration)) {
-	if o.listener == nil {
-		return false, nil
-	}
-	end = o.aside.begin()
-	o.point("aside")
-	limit := time.NewTimer(longestAside)
-	defer limit.Stop()
-	tick := time.NewTicker(raiseAgain)
-	defer tick.Stop()
-	for waits := true; waits && !o.aside.complete(); {
-		select {
-		case <-limit.C:
-			waits = false
-		case <-tick.C:
-			waits = o.listener.session.Load() != 0
-		}
-		if raise(ctx) == nil {
-			o.aside.leave()
-			return true, nil
-		}
-	}
-	return false, end
 }
 
 // announcement is the notification that asks everybody to stand aside, or tells

@@ -1,19 +1,15 @@
-package respcache
+package trust
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/taskmed/taskmed/internal/touched"
 )
 
 const (
@@ -27,21 +23,6 @@ const (
 	// keptTokens bounds the arrived tokens that nobody has asked for yet.
 	keptTokens = 4096
 )
-
-// notice is one notification: what a transaction changed that could not, or did
-// not want to, raise its tags itself. Without tags it stands for the whole
-// clinic, without a clinic for all of them.
-type notice struct {
-	Clinic *uuid.UUID    `json:"c"`
-	Tags   []touched.Tag `json:"t"`
-	Token  string        `json:"k"`
-	// Aside tells that somebody writes who cannot tell Redis: it is no write.
-	Aside bool `json:"a,omitempty"`
-	// Announcer is the instance that writes, Over that it does so no more. Who does
-	// not know Over takes it for one more announcement, which is safe.
-	Announcer string `json:"i,omitempty"`
-	Over      bool   `json:"o,omitempty"`
-}
 
 // listener hears what Postgres tells of writes made outside the API. While it is
 // not certain to hear everything nothing is served from the cache.
@@ -256,62 +237,5 @@ func (l *listener) sign(beat func(sql string) error) error {
 		return beat(fmt.Sprintf("SELECT pg_advisory_unlock_shared(%d), pg_notify('%s', '%s')", int64(asideLock), channel, l.aside.announcement(true)))
 	default:
 		return beat("SELECT 1")
-	}
-}
-
-// take hands on what was heard, and lets go of those who wait for it.
-func (l *listener) take(ctx context.Context, heard []*pgconn.Notification) {
-	if len(heard) == 0 {
-		return
-	}
-	notices := make([]notice, len(heard))
-	for i, n := range heard {
-		if err := json.Unmarshal([]byte(n.Payload), &notices[i]); err != nil {
-			l.log.WarnContext(ctx, "a notification cannot be read: every clinic counts as changed", "error", err)
-			notices[i] = notice{}
-		}
-	}
-	l.changed(ctx, notices)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, n := range notices {
-		if n.Token == "" {
-			continue
-		}
-		if waiting, ok := l.waiting[n.Token]; ok {
-			close(waiting)
-			delete(l.waiting, n.Token)
-			continue
-		}
-		// Another instance's, or one that is asked for in a moment.
-		l.arrived[n.Token] = struct{}{}
-		if l.order = append(l.order, n.Token); len(l.order) > keptTokens {
-			delete(l.arrived, l.order[0])
-			l.order = l.order[1:]
-		}
-	}
-}
-
-// await waits until the notification with the token has been taken.
-func (l *listener) await(ctx context.Context, token string) error {
-	l.mu.Lock()
-	if _, ok := l.arrived[token]; ok {
-		l.mu.Unlock()
-		return nil
-	}
-	waiting, ok := l.waiting[token]
-	if !ok {
-		waiting = make(chan struct{})
-		l.waiting[token] = waiting
-	}
-	l.mu.Unlock()
-	select {
-	case <-waiting:
-		return nil
-	case <-ctx.Done():
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.waiting, token)
-		return fmt.Errorf("the own notification did not come: %w", ctx.Err())
 	}
 }

@@ -1,15 +1,12 @@
-package respcache
+package trust
 
 import (
 	"context"
 	"fmt"
 	"hash/fnv"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/taskmed/taskmed/internal/coherence"
 )
 
 // Instances that use different servers of Redis do not hear each other: because
@@ -111,7 +108,7 @@ const differing = "redis is not the one that other instances use"
 
 // agrees tells whether the Redis that was reached may be used.
 func (s *supervisor) agrees(ctx context.Context) bool {
-	if s.listener == nil || s.without.agree {
+	if s.listener == nil || s.config.Seams.WithoutAgree {
 		return s.tell()
 	}
 	said := s.listener.agreement.of(s.place)
@@ -126,7 +123,7 @@ func (s *supervisor) agrees(ctx context.Context) bool {
 		s.complained = s.place
 		s.log.ErrorContext(ctx, "other instances on this database use another redis: the cache is not used. Give all the same REDIS_URL")
 	}
-	if s.writes.Swap(nil) != nil || s.trust.Load() != nil {
+	if s.writes.Swap(nil) != nil || s.latest.Load() != nil {
 		s.distrust(differing)
 	}
 	why := differing
@@ -136,40 +133,11 @@ func (s *supervisor) agrees(ctx context.Context) bool {
 
 // tell has writers tell the ledger, unless they write to another database.
 func (s *supervisor) tell() bool {
-	s.trustMu.Lock()
-	defer s.trustMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.elsewhere(s.shared.Database()) {
 		return false
 	}
 	s.writes.Store(s.shared)
 	return true
-}
-
-// AwaitLedger implements coherence.Others. It waits a little where it is not known
-// yet which ledger a writer tells, as right after the start.
-func (o others) AwaitLedger(ctx context.Context) coherence.Ledger {
-	if l := o.Ledger(); l != nil || o.listener == nil || !o.unsaid() {
-		return l
-	}
-	limit := time.NewTimer(longestUnsaid)
-	defer limit.Stop()
-	tick := time.NewTicker(heartbeat / 20)
-	defer tick.Stop()
-	for o.unsaid() {
-		select {
-		case <-limit.C:
-			return o.Ledger()
-		case <-ctx.Done():
-			return o.Ledger()
-		case <-tick.C:
-		}
-	}
-	return o.Ledger()
-}
-
-// unsaid tells that a Redis is reached of which it is not known yet whether the
-// others use it.
-func (c *Cache) unsaid() bool {
-	wanted := c.listener.agreement.wanted.Load()
-	return wanted != nil && c.writes.Load() == nil && c.listener.agreement.of(*wanted) == nil
 }

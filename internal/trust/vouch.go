@@ -1,4 +1,4 @@
-package respcache
+package trust
 
 import (
 	"context"
@@ -78,13 +78,13 @@ func vouchers(ctx context.Context, l *coherence.Shared, instance string) (map[st
 
 // beaten is called by the listener at each sign of life, when everything that
 // was committed before it has been raised.
-func (c *Cache) beaten(ctx context.Context, server string, beats uint64) {
-	g := c.trust.Load()
-	if g == nil || g.shared == nil {
+func (t *Trust) beaten(ctx context.Context, server string, beats uint64) {
+	g := t.latest.Load()
+	if g == nil || g.Shared == nil {
 		return
 	}
-	if err := vouch(ctx, g.shared, c.instance, voucher{server: server, epoch: g.epoch.Load(), beats: beats}); err != nil {
-		c.log.DebugContext(ctx, "vouch for what is kept", "error", err)
+	if err := vouch(ctx, g.Shared, t.instance, voucher{server: server, epoch: g.epoch.Load(), beats: beats}); err != nil {
+		t.log.DebugContext(ctx, "vouch for what is kept", "error", err)
 	}
 }
 
