@@ -13,11 +13,11 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/doctor"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/trust"
 )
 
@@ -84,7 +84,7 @@ func (c *cacheCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return fmt.Errorf("TASKMED_SECRET %w", err)
 	}
-	redis, err := respcache.Inspect(ctx, respcache.Config{
+	redis, err := answers.Inspect(ctx, answers.Config{
 		RedisURL: settings.RedisURL, RedisTimeout: patience, ListenURL: settings.ListenURL(), Secret: secret, Log: log,
 	})
 	if err != nil {
@@ -110,8 +110,8 @@ func (c *cacheCommand) Run(ctx context.Context, s streams) (err error) {
 }
 
 // again computes kept answers anew as the doctor wants them.
-func again(examiner *app.Examiner) func(context.Context, *respcache.Kept) (*doctor.Answer, error) {
-	return func(ctx context.Context, kept *respcache.Kept) (*doctor.Answer, error) {
+func again(examiner *app.Examiner) func(context.Context, *answers.Kept) (*doctor.Answer, error) {
+	return func(ctx context.Context, kept *answers.Kept) (*doctor.Answer, error) {
 		now, err := examiner.Again(ctx, kept)
 		switch {
 		case errors.Is(err, app.ErrNoRecipe), errors.Is(err, app.ErrAnotherProgram):

@@ -54,7 +54,7 @@ type App struct {
 	// documents and answers are what is kept between requests; answers is nil where
 	// nothing is.
 	documents documents
-	answers   *answers
+	answers   *answering
 	// keeper does what is due daily; nil where that is switched off.
 	keeper *maintenance.Keeper
 	// observer watches the others.

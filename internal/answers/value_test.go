@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/coherence"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
@@ -20,8 +20,8 @@ import (
 func TestKey_EveryPartCounts(t *testing.T) {
 	t.Parallel()
 	text := rapid.OneOf(rapid.SampledFrom([]string{"", "a", "b", "ab", "\x00", "\x01a"}), rapid.String())
-	parts := rapid.Custom(func(t *rapid.T) respcache.KeyParts {
-		return respcache.KeyParts{
+	parts := rapid.Custom(func(t *rapid.T) answers.KeyParts {
+		return answers.KeyParts{
 			SchemaHash: text.Draw(t, "schema"), Clinic: uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "clinic")),
 			Role:        rapid.SampledFrom(models.AllRole).Draw(t, "role"),
 			Permissions: rapid.SliceOfNDistinct(text, 0, 3, rapid.ID[string]).Draw(t, "permissions"), PermissionEpoch: text.Draw(t, "epoch"),
@@ -73,7 +73,7 @@ func TestValue_ComesBackAsItWasKept(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		texts := rapid.SliceOfN(rapid.String(), 0, 20)
-		entry := &respcache.Entry{
+		entry := &answers.Entry{
 			Body: []byte(rapid.String().Draw(t, "body")), ETag: rapid.String().Draw(t, "etag"), Recipe: []byte(rapid.String().Draw(t, "recipe")),
 			StoredAt:  time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "stored")),
 			ExpiresAt: time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "expires")), Protected: texts.Draw(t, "protected"),
@@ -82,8 +82,8 @@ func TestValue_ComesBackAsItWasKept(t *testing.T) {
 			entry.Tags = append(entry.Tags, touched.Tag(tag))
 		}
 		clinic, k := uuid.New(), key(rapid.Int().Draw(t, "key"))
-		value := respcache.Encode(clinic, k, entry)
-		got, err := respcache.Decode(clinic, k, value)
+		value := answers.Encode(clinic, k, entry)
+		got, err := answers.Decode(clinic, k, value)
 		require.NoError(t, err)
 		require.Equal(t, string(entry.Body), string(got.Body))
 		require.Equal(t, entry.ETag, got.ETag)
@@ -95,24 +95,24 @@ func TestValue_ComesBackAsItWasKept(t *testing.T) {
 
 		// Cut off, flipped or added to, it is none.
 		at := rapid.IntRange(0, len(value)-1).Draw(t, "at")
-		_, err = respcache.Decode(clinic, k, value[:at])
+		_, err = answers.Decode(clinic, k, value[:at])
 		require.Error(t, err)
 		flipped := bytes.Clone(value)
 		flipped[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
-		_, err = respcache.Decode(clinic, k, flipped)
+		_, err = answers.Decode(clinic, k, flipped)
 		require.Error(t, err)
-		_, err = respcache.Decode(clinic, k, append(bytes.Clone(value), 0))
+		_, err = answers.Decode(clinic, k, append(bytes.Clone(value), 0))
 		require.Error(t, err)
 	})
 }
 
 func FuzzDecode(f *testing.F) {
 	clinic, k := uuid.MustParse("0193aaaa-0000-7000-8000-00000000000a"), key("a")
-	f.Add(respcache.Encode(clinic, k, &respcache.Entry{Body: []byte(`{"a":1}`), Tags: []touched.Tag{"contact:1"}}))
+	f.Add(answers.Encode(clinic, k, &answers.Entry{Body: []byte(`{"a":1}`), Tags: []touched.Tag{"contact:1"}}))
 	f.Add([]byte("TMRC\x03"))
 	f.Fuzz(func(t *testing.T, value []byte) {
-		for _, tried := range [][]byte{value, respcache.Seal(value)} {
-			entry, err := respcache.Decode(clinic, k, tried)
+		for _, tried := range [][]byte{value, answers.Seal(value)} {
+			entry, err := answers.Decode(clinic, k, tried)
 			require.Equal(t, err == nil, entry != nil)
 		}
 	})
@@ -123,12 +123,12 @@ func TestValue_OfAnotherOrBrokenIsAMissAndCounted(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
 	registry := prometheus.NewRegistry()
-	cache := newCache(t, respcache.Config{RedisURL: server.url(), Metrics: registry})
+	cache := newCache(t, answers.Config{RedisURL: server.url(), Metrics: registry})
 	clinic, other := uuid.New(), uuid.New()
 	require.Equal(t, "mine", keep(t, cache, clinic, key("a"), answer("mine", "contact:1")))
 	require.Equal(t, "foreign", keep(t, cache, other, key("a"), answer("foreign", "contact:1")))
 	require.Equal(t, "b", keep(t, cache, clinic, key("b"), answer("b", "contact:1")))
-	read := func(clinic uuid.UUID, k respcache.Key) []byte {
+	read := func(clinic uuid.UUID, k answers.Key) []byte {
 		value, err := server.client.Get(t.Context(), cache.ValueKey(clinic, k)).Bytes()
 		require.NoError(t, err)
 		return value
@@ -188,12 +188,12 @@ func counted(t *testing.T, registry *prometheus.Registry, name string) float64 {
 
 func TestStore_WhatIsTooLongIsNotKept(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		keep(t, cache, clinic, key("open"), answer("x"))
 		for size, kept := range map[int]bool{coherence.MaxValue: false, coherence.MaxValue - 200: true} {
-			stored, why := cache.Store(t.Context(), clinic, cache.Begin(t.Context(), clinic), key(size), &respcache.Entry{
+			stored, why := cache.Store(t.Context(), clinic, cache.Begin(t.Context(), clinic), key(size), &answers.Entry{
 				Body: bytes.Repeat([]byte("x"), size), ExpiresAt: time.Now().Add(time.Hour),
 			})
 			require.Equal(t, kept, stored, why)

@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 )
@@ -55,7 +55,7 @@ func TestModel_NoReadIsStaleWhileRedisFails(t *testing.T) {
 		<-time.After(time.Duration(50+rand.IntN(150)) * time.Millisecond)
 		_ = server.cmd.Process.Signal(syscall.SIGCONT)
 	}
-	m := model{instances: 2, config: respcache.Config{RedisURL: server.url(), RedisTimeout: 60 * time.Millisecond}}
+	m := model{instances: 2, config: answers.Config{RedisURL: server.url(), RedisTimeout: 60 * time.Millisecond}}
 
 	broken := m
 	broken.without.Barrier = true
@@ -86,7 +86,7 @@ func forgetting(server *redisServer) func(ctx context.Context) {
 func TestModel_NoReadIsStaleWhileRedisForgetsKeys(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	m := model{instances: 2, config: respcache.Config{RedisURL: server.url(), RedisTimeout: time.Second}}
+	m := model{instances: 2, config: answers.Config{RedisURL: server.url(), RedisTimeout: time.Second}}
 
 	broken := m
 	broken.without.Whole = true
@@ -102,7 +102,7 @@ func TestModel_NoReadIsStaleWhileRedisForgetsKeys(t *testing.T) {
 func TestModel_NoReadIsStaleWhileRedisEvictsKeys(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	m := model{instances: 2, config: respcache.Config{RedisURL: server.url(), RedisTimeout: time.Second}}
+	m := model{instances: 2, config: answers.Config{RedisURL: server.url(), RedisTimeout: time.Second}}
 	m.without.Forgetful = true // the server goes on being used
 	evict := func(ctx context.Context) {
 		info, err := server.client.Info(ctx, "memory").Result()
@@ -148,8 +148,8 @@ func TestRedis_ThatLostAPartOfAClinicServesNothingOfIt(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		stale := map[string]bool{}
 		for _, lost := range [][]string{{"last"}, {"steps"}, {"fences"}, {"state"}, {"last", "steps"}, {"fences", "steps"}, {"state", "last"}, {"state", "fences"}} {
-			config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t)}
-			without := respcache.Protections{Whole: !whole}
+			config := answers.Config{RedisURL: server.url(), Prefix: prefix(t)}
+			without := answers.Protections{Whole: !whole}
 			one, two := newCacheWithout(t, config, without, nil), newCacheWithout(t, config, without, nil)
 			clinic := uuid.New()
 			keep(t, one, clinic, key("a"), answer("old", "contact:1"))
@@ -184,7 +184,7 @@ func TestRedis_ThatIsToldToForgetWhileItRunsIsLeft(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
 	var logged testkit.Logbook
-	cache, clinic := newCache(t, respcache.Config{RedisURL: server.url(), Log: slog.New(slog.NewTextHandler(&logged, nil))}), uuid.New()
+	cache, clinic := newCache(t, answers.Config{RedisURL: server.url(), Log: slog.New(slog.NewTextHandler(&logged, nil))}), uuid.New()
 	keep(t, cache, clinic, key("a"), answer("1", "contact:1"))
 	require.NoError(t, server.client.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 	require.Eventually(t, func() bool {
@@ -199,7 +199,7 @@ func TestRedis_ThatIsToldToForgetWhileItRunsIsLeft(t *testing.T) {
 func TestRedis_ThatLostTheEpochBeginsOneThatHasNeverBeen(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t)}
+	config := answers.Config{RedisURL: server.url(), Prefix: prefix(t)}
 	cache, clinic := newCache(t, config), uuid.New()
 	seen := map[string]bool{}
 	for range 5 {
@@ -223,7 +223,7 @@ func TestModel_NoReadIsStaleWhileRedisIsRestarted(t *testing.T) {
 		server.kill(t)
 		server.start(t)
 	}
-	m := model{instances: 2, config: respcache.Config{RedisURL: server.url(), RedisTimeout: 60 * time.Millisecond}}
+	m := model{instances: 2, config: answers.Config{RedisURL: server.url(), RedisTimeout: 60 * time.Millisecond}}
 	stop := chaos(t, server, restart)
 	defer stop()
 	require.Empty(t, m.run(t, histories(t, 700), false))
@@ -234,7 +234,7 @@ func TestModel_NoReadIsStaleWhileRedisIsRestarted(t *testing.T) {
 func TestRedis_RestoredFromAnOlderSnapshotServesNothingOfIt(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t)}
+	config := answers.Config{RedisURL: server.url(), Prefix: prefix(t)}
 	cache, clinic := newCache(t, config), uuid.New()
 	require.Equal(t, "old", keep(t, cache, clinic, key("a"), answer("old", "contact:1")))
 	require.NoError(t, server.client.Save(t.Context()).Err())
@@ -257,7 +257,7 @@ func TestRedis_RestoredFromAnOlderSnapshotServesNothingOfIt(t *testing.T) {
 	other := newCache(t, config)
 	require.NotEqual(t, valueKey, other.ValueKey(clinic, key("a")))
 	require.Eventually(t, func() bool {
-		for _, c := range []*respcache.Cache{cache, other} {
+		for _, c := range []*answers.Cache{cache, other} {
 			entry, _ := c.Get(t.Context(), clinic, key("a"))
 			require.Nil(t, entry)
 		}
@@ -274,7 +274,7 @@ func TestRedis_DownOpensTheBreakerAndIsUsedAgainOnceUp(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
 	const timeout = 200 * time.Millisecond
-	cache, clinic := newCache(t, respcache.Config{RedisURL: server.url(), RedisTimeout: timeout}), uuid.New()
+	cache, clinic := newCache(t, answers.Config{RedisURL: server.url(), RedisTimeout: timeout}), uuid.New()
 	keep(t, cache, clinic, key("a"), answer("1", "contact:1"))
 	require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
 	// Three find out; then nobody waits but one every quarter of a second.
@@ -303,7 +303,7 @@ func TestRedis_ThatMayForgetAnythingIsNotUsed(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t, "--maxmemory-policy", "allkeys-lru")
 	var logged testkit.Logbook
-	cache, err := respcache.New(respcache.Config{RedisURL: server.url(), Log: slog.New(slog.NewTextHandler(&logged, nil))})
+	cache, err := answers.New(answers.Config{RedisURL: server.url(), Log: slog.New(slog.NewTextHandler(&logged, nil))})
 	require.NoError(t, err)
 	t.Cleanup(cache.Close)
 	require.Eventually(t, func() bool { return strings.Contains(logged.String(), "allkeys-lru") }, 10*time.Second, time.Millisecond)
@@ -317,7 +317,7 @@ func TestRedis_ThatMayForgetAnythingIsNotUsed(t *testing.T) {
 func TestRedis_ThatBecameAReplicaIsLeft(t *testing.T) {
 	t.Parallel()
 	server, master := newRedis(t), newRedis(t)
-	cache, clinic := newCache(t, respcache.Config{RedisURL: server.url()}), uuid.New()
+	cache, clinic := newCache(t, answers.Config{RedisURL: server.url()}), uuid.New()
 	keep(t, cache, clinic, key("a"), answer("1", "contact:1"))
 	require.NoError(t, server.client.ReplicaOf(t.Context(), "127.0.0.1", master.addr()[len("127.0.0.1:"):]).Err())
 	require.Eventually(t, func() bool {

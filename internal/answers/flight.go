@@ -1,4 +1,4 @@
-package respcache
+package answers
 
 import (
 	"sync"

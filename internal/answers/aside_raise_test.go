@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 )
@@ -53,7 +53,7 @@ func TestAside_AHiccupOfRedisIsSoonOver(t *testing.T) {
 		}
 		return nil
 	})
-	c := newCache(t, respcache.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL, Prefix: prefix(t), Hook: failing, RedisTimeout: 5 * time.Second})
+	c := newCache(t, answers.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL, Prefix: prefix(t), Hook: failing, RedisTimeout: 5 * time.Second})
 	ready(t, c)
 
 	left.Store(1)

@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/auth"
 	door "github.com/taskmed/taskmed/internal/database" // the model has a database of its own
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
@@ -22,13 +22,13 @@ import (
 
 // instance is a cache and the door to Postgres whose writes it tells of.
 type instance struct {
-	cache *respcache.Cache
+	cache *answers.Cache
 	db    *door.DB
 	store *auth.Store
 	loads atomic.Int64
 }
 
-func newInstance(t testing.TB, d *testkit.Database, config respcache.Config, without respcache.Protections) *instance {
+func newInstance(t testing.TB, d *testkit.Database, config answers.Config, without answers.Protections) *instance {
 	t.Helper()
 	i := &instance{cache: newCacheWithout(t, config, without, nil)}
 	var err error
@@ -41,9 +41,9 @@ func newInstance(t testing.TB, d *testkit.Database, config respcache.Config, wit
 
 // of gives a subject's memberships, a word each: clinic, role and permissions.
 func (i *instance) of(ctx context.Context, subject string) (string, error) {
-	value, err := i.cache.Sessions.Get(ctx, respcache.SessionRequest{
+	value, err := i.cache.Sessions.Get(ctx, answers.SessionRequest{
 		Key: key("memberships", subject),
-		Load: func(ctx context.Context) (*respcache.Session, error) {
+		Load: func(ctx context.Context) (*answers.Session, error) {
 			i.loads.Add(1)
 			all, err := i.store.Of(ctx, subject)
 			if err != nil || len(all) == 0 {
@@ -55,7 +55,7 @@ func (i *instance) of(ctx context.Context, subject string) (string, error) {
 				words[n] = fmt.Sprintf("%s/%s%v", one.ClinicName, one.Role, one.Permissions)
 				tags = append(tags, touched.Entity(models.KindClinic, one.ClinicID))
 			}
-			return &respcache.Session{Value: strings.Join(words, " "), Tags: tags, ExpiresAt: time.Now().Add(time.Hour), Bytes: 100}, nil
+			return &answers.Session{Value: strings.Join(words, " "), Tags: tags, ExpiresAt: time.Now().Add(time.Hour), Bytes: 100}, nil
 		},
 	})
 	text, _ := value.(string)
@@ -117,10 +117,10 @@ func TestSession_FallsOnAllInstancesOnceAWriteIsAcknowledged(t *testing.T) {
 	d := testkit.NewDatabase(t)
 	aurora, horizonte := d.NewClinic(t, "aurora"), d.NewClinic(t, "horizonte")
 	member(t, d, aurora, ana, "owner")
-	config := respcache.Config{RedisURL: d.RedisURL, Prefix: prefix(t), ListenURL: d.AppURL}
+	config := answers.Config{RedisURL: d.RedisURL, Prefix: prefix(t), ListenURL: d.AppURL}
 	// The one who knows nothing of the mirror writes as well as the others.
-	blind := newInstance(t, d, respcache.Config{RedisURL: d.RedisURL, Prefix: config.Prefix, ListenURL: d.AppURL}, respcache.Protections{Mirror: true})
-	one, two := newInstance(t, d, config, respcache.Protections{}), newInstance(t, d, config, respcache.Protections{})
+	blind := newInstance(t, d, answers.Config{RedisURL: d.RedisURL, Prefix: config.Prefix, ListenURL: d.AppURL}, answers.Protections{Mirror: true})
+	one, two := newInstance(t, d, config, answers.Protections{}), newInstance(t, d, config, answers.Protections{})
 	other := testkit.Subject("aurora", models.RoleFinance)
 
 	t.Run("written by the API", func(t *testing.T) {
@@ -270,13 +270,13 @@ func TestSession_NobodySeesRightsOlderThanAnAcknowledgedWrite(t *testing.T) {
 	clinic := d.NewClinic(t, "aurora")
 	member(t, d, clinic, ana, "owner")
 	d.Exec(t, "UPDATE memberships SET permissions = '{p0}' WHERE subject = $1", ana)
-	instances := func(without respcache.Protections) []*instance {
-		config := respcache.Config{RedisURL: d.RedisURL, Prefix: prefix(t), ListenURL: d.AppURL}
+	instances := func(without answers.Protections) []*instance {
+		config := answers.Config{RedisURL: d.RedisURL, Prefix: prefix(t), ListenURL: d.AppURL}
 		return []*instance{newInstance(t, d, config, without), newInstance(t, d, config, without)}
 	}
-	require.NotEmpty(t, promote(t, clinic, instances(respcache.Protections{Mirror: true}), 100), "without the mirror")
+	require.NotEmpty(t, promote(t, clinic, instances(answers.Protections{Mirror: true}), 100), "without the mirror")
 	d.Exec(t, "UPDATE memberships SET permissions = '{p0}' WHERE subject = $1", ana)
-	require.Empty(t, promote(t, clinic, instances(respcache.Protections{}), 300))
+	require.Empty(t, promote(t, clinic, instances(answers.Protections{}), 300))
 }
 
 func TestSession_RedisKilledBetweenLeavesNoOldRights(t *testing.T) {
@@ -284,8 +284,8 @@ func TestSession_RedisKilledBetweenLeavesNoOldRights(t *testing.T) {
 	d, server := testkit.NewDatabase(t), newRedis(t)
 	clinic := d.NewClinic(t, "aurora")
 	member(t, d, clinic, ana, "owner")
-	config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t), ListenURL: d.AppURL}
-	instances := []*instance{newInstance(t, d, config, respcache.Protections{}), newInstance(t, d, config, respcache.Protections{})}
+	config := answers.Config{RedisURL: server.url(), Prefix: prefix(t), ListenURL: d.AppURL}
+	instances := []*instance{newInstance(t, d, config, answers.Protections{}), newInstance(t, d, config, answers.Protections{})}
 	for _, i := range instances {
 		require.Contains(t, i.kept(t, ana), "OWNER")
 	}
@@ -310,7 +310,7 @@ func TestSession_ListenLostLeavesNoOldRights(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
 	clinic := d.NewClinic(t, "aurora")
-	for name, config := range map[string]respcache.Config{
+	for name, config := range map[string]answers.Config{
 		"with Redis":    {RedisURL: d.RedisURL, ListenURL: d.AppURL},
 		"without Redis": {ListenURL: d.AppURL},
 	} {
@@ -319,7 +319,7 @@ func TestSession_ListenLostLeavesNoOldRights(t *testing.T) {
 		revoke := func() {
 			d.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE subject = $1", subject)
 		}
-		i := newInstance(t, d, config, respcache.Protections{})
+		i := newInstance(t, d, config, answers.Protections{})
 		require.Contains(t, i.kept(t, subject), "OWNER")
 		limit := func(n int) {
 			d.Exec(t, fmt.Sprintf("DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I CONNECTION LIMIT %d', current_database()); END $$", n))
@@ -336,25 +336,25 @@ func TestSession_ListenLostLeavesNoOldRights(t *testing.T) {
 		require.Empty(t, i.know(t, subject), name)
 	}
 	// Where nobody ever listens the same revocation goes unnoticed.
-	deaf := newInstance(t, d, respcache.Config{}, respcache.Protections{})
+	deaf := newInstance(t, d, answers.Config{}, answers.Protections{})
 	member(t, d, clinic, "deaf", "owner")
 	require.Contains(t, deaf.kept(t, "deaf"), "OWNER")
 	d.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE subject = 'deaf'")
 	require.Contains(t, deaf.know(t, "deaf"), "OWNER")
 }
 
-func session(value any, bytes int, tags ...touched.Tag) func(context.Context) (*respcache.Session, error) {
-	return func(context.Context) (*respcache.Session, error) {
-		return &respcache.Session{Value: value, Tags: tags, ExpiresAt: time.Now().Add(time.Hour), Bytes: bytes}, nil
+func session(value any, bytes int, tags ...touched.Tag) func(context.Context) (*answers.Session, error) {
+	return func(context.Context) (*answers.Session, error) {
+		return &answers.Session{Value: value, Tags: tags, ExpiresAt: time.Now().Add(time.Hour), Bytes: bytes}, nil
 	}
 }
 
 func TestSession_IsBoundedAndStaysInTheProcess(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	cache := newCache(t, respcache.Config{RedisURL: server.url(), Bytes: 1 << 20, ClinicBytes: 256 << 10})
-	ask := func(n int, load func(context.Context) (*respcache.Session, error)) any {
-		value, err := cache.Sessions.Get(t.Context(), respcache.SessionRequest{Key: key(n), Load: load})
+	cache := newCache(t, answers.Config{RedisURL: server.url(), Bytes: 1 << 20, ClinicBytes: 256 << 10})
+	ask := func(n int, load func(context.Context) (*answers.Session, error)) any {
+		value, err := cache.Sessions.Get(t.Context(), answers.SessionRequest{Key: key(n), Load: load})
 		require.NoError(t, err)
 		return value
 	}
@@ -378,17 +378,17 @@ func TestSession_IsBoundedAndStaysInTheProcess(t *testing.T) {
 
 func TestSession_ExpiresAndIsNotKeptAfterAnError(t *testing.T) {
 	t.Parallel()
-	cache := newCache(t, respcache.Config{})
-	failing := func(context.Context) (*respcache.Session, error) { return nil, models.ErrNotFound }
+	cache := newCache(t, answers.Config{})
+	failing := func(context.Context) (*answers.Session, error) { return nil, models.ErrNotFound }
 	for range 2 {
-		_, err := cache.Sessions.Get(t.Context(), respcache.SessionRequest{Key: key("a"), Load: failing})
+		_, err := cache.Sessions.Get(t.Context(), answers.SessionRequest{Key: key("a"), Load: failing})
 		require.ErrorIs(t, err, models.ErrNotFound)
 	}
 	loads := 0
 	ask := func() int {
-		value, err := cache.Sessions.Get(t.Context(), respcache.SessionRequest{Key: key("b"), Load: func(context.Context) (*respcache.Session, error) {
+		value, err := cache.Sessions.Get(t.Context(), answers.SessionRequest{Key: key("b"), Load: func(context.Context) (*answers.Session, error) {
 			loads++
-			return &respcache.Session{Value: loads, ExpiresAt: time.Now().Add(time.Second)}, nil
+			return &answers.Session{Value: loads, ExpiresAt: time.Now().Add(time.Second)}, nil
 		}})
 		require.NoError(t, err)
 		require.Equal(t, loads, value, "the latest that was loaded")
@@ -419,10 +419,10 @@ func hgets(t *testing.T, server *redisServer) int {
 func TestGlimpse_SparesAQuestionAndHidesNoWrite(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t)}
+	config := answers.Config{RedisURL: server.url(), Prefix: prefix(t)}
 	cache, other, clinic := newCache(t, config), newCache(t, config), uuid.New()
 	keep(t, cache, clinic, key("a"), answer("1", "contact:1"))
-	who := respcache.SessionRequest{Key: key("who"), Load: session("ana", 0), Clinic: func(any) uuid.UUID { return clinic }}
+	who := answers.SessionRequest{Key: key("who"), Load: session("ana", 0), Clinic: func(any) uuid.UUID { return clinic }}
 	ask := func(ctx context.Context) {
 		value, err := cache.Sessions.Get(ctx, who)
 		require.NoError(t, err)
@@ -439,7 +439,7 @@ func TestGlimpse_SparesAQuestionAndHidesNoWrite(t *testing.T) {
 
 	// A slow machine may take longer than a glimpse holds.
 	require.Eventually(t, func() bool {
-		ctx := respcache.WithGlimpse(t.Context())
+		ctx := answers.WithGlimpse(t.Context())
 		before := hgets(t, server)
 		ask(ctx)
 		require.True(t, hit(ctx))
@@ -449,21 +449,21 @@ func TestGlimpse_SparesAQuestionAndHidesNoWrite(t *testing.T) {
 	// Written before the request: seen. Written after its glimpse: seen at the
 	// second look at the latest, and by the next request.
 	write(t, other, clinic, "contact:1")
-	ctx := respcache.WithGlimpse(t.Context())
+	ctx := answers.WithGlimpse(t.Context())
 	ask(ctx)
 	require.False(t, hit(ctx))
 	keep(t, cache, clinic, key("a"), answer("2", "contact:1"))
-	ctx = respcache.WithGlimpse(t.Context())
+	ctx = answers.WithGlimpse(t.Context())
 	ask(ctx)
 	write(t, other, clinic, "contact:1")
 	hit(ctx)
 	require.False(t, hit(ctx), "a glimpse is good for one look")
-	require.False(t, hit(respcache.WithGlimpse(t.Context())))
+	require.False(t, hit(answers.WithGlimpse(t.Context())))
 
 	// That of one clinic says nothing of another.
 	another := uuid.New()
 	keep(t, cache, another, key("b"), answer("1", "contact:1"))
-	ctx = respcache.WithGlimpse(t.Context())
+	ctx = answers.WithGlimpse(t.Context())
 	ask(ctx)
 	write(t, other, another, "contact:1")
 	_, outcome := cache.Get(ctx, another, key("b"))

@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"sync"
@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 )
@@ -19,7 +19,7 @@ import (
 func TestAside_IsNotOverBeforeWhatWasWrittenIsRaised(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	servedOld := func(t *testing.T, without respcache.Protections) bool {
+	servedOld := func(t *testing.T, without answers.Protections) bool {
 		t.Helper()
 		came, open := make(chan struct{}), make(chan struct{})
 		var shut atomic.Bool
@@ -30,7 +30,7 @@ func TestAside_IsNotOverBeforeWhatWasWrittenIsRaised(t *testing.T) {
 			}
 			return nil
 		})
-		cache, clinic := newCacheWithout(t, respcache.Config{RedisURL: d.RedisURL, Hook: gate}, without, nil), uuid.New()
+		cache, clinic := newCacheWithout(t, answers.Config{RedisURL: d.RedisURL, Hook: gate}, without, nil), uuid.New()
 		require.Equal(t, "old", keep(t, cache, clinic, key("a"), answer("old", "contact:1")))
 		cache.Heard(t.Context(), "x", false, clinic)
 		_, outcome := cache.Get(t.Context(), clinic, key("a"))
@@ -48,17 +48,17 @@ func TestAside_IsNotOverBeforeWhatWasWrittenIsRaised(t *testing.T) {
 		require.False(t, after.Bypassed, "it is over")
 		return outcome.Hit
 	}
-	require.True(t, servedOld(t, respcache.Protections{Hasty: true}), "the test must notice who does not wait")
-	require.False(t, servedOld(t, respcache.Protections{}))
+	require.True(t, servedOld(t, answers.Protections{Hasty: true}), "the test must notice who does not wait")
+	require.False(t, servedOld(t, answers.Protections{}))
 }
 
 // TestAside_IsOverForTheOneAnnouncerAlone has two who write without Redis.
 func TestAside_IsOverForTheOneAnnouncerAlone(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	served := func(t *testing.T, without respcache.Protections, others string) bool {
+	served := func(t *testing.T, without answers.Protections, others string) bool {
 		t.Helper()
-		cache, clinic := newCacheWithout(t, respcache.Config{RedisURL: d.RedisURL}, without, nil), uuid.New()
+		cache, clinic := newCacheWithout(t, answers.Config{RedisURL: d.RedisURL}, without, nil), uuid.New()
 		require.Equal(t, "old", keep(t, cache, clinic, key("a"), answer("old", "contact:1")))
 		hit := func() bool {
 			_, outcome := cache.Get(t.Context(), clinic, key("a"))
@@ -78,8 +78,8 @@ func TestAside_IsOverForTheOneAnnouncerAlone(t *testing.T) {
 		return before
 	}
 	for _, others := range []string{"y", ""} { // nameless: found by the lock alone
-		require.True(t, served(t, respcache.Protections{Hasty: true}, others), "the test must notice who confuses them")
-		require.False(t, served(t, respcache.Protections{}, others))
+		require.True(t, served(t, answers.Protections{Hasty: true}, others), "the test must notice who confuses them")
+		require.False(t, served(t, answers.Protections{}, others))
 	}
 }
 
@@ -90,7 +90,7 @@ func TestAside_IsOverOnceRedisIsReachedAgainAndAllHaveEnded(t *testing.T) {
 	d := testkit.NewDatabase(t)
 	server := newRedis(t)
 	way := newWire(t, server.addr())
-	config := respcache.Config{RedisURL: way.url(), Prefix: prefix(t), ListenURL: d.AppURL}
+	config := answers.Config{RedisURL: way.url(), Prefix: prefix(t), ListenURL: d.AppURL}
 	writes := newCache(t, config)
 	config.RedisURL = server.url()
 	reads, clinic := newCache(t, config), uuid.New()

@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"io"
@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 )
@@ -111,11 +111,11 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
 	const aside = "redis is out of reach of an instance that writes"
-	cutOff := func(t *testing.T, without respcache.Protections) (servedOld bool) {
+	cutOff := func(t *testing.T, without answers.Protections) (servedOld bool) {
 		t.Helper()
 		server := newRedis(t)
 		way := newWire(t, server.addr())
-		config := respcache.Config{RedisURL: way.url(), Prefix: prefix(t), ListenURL: d.AppURL}
+		config := answers.Config{RedisURL: way.url(), Prefix: prefix(t), ListenURL: d.AppURL}
 		writes := newCacheWithout(t, config, without, nil)
 		defer writes.Close() // The next Redis is another, which none may use as long as this one is used.
 		config.RedisURL = server.url()
@@ -143,7 +143,7 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 			}, 20*time.Second, time.Millisecond)
 		}
 		// Who begins only now stands aside, too.
-		late, err := respcache.NewWithout(config, without, nil)
+		late, err := answers.NewWithout(config, without, nil)
 		require.NoError(t, err)
 		defer late.Close()
 		require.Eventually(t, func() bool {
@@ -163,7 +163,7 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 		if without.Aside {
 			return servedOld // and it may for a while yet
 		}
-		for _, cache := range []*respcache.Cache{reads, writes, late} {
+		for _, cache := range []*answers.Cache{reads, writes, late} {
 			require.Equal(t, "new", keep(t, cache, clinic, key("a"), answer("new", "contact:1")))
 		}
 		return servedOld
@@ -171,10 +171,10 @@ func TestAside_NobodyServesWhileSomebodyWritesWhoCannotTellRedis(t *testing.T) {
 	// On a busy machine it may not serve for another reason, for once.
 	noticed := false
 	for range 5 {
-		noticed = noticed || cutOff(t, respcache.Protections{Aside: true})
+		noticed = noticed || cutOff(t, answers.Protections{Aside: true})
 	}
 	require.True(t, noticed, "the test must notice who goes on serving")
-	require.False(t, cutOff(t, respcache.Protections{}))
+	require.False(t, cutOff(t, answers.Protections{}))
 }
 
 func TestAside_AWriterWhoReachesRedisAgainMeanwhileRaises(t *testing.T) {
@@ -183,7 +183,7 @@ func TestAside_AWriterWhoReachesRedisAgainMeanwhileRaises(t *testing.T) {
 	server := newRedis(t)
 	way := newWire(t, server.addr())
 	// It heals the moment that the writer has found it cut.
-	cache, clinic := newCacheWithout(t, respcache.Config{RedisURL: way.url(), ListenURL: d.AppURL}, respcache.Protections{}, func(point string) {
+	cache, clinic := newCacheWithout(t, answers.Config{RedisURL: way.url(), ListenURL: d.AppURL}, answers.Protections{}, func(point string) {
 		if point == "aside" {
 			way.heal()
 		}

@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"bytes"
@@ -12,13 +12,13 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // dayView is an answer of 12 KB that depends on 80 things.
-func dayView(context.Context) (*respcache.Entry, error) {
-	entry := &respcache.Entry{Body: bytes.Repeat([]byte("x"), 12<<10), ExpiresAt: time.Now().Add(time.Hour)}
+func dayView(context.Context) (*answers.Entry, error) {
+	entry := &answers.Entry{Body: bytes.Repeat([]byte("x"), 12<<10), ExpiresAt: time.Now().Add(time.Hour)}
 	for i := range 80 {
 		entry.Tags = append(entry.Tags, touched.Tag(fmt.Sprint("appointment:", uuid.NewSHA1(uuid.Nil, []byte{byte(i)}))))
 	}
@@ -29,9 +29,9 @@ func BenchmarkHit(b *testing.B) {
 	server := newRedis(b)
 	for name, url := range map[string]string{"without Redis": "", "with Redis": server.url()} {
 		b.Run(name, func(b *testing.B) {
-			cache, clinic := newCache(b, respcache.Config{RedisURL: url}), uuid.New()
+			cache, clinic := newCache(b, answers.Config{RedisURL: url}), uuid.New()
 			keep(b, cache, clinic, key("a"), dayView)
-			request := respcache.Request{Clinic: clinic, Key: key("a"), Compute: dayView}
+			request := answers.Request{Clinic: clinic, Key: key("a"), Compute: dayView}
 			b.Run("one client", func(b *testing.B) {
 				for b.Loop() {
 					if _, outcome, _ := cache.Fill(b.Context(), request); !outcome.Hit {
@@ -87,7 +87,7 @@ func BenchmarkWrite(b *testing.B) {
 	server := newRedis(b)
 	for name, url := range map[string]string{"without Redis": "", "with Redis": server.url()} {
 		b.Run(name, func(b *testing.B) {
-			cache, clinic := newCache(b, respcache.Config{RedisURL: url}), uuid.New()
+			cache, clinic := newCache(b, answers.Config{RedisURL: url}), uuid.New()
 			tags := []touched.Tag{"appointment/day=2026-11-22", "appointment/contact=1", "appointment/practitioner=1", "appointment:1", "appointment/practitioner=1/day=2026-11-22"}
 			for b.Loop() {
 				write(b, cache, clinic, tags...)
@@ -100,12 +100,12 @@ func BenchmarkStore(b *testing.B) {
 	server := newRedis(b)
 	for name, url := range map[string]string{"without Redis": "", "with Redis": server.url()} {
 		b.Run(name, func(b *testing.B) {
-			cache, clinic := newCache(b, respcache.Config{RedisURL: url}), uuid.New()
+			cache, clinic := newCache(b, answers.Config{RedisURL: url}), uuid.New()
 			keep(b, cache, clinic, key("a"), dayView)
 			i := 0
 			for b.Loop() {
 				i++
-				if _, outcome, err := cache.Fill(b.Context(), respcache.Request{Clinic: clinic, Key: key(i), Compute: dayView}); outcome.Hit || err != nil {
+				if _, outcome, err := cache.Fill(b.Context(), answers.Request{Clinic: clinic, Key: key(i), Compute: dayView}); outcome.Hit || err != nil {
 					b.Fatal(outcome)
 				}
 			}

@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"bytes"
@@ -15,8 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/coherence"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 )
@@ -40,12 +40,12 @@ func notify(t *testing.T, d *testkit.Database, clinic any, token string, tags ..
 func TestListen_AWriteOutsideTheAPIIsSeenSoon(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	for name, config := range map[string]respcache.Config{
+	for name, config := range map[string]answers.Config{
 		"with Redis":    {RedisURL: d.RedisURL, Prefix: prefix(t), ListenURL: d.AppURL},
 		"without Redis": {ListenURL: d.AppURL},
 	} {
 		t.Run(name, func(t *testing.T) {
-			caches := []*respcache.Cache{newCache(t, config)}
+			caches := []*answers.Cache{newCache(t, config)}
 			if config.RedisURL != "" {
 				caches = append(caches, newCache(t, config))
 			}
@@ -94,7 +94,7 @@ func TestListen_AWriteOutsideTheAPIIsSeenSoon(t *testing.T) {
 func TestListen_WhoeverCouldNotTellRedisHearsItsOwnNotification(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	cache, clinic := newCache(t, respcache.Config{ListenURL: d.AppURL}), uuid.New()
+	cache, clinic := newCache(t, answers.Config{ListenURL: d.AppURL}), uuid.New()
 	keep(t, cache, clinic, key("a"), answer("1", "contact:1"))
 	token := uuid.NewString()
 	heard := make(chan error, 1)
@@ -123,7 +123,7 @@ func TestListen_WhoeverCouldNotTellRedisHearsItsOwnNotification(t *testing.T) {
 func TestListen_LostMakesEverythingKeptWorthless(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	lose := func(t *testing.T, config respcache.Config, without respcache.Protections) bool {
+	lose := func(t *testing.T, config answers.Config, without answers.Protections) bool {
 		t.Helper()
 		cache, clinic := newCacheWithout(t, config, without, nil), uuid.New()
 		require.Equal(t, "old", keep(t, cache, clinic, key("a"), answer("old", "contact:1")))
@@ -146,10 +146,10 @@ func TestListen_LostMakesEverythingKeptWorthless(t *testing.T) {
 		entry, _ = look(t, cache, clinic, key("a"))
 		return entry != nil
 	}
-	shared := respcache.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL}
-	require.True(t, lose(t, shared, respcache.Protections{Epoch: true}), "without a new epoch the old value is served")
-	require.False(t, lose(t, shared, respcache.Protections{}))
-	require.False(t, lose(t, respcache.Config{ListenURL: d.AppURL}, respcache.Protections{}))
+	shared := answers.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL}
+	require.True(t, lose(t, shared, answers.Protections{Epoch: true}), "without a new epoch the old value is served")
+	require.False(t, lose(t, shared, answers.Protections{}))
+	require.False(t, lose(t, answers.Config{ListenURL: d.AppURL}, answers.Protections{}))
 }
 
 // TestVouch_AnInstanceThatBeginsTakesOverWhatAnotherVouchesFor is a rolling
@@ -157,7 +157,7 @@ func TestListen_LostMakesEverythingKeptWorthless(t *testing.T) {
 func TestVouch_AnInstanceThatBeginsTakesOverWhatAnotherVouchesFor(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	config := respcache.Config{RedisURL: d.RedisURL, Prefix: prefix(t), ListenURL: d.AppURL}
+	config := answers.Config{RedisURL: d.RedisURL, Prefix: prefix(t), ListenURL: d.AppURL}
 	first, clinic := newCache(t, config), uuid.New()
 	require.Equal(t, "1", keep(t, first, clinic, key("a"), answer("1", "contact:1")))
 	require.Eventually(t, func() bool { return first.Vouches(t.Context()) }, 10*time.Second, 5*time.Millisecond)
@@ -167,7 +167,7 @@ func TestVouch_AnInstanceThatBeginsTakesOverWhatAnotherVouchesFor(t *testing.T) 
 	require.Nil(t, entry, "who hears another database is not vouched for")
 	// On a busy machine those who vouch may be late, and one who begins goes on
 	// alone: then another begins.
-	var second *respcache.Cache
+	var second *answers.Cache
 	tookOver := false
 	for range 20 {
 		if tookOver {
@@ -204,7 +204,7 @@ func TestVouch_AnInstanceThatBeginsTakesOverWhatAnotherVouchesFor(t *testing.T) 
 func TestBarrier_WaitsForThoseWhoWereWriting(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	cache, clinic := newCache(t, respcache.Config{ListenURL: d.AppURL}), uuid.New()
+	cache, clinic := newCache(t, answers.Config{ListenURL: d.AppURL}), uuid.New()
 	conn := d.Connect(t, d.SuperuserURL)
 	writing, err := conn.Begin(t.Context())
 	require.NoError(t, err)
@@ -212,7 +212,7 @@ func TestBarrier_WaitsForThoseWhoWereWriting(t *testing.T) {
 	require.NoError(t, err)
 	// Who begins to read while that transaction runs keeps nothing.
 	for range 3 {
-		entry, outcome, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key("a"), Compute: answer("1", "contact:1")})
+		entry, outcome, err := cache.Fill(t.Context(), answers.Request{Clinic: clinic, Key: key("a"), Compute: answer("1", "contact:1")})
 		require.NoError(t, err)
 		require.Equal(t, "1", string(entry.Body), "it is answered all the same")
 		require.False(t, outcome.Hit)
@@ -231,9 +231,9 @@ func TestBarrier_WaitsForThoseWhoWereWriting(t *testing.T) {
 
 func TestShare_AClinicsFloodLeavesTheOthersTheirs(t *testing.T) {
 	t.Parallel()
-	flood := func(t *testing.T, without respcache.Protections) (left int) {
+	flood := func(t *testing.T, without answers.Protections) (left int) {
 		t.Helper()
-		cache := newCacheWithout(t, respcache.Config{Bytes: 4 << 20, ClinicBytes: 4 << 20}, without, nil)
+		cache := newCacheWithout(t, answers.Config{Bytes: 4 << 20, ClinicBytes: 4 << 20}, without, nil)
 		body := string(bytes.Repeat([]byte("x"), 8<<10))
 		var quiet []uuid.UUID
 		for range 20 {
@@ -246,7 +246,7 @@ func TestShare_AClinicsFloodLeavesTheOthersTheirs(t *testing.T) {
 		loud := uuid.New()
 		keep(t, cache, loud, key("first"), answer(body, "a"))
 		for i := range 3000 {
-			_, _, err := cache.Fill(t.Context(), respcache.Request{Clinic: loud, Key: key(i), Compute: answer(body, "a")})
+			_, _, err := cache.Fill(t.Context(), answers.Request{Clinic: loud, Key: key(i), Compute: answer(body, "a")})
 			require.NoError(t, err)
 		}
 		require.Eventually(t, func() bool {
@@ -264,16 +264,16 @@ func TestShare_AClinicsFloodLeavesTheOthersTheirs(t *testing.T) {
 	}
 	noticed := false
 	for n := 0; n < 10 && !noticed; n++ { // Who gives way is drawn by lot, too.
-		noticed = flood(t, respcache.Protections{Share: true}) < 100
+		noticed = flood(t, answers.Protections{Share: true}) < 100
 	}
 	require.True(t, noticed, "the test must notice when any clinic gives way")
-	require.Equal(t, 100, flood(t, respcache.Protections{}))
+	require.Equal(t, 100, flood(t, answers.Protections{}))
 }
 
 func TestClose_LeavesNothingRunning(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	cache := newCache(t, respcache.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL})
+	cache := newCache(t, answers.Config{RedisURL: d.RedisURL, ListenURL: d.AppURL})
 	keep(t, cache, uuid.New(), key("a"), answer("1", "contact:1"))
 	mine := fmt.Sprintf("(%p", cache.Trust())
 	running := func() bool {
@@ -291,9 +291,9 @@ func TestClose_LeavesNothingRunning(t *testing.T) {
 func TestPopular_TheQuestionsThatAreAskedMostComeFirst(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	config := respcache.Config{RedisURL: server.url(), Prefix: prefix(t)}
+	config := answers.Config{RedisURL: server.url(), Prefix: prefix(t)}
 	one, other := newCache(t, config), newCache(t, config)
-	asked := func(cache *respcache.Cache, question string, times int) {
+	asked := func(cache *answers.Cache, question string, times int) {
 		for range times {
 			cache.Popular.Ran(key(question), func() []byte { return []byte(question) })
 		}
@@ -306,7 +306,7 @@ func TestPopular_TheQuestionsThatAreAskedMostComeFirst(t *testing.T) {
 	asked(one, strings.Repeat("long", 2000), 100)
 	require.NoError(t, one.AddCounts(t.Context()))
 	other.Close() // Who goes tells what it has not told yet.
-	popular := func(cache *respcache.Cache, n int) (questions []string) {
+	popular := func(cache *answers.Cache, n int) (questions []string) {
 		found, err := cache.Popular.Most(t.Context(), n)
 		require.NoError(t, err)
 		for _, question := range found {
@@ -343,7 +343,7 @@ func TestPopular_TheQuestionsThatAreAskedMostComeFirst(t *testing.T) {
 func TestFresh_IsToldAtTheStartAndAfterEverythingWasGivenUp(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	cache := newCache(t, respcache.Config{RedisURL: server.url()})
+	cache := newCache(t, answers.Config{RedisURL: server.url()})
 	told := func() bool {
 		select {
 		case <-cache.Popular.Fresh():

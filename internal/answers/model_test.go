@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 )
@@ -95,7 +95,7 @@ type history struct {
 	// mute cuts some writers off from Redis.
 	mute   bool
 	clinic uuid.UUID
-	caches []*respcache.Cache
+	caches []*answers.Cache
 	db     *rowStore
 	random func(n int) int
 	pause  func()
@@ -217,14 +217,14 @@ func (h *history) read(ctx context.Context) {
 	h.mu.Lock()
 	least := h.least
 	h.mu.Unlock()
-	compute := func(context.Context) (*respcache.Entry, error) {
+	compute := func(context.Context) (*answers.Entry, error) {
 		h.pause()
 		values := h.db.read()
 		h.pause()
 		body, err := json.Marshal(values)
-		return &respcache.Entry{Body: body, Tags: h.tags(which), ExpiresAt: time.Now().Add(time.Minute)}, err
+		return &answers.Entry{Body: body, Tags: h.tags(which), ExpiresAt: time.Now().Add(time.Minute)}, err
 	}
-	entry, outcome, err := cache.Fill(ctx, respcache.Request{Clinic: h.clinic, Key: key(which), Compute: compute})
+	entry, outcome, err := cache.Fill(ctx, answers.Request{Clinic: h.clinic, Key: key(which), Compute: compute})
 	var got [rows]int
 	if err == nil {
 		err = json.Unmarshal(entry.Body, &got)
@@ -275,9 +275,9 @@ func (h *history) run(ctx context.Context) []string {
 // model runs histories on the caches until a number of them has run or, if
 // untilStale, one is stale. It gives what was stale.
 type model struct {
-	config    respcache.Config
+	config    answers.Config
 	instances int
-	without   respcache.Protections
+	without   answers.Protections
 	mute      bool
 }
 
@@ -300,7 +300,7 @@ func (m model) run(t *testing.T, histories int, untilStale bool) []string {
 	if config.RedisURL != "" {
 		config.Prefix = prefix(t)
 	}
-	var caches []*respcache.Cache
+	var caches []*answers.Cache
 	for range m.instances {
 		caches = append(caches, newCacheWithout(t, config, m.without, func(string) { pause() }))
 	}
@@ -394,16 +394,16 @@ func (b *barriers) barrier(ctx context.Context) error {
 func TestModel_NoReadIsOlderThanWhatWasAcknowledgedOrSeen(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
-	shared := respcache.Config{RedisURL: d.RedisURL}
+	shared := answers.Config{RedisURL: d.RedisURL}
 	for name, m := range map[string]model{
 		"two instances on Redis":     {config: shared, instances: 2},
 		"one instance without Redis": {instances: 1},
 		"writers cut off from Redis": {config: shared, instances: 2, mute: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wanting := []respcache.Protections{{Fence: true}, {Check: true}, {Late: true}}
+			wanting := []answers.Protections{{Fence: true}, {Check: true}, {Late: true}}
 			if m.mute {
-				wanting = []respcache.Protections{{Aside: true}, {Hasty: true}}
+				wanting = []answers.Protections{{Aside: true}, {Hasty: true}}
 			}
 			for _, without := range wanting {
 				broken := m

@@ -1,4 +1,4 @@
-package respcache
+package answers
 
 import (
 	"context"
@@ -15,10 +15,8 @@ import (
 // What is known of who asks, memberships and keys, is kept like answers are, by
 // the same protocol, with two differences. A subject's memberships are of many
 // clinics, so what changes them stands in the ledger under a clinic that there is
-// not, uuid.Nil: of every write those tags that matter to a session are raised
-// there, too (shares). And it is
-// kept in the process alone: whoever can write to Redis must not be able to give
-// himself rights.
+// not, uuid.Nil (coherence.Shares). And it is kept in the process alone: whoever can
+// write to Redis must not be able to give himself rights.
 
 // Sessions keeps what is known of who asks. Its methods may be called from any
 // goroutine.

@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/devstack"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 )
@@ -75,12 +75,12 @@ func (s *redisServer) kill(t testing.TB) {
 }
 
 // newCache makes a cache that is ready.
-func newCache(t testing.TB, config respcache.Config) *respcache.Cache {
+func newCache(t testing.TB, config answers.Config) *answers.Cache {
 	t.Helper()
-	return newCacheWithout(t, config, respcache.Protections{}, nil)
+	return newCacheWithout(t, config, answers.Protections{}, nil)
 }
 
-func newCacheWithout(t testing.TB, config respcache.Config, without respcache.Protections, at func(string)) *respcache.Cache {
+func newCacheWithout(t testing.TB, config answers.Config, without answers.Protections, at func(string)) *answers.Cache {
 	t.Helper()
 	if config.RedisURL != "" && config.Prefix == "" {
 		config.Prefix = prefix(t)
@@ -88,14 +88,14 @@ func newCacheWithout(t testing.TB, config respcache.Config, without respcache.Pr
 	if config.RedisTimeout == 0 {
 		config.RedisTimeout = 10 * time.Second // the machine may be busy
 	}
-	cache, err := respcache.NewWithout(config, without, at)
+	cache, err := answers.NewWithout(config, without, at)
 	require.NoError(t, err)
 	t.Cleanup(cache.Close)
 	ready(t, cache)
 	return cache
 }
 
-func ready(t testing.TB, cache *respcache.Cache) {
+func ready(t testing.TB, cache *answers.Cache) {
 	t.Helper()
 	ctx, done := context.WithTimeout(t.Context(), 20*time.Second)
 	defer done()
@@ -109,7 +109,7 @@ func prefix(t testing.TB) string {
 
 // look gives what is kept. On a busy machine Postgres may be late with its signs
 // of life, and then nothing is served for a moment: that is waited out.
-func look(t testing.TB, cache *respcache.Cache, clinic uuid.UUID, k respcache.Key) (entry *respcache.Entry, outcome respcache.Outcome) {
+func look(t testing.TB, cache *answers.Cache, clinic uuid.UUID, k answers.Key) (entry *answers.Entry, outcome answers.Outcome) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		entry, outcome = cache.Get(t.Context(), clinic, k)
@@ -118,23 +118,23 @@ func look(t testing.TB, cache *respcache.Cache, clinic uuid.UUID, k respcache.Ke
 	return entry, outcome
 }
 
-func key(parts ...any) respcache.Key {
-	return respcache.KeyParts{QueryHash: fmt.Sprint(parts...)}.Key()
+func key(parts ...any) answers.Key {
+	return answers.KeyParts{QueryHash: fmt.Sprint(parts...)}.Key()
 }
 
 // answer is a Compute that gives a body and counts how often it ran.
-func answer(body string, tags ...touched.Tag) respcache.Compute {
-	return func(context.Context) (*respcache.Entry, error) {
-		return &respcache.Entry{Body: []byte(body), Tags: tags, ExpiresAt: time.Now().Add(time.Hour)}, nil
+func answer(body string, tags ...touched.Tag) answers.Compute {
+	return func(context.Context) (*answers.Entry, error) {
+		return &answers.Entry{Body: []byte(body), Tags: tags, ExpiresAt: time.Now().Add(time.Hour)}, nil
 	}
 }
 
 // keep fills a key until it is kept, and gives the body that a hit has.
-func keep(t testing.TB, cache *respcache.Cache, clinic uuid.UUID, k respcache.Key, compute respcache.Compute) string {
+func keep(t testing.TB, cache *answers.Cache, clinic uuid.UUID, k answers.Key, compute answers.Compute) string {
 	t.Helper()
 	var body string
 	require.Eventually(t, func() bool {
-		entry, outcome, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: k, Compute: compute})
+		entry, outcome, err := cache.Fill(t.Context(), answers.Request{Clinic: clinic, Key: k, Compute: compute})
 		if err == nil && outcome.Hit {
 			body = string(entry.Body)
 		}
@@ -144,7 +144,7 @@ func keep(t testing.TB, cache *respcache.Cache, clinic uuid.UUID, k respcache.Ke
 }
 
 // write is a whole write: raised, done, settled.
-func write(t testing.TB, cache *respcache.Cache, clinic uuid.UUID, tags ...touched.Tag) {
+func write(t testing.TB, cache *answers.Cache, clinic uuid.UUID, tags ...touched.Tag) {
 	t.Helper()
 	settle, err := cache.Raise(t.Context(), clinic, tags)
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"context"
@@ -13,30 +13,30 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // aboard waits until so many want an answer that somebody is computing.
-func aboard(t *testing.T, cache *respcache.Cache, clinic uuid.UUID, k respcache.Key, n int) {
+func aboard(t *testing.T, cache *answers.Cache, clinic uuid.UUID, k answers.Key, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return cache.Aboard(clinic, k) == n }, 60*time.Second, time.Millisecond)
 }
 
 // rush is n requests at once for one answer, whose first computing does not end
 // before all of them have come. It gives how many computed.
-func rush(t *testing.T, cache *respcache.Cache, clinic uuid.UUID, k respcache.Key, n int, fill func(r respcache.Request)) int {
+func rush(t *testing.T, cache *answers.Cache, clinic uuid.UUID, k answers.Key, n int, fill func(r answers.Request)) int {
 	t.Helper()
 	var ran atomic.Int32
 	var group sync.WaitGroup
 	all := make(chan struct{})
-	compute := func(ctx context.Context) (*respcache.Entry, error) {
+	compute := func(ctx context.Context) (*answers.Entry, error) {
 		body := strconv.Itoa(int(ran.Add(1)))
 		<-all
 		return answer(body, "contact:1")(ctx)
 	}
 	for range n {
-		group.Go(func() { fill(respcache.Request{Clinic: clinic, Key: k, Compute: compute}) })
+		group.Go(func() { fill(answers.Request{Clinic: clinic, Key: k, Compute: compute}) })
 	}
 	aboard(t, cache, clinic, k, n)
 	close(all)
@@ -49,15 +49,15 @@ func rush(t *testing.T, cache *respcache.Cache, clinic uuid.UUID, k respcache.Ke
 func TestFill_OneOfManyComputes(t *testing.T) {
 	t.Parallel()
 	const many = 500
-	fill := func(cache *respcache.Cache) func(r respcache.Request) {
-		return func(r respcache.Request) {
+	fill := func(cache *answers.Cache) func(r answers.Request) {
+		return func(r answers.Request) {
 			entry, _, err := cache.Fill(t.Context(), r)
 			if err != nil || len(entry.Body) == 0 {
 				t.Errorf("%v, %v", entry, err)
 			}
 		}
 	}
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		for n := range 3 {
@@ -74,7 +74,7 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 		cache.Close()
 		require.LessOrEqual(t, rush(t, cache, clinic, key("bypassed"), many, fill(cache)), 2, "nothing can be kept")
 	})
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		ends := make(chan struct{})
 		config.Barrier = func(context.Context) error { <-ends; return nil }
@@ -87,7 +87,7 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 	t.Run("while Redis hangs", func(t *testing.T) {
 		t.Parallel()
 		server := newRedis(t)
-		cache, clinic := newCache(t, respcache.Config{RedisURL: server.url(), RedisTimeout: 500 * time.Millisecond}), uuid.New()
+		cache, clinic := newCache(t, answers.Config{RedisURL: server.url(), RedisTimeout: 500 * time.Millisecond}), uuid.New()
 		keep(t, cache, clinic, key("a"), answer("1"))
 		require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
 		require.LessOrEqual(t, rush(t, cache, clinic, key("hangs"), many, fill(cache)), 2)
@@ -98,19 +98,19 @@ func TestFill_OneOfManyComputes(t *testing.T) {
 // after it has read, and a write acknowledged before the next one comes.
 func TestFill_WhoComesAfterTheReadingBeganIsNotGivenIt(t *testing.T) {
 	t.Parallel()
-	late := func(t *testing.T, config respcache.Config, without respcache.Protections) string {
+	late := func(t *testing.T, config answers.Config, without answers.Protections) string {
 		t.Helper()
 		cache, clinic := newCacheWithout(t, config, without, nil), uuid.New()
 		keep(t, cache, clinic, key("open"), answer("", "open"))
 		var value atomic.Int64
 		reads, on := make(chan struct{}, 3), make(chan struct{})
-		request := respcache.Request{Clinic: clinic, Key: key("a"), Compute: func(ctx context.Context) (*respcache.Entry, error) {
+		request := answers.Request{Clinic: clinic, Key: key("a"), Compute: func(ctx context.Context) (*answers.Entry, error) {
 			read := value.Load()
 			reads <- struct{}{}
 			<-on
 			return answer(strconv.FormatInt(read, 10), "contact:1")(ctx)
 		}}
-		var first, second *respcache.Entry
+		var first, second *answers.Entry
 		var group sync.WaitGroup
 		group.Go(func() { first, _, _ = cache.Fill(t.Context(), request) })
 		<-reads
@@ -125,25 +125,25 @@ func TestFill_WhoComesAfterTheReadingBeganIsNotGivenIt(t *testing.T) {
 		require.Equal(t, "0", string(first.Body))
 		return string(second.Body)
 	}
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
-		require.Equal(t, "0", late(t, config, respcache.Protections{Late: true}), "the test must notice what comes too late")
-		require.Equal(t, "1", late(t, config, respcache.Protections{}))
+		require.Equal(t, "0", late(t, config, answers.Protections{Late: true}), "the test must notice what comes too late")
+		require.Equal(t, "1", late(t, config, answers.Protections{}))
 	})
 }
 
 func TestFill_WhoeverWaitedForAFailureOrARefusalComputes(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
-		for name, compute := range map[string]respcache.Compute{
-			"failure": func(context.Context) (*respcache.Entry, error) { return nil, errors.New("out of luck") },
-			"refusal": func(context.Context) (*respcache.Entry, error) { return nil, nil },
+		for name, compute := range map[string]answers.Compute{
+			"failure": func(context.Context) (*answers.Entry, error) { return nil, errors.New("out of luck") },
+			"refusal": func(context.Context) (*answers.Entry, error) { return nil, nil },
 		} {
-			ran := rush(t, cache, clinic, key(name), 20, func(r respcache.Request) {
+			ran := rush(t, cache, clinic, key(name), 20, func(r answers.Request) {
 				counted := r.Compute
-				r.Compute = func(ctx context.Context) (*respcache.Entry, error) {
+				r.Compute = func(ctx context.Context) (*answers.Entry, error) {
 					if _, err := counted(ctx); err != nil {
 						return nil, err
 					}
@@ -163,7 +163,7 @@ func TestFill_WhoeverWaitedForAFailureOrARefusalComputes(t *testing.T) {
 // away, and then one who panics.
 func TestFill_AnotherComputesForTheRestWhereOneGaveUp(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		for name, giveUp := range map[string]func(cancel func()){
@@ -172,7 +172,7 @@ func TestFill_AnotherComputesForTheRestWhereOneGaveUp(t *testing.T) {
 		} {
 			var first atomic.Bool
 			var answered, gone atomic.Int32
-			ran := rush(t, cache, clinic, key(name), 50, func(r respcache.Request) {
+			ran := rush(t, cache, clinic, key(name), 50, func(r answers.Request) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				defer func() {
@@ -181,7 +181,7 @@ func TestFill_AnotherComputesForTheRestWhereOneGaveUp(t *testing.T) {
 					}
 				}()
 				counted := r.Compute
-				r.Compute = func(ctx context.Context) (*respcache.Entry, error) {
+				r.Compute = func(ctx context.Context) (*answers.Entry, error) {
 					entry, err := counted(ctx)
 					if !first.Swap(true) {
 						giveUp(cancel)
@@ -207,14 +207,14 @@ func TestFill_AnotherComputesForTheRestWhereOneGaveUp(t *testing.T) {
 
 func TestFill_WhoGoesAwayWhileWaitingHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		ctx, cancel := context.WithCancel(t.Context())
 		reads, on := make(chan struct{}), make(chan struct{})
 		var group sync.WaitGroup
 		group.Go(func() {
-			_, _, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key("a"), Compute: func(ctx context.Context) (*respcache.Entry, error) {
+			_, _, err := cache.Fill(t.Context(), answers.Request{Clinic: clinic, Key: key("a"), Compute: func(ctx context.Context) (*answers.Entry, error) {
 				close(reads)
 				<-on
 				return answer("1")(ctx)
@@ -226,7 +226,7 @@ func TestFill_WhoGoesAwayWhileWaitingHoldsNobodyUp(t *testing.T) {
 		<-reads
 		for range 5 {
 			group.Go(func() {
-				_, _, err := cache.Fill(ctx, respcache.Request{Clinic: clinic, Key: key("a"), Compute: answer("2")})
+				_, _, err := cache.Fill(ctx, answers.Request{Clinic: clinic, Key: key("a"), Compute: answer("2")})
 				if !errors.Is(err, context.Canceled) {
 					t.Errorf("%v", err)
 				}

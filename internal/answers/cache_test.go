@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"context"
@@ -8,29 +8,29 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/coherence"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
 // everywhere runs a test with Redis and without.
-func everywhere(t *testing.T, test func(t *testing.T, config respcache.Config)) {
+func everywhere(t *testing.T, test func(t *testing.T, config answers.Config)) {
 	t.Helper()
 	d := testkit.NewDatabase(t)
 	t.Run("with Redis", func(t *testing.T) {
 		t.Parallel()
-		test(t, respcache.Config{RedisURL: d.RedisURL, Prefix: prefix(t)})
+		test(t, answers.Config{RedisURL: d.RedisURL, Prefix: prefix(t)})
 	})
 	t.Run("without Redis", func(t *testing.T) {
 		t.Parallel()
-		test(t, respcache.Config{})
+		test(t, answers.Config{})
 	})
 }
 
 func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		day, other := key("day"), key("other")
@@ -45,7 +45,7 @@ func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 		_, outcome = cache.Get(t.Context(), clinic, other)
 		require.True(t, outcome.Hit, "another day stays")
 
-		entry, outcome, err := cache.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: day, Compute: answer("between", "appointment/day=2026-11-22")})
+		entry, outcome, err := cache.Fill(t.Context(), answers.Request{Clinic: clinic, Key: day, Compute: answer("between", "appointment/day=2026-11-22")})
 		require.NoError(t, err)
 		require.Equal(t, "between", string(entry.Body))
 		require.False(t, outcome.Hit)
@@ -55,7 +55,7 @@ func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 		settle(t.Context(), touched.Committed)
 		require.Equal(t, "2", keep(t, cache, clinic, day, answer("2", "appointment/day=2026-11-22")))
 		write(t, cache, clinic, touched.Everything)
-		for _, k := range []respcache.Key{day, other} {
+		for _, k := range []answers.Key{day, other} {
 			_, outcome = cache.Get(t.Context(), clinic, k)
 			require.False(t, outcome.Hit)
 			require.Contains(t, outcome.Reason, "a write to the whole clinic")
@@ -65,7 +65,7 @@ func TestFill_KeepsAnAnswerUntilOneOfItsTagsIsWritten(t *testing.T) {
 
 func TestStore_RefusesWhatWasReadBeforeAWriteThatEndedBeforeIt(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
 		keep(t, cache, clinic, key("open"), answer("", "open"))
@@ -73,10 +73,10 @@ func TestStore_RefusesWhatWasReadBeforeAWriteThatEndedBeforeIt(t *testing.T) {
 
 		ticket := cache.Begin(t.Context(), clinic)
 		write(t, cache, clinic, "contact:1")
-		stored, why := cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{Body: []byte("old"), Tags: []touched.Tag{"contact:1"}, ExpiresAt: expires})
+		stored, why := cache.Store(t.Context(), clinic, ticket, key("a"), &answers.Entry{Body: []byte("old"), Tags: []touched.Tag{"contact:1"}, ExpiresAt: expires})
 		require.False(t, stored)
 		require.Equal(t, "changed meanwhile: contact:1", why)
-		stored, _ = cache.Store(t.Context(), clinic, ticket, key("b"), &respcache.Entry{Body: []byte("b"), Tags: []touched.Tag{"contact:2"}, ExpiresAt: expires})
+		stored, _ = cache.Store(t.Context(), clinic, ticket, key("b"), &answers.Entry{Body: []byte("b"), Tags: []touched.Tag{"contact:2"}, ExpiresAt: expires})
 		require.True(t, stored, "what it read did not change")
 
 		// A writer who dies after its raise leaves its fence: whoever begins then
@@ -84,7 +84,7 @@ func TestStore_RefusesWhatWasReadBeforeAWriteThatEndedBeforeIt(t *testing.T) {
 		_, err := cache.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 		require.NoError(t, err)
 		ticket = cache.Begin(t.Context(), clinic)
-		stored, why = cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{Tags: []touched.Tag{"contact:1"}, ExpiresAt: expires})
+		stored, why = cache.Store(t.Context(), clinic, ticket, key("a"), &answers.Entry{Tags: []touched.Tag{"contact:1"}, ExpiresAt: expires})
 		require.False(t, stored)
 		require.Equal(t, "fenced meanwhile: contact:1", why)
 
@@ -93,7 +93,7 @@ func TestStore_RefusesWhatWasReadBeforeAWriteThatEndedBeforeIt(t *testing.T) {
 		require.NoError(t, err)
 		settle(t.Context(), touched.RolledBack)
 		ticket = cache.Begin(t.Context(), clinic)
-		stored, why = cache.Store(t.Context(), clinic, ticket, key("c"), &respcache.Entry{Tags: []touched.Tag{"contact:3"}, ExpiresAt: expires})
+		stored, why = cache.Store(t.Context(), clinic, ticket, key("c"), &answers.Entry{Tags: []touched.Tag{"contact:3"}, ExpiresAt: expires})
 		require.True(t, stored, why)
 
 		// One whose outcome is unknown leaves it.
@@ -101,25 +101,25 @@ func TestStore_RefusesWhatWasReadBeforeAWriteThatEndedBeforeIt(t *testing.T) {
 		require.NoError(t, err)
 		settle(t.Context(), touched.Unknown)
 		ticket = cache.Begin(t.Context(), clinic)
-		stored, _ = cache.Store(t.Context(), clinic, ticket, key("d"), &respcache.Entry{Tags: []touched.Tag{"contact:4"}, ExpiresAt: expires})
+		stored, _ = cache.Store(t.Context(), clinic, ticket, key("d"), &answers.Entry{Tags: []touched.Tag{"contact:4"}, ExpiresAt: expires})
 		require.False(t, stored)
 	})
 }
 
 func TestStore_RefusesAReaderWhoTookLongerThanTheFencesStand(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		config.LongestRequest = 100 * time.Millisecond
 		cache, clinic := newCache(t, config), uuid.New()
 		keep(t, cache, clinic, key("open"), answer("", "open"))
 		ticket := cache.Begin(t.Context(), clinic)
 		require.Eventually(t, func() bool {
-			stored, why := cache.Store(t.Context(), clinic, ticket, key("a"), &respcache.Entry{ExpiresAt: time.Now().Add(time.Hour)})
+			stored, why := cache.Store(t.Context(), clinic, ticket, key("a"), &answers.Entry{ExpiresAt: time.Now().Add(time.Hour)})
 			return !stored && why == "late"
 		}, 10*time.Second, 5*time.Millisecond)
 		require.Eventually(t, func() bool {
-			stored, _ := cache.Store(t.Context(), clinic, cache.Begin(t.Context(), clinic), key("a"), &respcache.Entry{ExpiresAt: time.Now().Add(time.Hour)})
+			stored, _ := cache.Store(t.Context(), clinic, cache.Begin(t.Context(), clinic), key("a"), &answers.Entry{ExpiresAt: time.Now().Add(time.Hour)})
 			return stored
 		}, 30*time.Second, time.Millisecond, "who is quick enough may")
 	})
@@ -127,12 +127,12 @@ func TestStore_RefusesAReaderWhoTookLongerThanTheFencesStand(t *testing.T) {
 
 func TestFill_RefreshesAheadAndExpires(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
-		short := func(body string, life time.Duration) respcache.Compute {
-			return func(context.Context) (*respcache.Entry, error) {
-				return &respcache.Entry{Body: []byte(body), ExpiresAt: time.Now().Add(life)}, nil
+		short := func(body string, life time.Duration) answers.Compute {
+			return func(context.Context) (*answers.Entry, error) {
+				return &answers.Entry{Body: []byte(body), ExpiresAt: time.Now().Add(life)}, nil
 			}
 		}
 		// Kept alone, it expires.
@@ -143,7 +143,7 @@ func TestFill_RefreshesAheadAndExpires(t *testing.T) {
 		}, 10*time.Second, 5*time.Millisecond)
 
 		// With somebody who refreshes it, the next one is there before it expires.
-		request := respcache.Request{Clinic: clinic, Key: key("ahead"), Compute: short("1", 2*time.Second), Refresh: short("2", time.Hour)}
+		request := answers.Request{Clinic: clinic, Key: key("ahead"), Compute: short("1", 2*time.Second), Refresh: short("2", time.Hour)}
 		require.Eventually(t, func() bool {
 			entry, outcome, err := cache.Fill(t.Context(), request)
 			require.NoError(t, err)

@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/touched"
 )
@@ -20,9 +20,9 @@ func TestAgree_WhoUsesAnotherRedisUsesNone(t *testing.T) {
 	first, second := newRedis(t), newRedis(t)
 	t.Run("without the agreement it is noticed", func(t *testing.T) {
 		t.Parallel()
-		d, without := testkit.NewDatabase(t), respcache.Protections{Agree: true}
-		reads := newCacheWithout(t, respcache.Config{RedisURL: first.url(), ListenURL: d.AppURL}, without, nil)
-		writes := newCacheWithout(t, respcache.Config{RedisURL: second.url(), ListenURL: d.AppURL}, without, nil)
+		d, without := testkit.NewDatabase(t), answers.Protections{Agree: true}
+		reads := newCacheWithout(t, answers.Config{RedisURL: first.url(), ListenURL: d.AppURL}, without, nil)
+		writes := newCacheWithout(t, answers.Config{RedisURL: second.url(), ListenURL: d.AppURL}, without, nil)
 		clinic := uuid.New()
 		require.Equal(t, "old", keep(t, reads, clinic, key("a"), answer("old", "contact:1")))
 		write(t, writes, clinic, "contact:1")
@@ -34,16 +34,16 @@ func TestAgree_WhoUsesAnotherRedisUsesNone(t *testing.T) {
 	t.Run("with it", func(t *testing.T) {
 		t.Parallel()
 		d := testkit.NewDatabase(t)
-		reads := newCache(t, respcache.Config{RedisURL: first.url(), ListenURL: d.AppURL})
+		reads := newCache(t, answers.Config{RedisURL: first.url(), ListenURL: d.AppURL})
 		clinic := uuid.New()
 		require.Equal(t, "old", keep(t, reads, clinic, key("a"), answer("old", "contact:1")))
 
-		other := respcache.Config{RedisURL: second.url(), Prefix: prefix(t), RedisTimeout: 10 * time.Second, ListenURL: d.AppURL}
-		writes, err := respcache.New(other)
+		other := answers.Config{RedisURL: second.url(), Prefix: prefix(t), RedisTimeout: 10 * time.Second, ListenURL: d.AppURL}
+		writes, err := answers.New(other)
 		require.NoError(t, err)
 		t.Cleanup(writes.Close)
 		require.Eventually(t, func() bool {
-			_, outcome, err := writes.Fill(t.Context(), respcache.Request{Clinic: clinic, Key: key("b"), Compute: answer("b", "contact:2")})
+			_, outcome, err := writes.Fill(t.Context(), answers.Request{Clinic: clinic, Key: key("b"), Compute: answer("b", "contact:2")})
 			require.NoError(t, err)
 			require.False(t, outcome.Hit || outcome.Stored)
 			return outcome.Reason == differing
@@ -72,12 +72,12 @@ func TestAgree_WhoCannotReachItsRedisLetsOthersUseAnother(t *testing.T) {
 	t.Parallel()
 	d, first, second := testkit.NewDatabase(t), newRedis(t), newRedis(t)
 	way := newWire(t, first.addr())
-	cutOff := newCache(t, respcache.Config{RedisURL: way.url(), RedisTimeout: time.Second, ListenURL: d.AppURL})
-	other, err := respcache.New(respcache.Config{RedisURL: second.url(), RedisTimeout: 10 * time.Second, ListenURL: d.AppURL})
+	cutOff := newCache(t, answers.Config{RedisURL: way.url(), RedisTimeout: time.Second, ListenURL: d.AppURL})
+	other, err := answers.New(answers.Config{RedisURL: second.url(), RedisTimeout: 10 * time.Second, ListenURL: d.AppURL})
 	require.NoError(t, err)
 	t.Cleanup(other.Close)
 	clinic := uuid.New()
-	differs := func(cache *respcache.Cache) bool {
+	differs := func(cache *answers.Cache) bool {
 		_, outcome := cache.Get(t.Context(), clinic, key("a"))
 		require.False(t, outcome.Hit)
 		return outcome.Reason == "redis is not the one that other instances use"

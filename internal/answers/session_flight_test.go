@@ -1,4 +1,4 @@
-package respcache_test
+package answers_test
 
 import (
 	"context"
@@ -9,21 +9,21 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
 // rushOf is n requests at once for one session, whose first loading does not end
 // before all of them have come. It gives how many loaded.
-func rushOf(t *testing.T, cache *respcache.Cache, k respcache.Key, n int, fails error) int {
+func rushOf(t *testing.T, cache *answers.Cache, k answers.Key, n int, fails error) int {
 	t.Helper()
 	var ran atomic.Int32
 	var group sync.WaitGroup
 	all := make(chan struct{})
 	for range n {
 		group.Go(func() {
-			value, err := cache.Sessions.Get(t.Context(), respcache.SessionRequest{Key: k, Load: func(ctx context.Context) (*respcache.Session, error) {
+			value, err := cache.Sessions.Get(t.Context(), answers.SessionRequest{Key: k, Load: func(ctx context.Context) (*answers.Session, error) {
 				ran.Add(1)
 				<-all
 				if fails != nil {
@@ -45,7 +45,7 @@ func rushOf(t *testing.T, cache *respcache.Cache, k respcache.Key, n int, fails 
 
 func TestSession_OneOfManyLoads(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache := newCache(t, config)
 		for range 3 {
@@ -63,12 +63,12 @@ func TestSession_OneOfManyLoads(t *testing.T) {
 // reading and the next one's coming.
 func TestSession_WhoComesAfterTheReadingBeganIsNotGivenIt(t *testing.T) {
 	t.Parallel()
-	late := func(t *testing.T, config respcache.Config, without respcache.Protections) any {
+	late := func(t *testing.T, config answers.Config, without answers.Protections) any {
 		t.Helper()
 		cache := newCacheWithout(t, config, without, nil)
 		var revoked atomic.Bool
 		reads, on := make(chan struct{}, 3), make(chan struct{})
-		request := respcache.SessionRequest{Key: key("ana"), Load: func(ctx context.Context) (*respcache.Session, error) {
+		request := answers.SessionRequest{Key: key("ana"), Load: func(ctx context.Context) (*answers.Session, error) {
 			value := "owner"
 			if revoked.Load() {
 				value = "revoked"
@@ -91,9 +91,9 @@ func TestSession_WhoComesAfterTheReadingBeganIsNotGivenIt(t *testing.T) {
 		group.Wait()
 		return second
 	}
-	everywhere(t, func(t *testing.T, config respcache.Config) {
+	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
-		require.Equal(t, "owner", late(t, config, respcache.Protections{Late: true}), "the test must notice what comes too late")
-		require.Equal(t, "revoked", late(t, config, respcache.Protections{}))
+		require.Equal(t, "owner", late(t, config, answers.Protections{Late: true}), "the test must notice what comes too late")
+		require.Equal(t, "revoked", late(t, config, answers.Protections{}))
 	})
 }
