@@ -17,10 +17,10 @@ import (
 
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/auth"
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/devstack"
 	"github.com/taskmed/taskmed/internal/gcpace"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/seed"
 	"github.com/taskmed/taskmed/models"
 	"github.com/taskmed/taskmed/web"
@@ -88,7 +88,7 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer gcpace.Floor(gcpace.Server)()
-	respcache.LogRedis(log)
+	coherence.LogRedis(log)
 	server, err := app.New(ctx, settings, app.Options{Log: log, DevKey: key, Demo: clinics.playground})
 	if err != nil {
 		return err

@@ -13,10 +13,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/doctor"
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 type cacheCommand struct {
@@ -75,21 +77,21 @@ func (c *cacheCommand) Run(ctx context.Context, s streams) (err error) {
 		}
 	}
 	log := textLog(s.err, slog.LevelError)
-	respcache.LogRedis(log)
+	coherence.LogRedis(log)
 	// Longer than a request waits: nobody waits for this.
 	const patience = 5 * time.Second
 	secret, err := settings.SecretBytes()
 	if err != nil {
 		return fmt.Errorf("TASKMED_SECRET %w", err)
 	}
-	redis, err := respcache.Inspect(ctx, respcache.Config{
+	redis, err := answers.Inspect(ctx, answers.Config{
 		RedisURL: settings.RedisURL, RedisTimeout: patience, ListenURL: settings.ListenURL(), Secret: secret, Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, redis.Close()) }()
-	heard, err := respcache.Database(ctx, settings.ListenURL())
+	heard, _, err := trust.Identify(ctx, settings.ListenURL())
 	if err != nil {
 		return err
 	}
@@ -108,8 +110,8 @@ func (c *cacheCommand) Run(ctx context.Context, s streams) (err error) {
 }
 
 // again computes kept answers anew as the doctor wants them.
-func again(examiner *app.Examiner) func(context.Context, *respcache.Kept) (*doctor.Answer, error) {
-	return func(ctx context.Context, kept *respcache.Kept) (*doctor.Answer, error) {
+func again(examiner *app.Examiner) func(context.Context, *answers.Kept) (*doctor.Answer, error) {
+	return func(ctx context.Context, kept *answers.Kept) (*doctor.Answer, error) {
 		now, err := examiner.Again(ctx, kept)
 		switch {
 		case errors.Is(err, app.ErrNoRecipe), errors.Is(err, app.ErrAnotherProgram):

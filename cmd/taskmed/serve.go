@@ -12,9 +12,9 @@ import (
 	"syscall"
 
 	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/gcpace"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/telemetry"
 )
 
@@ -41,7 +41,7 @@ func (serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	respcache.LogRedis(log)
+	coherence.LogRedis(log)
 	server, err := app.New(ctx, settings, app.Options{Log: log})
 	if err != nil {
 		return errors.Join(err, listening.close())

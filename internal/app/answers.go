@@ -5,18 +5,18 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
-// answers keeps the API's answers in the response cache: it says what an answer
+// answering answers questions from what is kept, where that stands: it says what an answer
 // depends on, and the cache whether that still holds.
-type answers struct {
-	cache *respcache.Cache
+type answering struct {
+	cache *answers.Cache
 	// program is what answers.
 	program *program
 	// examined tells that what is kept is in Redis, where taskmed doctor looks at it.
@@ -26,11 +26,11 @@ type answers struct {
 }
 
 // openAnswers makes the cache; nil where it is switched off.
-func openAnswers(settings config.Config, secret []byte, program *program, log *slog.Logger, watching observer) (*answers, error) {
+func openAnswers(settings config.Config, secret []byte, program *program, log *slog.Logger, watching observer) (*answering, error) {
 	if !settings.Cache {
 		return nil, nil //nolint:nilnil // no cache is what was asked for
 	}
-	cache, err := respcache.New(respcache.Config{
+	cache, err := answers.New(answers.Config{
 		RedisURL: settings.RedisURL, RedisTimeout: settings.RedisTimeout, ListenURL: settings.ListenURL(),
 		Bytes: settings.CacheBytes, Secret: secret,
 		// A transaction ends with its longest statement or its request, a reader with
@@ -42,14 +42,14 @@ func openAnswers(settings config.Config, secret []byte, program *program, log *s
 	if err != nil {
 		return nil, err
 	}
-	return &answers{cache: cache, program: program, examined: settings.RedisURL != ""}, nil
+	return &answering{cache: cache, program: program, examined: settings.RedisURL != ""}, nil
 }
 
 // key is where the answer to a question is kept. The role and its permissions
 // are always in it, whatever the scope: what a role may not see is then not a
 // matter of how carefully the schema was annotated.
-func (a *answers) key(q *gqlserver.Question) respcache.Key {
-	parts := respcache.KeyParts{
+func (a *answering) key(q *gqlserver.Question) answers.Key {
+	parts := answers.KeyParts{
 		SchemaHash: a.program.name(), Clinic: q.Scope.ClinicID, Role: q.Scope.Role, Permissions: q.Scope.Permissions,
 		OperationName: q.Name, QueryHash: string(q.Print[:]), Variables: q.Variables,
 	}
@@ -60,7 +60,7 @@ func (a *answers) key(q *gqlserver.Question) respcache.Key {
 }
 
 // Answer implements gqlserver.Cache.
-func (a *answers) Answer(ctx context.Context, q *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
+func (a *answering) Answer(ctx context.Context, q *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
 	if !a.program.named.Load() {
 		// Reading the executable takes longer than a start may.
 		computed := compute(ctx)
@@ -78,10 +78,10 @@ func (a *answers) Answer(ctx context.Context, q *gqlserver.Question, compute gql
 		}
 		return answer
 	}
-	entry, outcome, err := a.cache.Fill(ctx, respcache.Request{
+	entry, outcome, err := a.cache.Fill(ctx, answers.Request{
 		Clinic: clinic, Key: key,
-		Compute: func(ctx context.Context) (*respcache.Entry, error) { return own.run(ctx), nil },
-		Refresh: func(ctx context.Context) (*respcache.Entry, error) {
+		Compute: func(ctx context.Context) (*answers.Entry, error) { return own.run(ctx), nil },
+		Refresh: func(ctx context.Context) (*answers.Entry, error) {
 			return (&computing{question: q, compute: compute, examined: a.examined}).run(ctx), nil
 		},
 	})
@@ -114,7 +114,7 @@ type computing struct {
 }
 
 // run computes an answer together with what it depends on; nil if it must not be kept.
-func (c *computing) run(ctx context.Context) *respcache.Entry {
+func (c *computing) run(ctx context.Context) *answers.Entry {
 	ctx, collector := touched.Collect(ctx)
 	if c.question.Caching.Scope == operation.ScopePrivate {
 		// It may tell what is known of who asks.
@@ -140,7 +140,7 @@ func (c *computing) run(ctx context.Context) *respcache.Entry {
 	if until := collector.Until(); !until.IsZero() && until.Before(expires) {
 		expires = until
 	}
-	entry := &respcache.Entry{
+	entry := &answers.Entry{
 		Body: computed.Data, Tags: tags, Protected: collector.Protected(), ETag: computed.Digest, ExpiresAt: expires,
 	}
 	if c.examined {
@@ -149,7 +149,7 @@ func (c *computing) run(ctx context.Context) *respcache.Entry {
 	return entry
 }
 
-func (a *answers) close() {
+func (a *answering) close() {
 	if a != nil {
 		a.warming.close()
 		a.cache.Close()

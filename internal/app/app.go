@@ -14,6 +14,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/taskmed/taskmed/internal/auth"
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/fitness"
@@ -22,7 +23,6 @@ import (
 	"github.com/taskmed/taskmed/internal/maintenance"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/profile"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/web"
 )
@@ -54,7 +54,7 @@ type App struct {
 	// documents and answers are what is kept between requests; answers is nil where
 	// nothing is.
 	documents documents
-	answers   *answers
+	answers   *answering
 	// keeper does what is due daily; nil where that is switched off.
 	keeper *maintenance.Keeper
 	// observer watches the others.
@@ -155,7 +155,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		},
 	}
 	if a.answers != nil {
-		served.Cache, served.Writing = a.observer.cache(a.answers), respcache.WithWriter
+		served.Cache, served.Writing = a.observer.cache(a.answers), coherence.WithWriter
 	}
 	a.observer.watch(db, settings.DatabaseURL, a.documents.redis, &served)
 	if a.answers != nil && settings.RedisURL != "" {

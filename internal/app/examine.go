@@ -11,10 +11,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -78,7 +78,7 @@ type Recomputed struct {
 // nothing into it.
 type Examiner struct {
 	made    *readOnlyServer
-	answers answers
+	answers answering
 }
 
 // NewExaminer makes an examiner for servers with the same settings: their
@@ -92,7 +92,7 @@ func NewExaminer(ctx context.Context, settings config.Config, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	return &Examiner{made: made, answers: answers{program: newProgram(made.schema, "")}}, nil
+	return &Examiner{made: made, answers: answering{program: newProgram(made.schema, "")}}, nil
 }
 
 // Close lets go of the database.
@@ -101,7 +101,7 @@ func (e *Examiner) Close() { e.made.db.Close() }
 // Again computes a kept answer anew, for the same role, permissions and, where
 // the answer is a subject's own, subject. Its error is ErrNoRecipe,
 // ErrAnotherProgram, or tells that it is refused.
-func (e *Examiner) Again(ctx context.Context, kept *respcache.Kept) (*Recomputed, error) {
+func (e *Examiner) Again(ctx context.Context, kept *answers.Kept) (*Recomputed, error) {
 	var r recipe
 	if len(kept.Recipe) == 0 {
 		return nil, ErrNoRecipe

@@ -19,13 +19,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/doctor"
 	"github.com/taskmed/taskmed/internal/keyed"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/api"
+	"github.com/taskmed/taskmed/internal/trust"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -39,11 +40,11 @@ func withOwnRedis(r *testkit.Redis) api.Option {
 // examination is what `taskmed doctor cache` is made of.
 type examination struct {
 	t        *testing.T
-	redis    *respcache.Inspector
+	redis    *answers.Inspector
 	examiner *app.Examiner
 	heard    string
 	// before is called before each answer is computed anew; may be nil.
-	before func(*respcache.Kept)
+	before func(*answers.Kept)
 	// differed counts the answers that were not what was kept.
 	differed atomic.Int64
 }
@@ -52,10 +53,10 @@ func newExamination(t *testing.T, d *testkit.Database, redisURL string) *examina
 	t.Helper()
 	e := &examination{t: t}
 	var err error
-	e.redis, err = respcache.Inspect(t.Context(), respcache.Config{RedisURL: redisURL, ListenURL: d.AppURL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
+	e.redis, err = answers.Inspect(t.Context(), answers.Config{RedisURL: redisURL, ListenURL: d.AppURL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = e.redis.Close() })
-	e.heard, err = respcache.Database(t.Context(), d.AppURL)
+	e.heard, _, err = trust.Identify(t.Context(), d.AppURL)
 	require.NoError(t, err)
 	settings, err := config.Development(nil, d.AppURL, api.Secret)
 	require.NoError(t, err)
@@ -66,7 +67,7 @@ func newExamination(t *testing.T, d *testkit.Database, redisURL string) *examina
 	return e
 }
 
-func (e *examination) again(ctx context.Context, kept *respcache.Kept) (*doctor.Answer, error) {
+func (e *examination) again(ctx context.Context, kept *answers.Kept) (*doctor.Answer, error) {
 	if e.before != nil {
 		e.before(kept)
 	}
@@ -255,7 +256,7 @@ func TestExamine_IsNotDisturbedByWrites(t *testing.T) {
 	owner := server.As(t, clinic, models.RoleOwner)
 	e := newExamination(t, d, shared.URL)
 	n := 0
-	e.before = func(kept *respcache.Kept) {
+	e.before = func(kept *answers.Kept) {
 		if !bytes.Contains(kept.Body, []byte("Ana Souza")) {
 			return // what no name stands in stays as it is
 		}
@@ -324,8 +325,8 @@ func TestExaminer_RunsNothingButWhatTheAnswerAnswers(t *testing.T) {
 	d := testkit.NewDatabase(t)
 	clinic := d.NewClinic(t, "aurora")
 	e := newExamination(t, d, d.RedisURL)
-	kept := func(recipe string) *respcache.Kept {
-		return &respcache.Kept{Entry: &respcache.Entry{Recipe: []byte(recipe)}, Clinic: clinic.ID}
+	kept := func(recipe string) *answers.Kept {
+		return &answers.Kept{Entry: &answers.Entry{Recipe: []byte(recipe)}, Clinic: clinic.ID}
 	}
 	for recipe, want := range map[string]error{
 		"":        app.ErrNoRecipe,

@@ -13,7 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/taskmed/taskmed/graph/generated"
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/models"
@@ -57,7 +57,7 @@ func TestProtected_EachKeptAnswerNamesTheProtectedEntitiesInIt(t *testing.T) {
 	}
 	require.Empty(t, want["clinic"])
 
-	inspector, err := respcache.Inspect(t.Context(), respcache.Config{RedisURL: redis.URL, ListenURL: d.AppURL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
+	inspector, err := answers.Inspect(t.Context(), answers.Config{RedisURL: redis.URL, ListenURL: d.AppURL, RedisTimeout: 20 * time.Second, Secret: secret(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = inspector.Close() })
 	places, _, err := inspector.Sample(t.Context(), 1000, uuid.Nil)

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/auth"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
@@ -22,7 +22,7 @@ const sessionLife = 4 * time.Hour
 // does. What there is not, it does not keep: whoever invents subjects or keys
 // fills nothing.
 type sessions struct {
-	cache *respcache.Cache
+	cache *answers.Cache
 	store *auth.Store
 }
 
@@ -33,9 +33,9 @@ var (
 
 // Of implements auth.Memberships.
 func (s sessions) Of(ctx context.Context, subject string) ([]auth.Membership, error) {
-	kept, err := s.cache.Session(ctx, respcache.SessionRequest{
+	kept, err := s.cache.Sessions.Get(ctx, answers.SessionRequest{
 		Key: sessionKey("memberships", []byte(subject)),
-		Load: func(ctx context.Context) (*respcache.Session, error) {
+		Load: func(ctx context.Context) (*answers.Session, error) {
 			all, err := s.store.Of(ctx, subject)
 			if err != nil || len(all) == 0 {
 				return nil, err
@@ -48,8 +48,8 @@ func (s sessions) Of(ctx context.Context, subject string) ([]auth.Membership, er
 	return all, err
 }
 
-func keptMemberships(subject string, all []auth.Membership) *respcache.Session {
-	session := &respcache.Session{Value: all, ExpiresAt: time.Now().Add(sessionLife), Bytes: 100 + len(subject)}
+func keptMemberships(subject string, all []auth.Membership) *answers.Session {
+	session := &answers.Session{Value: all, ExpiresAt: time.Now().Add(sessionLife), Bytes: 100 + len(subject)}
 	session.Tags = append(session.Tags, touched.On("membership", "subject", subject))
 	for i, one := range all {
 		// Many share it from now on: nobody's append may write into it.
@@ -65,14 +65,14 @@ func keptMemberships(subject string, all []auth.Membership) *respcache.Session {
 
 // Find implements auth.Keys. A key's end is checked by who uses it.
 func (s sessions) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*auth.PartnerKey, error) {
-	kept, err := s.cache.Session(ctx, respcache.SessionRequest{
+	kept, err := s.cache.Sessions.Get(ctx, answers.SessionRequest{
 		Key: sessionKey("key", clinic[:], hash[:]),
-		Load: func(ctx context.Context) (*respcache.Session, error) {
+		Load: func(ctx context.Context) (*answers.Session, error) {
 			key, err := s.store.Find(ctx, clinic, hash)
 			if err != nil {
 				return nil, err
 			}
-			return &respcache.Session{
+			return &answers.Session{
 				Value: key, Tags: []touched.Tag{touched.Entity(models.KindAPIKey, key.ID)},
 				ExpiresAt: time.Now().Add(sessionLife), Bytes: 300 + len(key.Name),
 			}, nil
@@ -94,7 +94,7 @@ func (s sessions) Used(ctx context.Context, key *auth.PartnerKey) error {
 	return s.store.Used(ctx, key)
 }
 
-func sessionKey(kind string, parts ...[]byte) respcache.Key {
+func sessionKey(kind string, parts ...[]byte) answers.Key {
 	buffer := append(make([]byte, 0, 128), kind...)
 	for _, part := range parts {
 		buffer = append(append(buffer, 0), part...)
@@ -107,7 +107,7 @@ type wantedClinicKey struct{}
 // expecting lets a request's parts share their questions to Redis: once it is
 // known who asks, it is known for which clinic.
 func expecting(ctx context.Context, r *http.Request) context.Context {
-	ctx = respcache.WithGlimpse(ctx)
+	ctx = answers.WithGlimpse(ctx)
 	if wanted := r.Header.Get("X-Clinic-Id"); wanted != "" {
 		ctx = context.WithValue(ctx, wantedClinicKey{}, wanted)
 	}

@@ -16,10 +16,10 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 
+	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/respcache"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -56,11 +56,11 @@ type warmingKey struct{}
 
 // count counts some of the questions, for the next instance that starts. What is
 // a subject's own is not asked again.
-func (a *answers) count(ctx context.Context, key respcache.Key, q *gqlserver.Question) {
+func (a *answering) count(ctx context.Context, key answers.Key, q *gqlserver.Question) {
 	if rand.N(countedOneIn) != 0 || q.Caching.Scope == operation.ScopePrivate || ctx.Value(warmingKey{}) != nil {
 		return
 	}
-	a.cache.Ran(key, func() []byte {
+	a.cache.Popular.Ran(key, func() []byte {
 		variables, ok := wordless(a.program.schema, q)
 		if !ok {
 			return nil
@@ -77,7 +77,7 @@ func (a *answers) count(ctx context.Context, key respcache.Key, q *gqlserver.Que
 
 // warming asks what is asked most, whenever the process has nothing.
 type warming struct {
-	cache   *respcache.Cache
+	cache   *answers.Cache
 	server  *gqlserver.Server
 	members auth.Memberships
 	log     *slog.Logger
@@ -88,7 +88,7 @@ type warming struct {
 }
 
 // warm begins to warm up, until close.
-func (a *answers) warm(server *gqlserver.Server, members auth.Memberships, request time.Duration, log *slog.Logger) {
+func (a *answering) warm(server *gqlserver.Server, members auth.Memberships, request time.Duration, log *slog.Logger) {
 	ctx, stop := context.WithCancel(context.WithValue(context.Background(), warmingKey{}, true))
 	w := &warming{cache: a.cache, server: server, members: members, log: log, request: request, stop: stop}
 	a.warming = w
@@ -107,7 +107,7 @@ func (w *warming) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.cache.Fresh():
+		case <-w.cache.Popular.Fresh():
 		}
 		w.round(ctx)
 		select {
@@ -123,7 +123,7 @@ func (w *warming) run(ctx context.Context) {
 func (w *warming) round(ctx context.Context) {
 	ctx, done := context.WithTimeout(ctx, warmingLongest)
 	defer done()
-	questions, err := w.cache.Popular(ctx, warmedMost)
+	questions, err := w.cache.Popular.Most(ctx, warmedMost)
 	if err != nil {
 		w.log.DebugContext(ctx, "what is asked most is not known", "error", err)
 	}
@@ -152,7 +152,7 @@ func (w *warming) pass(ctx context.Context, questions [][]byte) (again [][]byte)
 				if err != nil {
 					w.log.DebugContext(ctx, "a popular question was not answered", "error", err)
 				}
-				w.cache.Warmed(outcome)
+				w.cache.Popular.Warmed(outcome)
 				if outcome == warmedFailed {
 					mu.Lock()
 					again = append(again, question)

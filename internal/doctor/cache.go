@@ -8,7 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/respcache"
+	"github.com/taskmed/taskmed/internal/answers"
+	"github.com/taskmed/taskmed/internal/trust"
 )
 
 // Answer is a kept answer as it would be computed now.
@@ -29,10 +30,10 @@ var ErrUnexamined = errors.New("the answer cannot be examined")
 // CacheOptions say which answers Cache examines, and how.
 type CacheOptions struct {
 	// Redis is where they are kept.
-	Redis *respcache.Inspector
+	Redis *answers.Inspector
 	// Again computes one anew, from Postgres alone.
-	Again func(ctx context.Context, kept *respcache.Kept) (*Answer, error)
-	// Database is whom servers hear that serve what is kept (respcache.Database).
+	Again func(ctx context.Context, kept *answers.Kept) (*Answer, error)
+	// Database is whom servers hear that serve what is kept (trust.Identify).
 	Database string
 	// Sample bounds how many are examined (500), each found with the same chance.
 	Sample int
@@ -59,7 +60,7 @@ type Stale struct {
 
 // suspect is an answer that differed when it was computed anew.
 type suspect struct {
-	kept  *respcache.Kept
+	kept  *answers.Kept
 	again *Answer
 }
 
@@ -82,7 +83,7 @@ func Cache(ctx context.Context, o CacheOptions) (Report, error) {
 		return report, err
 	}
 	n := counts{kept: of, sampled: len(places)}
-	if err := o.Redis.Settle(ctx, o.Database); errors.Is(err, respcache.ErrNobodyServes) {
+	if err := o.Redis.Settle(ctx, o.Database); errors.Is(err, trust.ErrNobodyServes) {
 		report.Examined = fmt.Sprintf("0 of %d answers", of)
 		report.Findings = append(report.Findings, Finding{
 			Level: Note, Rule: "a server serves what is kept", Subject: "Redis",
@@ -110,12 +111,12 @@ func Cache(ctx context.Context, o CacheOptions) (Report, error) {
 }
 
 // first looks at every place once, and gives what differs.
-func (o CacheOptions) first(ctx context.Context, places []respcache.Place, n *counts) ([]suspect, error) {
+func (o CacheOptions) first(ctx context.Context, places []answers.Place, n *counts) ([]suspect, error) {
 	var suspects []suspect
 	for _, place := range places {
 		kept, err := o.Redis.Read(ctx, place)
 		switch {
-		case errors.Is(err, respcache.ErrBadValue):
+		case errors.Is(err, answers.ErrBadValue):
 			n.bad++
 			continue
 		case err != nil:
@@ -156,7 +157,7 @@ func (o CacheOptions) confirm(ctx context.Context, suspects []suspect, n *counts
 			return nil, nil
 		}
 		err := o.Redis.Settle(ctx, o.Database)
-		if errors.Is(err, respcache.ErrNobodyServes) {
+		if errors.Is(err, trust.ErrNobodyServes) {
 			n.gone += len(suspects) // nobody serves any of them any more
 			return nil, nil
 		}
@@ -199,10 +200,10 @@ func (o CacheOptions) confirm(ctx context.Context, suspects []suspect, n *counts
 }
 
 // still tells whether the very same answer is kept and would be served now.
-func (o CacheOptions) still(ctx context.Context, kept *respcache.Kept) (bool, error) {
+func (o CacheOptions) still(ctx context.Context, kept *answers.Kept) (bool, error) {
 	now, err := o.Redis.Read(ctx, kept.Place)
 	switch {
-	case errors.Is(err, respcache.ErrBadValue):
+	case errors.Is(err, answers.ErrBadValue):
 		return false, nil
 	case err != nil:
 		return false, err
@@ -214,7 +215,7 @@ func (o CacheOptions) still(ctx context.Context, kept *respcache.Kept) (bool, er
 }
 
 // is tells whether a kept answer is what it would be now.
-func (a *Answer) is(kept *respcache.Kept) bool {
+func (a *Answer) is(kept *answers.Kept) bool {
 	return string(a.Body) == string(kept.Body) && a.Digest == kept.ETag
 }
 

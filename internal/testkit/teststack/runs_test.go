@@ -46,7 +46,7 @@ func TestMakefile_WhatJudgesAnswersNeverRunsAgain(t *testing.T) {
 	again := listed(t, "AGAIN")
 	require.Equal(t, []string{"internal/devstack", "internal/e2e"}, again, "who adds one says why in docs/decisions/0008")
 	judges := []string{
-		"internal/load", "internal/respcache", "internal/touched", "internal/testkit/compose", "internal/testkit/conform", "porcupine",
+		"internal/load", "internal/answers", "internal/coherence", "internal/trust", "internal/touched", "internal/testkit/compose", "internal/testkit/conform", "porcupine",
 	}
 	judged := regexp.MustCompile(`^Test\w*(Isolat|Foreign|Stale|Coheren|Canary|Conform|Composed)`)
 	for _, folder := range again {
@@ -94,7 +94,7 @@ func unshared() map[string]string {
 		"internal/seed":            "a command's, which tells how far it is",
 		"internal/testkit":         "tests' own",
 		"internal/testkit/conform": "tests' own",
-		"internal/touched":         "the collector has one lock; respcache, entity and chaos run it with the detector",
+		"internal/touched":         "the collector has one lock; answers, entity and chaos run it with the detector",
 		"web":                      "one page, made once",
 	}
 }
