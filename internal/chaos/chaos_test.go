@@ -55,9 +55,10 @@ func (p *world) chaos(t *testing.T) {
 	// Asked for now: who restarts Postgres writes down where it is.
 	postgres := p.stack.SuperuserURL(devstack.Database)
 	others.Go(func() { lags = c.writeOutside(ctx, t, postgres, every) })
-	ended := make(chan struct{})
+	ended, wait := make(chan struct{}), begun(t, &options)
 	go func() {
 		defer close(ended)
+		wait()
 		var err error
 		c.saved, err = f.redis[0].snapshot()
 		assert.NoError(t, err)
@@ -95,6 +96,19 @@ func (p *world) chaos(t *testing.T) {
 
 // chaosSpan is how long a run with faults is wanted; "" for a brief one.
 func chaosSpan() string { return os.Getenv("TASKMED_CHAOS") }
+
+// begun has a load tell when it begins, and gives a wait for that.
+func begun(t *testing.T, options *load.Options) (wait func()) {
+	t.Helper()
+	began := make(chan struct{})
+	options.Begun = func() { close(began) }
+	return func() {
+		select {
+		case <-began:
+		case <-t.Context().Done():
+		}
+	}
+}
 
 func (c *chaos) pause(t *testing.T, span time.Duration) {
 	t.Helper()

@@ -137,9 +137,10 @@ func (p *world) unannounced(t *testing.T) {
 		options := brief(8+n, 6*time.Second)
 		options.Oracle = oracle
 		c := &chaos{fleet: f, oracle: oracle}
-		ended := make(chan struct{})
+		ended, wait := make(chan struct{}), begun(t, &options)
 		go func() {
 			defer close(ended)
+			wait()
 			c.pause(t, 4*time.Second)
 			c.run(t, c.instanceKilled(t, 0))
 		}()

@@ -40,6 +40,9 @@ type Options struct {
 	Timeout time.Duration
 	// Oracle, if set, is told by others of what they write and of what they break.
 	Oracle *Oracle
+	// Begun, if set, is called once the clinics have been looked at and requests begin:
+	// who makes trouble waits for it.
+	Begun func()
 	// Progress, if set, is told about once a second.
 	Progress func(done, due int, left time.Duration)
 }
@@ -89,6 +92,9 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 			return nil, fmt.Errorf("load: look around clinic %s: %w", clinic.ID, err)
 		}
 		w.clinics = append(w.clinics, s)
+	}
+	if options.Begun != nil {
+		options.Begun()
 	}
 	start := time.Now()
 	w.play(ctx, start)

@@ -2,6 +2,7 @@ package scheduling_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -33,7 +34,10 @@ func (o *office) race(t *testing.T, rounds int) (mostWinners int) {
 		close(start)
 		winners := 0
 		for range receptionists {
-			if err := <-outcomes; err != nil {
+			var busy *models.Error
+			if err := <-outcomes; errors.As(err, &busy) && busy.Code == models.Unavailable {
+				continue // on a busy machine some wait too long for their turn
+			} else if err != nil {
 				refused(t, err, models.UserErrorCodeConflict, "startsAt")
 			} else {
 				winners++
