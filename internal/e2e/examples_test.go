@@ -57,7 +57,7 @@ func TestExamples_Work(t *testing.T) {
 		"add-member":            {"nina.rocha@example.com", `"RECEPTIONIST"`, `"userErrors":[]`},
 		"create-practitioner":   {"Dra. Nina Rocha", `"active":true`, `"services":{"nodes":[{`, `"userErrors":[]`},
 		"create-service":        {"Acupuntura", `"amountMinor":18000,"currency":"BRL"`, `"practitioners":{"nodes":[{`, `"userErrors":[]`},
-		"set-working-hours":     {`"outside":[`, "Dra. Beatriz Lima", `"userErrors":[]`},
+		"set-working-hours":     {`"outside":[`, "Dr. Carlos Prado", `"userErrors":[]`},
 		"add-time-off":          {`"within":[{`, "Ana Souza", `"practitioner":null`, `"userErrors":[]`},
 		"nodes":                 {`"__typename":"Contact"`, `"__typename":"Practitioner"`, `"__typename":"Appointment"`},
 		"waiting-room":          {`"nodes":[`},
