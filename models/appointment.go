@@ -93,7 +93,8 @@ func (AppointmentStepTaken) TableName() string { return "appointment_steps" }
 func (a *Appointment) NextSteps() []AppointmentStep {
 	steps := []AppointmentStep{}
 	for _, step := range AllAppointmentStep {
-		if step.allowed(a.Asker) && step.follows(a.Status) && !(step == AppointmentStepUndo && a.treated() && a.Asker == RoleReceptionist) {
+		theirs := step == AppointmentStepUndo && a.treated() && a.Asker == RoleReceptionist
+		if step.allowed(a.Asker) && step.follows(a.Status) && !theirs {
 			steps = append(steps, step)
 		}
 	}

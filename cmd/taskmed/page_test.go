@@ -77,7 +77,6 @@ func TestPage_GoesFromAnEmptyServerToTheFirstBooking(t *testing.T) {
 	folder := t.TempDir()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	//nolint:gosec // it is to be run
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "taskmed"), []byte("#!/bin/sh\n"+asCommand+"=1 exec '"+self+"' \"$@\"\n"), 0o755))
 	ctx, done := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer done()

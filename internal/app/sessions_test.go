@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -19,19 +18,6 @@ import (
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/models"
 )
-
-// write runs one statement in a transaction of a server's own; where it fails, so
-// does the commit. The transaction's type is the database's own matter.
-func write[T interface {
-	Exec(sql string, args ...any) T
-}](
-	ctx context.Context, inTenant func(context.Context, func(T) error) error, sql string, args ...any,
-) error {
-	return inTenant(ctx, func(tx T) error {
-		tx.Exec(sql, args...)
-		return nil
-	})
-}
 
 // sessionHits is how often a server did not have to ask Postgres who asks.
 func sessionHits(t *testing.T, server *api.Server) string {

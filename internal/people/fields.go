@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
@@ -123,23 +122,18 @@ func phoneFault(dialled string, number *phonenumbers.PhoneNumber, err error) str
 		} else if len(national) <= withoutArea {
 			return "the area code is missing: " + form
 		}
-		if !areaCodes[area] {
+		if !isAreaCode(area) {
 			return "there is no area code " + area + ": " + form
 		}
 	}
 	return "nobody can have this number in its country: look at its digits"
 }
 
-// areaCodes are Brazil's (Anatel's plan of numbers).
-var areaCodes = setOf("11 12 13 14 15 16 17 18 19 21 22 24 27 28 31 32 33 34 35 37 38 41 42 43 44 45 46 47 48 49 51 53 54 55 " +
-	"61 62 63 64 65 66 67 68 69 71 73 74 75 77 79 81 82 83 84 85 86 87 88 89 91 92 93 94 95 96 97 98 99")
-
-func setOf(words string) map[string]bool {
-	set := map[string]bool{}
-	for word := range strings.FieldsSeq(words) {
-		set[word] = true
-	}
-	return set
+// isAreaCode tells whether Brazil has an area code (Anatel's plan of numbers): these
+// of two digits it has not.
+func isAreaCode(code string) bool {
+	const none = "20 23 25 26 29 30 36 39 40 50 52 56 57 58 59 60 70 72 76 78 80 90"
+	return len(code) == 2 && code > "10" && !slices.Contains(strings.Fields(none), code)
 }
 
 // taxID reads a CPF, however it is punctuated, and gives its 11 digits.
@@ -186,9 +180,6 @@ func birthDate(in *validate.Input, date *models.Date, today models.Date) *models
 	return date
 }
 
-// alphabet sorts labels as a reader expects them, with Ábaco before abc.
-var alphabet = sync.Pool{New: func() any { return collate.New(language.BrazilianPortuguese) }}
-
 // tags tidies and sorts labels, and removes doubles.
 func tags(in *validate.Input, labels []string) []string {
 	if len(labels) > mostTags {
@@ -209,8 +200,8 @@ func tags(in *validate.Input, labels []string) []string {
 		}
 		clean = append(clean, label)
 	}
-	order, _ := alphabet.Get().(*collate.Collator)
-	defer alphabet.Put(order)
+	// As a reader expects them, with Ábaco before abc.
+	order := collate.New(language.BrazilianPortuguese)
 	slices.SortFunc(clean, func(a, b string) int {
 		return cmp.Or(order.CompareString(a, b), strings.Compare(a, b))
 	})

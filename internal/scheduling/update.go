@@ -3,6 +3,7 @@ package scheduling
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"github.com/taskmed/taskmed/internal/tenant"
@@ -56,7 +57,7 @@ func offered(tx *gorm.DB, in *validate.Input, scope *tenant.Scope, global *strin
 		return nil, nil //nolint:nilnil // the column is to be emptied
 	}
 	id := in.ID(fieldServiceID, models.KindService, *global)
-	if in.Err() != nil {
+	if id == uuid.Nil {
 		return nil, nil //nolint:nilnil // the mistake is noted
 	}
 	known, err := factsOf(tx, scope.ClinicID, id, nil)
