@@ -237,7 +237,7 @@ DECLARE
   announcing text;
   event text;
 BEGIN
-  FOREACH announcing IN ARRAY ARRAY['contacts', 'contact_search', 'appointments', 'practitioners', 'services', 'working_hours',
+  FOREACH announcing IN ARRAY ARRAY['contacts', 'contact_search', 'appointments', 'appointment_steps', 'practitioners', 'services', 'working_hours',
       'time_off', 'slot_holds', 'medical_records', 'clinics', 'memberships', 'api_keys'] LOOP
     FOREACH event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
       EXECUTE format('DROP TRIGGER cache_tags_%s ON %I', event, announcing);

@@ -73,7 +73,7 @@ func TestAppend_LeavesValuesThatTheFieldCannotHaveToGqlgen(t *testing.T) {
 		"a struct that is no pointer":     {clinic, models.Clinic{}},
 		"nil where null may not be":       {clinic, nil},
 		"a nil pointer where it may not":  {clinic, (*models.Clinic)(nil)},
-		"no type of the interface":        {node, &models.TimeOff{}},
+		"no type of the interface":        {node, &models.WorkingHour{}},
 		"no type of the schema":           {node, t},
 		"a list of another Go type":       {nodes, []*models.Contact{{}}},
 		"an entity in the place of lists": {nodes, &models.Contact{}},
