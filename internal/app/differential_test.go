@@ -36,12 +36,11 @@ type differential struct {
 func newDifferential(t *testing.T, seed uint64) *differential {
 	t.Helper()
 	suite := conform.NewAt(t, time.Now().UTC().Truncate(24*time.Hour), time.Now)
-	d := &differential{suite: suite, plain: suite.Plain(t, models.RoleOwner), dice: rand.New(rand.NewPCG(seed, 1))}
+	d := &differential{suite: suite, dice: rand.New(rand.NewPCG(seed, 1))}
 	for i := range d.cached {
 		d.cached[i] = api.NewServer(t, suite.Database(), api.WithRedis(suite.Database()), unbounded).As(t, suite.Own(), models.RoleOwner)
 	}
-	unlimited := api.NewServer(t, suite.Database(), api.WithoutCache(), unbounded).As(t, suite.Own(), models.RoleOwner)
-	d.plain = unlimited
+	d.plain = api.NewServer(t, suite.Database(), api.WithoutCache(), unbounded).As(t, suite.Own(), models.RoleOwner)
 	d.ask = d.generator(t, seed)
 	d.ask.Leaves = 15
 	d.write = d.generator(t, seed+1)

@@ -169,12 +169,6 @@ func (s *Suite) Database() *testkit.Database { return s.d }
 // Own is the furnished clinic.
 func (s *Suite) Own() *testkit.Clinic { return s.own }
 
-// Plain is a client of the server that keeps no answers.
-func (s *Suite) Plain(t testing.TB, role models.Role) *api.Client {
-	t.Helper()
-	return s.as(t, s.own, role)
-}
-
 // Foreign is the clinic that is asked from nowhere.
 func (s *Suite) Foreign() *testkit.Clinic { return s.foreign }
 
