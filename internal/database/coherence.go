@@ -17,7 +17,7 @@ import (
 )
 
 // Coherence tells caches what a transaction changes. Triggers in Postgres
-// compute the tags (migrations/00010_cache_tags.sql); a transaction for which
+// compute the tags (migrations/00002_announcements.sql); a transaction for which
 // Raise succeeds sends no notification, every other one does.
 type Coherence interface {
 	// Raise is called once before the commit of a transaction that changed

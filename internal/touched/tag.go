@@ -7,8 +7,8 @@
 // asked of a table ("appointment/day=2026-11-22", "contact/list"). While an
 // answer is computed the reads declare their tags to the context's Collector;
 // a write's tags come from triggers in Postgres, which spell them exactly as
-// this package does (migrations/00010_cache_tags.sql); of searches both sides come
-// from there (migrations/00014_cache_tags_words.sql). An answer is out of date
+// this package does (migrations/00002_announcements.sql); of searches both sides come
+// from there (migrations/00006_contact_search.sql). An answer is out of date
 // once a write has one of its tags.
 package touched
 

@@ -18,7 +18,7 @@ const (
 	// lease is how long after a sign of life nothing can have been missed for
 	// longer than this without it being noticed.
 	lease = time.Second
-	// channel is what the triggers notify on (migrations/00010_cache_tags.sql).
+	// channel is what the triggers notify on (migrations/00002_announcements.sql).
 	channel = "taskmed_cache"
 	// keptTokens bounds the arrived tokens that nobody has asked for yet.
 	keptTokens = 4096

@@ -21,6 +21,11 @@ CREATE INDEX idx_conversations_clinic_status ON conversations (clinic_id, status
 CREATE INDEX idx_conversations_contact ON conversations (clinic_id, contact_id, updated_at, id);
 CREATE TRIGGER conversations_touch BEFORE UPDATE ON conversations FOR EACH ROW EXECUTE FUNCTION touch_row();
 SELECT protect_tenant_table('conversations', 'SELECT, INSERT, UPDATE');
+SELECT cache_announce('conversations',
+  $$ARRAY['conversation:' || r.id]$$,
+  $$ARRAY['conversation/list', 'conversation/contact=' || r.contact_id]
+    || CASE WHEN r.assignee_id IS NULL THEN '{}' ELSE ARRAY['conversation/assignee=' || r.assignee_id] END$$,
+  '{contact_id,channel,status,assignee_id,unread_count,created_at,updated_at}');
 
 CREATE TABLE messages (
   clinic_id uuid NOT NULL,
@@ -41,6 +46,10 @@ CREATE INDEX idx_messages_conversation_created ON messages (clinic_id, conversat
 CREATE UNIQUE INDEX idx_messages_external_reference ON messages (clinic_id, conversation_id, external_reference) WHERE external_reference IS NOT NULL;
 CREATE TRIGGER messages_touch BEFORE UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION touch_row();
 SELECT protect_tenant_table('messages', 'SELECT, INSERT, UPDATE');
+SELECT cache_announce('messages',
+  $$ARRAY['message:' || r.id]$$, $$ARRAY['message/conversation=' || r.conversation_id]$$, '{conversation_id,created_at}');
 
 -- +goose Down
 DROP TABLE messages, conversations;
+DROP FUNCTION cache_tags_messages();
+DROP FUNCTION cache_tags_conversations();

@@ -34,6 +34,7 @@ CREATE INDEX idx_medical_records_contact_date ON medical_records (clinic_id, con
 CREATE INDEX idx_medical_records_contact_kind ON medical_records (clinic_id, contact_id, kind, created_at, id);
 CREATE INDEX idx_medical_records_appointment ON medical_records (clinic_id, appointment_id, created_at, id) WHERE appointment_id IS NOT NULL;
 CREATE INDEX idx_medical_records_practitioner ON medical_records (clinic_id, practitioner_id, created_at);
+
 -- A record is amended once; the next correction amends the amendment, so its
 -- versions are a line and not a tree.
 CREATE UNIQUE INDEX idx_medical_records_amends ON medical_records (clinic_id, amends_id) WHERE amends_id IS NOT NULL;
@@ -46,11 +47,18 @@ BEGIN
     USING ERRCODE = 'restrict_violation', CONSTRAINT = 'medical_records_signed_immutable';
 END $$;
 -- +goose StatementEnd
+
 -- Named to fire before medical_records_touch: triggers run in order of name.
 CREATE TRIGGER medical_records_keep_signed BEFORE UPDATE OR DELETE ON medical_records
   FOR EACH ROW WHEN (OLD.signed_at IS NOT NULL) EXECUTE FUNCTION keep_signed_record();
 CREATE TRIGGER medical_records_touch BEFORE UPDATE ON medical_records FOR EACH ROW EXECUTE FUNCTION touch_row();
 SELECT protect_tenant_table('medical_records', 'SELECT, INSERT, UPDATE');
+SELECT cache_announce('medical_records',
+  $$ARRAY['medical_record:' || r.id]$$,
+  $$ARRAY['medical_record/contact=' || r.contact_id]
+    || CASE WHEN r.appointment_id IS NULL THEN '{}' ELSE ARRAY['medical_record/appointment=' || r.appointment_id] END
+    || CASE WHEN r.amends_id IS NULL THEN '{}' ELSE ARRAY['medical_record/amends=' || r.amends_id] END$$,
+  '{contact_id,appointment_id,amends_id,kind,created_at}');
 
 CREATE TABLE attachments (
   clinic_id uuid NOT NULL,
@@ -67,7 +75,11 @@ CREATE TABLE attachments (
 );
 CREATE INDEX idx_attachments_record ON attachments (clinic_id, medical_record_id, created_at, id);
 SELECT protect_tenant_table('attachments', 'SELECT, INSERT');
+SELECT cache_announce('attachments',
+  $$ARRAY['attachment:' || r.id]$$, $$ARRAY['attachment/medical_record=' || r.medical_record_id]$$, '{medical_record_id,created_at}');
 
 -- +goose Down
 DROP TABLE attachments, medical_records;
 DROP FUNCTION keep_signed_record();
+DROP FUNCTION cache_tags_attachments();
+DROP FUNCTION cache_tags_medical_records();

@@ -5,6 +5,10 @@
 -- at the commit. NOTIFY makes commits wait for each other, hence the difference.
 -- Rows that are written with triggers disabled are not announced: whoever does
 -- that for a clinic that is being served calls cache_emit(clinic, '{*}') after it.
+--
+-- Every table that answers are, or will be, read from announces its changes; every
+-- other one that the application may read says why it does not. A server refuses a
+-- database in which a table does neither (internal/fitness).
 
 -- +goose Up
 -- +goose StatementBegin
@@ -164,60 +168,22 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- The tags of an appointment's days, for the clinic and for its practitioner.
-CREATE FUNCTION cache_day_tags(clinic uuid, practitioner uuid, starts timestamptz, ends timestamptz) RETURNS text[]
+-- Declares that no answer that is kept is read from a table, and why. It stands
+-- in the catalogue, where the check looks, and goes with the table. Whoever
+-- writes the first such read makes the table announce instead: cache_announce,
+-- and COMMENT ON TABLE … IS NULL.
+CREATE FUNCTION cache_unread(tenant_table regclass, reason text) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE
-  zone text;
-  tags text[];
 BEGIN
-  PERFORM cache_hold_zone(clinic, false);
-  SELECT c.time_zone INTO zone FROM clinics c WHERE c.id = clinic;
-  IF NOT FOUND THEN
-    RETURN '{*}';
+  IF coalesce(btrim(reason), '') = '' THEN
+    RAISE EXCEPTION 'say why no answer is read from %', tenant_table;
   END IF;
-  SELECT array_agg(t) INTO tags
-  FROM cache_days(zone, starts, ends) AS day,
-    unnest(ARRAY['appointment/day=' || day, 'appointment/practitioner=' || practitioner || '/day=' || day]) AS t;
-  RETURN tags;
+  EXECUTE format('COMMENT ON TABLE %s IS %L', tenant_table, 'no answer is read from it: ' || reason);
 END $$;
 -- +goose StatementEnd
 
-SELECT cache_announce('contacts',
-  $$ARRAY['contact:' || r.id, 'contact/updated']$$, $$ARRAY['contact/list']$$,
-  '{name_key,status,tags,external_reference,created_at}');
-SELECT cache_announce('contact_search',
-  $$ARRAY['contact/search']$$, $$'{}'::text[]$$, '{archived}', 'clinic_id', 'contact_id');
-SELECT cache_announce('appointments',
-  $$ARRAY['appointment:' || r.id, 'appointment/updated']$$,
-  $$ARRAY['appointment/all', 'appointment/practitioner=' || r.practitioner_id, 'appointment/contact=' || r.contact_id]
-    || cache_day_tags(r.clinic_id, r.practitioner_id, r.starts_at, r.ends_at)$$,
-  '{contact_id,practitioner_id,service_id,starts_at,ends_at,status,external_reference,arrived_at,created_at}');
-SELECT cache_announce('appointment_steps',
-  $$ARRAY['appointment_steps/appointment=' || r.appointment_id]$$, $$'{}'::text[]$$, '{appointment_id}');
-SELECT cache_announce('practitioners',
-  $$ARRAY['practitioner:' || r.id]$$, $$ARRAY['practitioner/list']$$, '{name_key,active}');
-SELECT cache_announce('services',
-  $$ARRAY['service:' || r.id]$$, $$ARRAY['service/list']$$, '{name_key,active}');
-SELECT cache_announce('working_hours',
-  $$ARRAY['working_hours/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
-SELECT cache_announce('time_off',
-  $$ARRAY['time_off:' || r.id, 'time_off/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
-SELECT cache_announce('slot_holds',
-  $$ARRAY['slot_hold/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
-SELECT cache_announce('medical_records',
-  $$ARRAY['medical_record:' || r.id]$$,
-  $$ARRAY['medical_record/contact=' || r.contact_id]
-    || CASE WHEN r.appointment_id IS NULL THEN '{}' ELSE ARRAY['medical_record/appointment=' || r.appointment_id] END
-    || CASE WHEN r.amends_id IS NULL THEN '{}' ELSE ARRAY['medical_record/amends=' || r.amends_id] END$$,
-  '{contact_id,appointment_id,amends_id,kind,created_at}');
 -- A zone decides which days all tags of days mean.
 SELECT cache_announce('clinics', $$ARRAY['clinic:' || r.id]$$, $$'{*}'::text[]$$, '{time_zone}', 'id');
--- Who has which rights: for the keepers of sessions. A line break would end a tag.
-SELECT cache_announce('memberships',
-  $$ARRAY['membership:' || r.id, 'membership/subject=' || replace(r.subject, E'\n', ' ')]$$, $$'{}'::text[]$$, '{subject}');
--- Not when it was last used.
-SELECT cache_announce('api_keys', $$'{}'::text[]$$, $$ARRAY['api_key:' || r.id]$$, '{name,role,key_hash,expires_at,revoked_at}');
 
 -- +goose StatementBegin
 CREATE FUNCTION cache_zone_changes() RETURNS trigger
@@ -231,24 +197,14 @@ CREATE TRIGGER cache_zone_changes AFTER UPDATE ON clinics
   FOR EACH ROW WHEN (OLD.time_zone IS DISTINCT FROM NEW.time_zone) EXECUTE FUNCTION cache_zone_changes();
 
 -- +goose Down
--- +goose StatementBegin
-DO $$
-DECLARE
-  announcing text;
-  event text;
-BEGIN
-  FOREACH announcing IN ARRAY ARRAY['contacts', 'contact_search', 'appointments', 'appointment_steps', 'practitioners', 'services', 'working_hours',
-      'time_off', 'slot_holds', 'medical_records', 'clinics', 'memberships', 'api_keys'] LOOP
-    FOREACH event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
-      EXECUTE format('DROP TRIGGER cache_tags_%s ON %I', event, announcing);
-    END LOOP;
-    EXECUTE format('DROP FUNCTION cache_tags_%s()', announcing);
-  END LOOP;
-END $$;
--- +goose StatementEnd
 DROP TRIGGER cache_zone_changes ON clinics;
 DROP FUNCTION cache_zone_changes();
-DROP FUNCTION cache_day_tags(uuid, uuid, timestamptz, timestamptz);
+DROP TRIGGER cache_tags_insert ON clinics;
+DROP TRIGGER cache_tags_update ON clinics;
+DROP TRIGGER cache_tags_delete ON clinics;
+DROP TRIGGER cache_tags_truncate ON clinics;
+DROP FUNCTION cache_tags_clinics();
+DROP FUNCTION cache_unread(regclass, text);
 DROP FUNCTION cache_announce(regclass, text, text, name[], name, name);
 DROP FUNCTION cache_truncated();
 DROP FUNCTION cache_hold_zone(uuid, boolean);

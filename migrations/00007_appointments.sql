@@ -1,127 +1,7 @@
--- Contacts, practitioners and the diary. Statuses are stored in the words the
--- clinics use; models maps them to the contract's enums.
+-- The diary: appointments and their steps, holds, the waiting list, feeds. Statuses are
+-- stored in the words the clinics use.
 
 -- +goose Up
-CREATE TABLE practitioners (
-  clinic_id uuid NOT NULL REFERENCES clinics (id),
-  id uuid NOT NULL,
-  name text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 200),
-  name_key text COLLATE "C" NOT NULL GENERATED ALWAYS AS (normalize_text(name)) STORED,
-  specialty text CHECK (char_length(specialty) <= 200),
-  registration text CHECK (char_length(registration) <= 50),
-  color text CHECK (color ~ '^#[0-9a-f]{6}$'),
-  active boolean NOT NULL DEFAULT true,
-  version integer NOT NULL DEFAULT 1,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (clinic_id, id)
-);
-CREATE INDEX idx_practitioners_clinic_name ON practitioners (clinic_id, name_key, id);
-CREATE TRIGGER practitioners_touch BEFORE UPDATE ON practitioners FOR EACH ROW EXECUTE FUNCTION touch_row();
-SELECT protect_tenant_table('practitioners', 'SELECT, INSERT, UPDATE');
-
--- Wall-clock minutes since midnight in the clinic's zone; ISO 8601 weekday.
-CREATE TABLE working_hours (
-  clinic_id uuid NOT NULL,
-  id uuid NOT NULL,
-  practitioner_id uuid NOT NULL,
-  weekday smallint NOT NULL CHECK (weekday BETWEEN 1 AND 7),
-  from_minute integer NOT NULL CHECK (from_minute BETWEEN 0 AND 1439),
-  to_minute integer NOT NULL CHECK (to_minute BETWEEN 1 AND 1440),
-  PRIMARY KEY (clinic_id, id),
-  FOREIGN KEY (clinic_id, practitioner_id) REFERENCES practitioners (clinic_id, id) ON DELETE CASCADE,
-  CHECK (from_minute < to_minute),
-  CONSTRAINT working_hours_overlap EXCLUDE USING gist (
-    clinic_id WITH =, practitioner_id WITH =, weekday WITH =, int4range(from_minute, to_minute) WITH &&)
-);
-CREATE INDEX idx_working_hours_practitioner ON working_hours (clinic_id, practitioner_id, weekday, from_minute);
-SELECT protect_tenant_table('working_hours', 'SELECT, INSERT, UPDATE, DELETE');
-
-CREATE TABLE time_off (
-  clinic_id uuid NOT NULL,
-  id uuid NOT NULL,
-  practitioner_id uuid NOT NULL,
-  starts_at timestamptz NOT NULL,
-  ends_at timestamptz NOT NULL,
-  reason text CHECK (char_length(reason) <= 500),
-  -- The UID of the imported calendar's event, so that an import can run again.
-  external_uid text CHECK (char_length(external_uid) <= 255),
-  version integer NOT NULL DEFAULT 1,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (clinic_id, id),
-  FOREIGN KEY (clinic_id, practitioner_id) REFERENCES practitioners (clinic_id, id) ON DELETE CASCADE,
-  CHECK (starts_at < ends_at)
-);
-CREATE INDEX idx_time_off_practitioner_start ON time_off (clinic_id, practitioner_id, starts_at, ends_at);
-CREATE UNIQUE INDEX idx_time_off_external_uid ON time_off (clinic_id, practitioner_id, external_uid, starts_at) WHERE external_uid IS NOT NULL;
-CREATE TRIGGER time_off_touch BEFORE UPDATE ON time_off FOR EACH ROW EXECUTE FUNCTION touch_row();
-SELECT protect_tenant_table('time_off', 'SELECT, INSERT, UPDATE, DELETE');
-
-CREATE TABLE services (
-  clinic_id uuid NOT NULL REFERENCES clinics (id),
-  id uuid NOT NULL,
-  name text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 200),
-  name_key text COLLATE "C" NOT NULL GENERATED ALWAYS AS (normalize_text(name)) STORED,
-  duration_minutes integer NOT NULL CHECK (duration_minutes BETWEEN 1 AND 1440),
-  price_minor bigint NOT NULL CHECK (price_minor >= 0),
-  currency char(3) NOT NULL DEFAULT 'BRL' CHECK (currency ~ '^[A-Z]{3}$'),
-  active boolean NOT NULL DEFAULT true,
-  version integer NOT NULL DEFAULT 1,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (clinic_id, id)
-);
-CREATE INDEX idx_services_clinic_name ON services (clinic_id, name_key, id);
-CREATE TRIGGER services_touch BEFORE UPDATE ON services FOR EACH ROW EXECUTE FUNCTION touch_row();
-SELECT protect_tenant_table('services', 'SELECT, INSERT, UPDATE');
-
-CREATE TABLE contacts (
-  clinic_id uuid NOT NULL REFERENCES clinics (id),
-  id uuid NOT NULL,
-  name text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 200),
-  -- What lists sort by: comparisons in collation C are leakproof, so their
-  -- indexes stay usable under row-level security.
-  name_key text COLLATE "C" NOT NULL GENERATED ALWAYS AS (normalize_text(name)) STORED,
-  preferred_name text CHECK (char_length(preferred_name) <= 200),
-  email text CHECK (char_length(email) BETWEEN 3 AND 254),
-  phone text CHECK (phone ~ '^\+[1-9][0-9]{6,14}$'),
-  tax_id text CHECK (tax_id ~ '^[0-9]{11}$'),
-  birth_date date,
-  status text NOT NULL DEFAULT 'ativo' CHECK (status IN ('ativo', 'inativo', 'lead', 'arquivado')),
-  tags text[] NOT NULL DEFAULT '{}' CHECK (cardinality(tags) <= 50),
-  source text CHECK (char_length(source) <= 100),
-  notes text CHECK (char_length(notes) <= 10000),
-  external_reference text CHECK (char_length(external_reference) BETWEEN 1 AND 255),
-  version integer NOT NULL DEFAULT 1,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (clinic_id, id)
-);
-CREATE INDEX idx_contacts_clinic_active ON contacts (clinic_id, status) WHERE status = 'ativo';
-CREATE INDEX idx_contacts_clinic_name ON contacts (clinic_id, name_key, id);
-CREATE INDEX idx_contacts_clinic_status_name ON contacts (clinic_id, status, name_key, id);
-CREATE INDEX idx_contacts_clinic_created ON contacts (clinic_id, created_at, id);
-CREATE INDEX idx_contacts_clinic_updated ON contacts (clinic_id, updated_at, id);
-CREATE UNIQUE INDEX idx_contacts_tax_id ON contacts (clinic_id, tax_id) WHERE tax_id IS NOT NULL;
-CREATE UNIQUE INDEX idx_contacts_external_reference ON contacts (clinic_id, external_reference) WHERE external_reference IS NOT NULL;
-CREATE TRIGGER contacts_touch BEFORE UPDATE ON contacts FOR EACH ROW EXECUTE FUNCTION touch_row();
-SELECT protect_tenant_table('contacts', 'SELECT, INSERT, UPDATE');
-
-CREATE TABLE consents (
-  clinic_id uuid NOT NULL,
-  id uuid NOT NULL,
-  contact_id uuid NOT NULL,
-  purpose text NOT NULL CHECK (purpose IN ('treatment', 'communication', 'marketing', 'research', 'data_sharing')),
-  granted boolean NOT NULL,
-  evidence text CHECK (char_length(evidence) <= 2000),
-  decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (clinic_id, id),
-  FOREIGN KEY (clinic_id, contact_id) REFERENCES contacts (clinic_id, id)
-);
-CREATE INDEX idx_consents_contact ON consents (clinic_id, contact_id, purpose, decided_at DESC);
-SELECT protect_tenant_table('consents', 'SELECT, INSERT');
-
 CREATE TABLE appointments (
   clinic_id uuid NOT NULL,
   id uuid NOT NULL,
@@ -164,12 +44,70 @@ CREATE INDEX idx_appointments_clinic_status_start ON appointments (clinic_id, st
 CREATE INDEX idx_appointments_contact_start ON appointments (clinic_id, contact_id, starts_at, id);
 CREATE INDEX idx_appointments_practitioner_start ON appointments (clinic_id, practitioner_id, starts_at, id);
 CREATE INDEX idx_appointments_clinic_updated ON appointments (clinic_id, updated_at, id);
+
 -- The waiting room.
 CREATE INDEX idx_appointments_clinic_arrived ON appointments (clinic_id, arrived_at, id) WHERE arrived_at IS NOT NULL;
 CREATE INDEX idx_appointments_clinic_created ON appointments (clinic_id, created_at, id);
 CREATE INDEX idx_appointments_service ON appointments (clinic_id, service_id, starts_at) WHERE service_id IS NOT NULL;
 CREATE INDEX idx_appointments_series ON appointments (clinic_id, series_id, starts_at) WHERE series_id IS NOT NULL;
 CREATE UNIQUE INDEX idx_appointments_external_reference ON appointments (clinic_id, external_reference) WHERE external_reference IS NOT NULL;
+
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION appointments_day() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  -- First: whoever changes the zone meanwhile must see this appointment, or this
+  -- one must see the new zone.
+  PERFORM cache_hold_zone(NEW.clinic_id, false);
+  SELECT (NEW.starts_at AT TIME ZONE c.time_zone)::date INTO STRICT NEW.scheduled_date
+  FROM clinics c WHERE c.id = NEW.clinic_id;
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER appointments_day BEFORE INSERT OR UPDATE OF starts_at, clinic_id, scheduled_date ON appointments
+  FOR EACH ROW EXECUTE FUNCTION appointments_day();
+CREATE TRIGGER appointments_touch BEFORE UPDATE ON appointments FOR EACH ROW EXECUTE FUNCTION touch_row();
+
+-- +goose StatementBegin
+-- A clinic that moves to another zone. Every answer of the clinic counts as
+-- changed anyway (cache_announce of clinics).
+CREATE FUNCTION clinics_days_follow() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM cache_hold_zone(NEW.id, true);
+  UPDATE appointments a SET scheduled_date = (a.starts_at AT TIME ZONE NEW.time_zone)::date
+  WHERE a.clinic_id = NEW.id AND a.scheduled_date IS DISTINCT FROM (a.starts_at AT TIME ZONE NEW.time_zone)::date;
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER clinics_days_follow AFTER UPDATE ON clinics
+  FOR EACH ROW WHEN (OLD.time_zone IS DISTINCT FROM NEW.time_zone) EXECUTE FUNCTION clinics_days_follow();
+SELECT protect_tenant_table('appointments', 'SELECT, INSERT, UPDATE');
+
+-- +goose StatementBegin
+-- The tags of an appointment's days, for the clinic and for its practitioner.
+CREATE FUNCTION cache_day_tags(clinic uuid, practitioner uuid, starts timestamptz, ends timestamptz) RETURNS text[]
+LANGUAGE plpgsql AS $$
+DECLARE
+  zone text;
+  tags text[];
+BEGIN
+  PERFORM cache_hold_zone(clinic, false);
+  SELECT c.time_zone INTO zone FROM clinics c WHERE c.id = clinic;
+  IF NOT FOUND THEN
+    RETURN '{*}';
+  END IF;
+  SELECT array_agg(t) INTO tags
+  FROM cache_days(zone, starts, ends) AS day,
+    unnest(ARRAY['appointment/day=' || day, 'appointment/practitioner=' || practitioner || '/day=' || day]) AS t;
+  RETURN tags;
+END $$;
+-- +goose StatementEnd
+SELECT cache_announce('appointments',
+  $$ARRAY['appointment:' || r.id, 'appointment/updated']$$,
+  $$ARRAY['appointment/all', 'appointment/practitioner=' || r.practitioner_id, 'appointment/contact=' || r.contact_id]
+    || cache_day_tags(r.clinic_id, r.practitioner_id, r.starts_at, r.ends_at)$$,
+  '{contact_id,practitioner_id,service_id,starts_at,ends_at,status,external_reference,arrived_at,created_at}');
 
 -- Every step that an appointment took, and who took it. Nothing is taken back: an
 -- undone step is followed by another that says so.
@@ -189,6 +127,9 @@ CREATE TABLE appointment_steps (
   FOREIGN KEY (clinic_id, appointment_id) REFERENCES appointments (clinic_id, id)
 );
 CREATE INDEX idx_appointment_steps_appointment ON appointment_steps (clinic_id, appointment_id, at, id);
+SELECT protect_tenant_table('appointment_steps', 'SELECT, INSERT');
+SELECT cache_announce('appointment_steps',
+  $$ARRAY['appointment_steps/appointment=' || r.appointment_id]$$, $$'{}'::text[]$$, '{appointment_id}');
 
 CREATE TABLE slot_holds (
   clinic_id uuid NOT NULL,
@@ -207,19 +148,6 @@ CREATE TABLE slot_holds (
     clinic_id WITH =, practitioner_id WITH =, tstzrange(starts_at, ends_at) WITH &&)
 );
 CREATE INDEX idx_slot_holds_expiry ON slot_holds (clinic_id, expires_at);
-
--- +goose StatementBegin
-CREATE FUNCTION appointments_day() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-  SELECT (NEW.starts_at AT TIME ZONE c.time_zone)::date INTO STRICT NEW.scheduled_date
-  FROM clinics c WHERE c.id = NEW.clinic_id;
-  RETURN NEW;
-END $$;
--- +goose StatementEnd
-CREATE TRIGGER appointments_day BEFORE INSERT OR UPDATE OF starts_at, clinic_id ON appointments
-  FOR EACH ROW EXECUTE FUNCTION appointments_day();
-CREATE TRIGGER appointments_touch BEFORE UPDATE ON appointments FOR EACH ROW EXECUTE FUNCTION touch_row();
 
 -- +goose StatementBegin
 -- No exclusion constraint spans two tables. Whoever takes a practitioner's time
@@ -269,10 +197,9 @@ END $$;
 -- +goose StatementEnd
 CREATE TRIGGER slot_holds_respect_appointments BEFORE INSERT ON slot_holds
   FOR EACH ROW EXECUTE FUNCTION respect_appointments();
-
-SELECT protect_tenant_table('appointments', 'SELECT, INSERT, UPDATE');
-SELECT protect_tenant_table('appointment_steps', 'SELECT, INSERT');
 SELECT protect_tenant_table('slot_holds', 'SELECT, INSERT, DELETE');
+SELECT cache_announce('slot_holds',
+  $$ARRAY['slot_hold/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
 
 CREATE TABLE waitlist_entries (
   clinic_id uuid NOT NULL,
@@ -300,6 +227,11 @@ CREATE INDEX idx_waitlist_service_created ON waitlist_entries (clinic_id, servic
 CREATE INDEX idx_waitlist_contact ON waitlist_entries (clinic_id, contact_id);
 CREATE TRIGGER waitlist_entries_touch BEFORE UPDATE ON waitlist_entries FOR EACH ROW EXECUTE FUNCTION touch_row();
 SELECT protect_tenant_table('waitlist_entries', 'SELECT, INSERT, UPDATE, DELETE');
+SELECT cache_announce('waitlist_entries',
+  $$ARRAY['waitlist_entry:' || r.id]$$,
+  $$ARRAY['waitlist_entry/list', 'waitlist_entry/service=' || r.service_id, 'waitlist_entry/contact=' || r.contact_id]
+    || CASE WHEN r.practitioner_id IS NULL THEN '{}' ELSE ARRAY['waitlist_entry/practitioner=' || r.practitioner_id] END$$,
+  '{contact_id,practitioner_id,service_id,created_at}');
 
 -- Only the SHA-256 of the address's secret is kept.
 CREATE TABLE calendar_feeds (
@@ -315,9 +247,19 @@ CREATE TABLE calendar_feeds (
   FOREIGN KEY (clinic_id, practitioner_id) REFERENCES practitioners (clinic_id, id)
 );
 SELECT protect_tenant_table('calendar_feeds', 'SELECT, INSERT, UPDATE');
+SELECT cache_announce('calendar_feeds',
+  $$ARRAY['calendar_feed:' || r.id]$$, $$ARRAY['calendar_feed/list']$$, '{practitioner_id,created_at,revoked_at}');
 
 -- +goose Down
-DROP TABLE calendar_feeds, waitlist_entries, slot_holds, appointment_steps, appointments, consents, contacts, services, time_off, working_hours, practitioners;
+DROP TRIGGER clinics_days_follow ON clinics;
+DROP TABLE calendar_feeds, waitlist_entries, slot_holds, appointment_steps, appointments;
 DROP FUNCTION respect_appointments();
 DROP FUNCTION respect_slot_holds();
+DROP FUNCTION clinics_days_follow();
 DROP FUNCTION appointments_day();
+DROP FUNCTION cache_tags_calendar_feeds();
+DROP FUNCTION cache_tags_waitlist_entries();
+DROP FUNCTION cache_tags_slot_holds();
+DROP FUNCTION cache_tags_appointment_steps();
+DROP FUNCTION cache_tags_appointments();
+DROP FUNCTION cache_day_tags(uuid, uuid, timestamptz, timestamptz);

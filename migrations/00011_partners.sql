@@ -1,5 +1,4 @@
--- What leaves the clinic (outbox, webhooks), what must not happen twice
--- (idempotency) and who did what (audit).
+-- What leaves the clinic (outbox, webhooks) and what must not happen twice (idempotency).
 
 -- +goose Up
 CREATE TABLE outbox (
@@ -19,6 +18,7 @@ CREATE TABLE outbox (
 CREATE INDEX idx_outbox_order ON outbox (clinic_id, transaction_id, id);
 CREATE INDEX idx_outbox_pending ON outbox (clinic_id, created_at) WHERE dispatched_at IS NULL;
 SELECT protect_tenant_table('outbox', 'SELECT, INSERT, UPDATE');
+SELECT cache_unread('outbox', 'what was written leaves by it; it is read by its dispatcher alone');
 
 CREATE TABLE webhook_endpoints (
   clinic_id uuid NOT NULL REFERENCES clinics (id),
@@ -34,6 +34,8 @@ CREATE TABLE webhook_endpoints (
 );
 CREATE TRIGGER webhook_endpoints_touch BEFORE UPDATE ON webhook_endpoints FOR EACH ROW EXECUTE FUNCTION touch_row();
 SELECT protect_tenant_table('webhook_endpoints', 'SELECT, INSERT, UPDATE, DELETE');
+SELECT cache_announce('webhook_endpoints',
+  $$ARRAY['webhook_endpoint:' || r.id]$$, $$ARRAY['webhook_endpoint/list']$$, '{active,created_at}');
 
 CREATE TABLE webhook_deliveries (
   clinic_id uuid NOT NULL,
@@ -53,6 +55,10 @@ CREATE TABLE webhook_deliveries (
 );
 CREATE INDEX idx_webhook_deliveries_due ON webhook_deliveries (clinic_id, next_attempt_at) WHERE delivered_at IS NULL AND next_attempt_at IS NOT NULL;
 SELECT protect_tenant_table('webhook_deliveries', 'SELECT, INSERT, UPDATE, DELETE');
+SELECT cache_announce('webhook_deliveries',
+  $$ARRAY['webhook_delivery:' || r.id]$$,
+  $$ARRAY['webhook_delivery/webhook_endpoint=' || r.webhook_endpoint_id]$$,
+  '{webhook_endpoint_id,outbox_id,next_attempt_at,delivered_at,created_at}');
 
 CREATE TABLE idempotency_keys (
   clinic_id uuid NOT NULL REFERENCES clinics (id),
@@ -66,53 +72,9 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idx_idempotency_keys_expiry ON idempotency_keys (clinic_id, expires_at);
 SELECT protect_tenant_table('idempotency_keys', 'SELECT, INSERT, UPDATE, DELETE');
-
--- Append-only: the application's role has no right to change or remove a row.
--- Partitioned by month so that an old month can be moved away as one piece.
-CREATE TABLE audit_events (
-  clinic_id uuid NOT NULL,
-  id uuid NOT NULL,
-  at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  actor text NOT NULL CHECK (char_length(actor) BETWEEN 1 AND 255),
-  role text,
-  action text NOT NULL CHECK (action IN
-    ('read', 'create', 'update', 'delete', 'sign', 'export', 'erase', 'login', 'denied')),
-  entity_ids text[] NOT NULL DEFAULT '{}',
-  operation text CHECK (char_length(operation) <= 255),
-  request_id text NOT NULL CHECK (char_length(request_id) <= 255),
-  ip inet,
-  cached boolean NOT NULL DEFAULT false,
-  sequence bigint,
-  digest bytea CHECK (octet_length(digest) = 32),
-  PRIMARY KEY (clinic_id, at, id)
-) PARTITION BY RANGE (at);
-CREATE INDEX idx_audit_events_entities ON audit_events USING gin (entity_ids);
-CREATE INDEX idx_audit_events_actor ON audit_events (clinic_id, actor, at);
-CREATE INDEX idx_audit_events_sequence ON audit_events (clinic_id, sequence);
-SELECT protect_tenant_table('audit_events', 'SELECT, INSERT');
-
--- +goose StatementBegin
--- Makes the partition that holds the given day's month, if it is not there.
--- A partition is under the same policy as its parent and granted to nobody: it
--- is reached through the parent alone.
-CREATE FUNCTION ensure_audit_partition(day date) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-  first_day date := date_trunc('month', day)::date;
-  partition name := 'audit_events_' || to_char(first_day, 'YYYY_MM');
-BEGIN
-  IF to_regclass(partition) IS NULL THEN
-    EXECUTE format('CREATE TABLE %I PARTITION OF audit_events FOR VALUES FROM (%L) TO (%L)',
-                   partition, first_day, (first_day + interval '1 month')::date);
-    PERFORM protect_tenant_table(partition::regclass, '');
-  END IF;
-END $$;
--- +goose StatementEnd
-SELECT ensure_audit_partition((date_trunc('month', now()) + make_interval(months => n))::date) FROM generate_series(0, 12) AS n;
--- What falls outside the months made so far is kept all the same.
-CREATE TABLE audit_events_default PARTITION OF audit_events DEFAULT;
-SELECT protect_tenant_table('audit_events_default', '');
+SELECT cache_unread('idempotency_keys', 'mutations alone look at it, and their answers are never kept');
 
 -- +goose Down
-DROP FUNCTION ensure_audit_partition(date);
-DROP TABLE audit_events, idempotency_keys, webhook_deliveries, webhook_endpoints, outbox;
+DROP TABLE idempotency_keys, webhook_deliveries, webhook_endpoints, outbox;
+DROP FUNCTION cache_tags_webhook_deliveries();
+DROP FUNCTION cache_tags_webhook_endpoints();
