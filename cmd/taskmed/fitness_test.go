@@ -130,7 +130,7 @@ func TestServe_RefusesADatabaseThatMustNotBeServed(t *testing.T) {
 		"as a member of the owner that does not inherit":      {options: "NOINHERIT", spoil: "GRANT taskmed_owner TO {role}", said: []string{"is a member of taskmed_owner, which owns the database"}},
 		"as a member of the role that looks into all clinics": {spoil: "GRANT taskmed_lookup TO {role}", said: []string{"is a member of taskmed_lookup, which sees more by the policy lookup on clinics"}},
 
-		"not migrated": {spoil: "DELETE FROM goose_db_version WHERE version_id = 16", said: []string{"lacks the migrations 16", "taskmed migrate up"}},
+		"not migrated": {spoil: "DELETE FROM goose_db_version WHERE version_id = 12", said: []string{"lacks the migrations 12", "taskmed migrate up"}},
 		"too new":      {spoil: "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true); COMMENT ON TABLE goose_db_version IS 'oldest binary: 99999'", said: []string{"at migration 99999", "migrate down --to"}},
 
 		"with several faults, all at once": {
@@ -145,7 +145,9 @@ func TestServe_RefusesADatabaseThatMustNotBeServed(t *testing.T) {
 				d.Exec(t, strings.ReplaceAll(c.spoil, "{role}", role))
 			}
 			serving(t, address)
-			refused := taskmed(t.Context(), "serve")
+			ctx, cancel := context.WithTimeout(t.Context(), soon)
+			defer cancel()
+			refused := taskmed(ctx, "serve")
 			require.Equal(t, exitFailure, refused.status)
 			require.Contains(t, refused.err, "taskmed: this database must not be served:")
 			for _, said := range c.said {

@@ -76,22 +76,6 @@ func TestTags_ANumberTouchesNoSearchForAName(t *testing.T) {
 	require.Empty(t, slices.DeleteFunc(w.written(t, "UPDATE contacts SET notes = 'x' WHERE id = $1", id), func(tag touched.Tag) bool { return tag == "contact/updated" }))
 }
 
-// Servers from before the finer tags run beside the new ones during a deploy: theirs
-// are raised, too.
-func TestTags_OlderServersHearOfSearches(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 9)
-	both := []touched.Tag{"contact/search", "contact/search/number"}
-	require.Subset(t, w.written(t, "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $1, 'Ana')", w.clinic.ID), both)
-	name := w.written(t, "UPDATE contacts SET name = 'Bia' WHERE id = $1", w.clinic.ID)
-	require.Contains(t, name, both[0])
-	require.NotContains(t, name, both[1])
-	number := w.written(t, "UPDATE contacts SET phone = '+5511987654321' WHERE id = $1", w.clinic.ID)
-	require.Contains(t, number, both[1])
-	require.NotContains(t, number, both[0])
-	require.Subset(t, w.written(t, "DELETE FROM contacts WHERE id = $1", w.clinic.ID), both)
-}
-
 // However long a name is and however many contacts come at once: searches fall, other
 // answers stay.
 func TestTags_ManyWordsTouchEverySearchAndNothingElse(t *testing.T) {
