@@ -15,7 +15,7 @@ import (
 	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/gcpace"
-	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/internal/telemetry/logs"
 )
 
 type serveCommand struct{}
@@ -36,7 +36,7 @@ func (serveCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer gcpace.Floor(gcpace.Server)()
-	log := slog.New(telemetry.NewJSONHandler(s.err, level))
+	log := slog.New(logs.NewJSONHandler(s.err, level))
 	listening, err := listen(ctx, settings)
 	if err != nil {
 		return err

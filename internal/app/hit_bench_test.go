@@ -27,7 +27,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/gcpace"
 	"github.com/taskmed/taskmed/internal/seed"
-	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/internal/telemetry/logs"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 )
 
@@ -41,7 +41,7 @@ import (
 //	go run ./internal/testkit/teststack go test ./internal/app -run '^$' -bench BenchmarkHit -benchtime 40x
 func BenchmarkHit(b *testing.B) {
 	world := newSeeded(b)
-	log := slog.New(telemetry.NewJSONHandler(struct{ io.Writer }{io.Discard}, slog.LevelInfo)) // As taskmed serve has it; to nowhere.
+	log := slog.New(logs.NewJSONHandler(struct{ io.Writer }{io.Discard}, slog.LevelInfo)) // As taskmed serve has it; to nowhere.
 	defer gcpace.Floor(gcpace.Server)()
 	day, _ := readQuery(b, "day_view")
 	for _, size := range []struct {

@@ -21,7 +21,7 @@ import (
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/gcpace"
 	"github.com/taskmed/taskmed/internal/seed"
-	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/internal/telemetry/logs"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 )
 
@@ -44,7 +44,7 @@ func BenchmarkTelemetry(b *testing.B) {
 			for i := range sides {
 				log := slog.New(slog.DiscardHandler)
 				if i == 1 {
-					log = slog.New(telemetry.NewJSONHandler(struct{ io.Writer }{io.Discard}, slog.LevelInfo)) // Written, to nowhere.
+					log = slog.New(logs.NewJSONHandler(struct{ io.Writer }{io.Discard}, slog.LevelInfo)) // Written, to nowhere.
 				}
 				server := api.NewServer(b, world.database, api.At(noon()), api.WithLog(log), func(settings *config.Config, _ *app.Options) {
 					settings.Metrics, settings.Cache = config.Switch(i == 1), kind == "cached"
@@ -185,7 +185,7 @@ func BenchmarkTelemetryHandler(b *testing.B) {
 			b.Run(kind+map[bool]string{false: "/off", true: "/on"}[on], func(b *testing.B) {
 				log := slog.New(slog.DiscardHandler)
 				if on {
-					log = slog.New(telemetry.NewJSONHandler(struct{ io.Writer }{io.Discard}, slog.LevelInfo))
+					log = slog.New(logs.NewJSONHandler(struct{ io.Writer }{io.Discard}, slog.LevelInfo))
 				}
 				server := api.NewServer(b, world.database, api.At(noon()), api.WithLog(log), func(settings *config.Config, _ *app.Options) {
 					settings.Metrics, settings.Cache = config.Switch(on), kind == "cached"

@@ -17,6 +17,10 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/persisted"
 	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/internal/telemetry/dashboard"
+	"github.com/taskmed/taskmed/internal/telemetry/logs"
+	"github.com/taskmed/taskmed/internal/telemetry/metrics"
+	"github.com/taskmed/taskmed/internal/telemetry/traces"
 	"github.com/taskmed/taskmed/web"
 )
 
@@ -35,13 +39,13 @@ func observe(ctx context.Context, settings config.Config, options *Options, sche
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	options.Log = telemetry.Logger(options.Log)
+	options.Log = logs.Logger(options.Log)
 	wanted := telemetry.Config{
 		Log: options.Log, Registry: registry, Schema: schema, Known: known,
 		WebhookURL: settings.AlertWebhook, TraceRatio: settings.TraceRatio,
 	}
 	if settings.OTLPEndpoint != "" {
-		spans, err := telemetry.OTLP(ctx, settings.OTLPEndpoint)
+		spans, err := traces.OTLP(ctx, settings.OTLPEndpoint)
 		if err != nil {
 			return observer{}, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 		}
@@ -58,9 +62,9 @@ func (o observer) watch(db *database.DB, databaseURL string, redis *persisted.Re
 	}
 	servers := telemetry.Servers{
 		Postgres: db.Ping, Plan: newPlanner(databaseURL).plan,
-		Pool: func() telemetry.PoolFigures {
+		Pool: func() metrics.PoolFigures {
 			now := db.Stat()
-			return telemetry.PoolFigures{
+			return metrics.PoolFigures{
 				Max: now.MaxConns(), InUse: now.AcquiredConns(), Idle: now.IdleConns(),
 				Acquires: now.AcquireCount(), Waits: now.EmptyAcquireCount(), Canceled: now.CanceledAcquireCount(),
 				Waited: now.EmptyAcquireWaitTime(),
@@ -74,8 +78,8 @@ func (o observer) watch(db *database.DB, databaseURL string, redis *persisted.Re
 	// Outermost, so that it sees what the others do.
 	server.Extensions = append([]graphql.HandlerExtension{o.Extension()}, server.Extensions...)
 	server.Watch, server.Metrics, server.Statements = o.Begin, o.registry, telemetry.Statements
-	dashboard := web.Dashboard[telemetry.Snapshot](o.Telemetry)
-	server.AdminRoutes = map[string]http.Handler{"/dashboard": dashboard, "/dashboard/": dashboard}
+	page := web.Dashboard[dashboard.Snapshot](o.Telemetry)
+	server.AdminRoutes = map[string]http.Handler{"/dashboard": page, "/dashboard/": page}
 }
 
 // registerer takes the parts' own metrics; nil where nobody reads them.

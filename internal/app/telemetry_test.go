@@ -21,7 +21,8 @@ import (
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/devstack"
-	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/internal/telemetry/dashboard"
+	"github.com/taskmed/taskmed/internal/telemetry/logs"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/models"
@@ -49,11 +50,11 @@ func series(t testing.TB, server *api.Server) int {
 }
 
 // history is what the dashboard begins with, once a snapshot satisfies.
-func history(t testing.TB, server *api.Server, satisfies func(telemetry.Snapshot) bool) telemetry.Snapshot {
+func history(t testing.TB, server *api.Server, satisfies func(dashboard.Snapshot) bool) dashboard.Snapshot {
 	t.Helper()
-	var found telemetry.Snapshot
+	var found dashboard.Snapshot
 	require.Eventually(t, func() bool {
-		var snapshots []telemetry.Snapshot
+		var snapshots []dashboard.Snapshot
 		require.NoError(t, json.Unmarshal([]byte(operator(t, server, "/dashboard/history.json")), &snapshots))
 		for _, found = range snapshots {
 			if satisfies(found) {
@@ -214,7 +215,7 @@ func TestTelemetry_NeverHoldsAPatientsValue(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string((<-waited).Body), canary)
 
-	slow := history(t, server, func(s telemetry.Snapshot) bool { return len(s.SlowStatements) > 0 && s.SlowStatements[0].P95 > 100 })
+	slow := history(t, server, func(s dashboard.Snapshot) bool { return len(s.SlowStatements) > 0 && s.SlowStatements[0].P95 > 100 })
 	require.Contains(t, slow.SlowStatements[0].Family, "contacts")
 	require.Contains(t, log.String(), `"msg":"slow operation"`)
 	require.Contains(t, log.String(), `"msg":"request"`)
@@ -246,7 +247,7 @@ func TestTelemetry_NeverHoldsAPatientsValue(t *testing.T) {
 func requireDocumented(t *testing.T, log string) {
 	t.Helper()
 	documented := map[string]bool{}
-	for _, field := range telemetry.LogFields() {
+	for _, field := range logs.Fields() {
 		for name := range strings.SplitSeq(field.Name, ", ") {
 			documented[name] = true
 		}
@@ -290,7 +291,7 @@ func TestAlerts_ShowWithinFifteenSeconds(t *testing.T) {
 		asking.Go(func() { owner.Do(t, `query Viewer { clinic { services { nodes { name } } } }`, nil) })
 	}
 	asking.Wait()
-	seen := history(t, server, func(s telemetry.Snapshot) bool { return len(s.Alerts.Active) >= 2 })
+	seen := history(t, server, func(s dashboard.Snapshot) bool { return len(s.Alerts.Active) >= 2 })
 	if testkit.Timed() {
 		require.Less(t, time.Since(began), 15*time.Second)
 	}

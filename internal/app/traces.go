@@ -15,6 +15,7 @@ import (
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/internal/telemetry/traces"
 )
 
 // tracers see every statement: the observer's, where there is one, and the one
@@ -42,7 +43,7 @@ func (o observer) fetching() func(ctx context.Context, place *selection.Field, p
 			return nil
 		}
 		began := time.Now()
-		var span telemetry.Span
+		var span traces.Span
 		if o.Telemetry != nil {
 			if parents > 0 {
 				o.Batch(field, parents)
@@ -82,7 +83,7 @@ type tracedCache struct {
 func (c tracedCache) Answer(ctx context.Context, question *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
 	ctx, span := c.traces.Look(ctx)
 	answer := c.Cache.Answer(ctx, question, compute)
-	looked := telemetry.Looked{Outcome: "miss", Tier: answer.Tier, Reason: answer.Reason, Stored: answer.Stored}
+	looked := traces.Looked{Outcome: "miss", Tier: answer.Tier, Reason: answer.Reason, Stored: answer.Stored}
 	switch {
 	case answer.Hit:
 		looked.Outcome = "hit"

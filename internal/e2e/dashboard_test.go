@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/internal/telemetry/dashboard"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/models"
 	"github.com/taskmed/taskmed/web"
@@ -23,29 +23,29 @@ import (
 // figures are what a server would tell, an hour of it, made up.
 type figures struct {
 	mu   sync.Mutex
-	kept []telemetry.Snapshot
-	open []chan telemetry.Snapshot
+	kept []dashboard.Snapshot
+	open []chan dashboard.Snapshot
 }
 
-func (f *figures) History() []telemetry.Snapshot {
+func (f *figures) History() []dashboard.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]telemetry.Snapshot(nil), f.kept...)
+	return append([]dashboard.Snapshot(nil), f.kept...)
 }
 
 func (*figures) Plan(context.Context, string) (string, error) {
 	return "Index Scan using idx_contacts_search on contacts", nil
 }
 
-func (f *figures) Subscribe(context.Context) <-chan telemetry.Snapshot {
+func (f *figures) Subscribe(context.Context) <-chan dashboard.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.open = append(f.open, make(chan telemetry.Snapshot, 10))
+	f.open = append(f.open, make(chan dashboard.Snapshot, 10))
 	return f.open[len(f.open)-1]
 }
 
 // tell adds to what was kept and hands it on.
-func (f *figures) tell(s telemetry.Snapshot) {
+func (f *figures) tell(s dashboard.Snapshot) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kept = append(f.kept, s)
@@ -55,54 +55,54 @@ func (f *figures) tell(s telemetry.Snapshot) {
 }
 
 // figure is a snapshot of a server that does well.
-func figure(at time.Time, n int) telemetry.Snapshot {
+func figure(at time.Time, n int) dashboard.Snapshot {
 	wave := 1 + math.Sin(float64(n)/40)/3
 	hits := 0.93 + math.Sin(float64(n)/25)/30
-	s := telemetry.Snapshot{
+	s := dashboard.Snapshot{
 		At: at, IntervalSeconds: 5,
-		Requests: telemetry.Requests{
+		Requests: dashboard.Requests{
 			Count: int64(2000 * wave), PerSecond: 400 * wave, InFlight: 3, Failed: int64(n % 3), Refused: int64(n % 7),
-			ErrorRate: float64(n%3) / (2000 * wave), RefusedBy: []telemetry.Count{{Name: "BAD_USER_INPUT", Count: int64(n % 7)}},
+			ErrorRate: float64(n%3) / (2000 * wave), RefusedBy: []dashboard.Count{{Name: "BAD_USER_INPUT", Count: int64(n % 7)}},
 			P50: 2 * wave, P95: 9 * wave, P99: 18 * wave, Max: 40,
 		},
-		Cache: telemetry.Cache{
+		Cache: dashboard.Cache{
 			Hits: 900, Misses: 70, Bypassed: 30, HitRate: &hits,
-			MissesBy: []telemetry.Count{{Name: "absent", Count: 40}, {Name: "invalidated", Count: 30}, {Name: "mutation", Count: 30}},
+			MissesBy: []dashboard.Count{{Name: "absent", Count: 40}, {Name: "invalidated", Count: 30}, {Name: "mutation", Count: 30}},
 		},
-		SlowFields: []telemetry.Field{
+		SlowFields: []dashboard.Field{
 			{
 				Name: "Query.searchContacts", Count: 300, P50: 4, P95: 22, Total: 1500,
-				Statements: []telemetry.Share{{Name: "SELECT … FROM search_contacts($1, $2)", Count: 300, Total: 1200, Mean: 4, Statement: "a1"}},
+				Statements: []dashboard.Share{{Name: "SELECT … FROM search_contacts($1, $2)", Count: 300, Total: 1200, Mean: 4, Statement: "a1"}},
 			},
 			{Name: "Query.availability", Count: 200, Errors: 2, P50: 3, P95: 12, Total: 800},
 			{Name: "Contact.nextAppointment", Count: 5000, P50: 0.1, P95: 0.6, Total: 700},
 		},
-		SlowOperations: []telemetry.Operation{
+		SlowOperations: []dashboard.Operation{
 			{
 				Name: "SearchContacts", Type: "query", Count: 300, P50: 5, P95: 24, P99: 41,
-				Fields:     []telemetry.Share{{Name: "Query.searchContacts", Count: 300, Total: 1500, Mean: 5}, {Name: "Contact.appointments", Count: 300, Total: 300, Mean: 1}},
-				Statements: []telemetry.Share{{Name: "SELECT … FROM search_contacts($1, $2)", Count: 300, Total: 1200, Mean: 4, Statement: "a1"}},
+				Fields:     []dashboard.Share{{Name: "Query.searchContacts", Count: 300, Total: 1500, Mean: 5}, {Name: "Contact.appointments", Count: 300, Total: 300, Mean: 1}},
+				Statements: []dashboard.Share{{Name: "SELECT … FROM search_contacts($1, $2)", Count: 300, Total: 1200, Mean: 4, Statement: "a1"}},
 			},
 			{Name: "other", Type: "query", Count: 7, P50: 2, P95: 11, P99: 16},
 			{Name: "other", Type: "mutation", Count: 3, P50: 2, P95: 10, P99: 16},
 			{Name: "DayView", Type: "query", Count: 900, Failed: 1, P50: 2, P95: 9, P99: 16},
 			{Name: "ScheduleAppointment", Type: "mutation", Count: 60, P50: 7, P95: 8, P99: 9},
 		},
-		SlowStatements: []telemetry.Statement{
+		SlowStatements: []dashboard.Statement{
 			{Family: "select search_contacts", Shape: "SELECT … FROM search_contacts($1, $2)", Statement: "a1", Count: 300, P50: 4, P95: 19, Total: 1200},
 			{Family: "select appointments", Shape: "SELECT … FROM appointments WHERE clinic_id = $1", Count: 2300, P50: 0.5, P95: 2, Total: 1900},
 		},
-		Clinics: []telemetry.Clinic{
+		Clinics: []dashboard.Clinic{
 			{ID: "018f4a3e-7a10-7cc2-9d9c-5b1f0a4c1111", Requests: 1400, Slow: 4, Mean: 3.5},
 			{ID: "018f4a3e-7a10-7cc2-9d9c-5b1f0a4c2222", Requests: 600, Failed: 2, Slow: 1, Mean: 2.5},
 		},
-		Pool: telemetry.Pool{Max: 20, InUse: int32(5 * wave), Idle: 8, Utilization: 0.25 * wave, Waits: 1, Waited: 0.4},
-		Process: telemetry.Process{
+		Pool: dashboard.Pool{Max: 20, InUse: int32(5 * wave), Idle: 8, Utilization: 0.25 * wave, Waits: 1, Waited: 0.4},
+		Process: dashboard.Process{
 			CPU: 0.4 * wave, Memory: 0.12, MemoryBytes: uint64(120e6 * wave), MemoryLimitBytes: 1 << 30, HeapBytes: uint64(60e6 * wave),
 			Goroutines: 240, GCs: 3, GCPause: 0.3 * wave, UptimeSeconds: float64(n) * 5,
 		},
-		Postgres: telemetry.Health{Configured: true, Up: true, Latency: 0.4 * wave},
-		Redis:    telemetry.Health{Configured: true, Up: true, Latency: 0.1 * wave},
+		Postgres: dashboard.Health{Configured: true, Up: true, Latency: 0.4 * wave},
+		Redis:    dashboard.Health{Configured: true, Up: true, Latency: 0.1 * wave},
 	}
 	return s
 }
@@ -116,10 +116,10 @@ func hour(t *testing.T) (*figures, string, time.Time) {
 	now := time.Now().Truncate(time.Second)
 	for n := range snapshots {
 		if n < 400 || n > 460 {
-			f.tell(figure(now.Add(time.Duration(n-snapshots)*telemetry.Interval), n))
+			f.tell(figure(now.Add(time.Duration(n-snapshots)*dashboard.Interval), n))
 		}
 	}
-	server := httptest.NewServer(web.Dashboard[telemetry.Snapshot](f))
+	server := httptest.NewServer(web.Dashboard[dashboard.Snapshot](f))
 	t.Cleanup(server.Close)
 	return f, server.URL, now
 }
@@ -172,9 +172,9 @@ func TestDashboard_ShowsWhatGoesOn(t *testing.T) {
 
 	// What happens is on the page without it being loaded anew.
 	trouble := figure(now, snapshots)
-	trouble.Redis = telemetry.Health{Configured: true, Fault: "unreachable"}
+	trouble.Redis = dashboard.Health{Configured: true, Fault: "unreachable"}
 	trouble.Requests.P95 = 250
-	trouble.Alerts.Active = []telemetry.Alert{
+	trouble.Alerts.Active = []dashboard.Alert{
 		{Name: "Redis", Summary: "Redis does not answer", Severity: "critical", Threshold: 1, Unit: "up", Since: now},
 		{Name: "ResponseTime", Summary: "responses take too long", Severity: "warning", Value: 250, Threshold: 100, Unit: "ms", Since: now},
 		{Name: "SlowField", Subject: "Query.availability", Summary: "it takes too long", Severity: "warning", Value: 180, Threshold: 100, Unit: "ms", Since: now},
@@ -189,8 +189,8 @@ func TestDashboard_ShowsWhatGoesOn(t *testing.T) {
 	b.text(t, ".tile.bad", "over its limit")
 	b.text(t, ".details", "SQL statements")
 
-	well := figure(now.Add(telemetry.Interval), snapshots+1)
-	ended := now.Add(telemetry.Interval)
+	well := figure(now.Add(dashboard.Interval), snapshots+1)
+	ended := now.Add(dashboard.Interval)
 	trouble.Alerts.Active[0].Until = &ended
 	well.Alerts.Recent = trouble.Alerts.Active[:1]
 	f.tell(well)

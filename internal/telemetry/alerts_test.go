@@ -13,6 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/taskmed/taskmed/internal/telemetry/alerts"
+	"github.com/taskmed/taskmed/internal/telemetry/dashboard"
+	"github.com/taskmed/taskmed/internal/telemetry/metrics"
 )
 
 // ticking is a clock that is an interval later each time it is asked, so that
@@ -20,7 +24,7 @@ import (
 func ticking() func() time.Time {
 	now := time.Date(2026, time.November, 22, 12, 0, 0, 0, time.UTC)
 	return func() time.Time {
-		now = now.Add(Interval)
+		now = now.Add(dashboard.Interval)
 		return now
 	}
 }
@@ -40,9 +44,9 @@ func TestAlerts_NameTheSlowFieldsStatementsAndOperations(t *testing.T) {
 	var log bytes.Buffer
 	registry := prometheus.NewRegistry()
 	telemetry := newTelemetry(t.Context(), Config{Now: ticking(), Schema: schema, Registry: registry, Log: slog.New(slog.NewJSONHandler(&log, nil))})
-	contacts := telemetry.fields.of(schema.Types["Query"].Fields[0])
-	viewer := telemetry.fields.of(schema.Types["Query"].Fields[1])
-	statement := telemetry.statements.of("SELECT id FROM contacts WHERE clinic_id = $1")
+	contacts := telemetry.fields.Of(schema.Types["Query"].Fields[0])
+	viewer := telemetry.fields.Of(schema.Types["Query"].Fields[1])
+	statement := telemetry.statements.Of("SELECT id FROM contacts WHERE clinic_id = $1")
 	active := func() []string {
 		names := []string{}
 		for _, alert := range telemetry.sample(t.Context()).Alerts.Active {
@@ -50,25 +54,25 @@ func TestAlerts_NameTheSlowFieldsStatementsAndOperations(t *testing.T) {
 		}
 		return names
 	}
-	for range fewestCalls - 1 {
-		contacts.count(200*time.Millisecond, false)
+	for range alerts.FewestCalls - 1 {
+		contacts.Count(200*time.Millisecond, false)
 	}
 	require.Empty(t, active(), "four tell nothing")
-	for range fewestCalls {
-		contacts.count(200*time.Millisecond, false)
-		viewer.count(50*time.Millisecond, false)
-		statement.family.count(statement, 300*time.Millisecond, false, "")
-		telemetry.operations.of(other, "query").meter.observe(250*time.Millisecond, false)
+	for range alerts.FewestCalls {
+		contacts.Count(200*time.Millisecond, false)
+		viewer.Count(50*time.Millisecond, false)
+		statement.Count(300*time.Millisecond, false, "")
+		telemetry.operations.Of(metrics.Other, "query").End(250*time.Millisecond, false, "", &metrics.Shares{})
 	}
 	wanted := []string{"SlowOperation query other", "SlowField Query.contacts", "SlowStatement select contacts"}
 	require.Equal(t, wanted, active())
 	require.Contains(t, log.String(), `"msg":"alert","alert":"SlowField","subject":"Query.contacts","state":"active"`)
-	for range fewestCalls {
-		viewer.count(time.Second, false)
+	for range alerts.FewestCalls {
+		viewer.Count(time.Second, false)
 	}
 	require.Equal(t, []string{wanted[0], wanted[1], "SlowField Query.viewer", wanted[2]}, active())
 	require.InDelta(t, 2, gauge(t, registry, "taskmed_alert_active", "SlowField"), 0)
-	for range window + calm {
+	for range alerts.Window + alerts.Calm {
 		active()
 	}
 	require.Empty(t, active())
@@ -84,13 +88,13 @@ func TestAlerts_AreAFewWhereEverythingIsSlow(t *testing.T) {
 	}
 	schema := slowSchema(names...)
 	telemetry := newTelemetry(t.Context(), Config{Now: ticking(), Schema: schema})
-	for range fewestCalls {
+	for range alerts.FewestCalls {
 		for i, definition := range schema.Types["Query"].Fields {
-			telemetry.fields.of(definition).count(time.Duration(200+100*i)*time.Millisecond, false)
+			telemetry.fields.Of(definition).Count(time.Duration(200+100*i)*time.Millisecond, false)
 		}
 	}
 	active := telemetry.sample(t.Context()).Alerts.Active
-	require.Len(t, active, mostOfRule)
+	require.Len(t, active, alerts.MostOfRule)
 	require.Contains(t, []string{"Query.field39", "Query.field38", "Query.field37"}, active[len(active)-1].Subject, "the worst are among them")
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/devstack"
+	"github.com/taskmed/taskmed/internal/telemetry/alerts"
+	"github.com/taskmed/taskmed/internal/telemetry/dashboard"
 )
 
 // golden compares a file that is generated from this package, or writes it if
@@ -28,7 +30,7 @@ func golden(t *testing.T, want []byte, path ...string) {
 
 func TestPrometheusRules_AreTheDeployedOnesAndAlert(t *testing.T) {
 	t.Parallel()
-	golden(t, PrometheusRules(), "deploy", "prometheus", "rules.yml")
+	golden(t, alerts.PrometheusRules(), "deploy", "prometheus", "rules.yml")
 	promtool, env, err := devstack.Promtool(t.Context(), devstack.FromEnv(os.Getenv))
 	require.NoError(t, err)
 	for _, arguments := range [][]string{{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml", "rules_days_test.yml"}} {
@@ -42,10 +44,10 @@ func TestPrometheusRules_AreTheDeployedOnesAndAlert(t *testing.T) {
 
 func TestGrafanaDashboard_IsTheDeployedOneAndAsksForWhatThereIs(t *testing.T) {
 	t.Parallel()
-	dashboard, err := GrafanaDashboard()
+	shown, err := dashboard.Grafana()
 	require.NoError(t, err)
-	golden(t, dashboard, "deploy", "grafana", "dashboards", "taskmed.json")
-	parts, err := GrafanaParts() // Its metrics are other packages': internal/app's tests look for them.
+	golden(t, shown, "deploy", "grafana", "dashboards", "taskmed.json")
+	parts, err := dashboard.GrafanaParts() // Its metrics are other packages': internal/app's tests look for them.
 	require.NoError(t, err)
 	golden(t, parts, "deploy", "grafana", "dashboards", "taskmed-parts.json")
 	there := map[string]bool{}
@@ -54,7 +56,7 @@ func TestGrafanaDashboard_IsTheDeployedOneAndAsksForWhatThereIs(t *testing.T) {
 	}
 	name := regexp.MustCompile(`taskmed_[a-z_]+`)
 	ending := regexp.MustCompile(`_(bucket|sum|count)$`)
-	for _, text := range [][]byte{dashboard, PrometheusRules()} {
+	for _, text := range [][]byte{shown, alerts.PrometheusRules()} {
 		asked := name.FindAllString(string(text), -1)
 		require.NotEmpty(t, asked)
 		for _, metric := range asked {

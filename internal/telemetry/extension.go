@@ -7,6 +7,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/taskmed/taskmed/internal/telemetry/metrics"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -36,7 +37,7 @@ func (e extension) MutateOperationContext(ctx context.Context, op *graphql.Opera
 	if r == nil {
 		return nil
 	}
-	name := other
+	name := metrics.Other
 	if e.known != nil {
 		if known, ok := e.known(op); ok {
 			name = known
@@ -49,13 +50,13 @@ func (e extension) MutateOperationContext(ctx context.Context, op *graphql.Opera
 	if err == nil {
 		r.clinic = scope.ClinicID
 	}
-	e.traces.name(r)
+	r.span.Name(r.kind, r.name, r.clinic)
 	return nil
 }
 
 // InterceptResponse implements graphql.ResponseInterceptor.
 func (e extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	ctx, span := e.traces.run(ctx)
+	ctx, span := e.Run(ctx)
 	response := next(ctx)
 	span.End(response != nil && len(response.Errors) > 0)
 	r := requestOf(ctx)
@@ -82,18 +83,36 @@ func (e extension) InterceptField(ctx context.Context, next graphql.Resolver) (a
 	if at == nil || !at.IsResolver {
 		return next(ctx)
 	}
-	f := e.fields.of(at.Field.Definition)
+	f := e.fields.Of(at.Field.Definition)
 	if f == nil {
 		return next(ctx)
 	}
 	began := time.Now()
 	value, err := next(ctx)
 	took := time.Since(began)
-	f.count(took, err != nil)
+	f.Count(took, err != nil)
 	if took >= noticeable {
 		if r := requestOf(ctx); r != nil {
 			r.addField(f, took)
 		}
 	}
 	return value, err
+}
+
+// Fetched counts a relation that was fetched for all of its parents at once, before
+// their resolvers were asked.
+func (t *Telemetry) Fetched(ctx context.Context, object, name string, took time.Duration, failed bool) {
+	f := t.fields.Named(object, name)
+	if f == nil {
+		return
+	}
+	f.Count(took, failed)
+	if r := requestOf(ctx); r != nil && took >= noticeable {
+		r.addField(f, took)
+	}
+}
+
+// Batch counts a data loader's fetch. The loaders' names are the code's own.
+func (t *Telemetry) Batch(loader string, keys int) {
+	t.batches.WithLabelValues(loader).Observe(float64(keys))
 }

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskmed/taskmed/internal/telemetry/metrics"
+	"github.com/taskmed/taskmed/internal/telemetry/traces"
 )
 
 // tracer watches SQL statements.
@@ -19,22 +21,22 @@ type statementKey struct{}
 
 // running is a statement under way.
 type running struct {
-	statement *statement
+	statement *metrics.Statement
 	request   *request
 	// field is the one whose resolver makes it; nil for what is made for several.
-	field *field
+	field *metrics.Field
 	began time.Time
-	span  trace.Span
+	span  traces.Span
 }
 
 // TraceQueryStart implements pgx.QueryTracer.
 func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	s := &running{statement: t.statements.of(data.SQL), request: requestOf(ctx)}
+	s := &running{statement: t.statements.Of(data.SQL), request: requestOf(ctx)}
 	if s.request != nil {
-		s.field = t.fields.around(ctx)
+		s.field = t.fields.Around(ctx)
 	}
 	s.began = time.Now()
-	ctx, s.span = t.traces.statement(ctx, s.statement)
+	ctx, s.span = t.Statement(ctx, s.statement)
 	return context.WithValue(ctx, statementKey{}, s)
 }
 
@@ -49,25 +51,9 @@ func (t tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 	failed := data.Err != nil && !errors.Is(data.Err, pgx.ErrNoRows)
 	sampled := ""
 	if s.request != nil {
-		sampled = s.request.trace
+		sampled = s.request.span.ID
 		s.request.addStatement(s.statement, s.field, took)
 	}
-	s.statement.family.count(s.statement, took, failed, sampled)
-	t.traces.endStatement(s.span, failed)
-}
-
-func (f *family) count(s *statement, took time.Duration, failed bool, trace string) {
-	f.meter.observeTraced(took, failed, trace)
-	if failed {
-		f.failures.Inc()
-	}
-	if int64(took) <= f.slowest.Load() {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if int64(took) > f.slowest.Load() {
-		f.slowest.Store(int64(took))
-		f.example = s
-	}
+	s.statement.Count(took, failed, sampled)
+	s.span.End(failed)
 }

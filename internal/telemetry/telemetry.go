@@ -1,18 +1,9 @@
-// Package telemetry lets operators and developers see what the server does and
-// what it costs: metrics, the log's request line, traces, alerts and the
-// figures behind the dashboard. docs/observability.md, which is generated from
-// this package, lists all of them.
-//
-// What it keeps is bounded whatever clients send: names come from the schema,
-// the registered operations and the code's own SQL, and clinics are told apart
-// up to a thousand.
 package telemetry
 
 import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,18 +13,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vektah/gqlparser/v2/ast"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/taskmed/taskmed/internal/telemetry/alerts"
+	"github.com/taskmed/taskmed/internal/telemetry/dashboard"
+	"github.com/taskmed/taskmed/internal/telemetry/metrics"
+	"github.com/taskmed/taskmed/internal/telemetry/traces"
 )
 
-const (
-	// Interval is how often a Snapshot is taken.
-	Interval = 5 * time.Second
-	// Kept is how far History goes back.
-	Kept = time.Hour
-	// asking bounds the wait for Postgres' and Redis' signs of life.
-	asking = time.Second
-)
-
-var errRefused = errors.New("telemetry: the webhook did not take the alert")
+// asking bounds the wait for Postgres' and Redis' signs of life.
+const asking = time.Second
 
 // Config is what a Telemetry watches. All of it may be left out.
 type Config struct {
@@ -57,7 +45,7 @@ type Config struct {
 // Servers are what an instance needs beside itself. What it has not is nil.
 type Servers struct {
 	// Pool gives the pool's figures.
-	Pool func() PoolFigures
+	Pool func() metrics.PoolFigures
 	// Postgres and Redis tell whether the servers answer.
 	Postgres, Redis func(context.Context) error
 	// Plan gives Postgres' plan for a statement as it would be made for a clinic.
@@ -67,49 +55,36 @@ type Servers struct {
 // Telemetry watches one instance. Its methods may be called at any time from
 // any goroutine.
 type Telemetry struct {
+	// Spans of a request's parts are begun by its methods.
+	*traces.Traces
+
 	log     *slog.Logger
 	now     func() time.Time
 	known   func(op *graphql.OperationContext) (string, bool)
 	servers atomic.Pointer[Servers]
-	metrics *metrics
-	catalog *catalog
-	traces  *traces
-	webhook *webhook
+	catalog *metrics.Catalog
 
-	requests   meter
-	longest    longest
-	refused    atomic.Int64
-	refusals   tallies
-	cache      *cacheCounts
-	fields     *fields
-	operations *operations
-	statements *statements
-	clinics    *clinics
-
-	// Every request writes it, so it has a cache line of its own: who reads what is
-	// beside it would have to fetch that anew each time.
-	_      [cacheLine]byte
-	flying atomic.Int64
-	_      [cacheLine]byte
+	requests   *metrics.Requests
+	operations *metrics.Operations
+	fields     *metrics.Fields
+	statements *metrics.Statements
+	clinics    *metrics.Clinics
+	cache      *metrics.Cache
+	batches    *prometheus.HistogramVec
 
 	// sampling is held while a snapshot is taken; what follows is its own.
 	sampling sync.Mutex
-	process  *process
-	watch    *watch
-	pool     PoolFigures
+	process  *metrics.ProcessReader
+	alerts   *alerts.Watch
+	pool     metrics.PoolFigures
 	sampled  time.Time
-	latest   atomic.Pointer[Snapshot]
+
+	latest  atomic.Pointer[dashboard.Snapshot]
+	history *dashboard.History
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
-
-	mu          sync.Mutex
-	history     ring
-	subscribers map[chan Snapshot]struct{}
 }
-
-// cacheLine is as much as processors hand each other at once, in bytes.
-const cacheLine = 64
 
 // New makes a Telemetry, which takes a Snapshot every Interval until Close.
 func New(config Config) *Telemetry {
@@ -131,29 +106,22 @@ func newTelemetry(ctx context.Context, config Config) *Telemetry {
 	if config.Registry == nil {
 		config.Registry = prometheus.NewRegistry()
 	}
+	catalog := metrics.NewCatalog(config.Registry)
 	t := &Telemetry{
-		log: config.Log, now: config.Now, known: config.Known, catalog: &catalog{registry: config.Registry},
-		traces:  newTraces(config.Spans, config.TraceRatio),
-		history: newRing(int(Kept / Interval)), subscribers: map[chan Snapshot]struct{}{},
-		process: newProcess(config.Now()), watch: newWatch(), sampled: config.Now(), stop: func() {},
+		Traces: traces.New(config.Spans, config.TraceRatio),
+		log:    config.Log, now: config.Now, known: config.Known, catalog: catalog,
+		requests: metrics.NewRequests(catalog), operations: metrics.NewOperations(catalog), fields: metrics.NewFields(catalog, config.Schema),
+		statements: metrics.NewStatements(catalog), clinics: metrics.NewClinics(catalog), cache: metrics.NewCache(catalog),
+		batches: metrics.NewBatches(catalog), process: metrics.NewProcessReader(config.Now()),
+		alerts:  alerts.New(ctx, catalog, config.Log, config.WebhookURL),
+		sampled: config.Now(), history: dashboard.NewHistory(), stop: func() {},
 	}
 	t.servers.Store(&Servers{})
-	t.metrics = newMetrics(t.catalog, t)
-	t.metrics.begin()
-	t.cache = newCacheCounts(t.catalog)
-	t.catalog.MustRegister(newHistogram("taskmed_request_duration_seconds", "Time from a request's first header to its last byte.",
-		func(yield func([]string, *meter) bool) { yield(nil, &t.requests) }))
-	t.fields = newFields(t.metrics, config.Schema)
-	t.operations = newOperations(t.metrics)
-	t.clinics = newClinics(t.metrics)
-	t.statements = newStatements(func(name string) *family {
-		return &family{name: name, failures: t.metrics.sqlFaults.WithLabelValues(name)}
+	catalog.Read(metrics.Figures{
+		Pool: t.poolNow, Process: t.processNow,
+		Postgres: func() float64 { return t.up(func(s *dashboard.Snapshot) dashboard.Health { return s.Postgres }) },
+		Redis:    func() float64 { return t.up(func(s *dashboard.Snapshot) dashboard.Health { return s.Redis }) },
 	})
-	t.catalog.MustRegister(newHistogram("taskmed_statement_duration_seconds",
-		"Time from sending a SQL statement to its last row, by what it does to which tables.", t.statements.meters, "family"))
-	if config.WebhookURL != "" {
-		t.webhook = newWebhook(ctx, config.WebhookURL, config.Log)
-	}
 	return t
 }
 
@@ -161,18 +129,16 @@ func newTelemetry(ctx context.Context, config Config) *Telemetry {
 func (t *Telemetry) Close() {
 	t.stop()
 	t.running.Wait()
-	if t.webhook != nil {
-		t.webhook.close()
-	}
+	t.alerts.Close()
 	ctx, done := context.WithTimeout(context.Background(), asking)
 	defer done()
-	if err := t.traces.close(ctx); err != nil {
-		t.log.WarnContext(ctx, "spans were lost", slog.String("error", err.Error()))
+	if err := t.Traces.Close(ctx); err != nil {
+		t.log.LogAttrs(ctx, slog.LevelWarn, "spans were lost", slog.String("error", err.Error()))
 	}
 }
 
 func (t *Telemetry) run(ctx context.Context) {
-	ticks := time.NewTicker(Interval)
+	ticks := time.NewTicker(dashboard.Interval)
 	defer ticks.Stop()
 	for {
 		select {
@@ -188,20 +154,11 @@ func (t *Telemetry) run(ctx context.Context) {
 // made with what it gives.
 func (t *Telemetry) Watch(servers Servers) { t.servers.Store(&servers) }
 
-// Metrics are all that are registered, in no order that matters.
-func (t *Telemetry) Metrics() []Metric {
-	t.catalog.mu.Lock()
-	defer t.catalog.mu.Unlock()
-	return slices.Clone(t.catalog.metrics)
-}
-
 // Registerer takes other parts' metrics, which docs/observability.md then lists.
 func (t *Telemetry) Registerer() prometheus.Registerer { return t.catalog }
 
-// Batch counts a data loader's fetch. The loaders' names are the code's own.
-func (t *Telemetry) Batch(loader string, keys int) {
-	t.metrics.batch.WithLabelValues(loader).Observe(float64(keys))
-}
+// Metrics are all that are registered, in no order that matters.
+func (t *Telemetry) Metrics() []metrics.Metric { return t.catalog.Metrics() }
 
 // ErrNoPlan tells that a statement's plan is not to be had.
 var ErrNoPlan = errors.New("telemetry: no plan is to be had for this statement")
@@ -211,7 +168,7 @@ var ErrNoPlan = errors.New("telemetry: no plan is to be had for this statement")
 // most in the last minute. It is ErrNoPlan where the statement is not known, or
 // no clinic has asked for anything.
 func (t *Telemetry) Plan(ctx context.Context, statement string) (string, error) {
-	plan, sql, latest := t.servers.Load().Plan, t.statements.example(statement), t.latest.Load()
+	plan, sql, latest := t.servers.Load().Plan, t.statements.Example(statement), t.latest.Load()
 	if plan == nil || sql == "" || latest == nil {
 		return "", ErrNoPlan
 	}
@@ -224,37 +181,10 @@ func (t *Telemetry) Plan(ctx context.Context, statement string) (string, error) 
 }
 
 // History gives the snapshots of the last hour, the oldest first.
-func (t *Telemetry) History() []Snapshot {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.history.all()
-}
+func (t *Telemetry) History() []dashboard.Snapshot { return t.history.All() }
 
 // Subscribe gives each snapshot as it is taken, until the context ends, which
 // closes the channel. Whoever reads too slowly misses some.
-func (t *Telemetry) Subscribe(ctx context.Context) <-chan Snapshot {
-	snapshots := make(chan Snapshot, 1)
-	t.mu.Lock()
-	t.subscribers[snapshots] = struct{}{}
-	t.mu.Unlock()
-	context.AfterFunc(ctx, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.subscribers, snapshots)
-		close(snapshots)
-	})
-	return snapshots
-}
-
-// publish keeps a snapshot and hands it to the subscribers.
-func (t *Telemetry) publish(snapshot Snapshot) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.history.add(snapshot)
-	for subscriber := range t.subscribers {
-		select {
-		case subscriber <- snapshot:
-		default: // Its reader is slow.
-		}
-	}
+func (t *Telemetry) Subscribe(ctx context.Context) <-chan dashboard.Snapshot {
+	return t.history.Subscribe(ctx)
 }

@@ -21,6 +21,10 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/taskmed/taskmed/internal/telemetry/alerts"
+	"github.com/taskmed/taskmed/internal/telemetry/dashboard"
+	"github.com/taskmed/taskmed/internal/telemetry/logs"
+	"github.com/taskmed/taskmed/internal/telemetry/metrics"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -74,13 +78,13 @@ func TestSeries_AreAsManyForTenThousandClinicsAsForAThousand(t *testing.T) {
 			serve(telemetry, uuid.New(), "Day", status(http.StatusOK+i%2*300))
 		}
 	}
-	hostile(maxClinics)
+	hostile(metrics.MaxClinics)
 	before := countSeries(t, registry)
 	hostile(10_000)
 	require.Equal(t, before, countSeries(t, registry))
 	snapshot := telemetry.sample(t.Context())
 	require.Len(t, snapshot.Clinics, mostClinics)
-	require.Equal(t, other, snapshot.Clinics[0].ID)
+	require.Equal(t, metrics.Other, snapshot.Clinics[0].ID)
 	require.Len(t, snapshot.SlowOperations, 2)
 	require.EqualValues(t, 22_000, snapshot.Requests.Count)
 }
@@ -91,19 +95,19 @@ func TestOutcomes_TellTheServersFaultsFromTheClients(t *testing.T) {
 		codes    []models.Code
 		status   int
 		canceled bool
-		outcome  outcome
+		outcome  metrics.Outcome
 		kind     string
 	}{
-		"fine":                       {status: 200, outcome: okOutcome},
-		"not changed":                {status: 304, outcome: okOutcome},
-		"a mistake":                  {codes: []models.Code{models.BadUserInput}, status: 200, outcome: refusedOutcome, kind: "BAD_USER_INPUT"},
-		"a fault among mistakes":     {codes: []models.Code{models.BadUserInput, models.Internal, models.Forbidden}, status: 200, outcome: failedOutcome, kind: "INTERNAL"},
-		"no token":                   {status: 401, outcome: refusedOutcome, kind: "UNAUTHENTICATED"},
-		"too large":                  {status: 413, outcome: refusedOutcome, kind: "BODY_TOO_LARGE"},
-		"broken before anything":     {status: 500, outcome: failedOutcome, kind: "INTERNAL"},
-		"a code that nobody knows":   {codes: []models.Code{"MADE_UP"}, status: 200, outcome: refusedOutcome, kind: "other"},
-		"the client left":            {codes: []models.Code{models.Unavailable}, status: 503, canceled: true, outcome: canceledOutcome, kind: "CANCELED"},
-		"broken and the client left": {codes: []models.Code{models.Internal}, status: 200, canceled: true, outcome: failedOutcome, kind: "INTERNAL"},
+		"fine":                       {status: 200, outcome: metrics.OK},
+		"not changed":                {status: 304, outcome: metrics.OK},
+		"a mistake":                  {codes: []models.Code{models.BadUserInput}, status: 200, outcome: metrics.Refused, kind: "BAD_USER_INPUT"},
+		"a fault among mistakes":     {codes: []models.Code{models.BadUserInput, models.Internal, models.Forbidden}, status: 200, outcome: metrics.Failed, kind: "INTERNAL"},
+		"no token":                   {status: 401, outcome: metrics.Refused, kind: "UNAUTHENTICATED"},
+		"too large":                  {status: 413, outcome: metrics.Refused, kind: "BODY_TOO_LARGE"},
+		"broken before anything":     {status: 500, outcome: metrics.Failed, kind: "INTERNAL"},
+		"a code that nobody knows":   {codes: []models.Code{"MADE_UP"}, status: 200, outcome: metrics.Refused, kind: "other"},
+		"the client left":            {codes: []models.Code{models.Unavailable}, status: 503, canceled: true, outcome: metrics.Canceled, kind: "CANCELED"},
+		"broken and the client left": {codes: []models.Code{models.Internal}, status: 200, canceled: true, outcome: metrics.Failed, kind: "INTERNAL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,35 +115,19 @@ func TestOutcomes_TellTheServersFaultsFromTheClients(t *testing.T) {
 			for _, code := range example.codes {
 				r.note(code)
 			}
-			require.Equal(t, example.kind, r.conclude(example.status, example.canceled))
-			require.Equal(t, example.outcome, r.outcome)
+			outcome, kind := r.conclude(example.status, example.canceled)
+			require.Equal(t, example.kind, kind)
+			require.Equal(t, example.outcome, outcome)
 		})
-	}
-}
-
-func TestCacheStatus_HasAClosedSetOfReasons(t *testing.T) {
-	t.Parallel()
-	for status, want := range map[string][2]string{
-		"":                                       {"", ""},
-		"taskmed; hit":                           {"hit", "hit"},
-		`taskmed; fwd=miss; detail="first seen"`: {"miss", "first seen"},
-		`taskmed; fwd=miss; collapsed; detail="expired"`:                                        {"miss", "expired"},
-		`taskmed; fwd=bypass; detail="mutation"`:                                                {"bypass", "mutation"},
-		`taskmed; fwd=request; detail="no-cache asked for"`:                                     {"bypass", "no-cache"},
-		`taskmed; fwd=miss; detail="invalidated by appointment/day=2026-11-22: written 2s ago"`: {"miss", "invalidated"},
-		`taskmed; fwd=miss; detail="something new"`:                                             {"miss", "other"},
-	} {
-		did, reason := readCacheStatus(status)
-		require.Equal(t, want, [2]string{did, reason}, status)
 	}
 }
 
 func TestAlerts_BeginEndAndAreRemembered(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, time.November, 22, 12, 0, 0, 0, time.UTC)
-	posted := make(chan Alert, 10)
+	posted := make(chan dashboard.Alert, 10)
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		var alert Alert
+		var alert dashboard.Alert
 		_ = json.NewDecoder(r.Body).Decode(&alert)
 		posted <- alert
 	}))
@@ -151,11 +139,11 @@ func TestAlerts_BeginEndAndAreRemembered(t *testing.T) {
 	t.Cleanup(telemetry.Close)
 	inUse, redis := int32(19), errors.New("redis://user:secret@host is down")
 	telemetry.Watch(Servers{
-		Pool:  func() PoolFigures { return PoolFigures{Max: 20, InUse: inUse} },
+		Pool:  func() metrics.PoolFigures { return metrics.PoolFigures{Max: 20, InUse: inUse} },
 		Redis: func(context.Context) error { return redis },
 	})
 	tick := func() []string {
-		now = now.Add(Interval)
+		now = now.Add(dashboard.Interval)
 		names := []string{}
 		for _, alert := range telemetry.sample(t.Context()).Alerts.Active {
 			names = append(names, alert.Name)
@@ -169,7 +157,7 @@ func TestAlerts_BeginEndAndAreRemembered(t *testing.T) {
 	require.Nil(t, first.Until)
 	require.Equal(t, "Pool", (<-posted).Name)
 	inUse, redis = 3, nil
-	for range calm - 1 {
+	for range alerts.Calm - 1 {
 		require.Equal(t, []string{"Pool", "Redis"}, tick(), "calm for a moment is not over")
 	}
 	require.Empty(t, tick())
@@ -179,7 +167,7 @@ func TestAlerts_BeginEndAndAreRemembered(t *testing.T) {
 	require.InDelta(t, 0.95, ended[1].Value+ended[0].Value, 1e-9, "the worst of the pool, and Redis down")
 	require.NotNil(t, (<-posted).Until)
 	require.NotContains(t, log.String(), "secret")
-	for range int(Kept/Interval) + 1 {
+	for range int(dashboard.Kept/dashboard.Interval) + 1 {
 		tick()
 	}
 	require.Empty(t, telemetry.History()[len(telemetry.History())-1].Alerts.Recent)
@@ -188,36 +176,36 @@ func TestAlerts_BeginEndAndAreRemembered(t *testing.T) {
 func TestAlerts_JudgeRequestsByTheLastTenSeconds(t *testing.T) {
 	t.Parallel()
 	telemetry := newTelemetry(t.Context(), Config{Now: ticking()})
-	alerts := func() string {
+	active := func() string {
 		names := ""
 		for _, alert := range telemetry.sample(t.Context()).Alerts.Active {
 			names += alert.Name + " "
 		}
 		return names
 	}
-	for range fewestRequests - 1 {
+	for range alerts.FewestRequests - 1 {
 		serve(telemetry, uuid.New(), "", status(http.StatusInternalServerError))
 	}
-	require.Empty(t, alerts(), "nine tell nothing")
+	require.Empty(t, active(), "nine tell nothing")
 	for range 500 {
 		serve(telemetry, uuid.New(), "", status(http.StatusOK))
 	}
-	require.Empty(t, alerts(), "nine of 509 are below 2 %")
+	require.Empty(t, active(), "nine of 509 are below 2 %")
 	for range 20 {
-		telemetry.requests.observe(150*time.Millisecond, true)
+		telemetry.requests.Meter().Observe(150*time.Millisecond, true)
 	}
-	require.Equal(t, "Errors ", alerts())
+	require.Equal(t, "Errors ", active())
 	for range 100 {
-		telemetry.requests.observe(150*time.Millisecond, false)
+		telemetry.requests.Meter().Observe(150*time.Millisecond, false)
 	}
-	require.Equal(t, "ResponseTime Errors ", alerts())
+	require.Equal(t, "ResponseTime Errors ", active())
 }
 
 func TestAlerts_AColdCacheIsNoAlertButAPoorOneIs(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, time.November, 22, 12, 0, 0, 0, time.UTC)
 	telemetry := newTelemetry(t.Context(), Config{Now: func() time.Time { return now }})
-	read := func(hits, misses int) Snapshot {
+	read := func(hits, misses int) dashboard.Snapshot {
 		for i := range hits + misses {
 			header := "taskmed; hit"
 			if i >= hits {
@@ -225,11 +213,11 @@ func TestAlerts_AColdCacheIsNoAlertButAPoorOneIs(t *testing.T) {
 			}
 			serve(telemetry, uuid.New(), "", func(_ context.Context, w http.ResponseWriter) { w.Header().Set("Cache-Status", header) })
 		}
-		now = now.Add(Interval)
+		now = now.Add(dashboard.Interval)
 		return telemetry.sample(t.Context())
 	}
 	require.Empty(t, read(0, 200).Alerts.Active)
-	for range minute {
+	for range metrics.Minute {
 		require.Empty(t, read(0, 0).Alerts.Active)
 	}
 	require.Empty(t, read(95, 5).Alerts.Active)
@@ -237,24 +225,24 @@ func TestAlerts_AColdCacheIsNoAlertButAPoorOneIs(t *testing.T) {
 	require.Len(t, snapshot.Alerts.Active, 1)
 	require.Equal(t, "CacheHits", snapshot.Alerts.Active[0].Name)
 	require.InDelta(t, 0.4, *snapshot.Cache.HitRate, 1e-9)
-	require.Equal(t, []Count{{"expired", 60}}, snapshot.Cache.MissesBy)
+	require.Equal(t, []dashboard.Count{{Name: "expired", Count: 60}}, snapshot.Cache.MissesBy)
 }
 
 func TestSpans_ContinueTheClientsTraceAndTellItTheirs(t *testing.T) {
 	t.Parallel()
 	spans, registry := tracetest.NewInMemoryExporter(), prometheus.NewRegistry()
 	var log bytes.Buffer
-	telemetry := newTelemetry(t.Context(), Config{Spans: spans, TraceRatio: 1, Registry: registry, Log: Logger(slog.New(slog.NewJSONHandler(&log, nil)))})
+	telemetry := newTelemetry(t.Context(), Config{Spans: spans, TraceRatio: 1, Registry: registry, Log: logs.Logger(slog.New(slog.NewJSONHandler(&log, nil)))})
 	const client = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 	answer := serve(telemetry, uuid.New(), "Day", asks(telemetry.Tracer(), "SELECT name FROM contacts WHERE name = 'Maria'", io.EOF), "traceparent", client)
-	require.NoError(t, telemetry.traces.provider.ForceFlush(t.Context()))
+	require.NoError(t, telemetry.Traces.Flush(t.Context()))
 	// A client that says it was not sampled is believed.
 	require.Empty(t, spans.GetSpans())
 	require.Empty(t, answer.Get("Traceresponse"))
 
 	answer = serve(telemetry, uuid.New(), "Day", asks(telemetry.Tracer(), "SELECT name FROM contacts WHERE name = 'Maria'", io.EOF),
 		"traceparent", strings.TrimSuffix(client, "00")+"01")
-	require.NoError(t, telemetry.traces.provider.ForceFlush(t.Context()))
+	require.NoError(t, telemetry.Traces.Flush(t.Context()))
 	made := spans.GetSpans()
 	require.Len(t, made, 2)
 	require.Equal(t, "select contacts", made[0].Name)
@@ -310,7 +298,7 @@ func TestOperations_TellWhereTheirTimeWent(t *testing.T) {
 	require.Equal(t, "select appointments", snapshot.SlowStatements[0].Family)
 	require.Positive(t, snapshot.Process.MemoryBytes)
 	require.Positive(t, snapshot.Process.MemoryLimitBytes)
-	for range minute {
+	for range metrics.Minute {
 		snapshot = telemetry.sample(t.Context())
 	}
 	require.Empty(t, snapshot.SlowOperations, "a minute later")

@@ -81,21 +81,22 @@ func TestMakefile_WhatJudgesAnswersNeverRunsAgain(t *testing.T) {
 // race detector all the same, and why.
 func unshared() map[string]string {
 	return map[string]string{
-		"bench/uncached":           "a tool that measures",
-		"bench/uncached/limit":     "a tool that measures",
-		"cmd/taskmed":              "its goroutines are two servers' beginnings and ends; chaos starts it with the detector",
-		"graph/generated":          "gqlgen's; chaos and gqlserver run it with the detector",
-		"internal/app":             "it puts together what chaos runs under load, as whole servers, with the detector",
-		"internal/devstack":        "it waits for programs",
-		"internal/loaders":         "it has no tests of its own; chaos and entity run it with the detector",
-		"internal/people":          "one lock around counts; chaos runs it with the detector",
-		"internal/rehearsal":       "one lock around a list, of one command",
-		"internal/scheduling":      "one zone's cache; chaos runs it with the detector",
-		"internal/seed":            "a command's, which tells how far it is",
-		"internal/testkit":         "tests' own",
-		"internal/testkit/conform": "tests' own",
-		"internal/touched":         "the collector has one lock; answers, entity and chaos run it with the detector",
-		"web":                      "one page, made once",
+		"bench/uncached":            "a tool that measures",
+		"bench/uncached/limit":      "a tool that measures",
+		"cmd/taskmed":               "its goroutines are two servers' beginnings and ends; chaos starts it with the detector",
+		"graph/generated":           "gqlgen's; chaos and gqlserver run it with the detector",
+		"internal/app":              "it puts together what chaos runs under load, as whole servers, with the detector",
+		"internal/devstack":         "it waits for programs",
+		"internal/loaders":          "it has no tests of its own; chaos and entity run it with the detector",
+		"internal/people":           "one lock around counts; chaos runs it with the detector",
+		"internal/rehearsal":        "one lock around a list, of one command",
+		"internal/scheduling":       "one zone's cache; chaos runs it with the detector",
+		"internal/seed":             "a command's, which tells how far it is",
+		"internal/telemetry/alerts": "it has no tests of its own; telemetry runs it with the detector",
+		"internal/testkit":          "tests' own",
+		"internal/testkit/conform":  "tests' own",
+		"internal/touched":          "the collector has one lock; answers, entity and chaos run it with the detector",
+		"web":                       "one page, made once",
 	}
 }
 

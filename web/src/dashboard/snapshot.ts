@@ -1,4 +1,4 @@
-// What the server tells every few seconds: internal/telemetry/snapshot.go has
+// What the server tells every few seconds: internal/telemetry/dashboard/snapshot.go has
 // what each figure means. Times are milliseconds, ratios go from 0 to 1.
 
 export interface Count {
