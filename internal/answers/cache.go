@@ -16,9 +16,8 @@ import (
 
 // Cache keeps answers. Its methods may be called from any goroutine.
 type Cache struct {
-	// Sessions keeps what is known of who asks, and Popular knows what is asked most.
+	// Sessions keeps what is known of who asks.
 	Sessions *Sessions
-	Popular  *Popular
 
 	shelf
 	metrics *metrics
@@ -54,7 +53,6 @@ func newCache(config Config, without protections) (_ *Cache, err error) {
 		}
 	}
 	c.metrics = newMetrics()
-	c.Popular = newPopular(options != nil, func() *coherence.Shared { return c.trust.Reached() }, c.metrics.warms, config.Log)
 	c.trust, err = trust.New(trust.Config{
 		Redis: options, Hook: config.Hook, Prefix: config.Prefix, ListenURL: config.ListenURL, Database: config.Database,
 		LongestRequest: config.LongestRequest, Log: config.Log, Metrics: config.Metrics, Seams: without.Seams,
@@ -63,7 +61,6 @@ func newCache(config Config, without protections) (_ *Cache, err error) {
 			made.unfair, made.seams = without.share, without.Seams.Seams
 			return made
 		},
-		Fresh: c.Popular.refreshed,
 	})
 	if err != nil {
 		return nil, err
@@ -88,14 +85,13 @@ func newCache(config Config, without protections) (_ *Cache, err error) {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	c.tasks.Go(func() { c.opener.Run(ctx) })
-	c.tasks.Go(func() { c.Popular.run(ctx) })
 	return c, nil
 }
 
 // Close ends the cache. Nothing is served from it afterwards.
 func (c *Cache) Close() {
 	c.stop()
-	c.tasks.Wait() // what is asked most is told while Redis is still reached
+	c.tasks.Wait()
 	c.trust.Close()
 }
 

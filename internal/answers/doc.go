@@ -19,6 +19,5 @@
 //     one computing for all who want it (flight.go).
 //   - A session is what is known of who asks, kept in the process alone (session.go); a
 //     glimpse is a sequence seen while one was looked up (glimpse.go).
-//   - What is popular is asked again by an instance that has nothing kept (popular.go).
 //   - The inspector looks at what Redis keeps without being an instance (inspect.go).
 package answers

@@ -44,9 +44,6 @@ func (c *Cache) ValueKey(clinic uuid.UUID, key Key) string {
 	return g.Shared.ValueKey(clinic, g.Epoch(), key)
 }
 
-// PopularKey is where it is kept what is asked most.
-func (c *Cache) PopularKey(name string) string { return popularKey(c.trust.Reached(), name) }
-
 // Forget empties the process's tier.
 func (c *Cache) Forget() {
 	tierOf(c.trust.Latest()).clinics.Range(func(_, part any) bool {
@@ -76,9 +73,6 @@ func (c *Cache) Trust() *trust.Trust { return c.trust }
 
 // Distrusts is how often everything that is kept was given up.
 func (c *Cache) Distrusts() uint64 { return c.trust.Distrusts() }
-
-// AddCounts shares what ran.
-func (c *Cache) AddCounts(ctx context.Context) error { return c.Popular.addCounts(ctx) }
 
 // Encode and Decode are the form of a value.
 func Encode(clinic uuid.UUID, key Key, entry *Entry) []byte {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -286,74 +285,4 @@ func TestClose_LeavesNothingRunning(t *testing.T) {
 	_, outcome := cache.Get(t.Context(), uuid.New(), key("a"))
 	require.Equal(t, "the cache is closed", outcome.Reason)
 	require.Error(t, func() error { _, err := cache.Raise(t.Context(), uuid.New(), []touched.Tag{"a"}); return err }())
-}
-
-func TestPopular_TheQuestionsThatAreAskedMostComeFirst(t *testing.T) {
-	t.Parallel()
-	server := newRedis(t)
-	config := answers.Config{RedisURL: server.url(), Prefix: prefix(t)}
-	one, other := newCache(t, config), newCache(t, config)
-	asked := func(cache *answers.Cache, question string, times int) {
-		for range times {
-			cache.Popular.Ran(key(question), func() []byte { return []byte(question) })
-		}
-	}
-	asked(one, "DayView", 30)
-	asked(other, "ContactPage", 30)
-	asked(other, "DayView", 1)
-	asked(one, "Rare", 1)
-	asked(one, "", 100)
-	asked(one, strings.Repeat("long", 2000), 100)
-	require.NoError(t, one.AddCounts(t.Context()))
-	other.Close() // Who goes tells what it has not told yet.
-	popular := func(cache *answers.Cache, n int) (questions []string) {
-		found, err := cache.Popular.Most(t.Context(), n)
-		require.NoError(t, err)
-		for _, question := range found {
-			questions = append(questions, string(question))
-		}
-		return questions
-	}
-	require.Equal(t, []string{"DayView", "ContactPage"}, popular(newCache(t, config), 2))
-	require.Equal(t, []string{"DayView", "ContactPage", "Rare"}, popular(one, 10))
-
-	// Without them in Redis an instance remembers its own, and tells them again.
-	require.NoError(t, server.client.FlushAll(t.Context()).Err())
-	require.Equal(t, []string{"DayView", "Rare"}, popular(one, 10))
-
-	// They are bounded: what is asked least gives way, its text as well.
-	for n := range 3000 {
-		asked(one, fmt.Sprint(n), 1)
-		if n%500 == 499 {
-			require.NoError(t, one.AddCounts(t.Context()))
-		}
-	}
-	asked(one, "DayView", 5)
-	require.NoError(t, one.AddCounts(t.Context()))
-	require.Equal(t, "DayView", popular(one, 1)[0])
-	for _, size := range []int64{
-		server.client.ZCard(t.Context(), one.PopularKey("counts")).Val(),
-		server.client.HLen(t.Context(), one.PopularKey("questions")).Val(),
-	} {
-		require.Positive(t, size)
-		require.LessOrEqual(t, size, int64(1000))
-	}
-}
-
-func TestFresh_IsToldAtTheStartAndAfterEverythingWasGivenUp(t *testing.T) {
-	t.Parallel()
-	server := newRedis(t)
-	cache := newCache(t, answers.Config{RedisURL: server.url()})
-	told := func() bool {
-		select {
-		case <-cache.Popular.Fresh():
-			return true
-		default:
-			return false
-		}
-	}
-	require.Eventually(t, told, 20*time.Second, time.Millisecond)
-	require.False(t, told(), "once")
-	require.NoError(t, server.client.FlushAll(t.Context()).Err())
-	require.Eventually(t, told, 20*time.Second, time.Millisecond)
 }

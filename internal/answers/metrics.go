@@ -16,7 +16,6 @@ type metrics struct {
 	bad       prometheus.Counter
 	evictions prometheus.Counter
 	refreshes *prometheus.CounterVec
-	warms     *prometheus.CounterVec
 	sessions  *prometheus.CounterVec
 }
 
@@ -41,9 +40,6 @@ func newMetrics() *metrics {
 			Name: "taskmed_session_lookups_total", Help: "Look-ups of memberships and keys: found in the process, shared with who was loading them, missing, or why they could not be kept.",
 		}, []string{"outcome"}),
 	}
-	m.warms = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "taskmed_respcache_warmed_total", Help: "Questions asked again by an instance that has nothing kept, by what came of it.",
-	}, []string{"outcome"})
 	return m
 }
 
@@ -52,7 +48,7 @@ func (m *metrics) register(registerer prometheus.Registerer, trusted *trust.Trus
 		return nil
 	}
 	for _, collector := range []prometheus.Collector{
-		m.lookups, m.stores, m.bad, m.evictions, m.refreshes, m.warms, m.sessions,
+		m.lookups, m.stores, m.bad, m.evictions, m.refreshes, m.sessions,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "taskmed_respcache_process_bytes", Help: "What is kept in the process.",
 		}, func() float64 {

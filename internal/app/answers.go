@@ -21,8 +21,6 @@ type answering struct {
 	program *program
 	// examined tells that what is kept is in Redis, where taskmed doctor looks at it.
 	examined bool
-	// warming asks what is asked most; nil where that is not known.
-	warming *warming
 }
 
 // openAnswers makes the cache; nil where it is switched off.
@@ -67,7 +65,6 @@ func (a *answering) Answer(ctx context.Context, q *gqlserver.Question, compute g
 		return gqlserver.CacheAnswer{Computed: &computed, Bypassed: true, Reason: "the cache is starting"}
 	}
 	key, clinic := a.key(q), q.Scope.ClinicID
-	a.count(ctx, key, q)
 	own := &computing{question: q, compute: compute, examined: a.examined}
 	if q.Afresh {
 		ticket := a.cache.Begin(ctx, clinic)
@@ -151,7 +148,6 @@ func (c *computing) run(ctx context.Context) *answers.Entry {
 
 func (a *answering) close() {
 	if a != nil {
-		a.warming.close()
 		a.cache.Close()
 	}
 }

@@ -164,9 +164,6 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}
-	if a.answers != nil {
-		a.answers.warm(a.server, warmed{a.fitness.Fit, credentials.Memberships}, settings.RequestTimeout, options.Log) //nolint:contextcheck // it ends with Close, not with the start
-	}
 	if err := a.fitness.Await(ctx); err != nil {
 		return nil, err
 	}

@@ -21,7 +21,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/seed"
@@ -364,30 +363,4 @@ func everythingIn(t *testing.T, shared *testkit.Redis) map[string]string {
 	}
 	require.NoError(t, keys.Err())
 	return held
-}
-
-// TestWordless_LetsNothingByThatSomebodyTyped looks at what is kept in Redis
-// outside of every clinic's keys: questions to be asked again at a start.
-func TestWordless_LetsNothingByThatSomebodyTyped(t *testing.T) {
-	t.Parallel()
-	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
-	id := models.KindContact.Global(models.NewID())
-	for variables, wordless := range map[string]bool{
-		`{"id":"` + id + `","first":5e0,"status":["ACTIVE"],"range":{"from":"2026-11-23T00:00:00-03:00","to":null}}`: true,
-		`{"id":"` + canary + `"}`:                            false,
-		`{"id":"contact_` + canary + `"}`:                    false,
-		`{"ids":["` + id + `","` + canary + `"]}`:            false,
-		`{"range":{"from":"` + canary + `"}}`:                false,
-		`{"filter":{"tag":"` + canary + `"}}`:                false,
-		`{"filter":{"createdAt":{"from":"` + canary + `"}}}`: false,
-		`{"after":"` + canary + `"}`:                         false,
-		`{"first":"` + canary + `"}`:                         false,
-		`{"filter":{"` + canary + `":null}}`:                 false,
-	} {
-		text := `query ($id: ID, $ids: [ID!], $first: Int, $status: [ContactStatus!], $range: DateTimeRange, $filter: ContactFilter, $after: String) { __typename }`
-		require.Equal(t, wordless, app.Wordless(schema, text, variables), variables)
-	}
-	require.False(t, app.Wordless(schema, `{ searchContacts(query: "`+canary+`") { totalCount } }`, `{}`))
-	require.False(t, app.Wordless(schema, "# "+canary+"\n{ clinic { name } }", `{}`))
-	require.True(t, app.Wordless(schema, "{ clinic { name } }", `{}`))
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/vektah/gqlparser/v2/ast"
-
 	"github.com/taskmed/taskmed/internal/database"
-	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/tenant"
 )
 
@@ -17,12 +14,6 @@ func (a *App) Database() *database.DB { return a.db }
 // Authenticate gives the scope of a request.
 func (a *App) Authenticate(ctx context.Context, r *http.Request) (*tenant.Scope, error) {
 	return a.auth.Authenticate(ctx, r)
-}
-
-// Wordless tells whether a question may be kept for a warm-up.
-func Wordless(schema *ast.Schema, text, variables string) bool {
-	_, ok := wordless(schema, &gqlserver.Question{Text: text, Variables: []byte(variables)})
-	return ok
 }
 
 // AsBuild has a server pass for another build of the program: all servers of a

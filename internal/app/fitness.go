@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
@@ -35,19 +34,4 @@ func (e entrance) Authenticate(ctx context.Context, r *http.Request) (*tenant.Sc
 		return nil, err
 	}
 	return e.auth.Authenticate(ctx, r)
-}
-
-// warmed keeps answers from being computed ahead meanwhile.
-type warmed struct {
-	fit
-
-	members auth.Memberships
-}
-
-// Of implements auth.Memberships.
-func (w warmed) Of(ctx context.Context, subject string) ([]auth.Membership, error) {
-	if err := w.unfit(); err != nil {
-		return nil, err
-	}
-	return w.members.Of(ctx, subject)
 }

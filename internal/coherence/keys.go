@@ -61,10 +61,3 @@ func (l *Shared) keys(clinic uuid.UUID) []string {
 
 // RunKey is a key for what is no clinic's, and goes with the server's run.
 func (l *Shared) RunKey(name string) string { return l.prefix + name }
-
-// LastingKey is a key for what outlives the server's run, since it says nothing
-// about data. It is the database's: another's clinics are not ours. All of one kind
-// share a hash tag, so that they are on one server of a cluster.
-func (l *Shared) LastingKey(kind, name string) string {
-	return l.base + ":{" + kind + " " + l.name + "}:" + name
-}

@@ -168,9 +168,6 @@ func (s *supervisor) begin(ctx context.Context) {
 		return
 	}
 	s.latest.Store(g)
-	if s.config.Fresh != nil {
-		s.config.Fresh()
-	}
 }
 
 // nextEpoch begins an epoch, unless another instance vouches for the last: what is

@@ -35,8 +35,6 @@ type Config struct {
 
 	// Keep makes what a generation keeps; it goes with the generation.
 	Keep func(ledger coherence.Ledger) any
-	// Fresh is told when a generation begins; may be nil.
-	Fresh func()
 
 	Log *slog.Logger
 	// Metrics takes what is told of trust; may be nil.
