@@ -3,6 +3,7 @@ package models
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code classifies an Error. The values are those of extensions.code in the
@@ -66,12 +67,12 @@ func Refuse(code UserErrorCode, field, message string, entityIDs ...string) erro
 	return Invalid{NewUserError(code, field, message, entityIDs...)}
 }
 
-// NewUserError is one mistake at an input field; field may be empty where the
-// whole input is meant.
+// NewUserError is one mistake at an input field, such as "name" or "address.state";
+// field may be empty where the whole input is meant.
 func NewUserError(code UserErrorCode, field, message string, entityIDs ...string) *UserError {
 	mistake := &UserError{Code: code, Message: message, EntityIds: entityIDs}
 	if field != "" {
-		mistake.Field = []string{field}
+		mistake.Field = strings.Split(field, ".")
 	}
 	if mistake.EntityIds == nil {
 		mistake.EntityIds = []string{}

@@ -41,6 +41,46 @@ type AddTimeOffInput struct {
 	Reason *string `json:"reason"`
 }
 
+// A postal address.
+type Address struct {
+	// The street.
+	Street *string `json:"street"`
+	// The number in the street; text, for there is 12A, and s/n.
+	Number *string `json:"number"`
+	// Flat, floor, block.
+	Complement *string `json:"complement"`
+	// The district (bairro).
+	District *string `json:"district"`
+	// The city.
+	City *string `json:"city"`
+	// The state; in Brazil the UF of two letters, such as SP.
+	State *string `json:"state"`
+	// The postal code; in Brazil the CEP as eight digits.
+	PostalCode *string `json:"postalCode"`
+	// The country, ISO 3166-1 alpha-2.
+	Country string `json:"country"`
+}
+
+// A postal address: in Brazil the state is a UF and the postal code a CEP; other countries' are taken as they are.
+type AddressInput struct {
+	// The street, up to 200 characters.
+	Street *string `json:"street"`
+	// The number in the street, up to 20 characters.
+	Number *string `json:"number"`
+	// Flat, floor, block, up to 100 characters.
+	Complement *string `json:"complement"`
+	// The district (bairro), up to 100 characters.
+	District *string `json:"district"`
+	// The city, up to 100 characters.
+	City *string `json:"city"`
+	// The state, up to 50 characters; in Brazil the UF of two letters.
+	State *string `json:"state"`
+	// The postal code, up to 20 characters; in Brazil the eight digits of a CEP, with or without the hyphen.
+	PostalCode *string `json:"postalCode"`
+	// The country, ISO 3166-1 alpha-2.
+	Country *string `json:"country"`
+}
+
 // A correction of a signed record, as a new draft.
 type AmendMedicalRecordInput struct {
 	// The signed record's global id.
@@ -233,6 +273,18 @@ type CreateContactInput struct {
 	TaxID *string `json:"taxId"`
 	// The date of birth, between 1900-01-01 and today.
 	BirthDate *Date `json:"birthDate"`
+	// The sex, as FHIR's administrative-gender has it.
+	Sex *AdministrativeSex `json:"sex"`
+	// The day of death, not before the birth and not after today.
+	DeceasedOn *Date `json:"deceasedOn"`
+	// Where they live.
+	Address *AddressInput `json:"address"`
+	// Further phone numbers, up to 10, as phone.
+	OtherPhones []string `json:"otherPhones"`
+	// Who decides and signs for a child or a ward: another contact.
+	GuardianID *string `json:"guardianId"`
+	// The health plan that pays.
+	HealthPlan *HealthPlanInput `json:"healthPlan"`
 	// Where they stand with the clinic.
 	Status *ContactStatus `json:"status"`
 	// Labels: up to 50 of 1 to 50 characters.
@@ -315,6 +367,26 @@ type DateTimeRange struct {
 	From *time.Time `json:"from"`
 	// The first instant that is no longer in.
 	To *time.Time `json:"to"`
+}
+
+// A health plan that a contact has.
+type HealthPlan struct {
+	// What it is called.
+	Name string `json:"name"`
+	// The number on the card.
+	CardNumber *string `json:"cardNumber"`
+	// The last day on which the card is valid.
+	ValidUntil *Date `json:"validUntil"`
+}
+
+// A health plan.
+type HealthPlanInput struct {
+	// What it is called, 1 to 100 characters.
+	Name string `json:"name"`
+	// The number on the card, up to 50 characters.
+	CardNumber *string `json:"cardNumber"`
+	// The last day on which the card is valid.
+	ValidUntil *Date `json:"validUntil"`
 }
 
 // A page of invoices.
@@ -663,6 +735,18 @@ type UpdateContactInput struct {
 	TaxID graphql.Omittable[*string] `json:"taxId"`
 	// The date of birth, between 1900-01-01 and today.
 	BirthDate graphql.Omittable[*Date] `json:"birthDate"`
+	// The sex, as FHIR's administrative-gender has it.
+	Sex graphql.Omittable[*AdministrativeSex] `json:"sex"`
+	// The day of death, not before the birth and not after today.
+	DeceasedOn graphql.Omittable[*Date] `json:"deceasedOn"`
+	// Where they live; it replaces the whole address.
+	Address graphql.Omittable[*AddressInput] `json:"address"`
+	// Further phone numbers, up to 10, as phone; they replace those that are there.
+	OtherPhones graphql.Omittable[[]string] `json:"otherPhones"`
+	// Who decides and signs for a child or a ward: another contact.
+	GuardianID graphql.Omittable[*string] `json:"guardianId"`
+	// The health plan that pays; it replaces the whole plan.
+	HealthPlan graphql.Omittable[*HealthPlanInput] `json:"healthPlan"`
 	// Where they stand with the clinic.
 	Status graphql.Omittable[*ContactStatus] `json:"status"`
 	// Labels: up to 50 of 1 to 50 characters; they replace those that are there.
@@ -769,6 +853,70 @@ type WorkingHoursInput struct {
 	FromMinute int `json:"fromMinute"`
 	// The minute after the last, up to 1440: 720 is 12:00.
 	ToMinute int `json:"toMinute"`
+}
+
+// A person's sex as the administration knows it: FHIR administrative-gender.
+type AdministrativeSex string
+
+const (
+	// Female.
+	AdministrativeSexFemale AdministrativeSex = "FEMALE"
+	// Male.
+	AdministrativeSexMale AdministrativeSex = "MALE"
+	// Neither of them.
+	AdministrativeSexOther AdministrativeSex = "OTHER"
+	// Not asked, or not told.
+	AdministrativeSexUnknown AdministrativeSex = "UNKNOWN"
+)
+
+var AllAdministrativeSex = []AdministrativeSex{
+	AdministrativeSexFemale,
+	AdministrativeSexMale,
+	AdministrativeSexOther,
+	AdministrativeSexUnknown,
+}
+
+func (e AdministrativeSex) IsValid() bool {
+	switch e {
+	case AdministrativeSexFemale, AdministrativeSexMale, AdministrativeSexOther, AdministrativeSexUnknown:
+		return true
+	}
+	return false
+}
+
+func (e AdministrativeSex) String() string {
+	return string(e)
+}
+
+func (e *AdministrativeSex) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = AdministrativeSex(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid AdministrativeSex", str)
+	}
+	return nil
+}
+
+func (e AdministrativeSex) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *AdministrativeSex) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e AdministrativeSex) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 // What appointments are sorted by.

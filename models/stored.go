@@ -21,6 +21,20 @@ func contactStatusWord(s ContactStatus) string {
 	return ""
 }
 
+func administrativeSexWord(s AdministrativeSex) string {
+	switch s {
+	case AdministrativeSexFemale:
+		return "female"
+	case AdministrativeSexMale:
+		return "male"
+	case AdministrativeSexOther:
+		return "other"
+	case AdministrativeSexUnknown:
+		return "unknown"
+	}
+	return ""
+}
+
 func appointmentStatusWord(s AppointmentStatus) string {
 	switch s {
 	case AppointmentStatusScheduled:
@@ -136,6 +150,14 @@ func (s *ContactStatus) Scan(source any) error {
 
 // Value implements driver.Valuer.
 func (s ContactStatus) Value() (driver.Value, error) { return value(s, contactStatusWord) }
+
+// Scan implements sql.Scanner.
+func (s *AdministrativeSex) Scan(source any) error {
+	return scan(s, source, AllAdministrativeSex, administrativeSexWord)
+}
+
+// Value implements driver.Valuer.
+func (s AdministrativeSex) Value() (driver.Value, error) { return value(s, administrativeSexWord) }
 
 // Scan implements sql.Scanner.
 func (s *AppointmentStatus) Scan(source any) error {

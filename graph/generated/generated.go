@@ -48,6 +48,17 @@ type DirectiveRoot struct {
 }
 
 type ComplexityRoot struct {
+	Address struct {
+		City       func(childComplexity int) int
+		Complement func(childComplexity int) int
+		Country    func(childComplexity int) int
+		District   func(childComplexity int) int
+		Number     func(childComplexity int) int
+		PostalCode func(childComplexity int) int
+		State      func(childComplexity int) int
+		Street     func(childComplexity int) int
+	}
+
 	Appointment struct {
 		ArrivedAt          func(childComplexity int) int
 		CancellationReason func(childComplexity int) int
@@ -139,13 +150,18 @@ type ComplexityRoot struct {
 	}
 
 	Contact struct {
+		Address           func(childComplexity int) int
 		Appointments      func(childComplexity int, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) int
 		BirthDate         func(childComplexity int) int
 		CreatedAt         func(childComplexity int) int
+		DeceasedOn        func(childComplexity int) int
 		Email             func(childComplexity int) int
 		ExternalReference func(childComplexity int) int
 		GetID             func(childComplexity int) int
+		GetOtherPhones    func(childComplexity int) int
 		GetTags           func(childComplexity int) int
+		Guardian          func(childComplexity int) int
+		HealthPlan        func(childComplexity int) int
 		Invoices          func(childComplexity int, status []models.InvoiceStatus, first *int, after *string, last *int, before *string) int
 		LastAppointment   func(childComplexity int) int
 		MedicalRecords    func(childComplexity int, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
@@ -154,6 +170,7 @@ type ComplexityRoot struct {
 		Notes             func(childComplexity int) int
 		Phone             func(childComplexity int) int
 		PreferredName     func(childComplexity int) int
+		Sex               func(childComplexity int) int
 		Source            func(childComplexity int) int
 		Status            func(childComplexity int) int
 		TaxID             func(childComplexity int) int
@@ -176,6 +193,12 @@ type ComplexityRoot struct {
 	CreateContactPayload struct {
 		Contact    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	HealthPlan struct {
+		CardNumber func(childComplexity int) int
+		Name       func(childComplexity int) int
+		ValidUntil func(childComplexity int) int
 	}
 
 	Invoice struct {
@@ -488,6 +511,8 @@ type ClinicResolver interface {
 	Members(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string) (*models.MemberConnection, error)
 }
 type ContactResolver interface {
+	Guardian(ctx context.Context, obj *models.Contact) (*models.Contact, error)
+
 	Appointments(ctx context.Context, obj *models.Contact, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
 	NextAppointment(ctx context.Context, obj *models.Contact) (*models.Appointment, error)
 	LastAppointment(ctx context.Context, obj *models.Contact) (*models.Appointment, error)
@@ -597,6 +622,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	ec := newExecutionContext(nil, e, nil)
 	_ = ec
 	switch typeName + "." + field {
+
+	case "Address.city":
+		if e.ComplexityRoot.Address.City == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Address.City(childComplexity), true
+	case "Address.complement":
+		if e.ComplexityRoot.Address.Complement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Address.Complement(childComplexity), true
+	case "Address.country":
+		if e.ComplexityRoot.Address.Country == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Address.Country(childComplexity), true
+	case "Address.district":
+		if e.ComplexityRoot.Address.District == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Address.District(childComplexity), true
+	case "Address.number":
+		if e.ComplexityRoot.Address.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Address.Number(childComplexity), true
+	case "Address.postalCode":
+		if e.ComplexityRoot.Address.PostalCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Address.PostalCode(childComplexity), true
+	case "Address.state":
+		if e.ComplexityRoot.Address.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Address.State(childComplexity), true
+	case "Address.street":
+		if e.ComplexityRoot.Address.Street == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Address.Street(childComplexity), true
 
 	case "Appointment.arrivedAt":
 		if e.ComplexityRoot.Appointment.ArrivedAt == nil {
@@ -993,6 +1067,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ClinicPayload.UserErrors(childComplexity), true
 
+	case "Contact.address":
+		if e.ComplexityRoot.Contact.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Address(childComplexity), true
 	case "Contact.appointments":
 		if e.ComplexityRoot.Contact.Appointments == nil {
 			break
@@ -1016,6 +1096,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.CreatedAt(childComplexity), true
+	case "Contact.deceasedOn":
+		if e.ComplexityRoot.Contact.DeceasedOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.DeceasedOn(childComplexity), true
 	case "Contact.email":
 		if e.ComplexityRoot.Contact.Email == nil {
 			break
@@ -1034,12 +1120,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.GetID(childComplexity), true
+	case "Contact.otherPhones":
+		if e.ComplexityRoot.Contact.GetOtherPhones == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.GetOtherPhones(childComplexity), true
 	case "Contact.tags":
 		if e.ComplexityRoot.Contact.GetTags == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Contact.GetTags(childComplexity), true
+	case "Contact.guardian":
+		if e.ComplexityRoot.Contact.Guardian == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Guardian(childComplexity), true
+	case "Contact.healthPlan":
+		if e.ComplexityRoot.Contact.HealthPlan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.HealthPlan(childComplexity), true
 	case "Contact.invoices":
 		if e.ComplexityRoot.Contact.Invoices == nil {
 			break
@@ -1098,6 +1202,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.PreferredName(childComplexity), true
+	case "Contact.sex":
+		if e.ComplexityRoot.Contact.Sex == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Sex(childComplexity), true
 	case "Contact.source":
 		if e.ComplexityRoot.Contact.Source == nil {
 			break
@@ -1179,6 +1289,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateContactPayload.UserErrors(childComplexity), true
+
+	case "HealthPlan.cardNumber":
+		if e.ComplexityRoot.HealthPlan.CardNumber == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HealthPlan.CardNumber(childComplexity), true
+	case "HealthPlan.name":
+		if e.ComplexityRoot.HealthPlan.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HealthPlan.Name(childComplexity), true
+	case "HealthPlan.validUntil":
+		if e.ComplexityRoot.HealthPlan.ValidUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HealthPlan.ValidUntil(childComplexity), true
 
 	case "Invoice.appointment":
 		if e.ComplexityRoot.Invoice.Appointment == nil {
@@ -2565,6 +2694,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AddMemberInput", ec.unmarshalInputAddMemberInput),
 			graphql.NewInputUnmarshaler("AddTimeOffInput", ec.unmarshalInputAddTimeOffInput),
+			graphql.NewInputUnmarshaler("AddressInput", ec.unmarshalInputAddressInput),
 			graphql.NewInputUnmarshaler("AmendMedicalRecordInput", ec.unmarshalInputAmendMedicalRecordInput),
 			graphql.NewInputUnmarshaler("AppointmentFilter", ec.unmarshalInputAppointmentFilter),
 			graphql.NewInputUnmarshaler("AppointmentOrder", ec.unmarshalInputAppointmentOrder),
@@ -2579,6 +2709,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateServiceInput", ec.unmarshalInputCreateServiceInput),
 			graphql.NewInputUnmarshaler("DateRange", ec.unmarshalInputDateRange),
 			graphql.NewInputUnmarshaler("DateTimeRange", ec.unmarshalInputDateTimeRange),
+			graphql.NewInputUnmarshaler("HealthPlanInput", ec.unmarshalInputHealthPlanInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
 			graphql.NewInputUnmarshaler("RemoveTimeOffInput", ec.unmarshalInputRemoveTimeOffInput),
 			graphql.NewInputUnmarshaler("RescheduleAppointmentInput", ec.unmarshalInputRescheduleAppointmentInput),
@@ -3580,6 +3711,48 @@ enum ContactStatus {
   ARCHIVED
 }
 
+"A person's sex as the administration knows it: FHIR administrative-gender."
+enum AdministrativeSex {
+  "Female."
+  FEMALE
+  "Male."
+  MALE
+  "Neither of them."
+  OTHER
+  "Not asked, or not told."
+  UNKNOWN
+}
+
+"A postal address."
+type Address {
+  "The street."
+  street: String
+  "The number in the street; text, for there is 12A, and s/n."
+  number: String
+  "Flat, floor, block."
+  complement: String
+  "The district (bairro)."
+  district: String
+  "The city."
+  city: String
+  "The state; in Brazil the UF of two letters, such as SP."
+  state: String
+  "The postal code; in Brazil the CEP as eight digits."
+  postalCode: String
+  "The country, ISO 3166-1 alpha-2."
+  country: String!
+}
+
+"A health plan that a contact has."
+type HealthPlan {
+  "What it is called."
+  name: String!
+  "The number on the card."
+  cardNumber: String
+  "The last day on which the card is valid."
+  validUntil: Date
+}
+
 "A patient or a lead."
 type Contact implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
   "The global id."
@@ -3596,6 +3769,18 @@ type Contact implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi @all
   taxId: String @cacheControl(scope: ROLE)
   "The date of birth."
   birthDate: Date
+  "The sex, as FHIR's administrative-gender has it."
+  sex: AdministrativeSex!
+  "The day of death."
+  deceasedOn: Date
+  "Where they live."
+  address: Address
+  "Further phone numbers in E.164, in the order in which they were given; searchContacts finds them, too."
+  otherPhones: [String!]!
+  "Who decides and signs for a child or a ward."
+  guardian: Contact
+  "The health plan that pays."
+  healthPlan: HealthPlan
   "Where they stand with the clinic."
   status: ContactStatus!
   "The clinic's own labels, in alphabetical order."
@@ -3728,6 +3913,36 @@ extend type Query {
   ): ContactConnection! @cacheControl(maxAge: 600) @cost(weight: "10") @listSize(assumedSize: 20, slicingArguments: ["first"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
 }
 
+"A postal address: in Brazil the state is a UF and the postal code a CEP; other countries' are taken as they are."
+input AddressInput {
+  "The street, up to 200 characters."
+  street: String
+  "The number in the street, up to 20 characters."
+  number: String
+  "Flat, floor, block, up to 100 characters."
+  complement: String
+  "The district (bairro), up to 100 characters."
+  district: String
+  "The city, up to 100 characters."
+  city: String
+  "The state, up to 50 characters; in Brazil the UF of two letters."
+  state: String
+  "The postal code, up to 20 characters; in Brazil the eight digits of a CEP, with or without the hyphen."
+  postalCode: String
+  "The country, ISO 3166-1 alpha-2."
+  country: String = "BR"
+}
+
+"A health plan."
+input HealthPlanInput {
+  "What it is called, 1 to 100 characters."
+  name: String!
+  "The number on the card, up to 50 characters."
+  cardNumber: String
+  "The last day on which the card is valid."
+  validUntil: Date
+}
+
 "A new contact."
 input CreateContactInput {
   "The full name, 1 to 200 characters."
@@ -3742,6 +3957,18 @@ input CreateContactInput {
   taxId: String
   "The date of birth, between 1900-01-01 and today."
   birthDate: Date
+  "The sex, as FHIR's administrative-gender has it."
+  sex: AdministrativeSex = UNKNOWN
+  "The day of death, not before the birth and not after today."
+  deceasedOn: Date
+  "Where they live."
+  address: AddressInput
+  "Further phone numbers, up to 10, as phone."
+  otherPhones: [String!]
+  "Who decides and signs for a child or a ward: another contact."
+  guardianId: ID
+  "The health plan that pays."
+  healthPlan: HealthPlanInput
   "Where they stand with the clinic."
   status: ContactStatus = ACTIVE
   "Labels: up to 50 of 1 to 50 characters."
@@ -3780,6 +4007,18 @@ input UpdateContactInput {
   taxId: String
   "The date of birth, between 1900-01-01 and today."
   birthDate: Date
+  "The sex, as FHIR's administrative-gender has it."
+  sex: AdministrativeSex
+  "The day of death, not before the birth and not after today."
+  deceasedOn: Date
+  "Where they live; it replaces the whole address."
+  address: AddressInput
+  "Further phone numbers, up to 10, as phone; they replace those that are there."
+  otherPhones: [String!]
+  "Who decides and signs for a child or a ward: another contact."
+  guardianId: ID
+  "The health plan that pays; it replaces the whole plan."
+  healthPlan: HealthPlanInput
   "Where they stand with the clinic."
   status: ContactStatus
   "Labels: up to 50 of 1 to 50 characters; they replace those that are there."
@@ -4413,6 +4652,28 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_Address(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "street":
+		return ec.fieldContext_Address_street(ctx, field)
+	case "number":
+		return ec.fieldContext_Address_number(ctx, field)
+	case "complement":
+		return ec.fieldContext_Address_complement(ctx, field)
+	case "district":
+		return ec.fieldContext_Address_district(ctx, field)
+	case "city":
+		return ec.fieldContext_Address_city(ctx, field)
+	case "state":
+		return ec.fieldContext_Address_state(ctx, field)
+	case "postalCode":
+		return ec.fieldContext_Address_postalCode(ctx, field)
+	case "country":
+		return ec.fieldContext_Address_country(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Address", field.Name)
+}
+
 func (ec *executionContext) childFields_Appointment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4609,6 +4870,18 @@ func (ec *executionContext) childFields_Contact(ctx context.Context, field graph
 		return ec.fieldContext_Contact_taxId(ctx, field)
 	case "birthDate":
 		return ec.fieldContext_Contact_birthDate(ctx, field)
+	case "sex":
+		return ec.fieldContext_Contact_sex(ctx, field)
+	case "deceasedOn":
+		return ec.fieldContext_Contact_deceasedOn(ctx, field)
+	case "address":
+		return ec.fieldContext_Contact_address(ctx, field)
+	case "otherPhones":
+		return ec.fieldContext_Contact_otherPhones(ctx, field)
+	case "guardian":
+		return ec.fieldContext_Contact_guardian(ctx, field)
+	case "healthPlan":
+		return ec.fieldContext_Contact_healthPlan(ctx, field)
 	case "status":
 		return ec.fieldContext_Contact_status(ctx, field)
 	case "tags":
@@ -4671,6 +4944,18 @@ func (ec *executionContext) childFields_CreateContactPayload(ctx context.Context
 		return ec.fieldContext_CreateContactPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateContactPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_HealthPlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_HealthPlan_name(ctx, field)
+	case "cardNumber":
+		return ec.fieldContext_HealthPlan_cardNumber(ctx, field)
+	case "validUntil":
+		return ec.fieldContext_HealthPlan_validUntil(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HealthPlan", field.Name)
 }
 
 func (ec *executionContext) childFields_Invoice(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6645,6 +6930,190 @@ func (ec *executionContext) field___Type_inputFields_args(ctx context.Context, r
 
 // region    **************************** field.gotpl *****************************
 
+func (ec *executionContext) _Address_street(ctx context.Context, field graphql.CollectedField, obj *models.Address) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Address_street(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Street, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Address_street(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Address", field, false, false, "String")
+}
+
+func (ec *executionContext) _Address_number(ctx context.Context, field graphql.CollectedField, obj *models.Address) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Address_number(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Number, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Address_number(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Address", field, false, false, "String")
+}
+
+func (ec *executionContext) _Address_complement(ctx context.Context, field graphql.CollectedField, obj *models.Address) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Address_complement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Complement, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Address_complement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Address", field, false, false, "String")
+}
+
+func (ec *executionContext) _Address_district(ctx context.Context, field graphql.CollectedField, obj *models.Address) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Address_district(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.District, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Address_district(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Address", field, false, false, "String")
+}
+
+func (ec *executionContext) _Address_city(ctx context.Context, field graphql.CollectedField, obj *models.Address) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Address_city(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.City, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Address_city(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Address", field, false, false, "String")
+}
+
+func (ec *executionContext) _Address_state(ctx context.Context, field graphql.CollectedField, obj *models.Address) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Address_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Address_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Address", field, false, false, "String")
+}
+
+func (ec *executionContext) _Address_postalCode(ctx context.Context, field graphql.CollectedField, obj *models.Address) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Address_postalCode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PostalCode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Address_postalCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Address", field, false, false, "String")
+}
+
+func (ec *executionContext) _Address_country(ctx context.Context, field graphql.CollectedField, obj *models.Address) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Address_country(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Country, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Address_country(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Address", field, false, false, "String")
+}
+
 func (ec *executionContext) _Appointment_id(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8471,6 +8940,171 @@ func (ec *executionContext) fieldContext_Contact_birthDate(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Contact", field, false, false, "Date")
 }
 
+func (ec *executionContext) _Contact_sex(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_sex(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sex, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.AdministrativeSex) graphql.Marshaler {
+			return ec.marshalNAdministrativeSex2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAdministrativeSex(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_sex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Contact", field, false, false, "AdministrativeSex")
+}
+
+func (ec *executionContext) _Contact_deceasedOn(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_deceasedOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeceasedOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Date) graphql.Marshaler {
+			return ec.marshalODate2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDate(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_deceasedOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Contact", field, false, false, "Date")
+}
+
+func (ec *executionContext) _Contact_address(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_address(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Address(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Address) graphql.Marshaler {
+			return ec.marshalOAddress2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAddress(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_address(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Contact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Address(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Contact_otherPhones(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_otherPhones(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GetOtherPhones(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_otherPhones(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Contact", field, true, false, "String")
+}
+
+func (ec *executionContext) _Contact_guardian(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_guardian(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Contact().Guardian(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Contact) graphql.Marshaler {
+			return ec.marshalOContact2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐContact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_guardian(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Contact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Contact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Contact_healthPlan(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_healthPlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HealthPlan(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.HealthPlan) graphql.Marshaler {
+			return ec.marshalOHealthPlan2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHealthPlan(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_healthPlan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Contact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HealthPlan(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Contact_status(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9087,6 +9721,75 @@ func (ec *executionContext) fieldContext_CreateContactPayload_userErrors(_ conte
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _HealthPlan_name(ctx context.Context, field graphql.CollectedField, obj *models.HealthPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HealthPlan_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HealthPlan_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HealthPlan", field, false, false, "String")
+}
+
+func (ec *executionContext) _HealthPlan_cardNumber(ctx context.Context, field graphql.CollectedField, obj *models.HealthPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HealthPlan_cardNumber(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CardNumber, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HealthPlan_cardNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HealthPlan", field, false, false, "String")
+}
+
+func (ec *executionContext) _HealthPlan_validUntil(ctx context.Context, field graphql.CollectedField, obj *models.HealthPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HealthPlan_validUntil(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidUntil, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Date) graphql.Marshaler {
+			return ec.marshalODate2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDate(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HealthPlan_validUntil(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HealthPlan", field, false, false, "Date")
 }
 
 func (ec *executionContext) _Invoice_id(ctx context.Context, field graphql.CollectedField, obj *models.Invoice) (ret graphql.Marshaler) {
@@ -16159,6 +16862,101 @@ func UnmarshalAddTimeOffInput(ctx context.Context, raw any) (*models.AddTimeOffI
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputAddressInput(ctx context.Context, obj any) (*models.AddressInput, error) {
+	var it models.AddressInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["country"]; !present {
+		asMap["country"] = "BR"
+	}
+
+	fieldsInOrder := [...]string{"street", "number", "complement", "district", "city", "state", "postalCode", "country"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "street":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("street"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Street = data
+		case "number":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("number"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Number = data
+		case "complement":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("complement"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Complement = data
+		case "district":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("district"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.District = data
+		case "city":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("city"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.City = data
+		case "state":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("state"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.State = data
+		case "postalCode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("postalCode"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PostalCode = data
+		case "country":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Country = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalAddressInput unmarshals raw into the AddressInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAddressInput(ctx context.Context, raw any) (*models.AddressInput, error) {
+	var out *models.AddressInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AddressInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputAmendMedicalRecordInput(ctx context.Context, obj any) (*models.AmendMedicalRecordInput, error) {
 	var it models.AmendMedicalRecordInput
 	if obj == nil {
@@ -16660,11 +17458,14 @@ func (ec *executionContext) unmarshalInputCreateContactInput(ctx context.Context
 		asMap[k] = v
 	}
 
+	if _, present := asMap["sex"]; !present {
+		asMap["sex"] = "UNKNOWN"
+	}
 	if _, present := asMap["status"]; !present {
 		asMap["status"] = "ACTIVE"
 	}
 
-	fieldsInOrder := [...]string{"name", "preferredName", "email", "phone", "taxId", "birthDate", "status", "tags", "source", "notes", "externalReference"}
+	fieldsInOrder := [...]string{"name", "preferredName", "email", "phone", "taxId", "birthDate", "sex", "deceasedOn", "address", "otherPhones", "guardianId", "healthPlan", "status", "tags", "source", "notes", "externalReference"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -16713,6 +17514,48 @@ func (ec *executionContext) unmarshalInputCreateContactInput(ctx context.Context
 				return &it, err
 			}
 			it.BirthDate = data
+		case "sex":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sex"))
+			data, err := ec.unmarshalOAdministrativeSex2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAdministrativeSex(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Sex = data
+		case "deceasedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deceasedOn"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDate(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.DeceasedOn = data
+		case "address":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("address"))
+			data, err := ec.unmarshalOAddressInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAddressInput(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Address = data
+		case "otherPhones":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("otherPhones"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.OtherPhones = data
+		case "guardianId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("guardianId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.GuardianID = data
+		case "healthPlan":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("healthPlan"))
+			data, err := ec.unmarshalOHealthPlanInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHealthPlanInput(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.HealthPlan = data
 		case "status":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
 			data, err := ec.unmarshalOContactStatus2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐContactStatus(ctx, v)
@@ -17091,6 +17934,62 @@ func (ec *executionContext) unmarshalInputDateTimeRange(ctx context.Context, obj
 func UnmarshalDateTimeRange(ctx context.Context, raw any) (*models.DateTimeRange, error) {
 	var out *models.DateTimeRange
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "DateTimeRange", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputHealthPlanInput(ctx context.Context, obj any) (*models.HealthPlanInput, error) {
+	var it models.HealthPlanInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "cardNumber", "validUntil"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = data
+		case "cardNumber":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("cardNumber"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.CardNumber = data
+		case "validUntil":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("validUntil"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDate(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ValidUntil = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalHealthPlanInput unmarshals raw into the HealthPlanInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalHealthPlanInput(ctx context.Context, raw any) (*models.HealthPlanInput, error) {
+	var out *models.HealthPlanInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "HealthPlanInput", raw, &out)
 	return out, err
 }
 
@@ -17802,7 +18701,7 @@ func (ec *executionContext) unmarshalInputUpdateContactInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "expectedVersion", "name", "preferredName", "email", "phone", "taxId", "birthDate", "status", "tags", "source", "notes", "externalReference"}
+	fieldsInOrder := [...]string{"id", "expectedVersion", "name", "preferredName", "email", "phone", "taxId", "birthDate", "sex", "deceasedOn", "address", "otherPhones", "guardianId", "healthPlan", "status", "tags", "source", "notes", "externalReference"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -17865,6 +18764,48 @@ func (ec *executionContext) unmarshalInputUpdateContactInput(ctx context.Context
 				return &it, err
 			}
 			it.BirthDate = graphql.OmittableOf(data)
+		case "sex":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sex"))
+			data, err := ec.unmarshalOAdministrativeSex2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAdministrativeSex(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Sex = graphql.OmittableOf(data)
+		case "deceasedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deceasedOn"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDate(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.DeceasedOn = graphql.OmittableOf(data)
+		case "address":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("address"))
+			data, err := ec.unmarshalOAddressInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAddressInput(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Address = graphql.OmittableOf(data)
+		case "otherPhones":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("otherPhones"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.OtherPhones = graphql.OmittableOf(data)
+		case "guardianId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("guardianId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.GuardianID = graphql.OmittableOf(data)
+		case "healthPlan":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("healthPlan"))
+			data, err := ec.unmarshalOHealthPlanInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHealthPlanInput(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.HealthPlan = graphql.OmittableOf(data)
 		case "status":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
 			data, err := ec.unmarshalOContactStatus2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐContactStatus(ctx, v)
@@ -18353,6 +19294,74 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var addressImplementors = []string{"Address"}
+
+func (ec *executionContext) _Address(ctx context.Context, sel ast.SelectionSet, obj *models.Address) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, addressImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Address")
+		case "street":
+			out.Values[i] = ec._Address_street(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "number":
+			out.Values[i] = ec._Address_number(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "complement":
+			out.Values[i] = ec._Address_complement(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "district":
+			out.Values[i] = ec._Address_district(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "city":
+			out.Values[i] = ec._Address_city(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "state":
+			out.Values[i] = ec._Address_state(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "postalCode":
+			out.Values[i] = ec._Address_postalCode(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "country":
+			out.Values[i] = ec._Address_country(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var appointmentImplementors = []string{"Appointment", "Node"}
 
@@ -18990,6 +19999,37 @@ func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "sex":
+			out.Values[i] = ec._Contact_sex(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "deceasedOn":
+			out.Values[i] = ec._Contact_deceasedOn(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "address":
+			out.Values[i] = ec._Contact_address(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "otherPhones":
+			out.Values[i] = ec._Contact_otherPhones(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "guardian":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Contact_guardian(ctx, field, obj)
+				})
+		case "healthPlan":
+			out.Values[i] = ec._Contact_healthPlan(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "status":
 			out.Values[i] = ec._Contact_status(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -19182,6 +20222,49 @@ func (ec *executionContext) _CreateContactPayload(ctx context.Context, sel ast.S
 		case "userErrors":
 			out.Values[i] = ec._CreateContactPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var healthPlanImplementors = []string{"HealthPlan"}
+
+func (ec *executionContext) _HealthPlan(ctx context.Context, sel ast.SelectionSet, obj *models.HealthPlan) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, healthPlanImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HealthPlan")
+		case "name":
+			out.Values[i] = ec._HealthPlan_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cardNumber":
+			out.Values[i] = ec._HealthPlan_cardNumber(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "validUntil":
+			out.Values[i] = ec._HealthPlan_validUntil(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -21567,6 +22650,16 @@ func (ec *executionContext) unmarshalNAddTimeOffInput2githubᚗcomᚋtaskmedᚋt
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNAdministrativeSex2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAdministrativeSex(ctx context.Context, v any) (models.AdministrativeSex, error) {
+	var res models.AdministrativeSex
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAdministrativeSex2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAdministrativeSex(ctx context.Context, sel ast.SelectionSet, v models.AdministrativeSex) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNAmendMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAmendMedicalRecordInput(ctx context.Context, v any) (models.AmendMedicalRecordInput, error) {
 	res, err := ec.unmarshalInputAmendMedicalRecordInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -22933,6 +24026,37 @@ func (ec *executionContext) marshalN__TypeKind2string(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) marshalOAddress2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAddress(ctx context.Context, sel ast.SelectionSet, v *models.Address) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Address(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAddressInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAddressInput(ctx context.Context, v any) (*models.AddressInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAddressInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOAdministrativeSex2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAdministrativeSex(ctx context.Context, v any) (*models.AdministrativeSex, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(models.AdministrativeSex)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOAdministrativeSex2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAdministrativeSex(ctx context.Context, sel ast.SelectionSet, v *models.AdministrativeSex) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
 func (ec *executionContext) marshalOAppointment2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointment(ctx context.Context, sel ast.SelectionSet, v *models.Appointment) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -23185,6 +24309,21 @@ func (ec *executionContext) unmarshalODateTimeRange2ᚖgithubᚗcomᚋtaskmedᚋ
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputDateTimeRange(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOHealthPlan2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHealthPlan(ctx context.Context, sel ast.SelectionSet, v *models.HealthPlan) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._HealthPlan(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOHealthPlanInput2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHealthPlanInput(ctx context.Context, v any) (*models.HealthPlanInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputHealthPlanInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 

@@ -12,6 +12,7 @@ import (
 // Objects tells how every object type of the schema is read from its Go value.
 func Objects() (*objects.Table, error) {
 	return objects.NewTable([]*objects.Object{
+		addressObject(),
 		appointmentObject(),
 		appointmentConnectionObject(),
 		appointmentEdgeObject(),
@@ -26,6 +27,7 @@ func Objects() (*objects.Table, error) {
 		contactConnectionObject(),
 		contactEdgeObject(),
 		createContactPayloadObject(),
+		healthPlanObject(),
 		invoiceObject(),
 		invoiceConnectionObject(),
 		invoiceEdgeObject(),
@@ -70,6 +72,109 @@ func Objects() (*objects.Table, error) {
 		"PractitionerConnection":  practitionerConnectionOf,
 		"ServiceConnection":       serviceConnectionOf,
 	})
+}
+
+func addressObject() *objects.Object {
+	return &objects.Object{
+		Name:      "Address",
+		Satisfies: addressImplementors,
+		Value:     (*models.Address)(nil),
+		Nil:       objects.IsNil[models.Address],
+		Fields: map[string]*objects.Field{
+			"street": {
+				Name: "street", Object: "Address", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Address).Street
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"number": {
+				Name: "number", Object: "Address", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Address).Number
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"complement": {
+				Name: "complement", Object: "Address", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Address).Complement
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"district": {
+				Name: "district", Object: "Address", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Address).District
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"city": {
+				Name: "city", Object: "Address", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Address).City
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"state": {
+				Name: "state", Object: "Address", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Address).State
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"postalCode": {
+				Name: "postalCode", Object: "Address", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Address).PostalCode
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"country": {
+				Name: "country", Object: "Address", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Address).Country
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+		},
+	}
 }
 
 func appointmentObject() *objects.Object {
@@ -786,6 +891,64 @@ func contactObject() *objects.Object {
 					return b, true
 				},
 			},
+			"sex": {
+				Name: "sex", Object: "Contact", Result: "AdministrativeSex", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Contact).Sex
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"deceasedOn": {
+				Name: "deceasedOn", Object: "Contact", Result: "Date",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Contact).DeceasedOn
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = v.AppendGQL(b)
+					}
+					return b, true
+				},
+			},
+			"address": {
+				Name: "address", Object: "Contact", Result: "Address", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.Contact).Address()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"otherPhones": {
+				Name: "otherPhones", Object: "Contact", Result: "String", List: true, NonNull: true, ElemNonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Contact).GetOtherPhones()
+					b = append(b, '[')
+					for i0, v0 := range v {
+						if i0 > 0 {
+							b = append(b, ',')
+						}
+						b = objects.AppendString(b, v0)
+					}
+					b = append(b, ']')
+					return b, true
+				},
+			},
+			"guardian": {
+				Name: "guardian", Object: "Contact", Result: "Contact", Composite: true,
+			},
+			"healthPlan": {
+				Name: "healthPlan", Object: "Contact", Result: "HealthPlan", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.Contact).HealthPlan()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
 			"status": {
 				Name: "status", Object: "Contact", Result: "ContactStatus", NonNull: true,
 				Leaf: func(b []byte, object any) ([]byte, bool) {
@@ -995,6 +1158,49 @@ func createContactPayloadObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
 				Length:   objects.Length[*models.UserError],
 				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func healthPlanObject() *objects.Object {
+	return &objects.Object{
+		Name:      "HealthPlan",
+		Satisfies: healthPlanImplementors,
+		Value:     (*models.HealthPlan)(nil),
+		Nil:       objects.IsNil[models.HealthPlan],
+		Fields: map[string]*objects.Field{
+			"name": {
+				Name: "name", Object: "HealthPlan", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.HealthPlan).Name
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"cardNumber": {
+				Name: "cardNumber", Object: "HealthPlan", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.HealthPlan).CardNumber
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"validUntil": {
+				Name: "validUntil", Object: "HealthPlan", Result: "Date",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.HealthPlan).ValidUntil
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = v.AppendGQL(b)
+					}
+					return b, true
+				},
 			},
 		},
 	}

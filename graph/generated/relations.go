@@ -92,6 +92,10 @@ func (clinicRelations) Members(ctx context.Context, obj *models.Clinic, first *i
 
 type contactRelations struct{}
 
+func (contactRelations) Guardian(ctx context.Context, obj *models.Contact) (*models.Contact, error) {
+	return loaders.Child[*models.Contact](ctx, obj)
+}
+
 func (contactRelations) Appointments(ctx context.Context, obj *models.Contact, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error) {
 	return loaders.Child[*models.AppointmentConnection](ctx, obj)
 }

@@ -46,6 +46,8 @@ func operations() []operation {
 			return "clinic_id, contact_id"
 		case "contact_search_words":
 			return "clinic_id, word, archived, place, line, contact_id"
+		case "contact_search_phones":
+			return "clinic_id, phone_tail, contact_id"
 		case "contact_search_vocabulary":
 			return "clinic_id, word"
 		case "contact_search_misspellings":

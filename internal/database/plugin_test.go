@@ -101,7 +101,7 @@ func TestPlugin_WritesForTheScopesClinicOnly(t *testing.T) {
 	here, there := d.NewClinic(t, "here"), d.NewClinic(t, "there")
 	scoped := func() *gorm.DB { return d.DB.ORM(here.As(t.Context(), models.RoleOwner)) }
 	fresh := func(clinic uuid.UUID) *models.Contact {
-		return &models.Contact{ClinicID: clinic, ID: models.NewID(), Name: "Rui", Status: models.ContactStatusActive, Tags: models.Texts{}}
+		return &models.Contact{ClinicID: clinic, ID: models.NewID(), Name: "Rui", Status: models.ContactStatusActive, Sex: models.AdministrativeSexUnknown, OtherPhones: models.Texts{}, Tags: models.Texts{}}
 	}
 
 	contact := fresh(uuid.Nil)
@@ -167,7 +167,7 @@ func nothingCrosses(t *testing.T, d *testkit.Database, db *database.DB) {
 	// Save finds no row of ours with that clinic, and may then not make one.
 	contact.ClinicID = there.ID
 	require.Error(t, scoped().Save(&contact).Error)
-	stray := models.Contact{ClinicID: there.ID, ID: foreign, Name: "Roubado", Status: models.ContactStatusActive, Tags: models.Texts{}}
+	stray := models.Contact{ClinicID: there.ID, ID: foreign, Name: "Roubado", Status: models.ContactStatusActive, Sex: models.AdministrativeSexUnknown, OtherPhones: models.Texts{}, Tags: models.Texts{}}
 	require.Error(t, scoped().Save(&stray).Error)
 
 	require.Equal(t, 3, d.Count(t, "SELECT count(*) FROM contacts WHERE clinic_id = $1 AND name <> 'Roubado' AND notes IS NULL", there.ID))

@@ -11,6 +11,14 @@ import (
 func Contact() entity.Declaration {
 	return entity.Noun[models.Contact]{
 		Kind: models.KindContact,
+		Columns: map[string][]string{
+			"address": {
+				"address_street", "address_number", "address_complement", "address_district",
+				"address_city", "address_state", "address_postal_code", "address_country",
+			},
+			"healthPlan": {"health_plan_name", "health_plan_card_number", "health_plan_valid_until"},
+		},
+		One: map[string]entity.One{"guardian": {Kind: models.KindContact, Column: "guardian_id"}},
 		Lists: []entity.List{{
 			Field: "Query.contacts", Order: "name_key",
 			By: contactOrder, Filter: contactFilter, Depends: dependsOnContacts,

@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,21 +22,29 @@ func (d *Directory) CreateContact(ctx context.Context, input models.CreateContac
 	if err := d.guess(ctx, input.TaxID); err != nil {
 		return nil, err
 	}
-	today, err := d.today(ctx, input.BirthDate)
+	today, err := d.today(ctx, input.BirthDate, input.DeceasedOn)
 	if err != nil {
 		return nil, err
 	}
 	var in validate.Input
-	contact := &models.Contact{ID: models.NewID(), Status: models.ContactStatusActive}
+	contact := &models.Contact{ID: models.NewID(), Status: models.ContactStatusActive, Sex: models.AdministrativeSexUnknown}
 	if input.Status != nil {
 		contact.Status = *input.Status
+	}
+	if input.Sex != nil {
+		contact.Sex = *input.Sex
 	}
 	contact.Name = in.RequiredText("name", input.Name, longestName)
 	contact.PreferredName = in.OptionalText("preferredName", input.PreferredName, longestName)
 	contact.Email = email(&in, input.Email)
-	contact.Phone = phone(&in, input.Phone)
+	contact.Phone = phone(&in, "phone", input.Phone)
+	contact.OtherPhones = otherPhones(&in, input.OtherPhones)
 	contact.TaxID = taxID(&in, input.TaxID)
 	contact.BirthDate = birthDate(&in, input.BirthDate, today)
+	contact.DeceasedOn = deceasedOn(&in, input.DeceasedOn, today)
+	contact.GuardianID = guardian(&in, input.GuardianID)
+	putAddress(&in, input.Address, contact)
+	putHealthPlan(&in, input.HealthPlan, contact)
 	contact.Tags = tags(&in, input.Tags)
 	contact.Source = in.OptionalText("source", input.Source, longestSource)
 	contact.Notes = in.OptionalLines("notes", input.Notes, longestNotes)
@@ -59,7 +68,8 @@ func (d *Directory) UpdateContact(ctx context.Context, input models.UpdateContac
 		return nil, err
 	}
 	born, _ := input.BirthDate.ValueOK()
-	today, err := d.today(ctx, born)
+	died, _ := input.DeceasedOn.ValueOK()
+	today, err := d.today(ctx, born, died)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +127,11 @@ func (d *Directory) change(
 		if len(changes) == 0 {
 			return nil
 		}
-		return tx.Model(contact).Clauses(clause.Returning{}).Updates(changes).Error
+		// Into a new one: a null that is read leaves what a pointer points at.
+		written := &models.Contact{ID: contact.ID}
+		err = tx.Model(written).Clauses(clause.Returning{}).Updates(changes).Error
+		contact = written
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -138,7 +152,10 @@ func contactChanges(in *validate.Input, input models.UpdateContactInput, today m
 		changes["email"] = email(in, text)
 	}
 	if text, named := input.Phone.ValueOK(); named {
-		changes["phone"] = phone(in, text)
+		changes["phone"] = phone(in, "phone", text)
+	}
+	if numbers, named := input.OtherPhones.ValueOK(); named {
+		changes["other_phones"] = pq.StringArray(otherPhones(in, numbers))
 	}
 	if text, named := input.TaxID.ValueOK(); named {
 		changes["tax_id"] = taxID(in, text)
@@ -146,6 +163,19 @@ func contactChanges(in *validate.Input, input models.UpdateContactInput, today m
 	if date, named := input.BirthDate.ValueOK(); named {
 		changes["birth_date"] = birthDate(in, date, today)
 	}
+	if date, named := input.DeceasedOn.ValueOK(); named {
+		changes["deceased_on"] = deceasedOn(in, date, today)
+	}
+	if global, named := input.GuardianID.ValueOK(); named {
+		changes["guardian_id"] = guardian(in, global)
+	}
+	if sex, named := input.Sex.ValueOK(); named {
+		changes["sex"] = models.AdministrativeSexUnknown
+		if sex != nil {
+			changes["sex"] = *sex
+		}
+	}
+	placeChanges(in, input, changes)
 	if status, named := input.Status.ValueOK(); named {
 		if status == nil {
 			in.Add(models.UserErrorCodeRequired, "status", "a contact always has a status")
@@ -168,8 +198,8 @@ func contactChanges(in *validate.Input, input models.UpdateContactInput, today m
 	return changes
 }
 
-// taken turns the database's refusal of a second CPF or reference into a
-// mistake that names the contact which has it.
+// taken turns the database's refusal into a mistake: that of a second CPF or reference
+// names the contact which has it.
 func (d *Directory) taken(ctx context.Context, err error, wanted *models.Contact) error {
 	constraint, violated := database.Violation(err)
 	if !violated {
@@ -178,6 +208,12 @@ func (d *Directory) taken(ctx context.Context, err error, wanted *models.Contact
 	var field, column, message string
 	var value *string
 	switch constraint {
+	case "contacts_guardian":
+		return models.Refuse(models.UserErrorCodeNotFound, "guardianId", "there is no contact with this id")
+	case "contacts_own_guardian":
+		return models.Refuse(models.UserErrorCodeInvalid, "guardianId", "nobody is their own guardian")
+	case "contacts_deceased_on":
+		return models.Refuse(models.UserErrorCodeInvalid, "deceasedOn", "nobody dies before their birth")
 	case "idx_contacts_tax_id":
 		field, column, value = "taxId", "tax_id", wanted.TaxID
 		message = "another contact has this CPF"
@@ -217,10 +253,10 @@ func (d *Directory) guess(ctx context.Context, taxID *string) error {
 	return d.guesses.spend(scope, d.now())
 }
 
-// today is the clinic's day, which a date of birth is compared with; without
-// such a date nobody need know, and no statement is spent on it.
-func (d *Directory) today(ctx context.Context, born *models.Date) (models.Date, error) {
-	if born == nil {
+// today is the clinic's day, which dates of birth and death are compared with; without
+// any nobody need know, and no statement is spent on it.
+func (d *Directory) today(ctx context.Context, dates ...*models.Date) (models.Date, error) {
+	if !slices.ContainsFunc(dates, func(date *models.Date) bool { return date != nil }) {
 		return models.Date{}, nil
 	}
 	name, err := database.Value[string](ctx, d.db, "SELECT time_zone FROM clinics WHERE id = app_clinic()")

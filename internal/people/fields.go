@@ -2,16 +2,14 @@ package people
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/mail"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/nyaruka/phonenumbers"
+	"github.com/google/uuid"
 	"github.com/paemuri/brdoc"
 	"golang.org/x/net/idna"
 	"golang.org/x/text/collate"
@@ -31,12 +29,6 @@ const (
 	longestReference = 255
 	longestTag       = 50
 	mostTags         = 50
-)
-
-// homeRegion is where numbers without a country code are dialled.
-const (
-	homeRegion = "BR"
-	homeCode   = 55
 )
 
 func email(in *validate.Input, text *string) *string {
@@ -68,72 +60,6 @@ func hasMailDomain(address string) bool {
 	}
 	last := labels[len(labels)-1]
 	return len(labels) > 1 && len(last) > 1 && strings.Trim(last, "0123456789") != ""
-}
-
-// phone reads a number as it is dialled and gives it in E.164.
-func phone(in *validate.Input, text *string) *string {
-	dialled := in.OptionalText("phone", text, 40)
-	if dialled == nil {
-		return nil
-	}
-	number, err := phonenumbers.Parse(*dialled, homeRegion)
-	if fault := phoneFault(*dialled, number, err); fault != "" {
-		in.Add(models.UserErrorCodeInvalid, "phone", fault)
-		return nil
-	}
-	e164 := phonenumbers.Format(number, phonenumbers.E164)
-	return &e164
-}
-
-// bracketed is an area code as it is written in Brazil.
-var bracketed = regexp.MustCompile(`^(?:\+55 ?)?\(0?([0-9]{2})\)`)
-
-// phoneFault says what is wrong with a number; "" where nothing is.
-func phoneFault(dialled string, number *phonenumbers.PhoneNumber, err error) string {
-	const form = "give it with its area code, or in E.164 such as +5511987654321"
-	switch {
-	case errors.Is(err, phonenumbers.ErrInvalidCountryCode):
-		return "no country has this code: " + form
-	case err != nil:
-		return "this is no phone number: " + form
-	case number.GetExtension() != "":
-		return "this has an extension, which cannot be stored: give the number alone"
-	}
-	switch phonenumbers.IsPossibleNumberWithReason(number) {
-	case phonenumbers.IS_POSSIBLE:
-	case phonenumbers.IS_POSSIBLE_LOCAL_ONLY:
-		return "the area code is missing: " + form
-	case phonenumbers.TOO_SHORT:
-		return "this number is too short: " + form
-	case phonenumbers.TOO_LONG:
-		return "this number is too long: " + form
-	case phonenumbers.INVALID_COUNTRY_CODE, phonenumbers.INVALID_LENGTH:
-		return "this is no phone number: " + form
-	}
-	if phonenumbers.IsValidNumber(number) {
-		return ""
-	}
-	if number.GetCountryCode() == homeCode {
-		const withoutArea = 9 // digits at most
-		national := phonenumbers.GetNationalSignificantNumber(number)
-		area := national[:min(2, len(national))]
-		if written := bracketed.FindStringSubmatch(dialled); written != nil {
-			area = written[1]
-		} else if len(national) <= withoutArea {
-			return "the area code is missing: " + form
-		}
-		if !isAreaCode(area) {
-			return "there is no area code " + area + ": " + form
-		}
-	}
-	return "nobody can have this number in its country: look at its digits"
-}
-
-// isAreaCode tells whether Brazil has an area code (Anatel's plan of numbers): these
-// of two digits it has not.
-func isAreaCode(code string) bool {
-	const none = "20 23 25 26 29 30 36 39 40 50 52 56 57 58 59 60 70 72 76 78 80 90"
-	return len(code) == 2 && code > "10" && !slices.Contains(strings.Fields(none), code)
 }
 
 // taxID reads a CPF, however it is punctuated, and gives its 11 digits.
@@ -178,6 +104,21 @@ func birthDate(in *validate.Input, date *models.Date, today models.Date) *models
 		in.Add(models.UserErrorCodeInvalid, "birthDate", "a date of birth lies between 1900-01-01 and today")
 	}
 	return date
+}
+
+func deceasedOn(in *validate.Input, date *models.Date, today models.Date) *models.Date {
+	if date != nil && today.Before(*date) {
+		in.Add(models.UserErrorCodeInvalid, "deceasedOn", "a day of death is not to come")
+	}
+	return date
+}
+
+// guardian reads the id of another contact; whether there is one, Postgres knows.
+func guardian(in *validate.Input, global *string) *uuid.UUID {
+	if global == nil {
+		return nil
+	}
+	return new(in.ID("guardianId", models.KindContact, *global))
 }
 
 // tags tidies and sorts labels, and removes doubles.

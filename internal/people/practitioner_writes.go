@@ -91,6 +91,8 @@ func (d *Directory) UpdatePractitioner(ctx context.Context, input models.UpdateP
 		if len(changes) == 0 {
 			return nil
 		}
+		// Into a new one: a null that is read leaves what a pointer points at.
+		changed = &models.Practitioner{ID: id}
 		return tx.Model(changed).Clauses(clause.Returning{}).Updates(changes).Error
 	})
 	if err != nil {

@@ -69,7 +69,7 @@ func TestSearch_FollowsEveryChange(t *testing.T) {
 }
 
 func searchTables() []string {
-	return []string{"contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings"}
+	return []string{"contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones"}
 }
 
 // contents is all that the search knows of a clinic.
@@ -104,7 +104,8 @@ func TestSearch_TriggersAndRebuildAgree(t *testing.T) {
 		case 0:
 			ids = append(ids, d.add(t, c, names.person())...)
 		case 1:
-			exec(t, conn, "UPDATE contacts SET name = $1, email = nullif($2, ''), phone = nullif($3, '') WHERE clinic_id = $4 AND id = $5", c.name, c.email, c.phone, d.clinic.ID, id)
+			exec(t, conn, "UPDATE contacts SET name = $1, email = nullif($2, ''), phone = nullif($3, ''), other_phones = array_remove(ARRAY[nullif($6, ''), nullif($7, '')], NULL) WHERE clinic_id = $4 AND id = $5",
+				c.name, c.email, c.phone, d.clinic.ID, id, names.person().phone, names.person().phone)
 		case 2:
 			// Many rows at once, half of them unchanged.
 			exec(t, conn, "UPDATE contacts SET status = 'arquivado', notes = 'x' WHERE clinic_id = $1", d.clinic.ID)
@@ -118,6 +119,7 @@ func TestSearch_TriggersAndRebuildAgree(t *testing.T) {
 	}
 	kept := d.contents(t)
 	require.NotEmpty(t, kept["contact_search_misspellings"])
+	require.NotEmpty(t, kept["contact_search_phones"])
 	exec(t, conn, "SELECT rebuild_contact_search($1)", d.clinic.ID)
 	assert.Equal(t, d.contents(t), kept)
 	assert.Equal(t, before, other.contents(t), "another clinic's is not touched")

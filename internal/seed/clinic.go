@@ -82,6 +82,7 @@ func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) 
 	c.makeMembers()
 	c.makeStaff(o.Practitioners)
 	c.makeContacts(o.Contacts)
+	c.makeHomes()
 	c.makeConsents()
 	if err := ready(c, c.people()); err != nil {
 		return err

@@ -137,6 +137,12 @@ type contact struct {
 	created   time.Time
 	updated   time.Time
 	hasEmail  bool
+
+	otherPhones []string
+	// guardian is an index, or none.
+	guardian   int
+	home       *home
+	plan, card string
 }
 
 // makeContacts gives the clinic's contacts in the order they came. The first is

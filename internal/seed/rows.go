@@ -60,6 +60,8 @@ func (c *clinic) people() []batch {
 		{"contacts", []string{
 			"clinic_id", "id", "name", "preferred_name", "email", "phone", "tax_id", "birth_date", "status",
 			"tags", "source", "notes", "external_reference", "version", "created_at", "updated_at",
+			"sex", "other_phones", "guardian_id", "address_street", "address_number", "address_district", "address_city",
+			"address_state", "address_postal_code", "address_country", "health_plan_name", "health_plan_card_number",
 		}, len(c.contacts), c.contactRow},
 		{"consents", []string{"clinic_id", "id", "contact_id", "purpose", "granted", "evidence", "decided_at"}, len(c.consents), func(i int, row []any) {
 			d := &c.consents[i]
@@ -140,6 +142,20 @@ func (c *clinic) contactRow(i int, row []any) {
 	}
 	row[6], row[7], row[8], row[9], row[10], row[11], row[12] = text(r.taxID), day(r.born), r.status, r.tags, r.source, text(r.notes), text(r.reference)
 	row[13], row[14], row[15] = int32(r.version), r.created, r.updated
+	row[16], row[17], row[18] = "male", r.otherPhones, nil
+	if r.person.woman {
+		row[16] = "female"
+	}
+	if r.guardian != none {
+		row[18] = c.contacts[r.guardian].id
+	}
+	for i := 19; i < 26; i++ {
+		row[i] = nil
+	}
+	if home := r.home; home != nil {
+		row[19], row[20], row[21], row[22], row[23], row[24], row[25] = home.street, home.number, home.district, "São Paulo", "SP", home.postalCode, "BR"
+	}
+	row[26], row[27] = text(r.plan), text(r.card)
 }
 
 func (c *clinic) appointmentRow(i int, row []any) {
