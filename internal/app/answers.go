@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/auth"
+	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
@@ -55,6 +57,19 @@ func (a *answering) key(q *gqlserver.Question) answers.Key {
 		parts.Subject, parts.SubjectName = q.Scope.Subject, q.Scope.Name
 	}
 	return parts.Key()
+}
+
+// Expect implements gqlserver.Cache.
+func (a *answering) Expect(ctx context.Context, r *http.Request) context.Context {
+	if !a.examined {
+		return ctx
+	}
+	return expecting(ctx, r)
+}
+
+// Writing implements gqlserver.Cache.
+func (*answering) Writing(ctx context.Context, mutation string) context.Context {
+	return coherence.WithWriter(ctx, mutation)
 }
 
 // Answer implements gqlserver.Cache.

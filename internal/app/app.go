@@ -14,7 +14,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/taskmed/taskmed/internal/auth"
-	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/fitness"
@@ -145,22 +144,15 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		},
 		Extensions: append([]graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions...),
 		Playground: playground(settings, options), Origins: settings.AllowedOrigins,
-		CountStatements: func(ctx context.Context) (context.Context, func() (int64, int64)) {
-			ctx, counts := database.WithCounts(ctx)
-			return ctx, func() (int64, int64) { return counts.Statements.Load(), counts.RoundTrips.Load() }
-		},
-		Documents: a.documents, Secret: secret, Explain: profile.NewPlanner(settings.DatabaseURL).Explain,
+		Documents: a.documents, Secret: secret, Statements: statements{profile.NewPlanner(settings.DatabaseURL)},
 		Ready: func(ctx context.Context) error {
 			return errors.Join(db.Ping(ctx), a.Fit(), a.documents.ready(settings))
 		},
 	}
 	if a.answers != nil {
-		served.Cache, served.Writing = a.observer.cache(a.answers), coherence.WithWriter
+		served.Cache = a.observer.cache(a.answers)
 	}
 	a.observer.watch(db, settings.DatabaseURL, a.documents.redis, &served)
-	if a.answers != nil && settings.RedisURL != "" {
-		served.Expect = expecting
-	}
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}
@@ -169,6 +161,15 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 	a.keeper = maintain(settings, options.Log, a.observer) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
+}
+
+// statements are the database's, as developers are shown them.
+type statements struct{ *profile.Planner }
+
+// Count implements gqlserver.Statements.
+func (statements) Count(ctx context.Context) (context.Context, func() (statements, roundTrips int64)) {
+	ctx, counts := database.WithCounts(ctx)
+	return ctx, func() (int64, int64) { return counts.Statements.Load(), counts.RoundTrips.Load() }
 }
 
 func playground(settings config.Config, options Options) http.Handler {

@@ -88,7 +88,7 @@ func NewExaminer(ctx context.Context, settings config.Config, log *slog.Logger) 
 	if err != nil {
 		return nil, fmt.Errorf("TASKMED_SECRET %w", err)
 	}
-	made, err := newReadOnlyServer(ctx, settings, readOnlyParts{secret: secret, auth: nobody{}, cache: passing{}, log: log})
+	made, err := newReadOnlyServer(ctx, settings, readOnlyParts{secret: secret, auth: nobody{}, log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -117,44 +117,18 @@ func (e *Examiner) Again(ctx context.Context, kept *answers.Kept) (*Recomputed, 
 	if scope.Subject == "" {
 		scope.Subject = "taskmed:doctor" // the answer is not to depend on it
 	}
-	caught := &catch{same: func(q *gqlserver.Question) bool { return e.answers.key(q) == kept.Key }}
-	_, err = e.made.server.Warm(context.WithValue(ctx, catchKey{}, caught), scope, gqlserver.Asked{Text: r.Text, Name: r.Name, Variables: variables})
+	question, compute, err := e.made.server.Ask(ctx, scope, gqlserver.Asked{Text: r.Text, Name: r.Name, Variables: variables})
 	switch {
 	case err != nil:
 		return nil, err
-	case caught.other:
+	case e.answers.key(question) != kept.Key:
 		return nil, ErrAnotherProgram
 	}
+	computed := compute(ctx)
 	return &Recomputed{
-		Body: caught.computed.Data, Digest: caught.computed.Digest, Unfit: caught.computed.Unfit,
+		Body: computed.Data, Digest: computed.Digest, Unfit: computed.Unfit,
 		Name: r.Name, Text: r.Text, Role: r.Role,
 	}, nil
-}
-
-// catch takes what was computed out of the server.
-type catch struct {
-	same     func(*gqlserver.Question) bool
-	other    bool
-	computed gqlserver.Computed
-}
-
-type catchKey struct{}
-
-// passing is a cache that keeps nothing and hands what is computed to whoever
-// waits for it in the context.
-type passing struct{}
-
-// Answer implements gqlserver.Cache.
-func (passing) Answer(ctx context.Context, q *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
-	caught, ok := ctx.Value(catchKey{}).(*catch)
-	if !ok {
-		computed := compute(ctx)
-		return gqlserver.CacheAnswer{Computed: &computed}
-	}
-	if caught.other = !caught.same(q); !caught.other {
-		caught.computed = compute(ctx)
-	}
-	return gqlserver.CacheAnswer{Computed: &caught.computed}
 }
 
 // nobody lets nobody in: an examiner takes no requests.

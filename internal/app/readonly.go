@@ -33,8 +33,7 @@ type readOnlyParts struct {
 	// secret seals and opens cursors.
 	secret []byte
 	auth   gqlserver.Authenticator
-	// cache and tracer may be nil.
-	cache  gqlserver.Cache
+	// tracer may be nil.
 	tracer pgx.QueryTracer
 	log    *slog.Logger
 }
@@ -65,7 +64,7 @@ func newReadOnlyServer(ctx context.Context, settings config.Config, parts readOn
 	s.schema = made.executable.Schema()
 	s.server, err = gqlserver.New(gqlserver.Config{
 		Schema: made.executable,
-		Auth:   parts.auth, Log: parts.log, Rights: made.rights, Secret: parts.secret, Cache: parts.cache,
+		Auth:   parts.auth, Log: parts.log, Rights: made.rights, Secret: parts.secret,
 		Operations: operation.Limits{Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit)},
 		Extensions: []graphql.HandlerExtension{made.loaders.Extension()},
 	})

@@ -77,10 +77,13 @@ func (o observer) watch(db *database.DB, databaseURL string, redis *persisted.Re
 	o.Watch(servers)
 	// Outermost, so that it sees what the others do.
 	server.Extensions = append([]graphql.HandlerExtension{o.Extension()}, server.Extensions...)
-	server.Watch, server.Metrics, server.Statements = o.Begin, o.registry, telemetry.Statements
+	server.Observer, server.Metrics = o, o.registry
 	page := web.Dashboard[dashboard.Snapshot](o.Telemetry)
 	server.AdminRoutes = map[string]http.Handler{"/dashboard": page, "/dashboard/": page}
 }
+
+// Statements implements gqlserver.Observer.
+func (observer) Statements(ctx context.Context) (int64, bool) { return telemetry.Statements(ctx), true }
 
 // registerer takes the parts' own metrics; nil where nobody reads them.
 func (o observer) registerer() prometheus.Registerer {

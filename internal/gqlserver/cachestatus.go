@@ -5,15 +5,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/taskmed/taskmed/internal/tenant"
 )
+
+// hitStatus is what Cache-Status says of a hit.
+const hitStatus = "taskmed; hit"
 
 // status is what Cache-Status says (RFC 9211).
 func (n *note) status() string {
 	switch {
 	case n.Hit:
-		return "taskmed; hit"
+		return hitStatus
 	case n.bypass:
 		return "taskmed; fwd=bypass" + detail(n.Reason)
 	case n.request:
@@ -61,9 +62,10 @@ func detail(words string) string {
 // ETag, "" where it has none. A client may keep an answer but must ask every
 // time whether it still holds: a time during which it need not ask would make
 // it miss writes, its own included.
-func (s *Server) describe(header http.Header, n *note, scope *tenant.Scope, media mediaType, weak bool) (etag string) {
+func (q *request) describe(header http.Header, weak bool) (etag string) {
+	n := q.told
 	if n.Hit {
-		header["Cache-Status"] = s.fixed.hit
+		header["Cache-Status"] = q.fixed.hit
 	} else {
 		header.Set("Cache-Status", n.status())
 	}
@@ -73,8 +75,8 @@ func (s *Server) describe(header http.Header, n *note, scope *tenant.Scope, medi
 	if n.Hit {
 		header.Set("Age", strconv.FormatInt(int64(n.Age/time.Second), 10))
 	}
-	etag = s.executor.tags.of(n.Digest, scope, media, weak)
-	header["Cache-Control"] = s.fixed.revalidate
+	etag = q.runner.tags.of(n.Digest, q.scope, q.media, weak)
+	header["Cache-Control"] = q.fixed.revalidate
 	header.Set("ETag", etag)
 	return etag
 }

@@ -23,6 +23,8 @@ import (
 
 // shelfCache keeps answers for ever, and what it was asked.
 type shelfCache struct {
+	gqlserver.Uncached
+
 	mu       sync.Mutex
 	kept     map[string]gqlserver.Computed
 	asked    []gqlserver.Question
@@ -307,20 +309,24 @@ func TestCache_DevelopersSeeItsReasons(t *testing.T) {
 
 func TestCache_ReasonsAreHeaderStrings(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, func(c *gqlserver.Config) { c.Cache = says(`a "tag" \ é` + "\r\nX: y") }).always(clinicData)
+	f := newFixture(t, func(c *gqlserver.Config) { c.Cache = says{reason: `a "tag" \ é` + "\r\nX: y"} }).always(clinicData)
 	require.Equal(t, `taskmed; fwd=miss; detail="a \"tag\" \\ ???X: y"`, f.get("{ clinic { name } }", nil).Header().Get("Cache-Status"))
 }
 
 // says is a cache that has only a reason.
-type says string
+type says struct {
+	gqlserver.Uncached
+
+	reason string
+}
 
 func (s says) Answer(ctx context.Context, _ *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
 	computed := compute(ctx)
-	return gqlserver.CacheAnswer{Computed: &computed, Reason: string(s)}
+	return gqlserver.CacheAnswer{Computed: &computed, Reason: s.reason}
 }
 
 // deaf is a cache whose answer did not come in time.
-type deaf struct{}
+type deaf struct{ gqlserver.Uncached }
 
 func (deaf) Answer(context.Context, *gqlserver.Question, gqlserver.Compute) gqlserver.CacheAnswer {
 	return gqlserver.CacheAnswer{Reason: "could not wait"}

@@ -12,11 +12,9 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/tenant"
 )
@@ -28,14 +26,27 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, r *http.Request) (*tenant.Scope, error)
 }
 
-// Documents knows GraphQL documents by a shorter name. Its errors are *models.Error.
-type Documents interface {
-	// Resolve gives the text to run for a name, a text, or both; one of them may be "".
-	Resolve(ctx context.Context, id, text string) (string, error)
-	// Admitted is told of a text that came with a name and of which an operation
-	// is valid and may run. Only then may the text be found by its name.
-	Admitted(ctx context.Context, id, text string)
+// Observer sees the API's requests.
+type Observer interface {
+	// Begin watches one from its first header to its last byte: it gives what the
+	// answer is written to, the request's context, and what is deferred to the end,
+	// which may look at a panic but must not end it.
+	Begin(w http.ResponseWriter, r *http.Request) (out http.ResponseWriter, ctx context.Context, end func())
+	// Statements is how many SQL statements the context's request has made; false
+	// where nobody counts.
+	Statements(ctx context.Context) (n int64, counted bool)
 }
+
+// unobserved is an Observer that sees nothing.
+type unobserved struct{}
+
+// Begin implements Observer.
+func (unobserved) Begin(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, context.Context, func()) {
+	return w, r.Context(), func() {}
+}
+
+// Statements implements Observer.
+func (unobserved) Statements(context.Context) (int64, bool) { return 0, false }
 
 // Config is what a Server is made of.
 type Config struct {
@@ -49,38 +60,24 @@ type Config struct {
 	Limits     Limits
 	Operations operation.Limits
 	// Extensions hook into operations, the first outermost: gqlgen's interfaces
-	// OperationParameterMutator, OperationContextMutator, OperationInterceptor,
-	// ResponseInterceptor, RootFieldInterceptor and FieldInterceptor.
+	// OperationContextMutator, OperationInterceptor, ResponseInterceptor and FieldInterceptor.
 	Extensions []graphql.HandlerExtension
 	// Documents knows documents by their hash or id; nil where only texts are taken.
 	Documents Documents
 	// Cache keeps answers; nil where every query is run.
 	Cache Cache
-	// Writing puts a mutation's name into the context that it runs under; may be nil.
-	Writing func(ctx context.Context, mutation string) context.Context
 	// Secret keys the ETags; servers that share it give the same. Random if empty.
 	Secret []byte
 	// Playground answers everything on the public listener that is not the API; may be nil.
 	Playground http.Handler
 	// Origins are other sites whose pages may call the API, as "https://app.example.com".
 	Origins []string
-	// CountStatements begins to count the SQL statements made under the context
-	// it returns, and the round trips to Postgres that they took; nil counts none.
-	CountStatements func(ctx context.Context) (context.Context, func() (statements, roundTrips int64))
-	// Statements is how many SQL statements the context's request has made; nil
-	// where nobody counts all requests'.
-	Statements func(ctx context.Context) int64
-	// Explain gives a developer's statements their plans, for a clinic; nil where
-	// there are none to be had. It bounds the time that it takes by itself.
-	Explain func(ctx context.Context, clinic uuid.UUID, statements []*profile.Statement)
+	// Statements tells developers what their requests asked of the database; may be nil.
+	Statements Statements
+	// Observer sees the API's requests; may be nil.
+	Observer Observer
 	// Ready tells why the server cannot answer now; nil if it always can.
 	Ready func(ctx context.Context) error
-	// Watch, if set, watches the API's requests from their first header to their last
-	// byte: it gives what the answer is written to, the request's context, and what
-	// is deferred to the end, which may look at a panic but must not end it.
-	Watch func(w http.ResponseWriter, r *http.Request) (out http.ResponseWriter, ctx context.Context, end func())
-	// Expect, if set, gives the context that the parts of a request share.
-	Expect func(ctx context.Context, r *http.Request) context.Context
 	// Metrics is what /metrics on the admin listener shows; may be nil.
 	Metrics prometheus.Gatherer
 	// AdminRoutes are what else the admin listener answers, by http.ServeMux's patterns.
@@ -126,6 +123,27 @@ func (l Limits) WithDefaults() Limits {
 		l.Connections = 10_000
 	}
 	return l
+}
+
+// withDefaults puts what does nothing in the place of what is not there.
+func (c Config) withDefaults() Config {
+	c.Limits, c.Operations = c.Limits.WithDefaults(), c.Operations.WithDefaults()
+	if c.Documents == nil {
+		c.Documents = textsAlone{}
+	}
+	if c.Cache == nil {
+		c.Cache = Uncached{}
+	}
+	if c.Statements == nil {
+		c.Statements = unseen{}
+	}
+	if c.Observer == nil {
+		c.Observer = unobserved{}
+	}
+	if c.Ready == nil {
+		c.Ready = func(context.Context) error { return nil }
+	}
+	return c
 }
 
 func (c Config) validate() error {

@@ -23,17 +23,15 @@ func (s *Server) serveReady(withReason bool) http.HandlerFunc {
 			plain(w, http.StatusServiceUnavailable, "stopping")
 			return
 		}
-		if s.config.Ready != nil {
-			ctx, cancel := context.WithTimeout(r.Context(), s.limits.Ready)
-			defer cancel()
-			if err := s.config.Ready(ctx); err != nil {
-				reason := "not ready"
-				if withReason {
-					reason += ": " + err.Error()
-				}
-				plain(w, http.StatusServiceUnavailable, reason)
-				return
+		ctx, cancel := context.WithTimeout(r.Context(), s.config.Limits.Ready)
+		defer cancel()
+		if err := s.config.Ready(ctx); err != nil {
+			reason := "not ready"
+			if withReason {
+				reason += ": " + err.Error()
 			}
+			plain(w, http.StatusServiceUnavailable, reason)
+			return
 		}
 		plain(w, http.StatusOK, "ok")
 	}

@@ -10,7 +10,11 @@ import (
 )
 
 // ready is a cache that has every answer.
-type ready struct{ data []byte }
+type ready struct {
+	gqlserver.Uncached
+
+	data []byte
+}
 
 func (r ready) Answer(context.Context, *gqlserver.Question, gqlserver.Compute) gqlserver.CacheAnswer {
 	return gqlserver.CacheAnswer{Data: r.data, Digest: "0123456789abcdefghijkl", Hit: true}
@@ -23,7 +27,7 @@ func BenchmarkHit(b *testing.B) {
 	for name, size := range map[string]int{"1KB": 1 << 10, "12KB": 12 << 10} {
 		data := []byte(`{"contacts":"` + strings.Repeat("x", size) + `"}`)
 		f := newFixture(b, func(c *gqlserver.Config) {
-			c.Cache, c.Log = ready{data}, testLog()
+			c.Cache, c.Log = ready{data: data}, testLog()
 		})
 		const body = `{"query":"query Page($n: Int) { contacts(first: $n) { nodes { id name email } } }","variables":{"n":50}}`
 		b.Run(name, func(b *testing.B) {

@@ -30,6 +30,8 @@ func (f *fixture) echo() *fixture {
 
 // asks is a cache that keeps nothing and notes what it was asked.
 type asks struct {
+	gqlserver.Uncached
+
 	mu        sync.Mutex
 	questions []string
 }

@@ -20,8 +20,8 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	// Requests outlive the context: it says when to stop, not that all is lost.
 	running, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	entrance := newGate(public, s.limits.Connections)
-	servers := []*http.Server{s.httpServer(running, s.public, s.limits.Write)}
+	entrance := newGate(public, s.config.Limits.Connections)
+	servers := []*http.Server{s.httpServer(running, s.public, s.config.Limits.Write)}
 	servers[0].ConnState = s.connections.note
 	listeners := []net.Listener{entrance}
 	if admin != nil {
@@ -51,11 +51,11 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 func (s *Server) httpServer(running context.Context, handler http.Handler, write time.Duration) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: s.limits.ReadHeader,
-		ReadTimeout:       s.limits.Read,
+		ReadHeaderTimeout: s.config.Limits.ReadHeader,
+		ReadTimeout:       s.config.Limits.Read,
 		WriteTimeout:      write,
-		IdleTimeout:       s.limits.Idle,
-		MaxHeaderBytes:    s.limits.HeaderBytes,
+		IdleTimeout:       s.config.Limits.Idle,
+		MaxHeaderBytes:    s.config.Limits.HeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return running },
 		// What clients do to their connections is no fault of the server's.
 		ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
@@ -68,10 +68,10 @@ func (s *Server) httpServer(running context.Context, handler http.Handler, write
 // called, so by then there must be none.
 func (s *Server) drain(entrance *gate) {
 	s.draining.Store(true)
-	until(s.limits.Drain, func() bool { return s.connections.open() == 0 })
+	until(s.config.Limits.Drain, func() bool { return s.connections.open() == 0 })
 	entrance.stop()
 	<-entrance.closed
-	until(s.limits.Grace, func() bool { return s.connections.busy() == 0 })
+	until(s.config.Limits.Grace, func() bool { return s.connections.busy() == 0 })
 }
 
 // until waits for a condition, but no longer than it may.
@@ -98,7 +98,7 @@ func (s *Server) shutdown(running context.Context, cut context.CancelFunc, serve
 	for _, server := range servers {
 		if err := server.Shutdown(grace); err != nil {
 			cut()
-			faults = append(faults, fmt.Errorf("gqlserver: requests were cut after %s: %w", s.limits.Grace, err), server.Close())
+			faults = append(faults, fmt.Errorf("gqlserver: requests were cut after %s: %w", s.config.Limits.Grace, err), server.Close())
 		}
 	}
 	return errors.Join(faults...)

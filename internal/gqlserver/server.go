@@ -6,7 +6,9 @@ import (
 	"sync/atomic"
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/requestid"
 	"github.com/taskmed/taskmed/internal/rights"
+	"github.com/taskmed/taskmed/models"
 )
 
 // Path is where the API is.
@@ -15,8 +17,8 @@ const Path = "/graphql"
 // Server answers the public and the admin listener's requests.
 type Server struct {
 	config    Config
-	limits    Limits
-	executor  *executor
+	checker   *operation.Checker
+	runner    *runner
 	presenter *presenter
 	origins   *origins
 	// draining is set once the server is to stop.
@@ -25,7 +27,7 @@ type Server struct {
 	connections connections
 	buffers     bufferPool
 	fixed       fixedHeaders
-	remembered  *remembered // nil where each request is read anew
+	remembered  *remembered
 	lines       linePool
 	public      http.Handler
 	admin       http.Handler
@@ -34,7 +36,7 @@ type Server struct {
 // New puts a Server together; it fails for a configuration that lacks a part,
 // or a schema whose @allow, @cost or @listSize cannot be read.
 func New(config Config) (*Server, error) {
-	config.Limits = config.Limits.WithDefaults()
+	config = config.withDefaults()
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
@@ -53,15 +55,12 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, limits: config.Limits, origins: origins, presenter: &presenter{log: config.Log}, fixed: newFixedHeaders()}
-	if s.executor, err = newExecutor(config, checker, s.presenter); err != nil {
+	s := &Server{config: config, checker: checker, origins: origins, presenter: &presenter{log: config.Log}, fixed: newFixedHeaders()}
+	if s.runner, err = newRunner(config, s.presenter); err != nil {
 		return nil, err
 	}
-	// What changes parameters would have to be asked each time.
-	if len(s.executor.parameterMutators) == 0 {
-		if s.remembered, err = newRemembered(); err != nil {
-			return nil, err
-		}
+	if s.remembered, err = newRemembered(); err != nil {
+		return nil, err
 	}
 	s.public = s.publicHandler()
 	s.admin = s.adminHandler()
@@ -85,4 +84,35 @@ func (s *Server) publicHandler() http.Handler {
 		mux.Handle("/", s.config.Playground)
 	}
 	return s.around(mux)
+}
+
+// around gives every request its id and the headers that every answer has, and
+// survives a panic.
+func (s *Server) around(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := requestid.Accept(r.Header.Get("X-Request-Id"))
+		header := w.Header()
+		header.Set("X-Request-Id", id)
+		header["X-Content-Type-Options"] = s.fixed.nosniff
+		if s.draining.Load() {
+			// The connection is not used again, so stopping cuts none that is just being used.
+			header.Set("Connection", "close")
+		}
+		r = r.WithContext(requestid.With(r.Context(), id))
+		defer s.survive(w, r)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// survive is deferred: it answers a request whose handler panicked.
+func (s *Server) survive(w http.ResponseWriter, r *http.Request) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	if reason == http.ErrAbortHandler { //nolint:errorlint // net/http's own marker, compared as it does
+		panic(reason)
+	}
+	_ = s.presenter.recovered(r.Context(), reason) // It is in the log now.
+	s.fail(w, r, jsonType, &refusal{http.StatusInternalServerError, models.Internal, internalMessage})
 }

@@ -3,15 +3,11 @@ package gqlserver
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
-
 	"github.com/taskmed/taskmed/internal/requestid"
-	"github.com/taskmed/taskmed/internal/tenant"
 )
 
 // linePool has the attributes of request lines, for a line is written for every
@@ -33,28 +29,26 @@ func (p *linePool) put(l *line) {
 	p.pool.Put(l)
 }
 
-// logRequest hands its line to the log's handler by itself: the logger would look
+// log hands the request's line to the log's handler by itself: the logger would look
 // for the caller each time, which takes longer than all else here.
-func (s *Server) logRequest(
-	ctx context.Context, r *http.Request, scope *tenant.Scope, op *graphql.OperationContext, told *note, status, faults, bytes int, started time.Time,
-) {
-	handler := s.config.Log.Handler()
+func (q *request) log(ctx context.Context, status, faults, bytes int) {
+	handler := q.config.Log.Handler()
 	if !handler.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
 	cache := ""
-	if told != nil {
-		cache = strings.TrimPrefix(told.status(), "taskmed; ")
+	if q.told != nil {
+		cache = strings.TrimPrefix(q.told.status(), "taskmed; ")
 	}
 	now := time.Now()
-	pooled := s.lines.get()
-	defer s.lines.put(pooled)
+	pooled := q.lines.get()
+	defer q.lines.put(pooled)
 	attrs := append(pooled[:0],
-		slog.String("request_id", requestid.From(ctx)), slog.String("clinic_id", scope.ClinicID.String()), slog.String("operation", operationName(op)),
-		slog.String("method", r.Method), slog.Int("status", status), slog.Int("errors", faults),
-		slog.Int("bytes", bytes), slog.Int64("cost", costOf(op)), slog.String("cache", cache), slog.Duration("took", now.Sub(started)))
-	if s.config.Statements != nil {
-		attrs = append(attrs, slog.Int64("statements", s.config.Statements(ctx)))
+		slog.String("request_id", requestid.From(ctx)), slog.String("clinic_id", q.scope.ClinicID.String()), slog.String("operation", operationName(q.op)),
+		slog.String("method", q.in.Method), slog.Int("status", status), slog.Int("errors", faults),
+		slog.Int("bytes", bytes), slog.Int64("cost", q.estimate()), slog.String("cache", cache), slog.Duration("took", now.Sub(q.started)))
+	if statements, counted := q.config.Observer.Statements(ctx); counted {
+		attrs = append(attrs, slog.Int64("statements", statements))
 	}
 	// What fails is not told, as the logger has it: there is nobody to tell.
 	if whole, ok := handler.(lineHandler); ok {

@@ -1,4 +1,4 @@
-package gqlserver
+package operation
 
 import (
 	"bytes"
@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// canonical writes coerced variables so that equal ones are equal texts: keys
+// Canonical writes coerced variables so that equal ones are equal texts: keys
 // are sorted, and a number has one way to be written. Absent and null differ.
-func canonical(variables map[string]any) ([]byte, error) {
+func Canonical(variables map[string]any) ([]byte, error) {
 	var buffer bytes.Buffer
 	if err := writeCanonical(&buffer, variables); err != nil {
 		return nil, err

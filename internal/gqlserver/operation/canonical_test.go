@@ -1,4 +1,4 @@
-package gqlserver
+package operation
 
 import (
 	"encoding/json"
@@ -29,7 +29,7 @@ func TestCanonicalNumber_IsEqualForEqualNumbersAlone(t *testing.T) {
 
 func TestCanonical_TakesWhateverCoercionGives(t *testing.T) {
 	t.Parallel()
-	got, err := canonical(map[string]any{
+	got, err := Canonical(map[string]any{
 		"b": []any{int64(1), json.Number("1.0"), 1, 1.0, nil, true, "\u2028<é"},
 		"a": map[string]any{"y": []string{"1"}, "x": map[string]int{"z": 10}},
 	})
@@ -38,7 +38,7 @@ func TestCanonical_TakesWhateverCoercionGives(t *testing.T) {
 		t.Fatalf("want %s, got %s", want, got)
 	}
 	require.True(t, json.Valid(got))
-	_, err = canonical(map[string]any{"a": make(chan int)})
+	_, err = Canonical(map[string]any{"a": make(chan int)})
 	require.Error(t, err)
 }
 

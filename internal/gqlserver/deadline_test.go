@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func timed(parent context.Context, limit time.Duration) *call {
-	return &call{Context: parent, at: time.Now().Add(limit)}
+func timed(parent context.Context, limit time.Duration) *deadline {
+	return &deadline{Context: parent, at: time.Now().Add(limit)}
 }
 
-func TestCall_IsLikeWithTimeout(t *testing.T) {
+func TestDeadline_IsLikeWithTimeout(t *testing.T) {
 	t.Parallel()
 	type key struct{}
 	synctest.Test(t, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestCall_IsLikeWithTimeout(t *testing.T) {
 	})
 }
 
-func TestCall_EndsThoughNobodyWaits(t *testing.T) {
+func TestDeadline_EndsThoughNobodyWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		late := timed(t.Context(), time.Second)
@@ -72,7 +72,7 @@ func TestCall_EndsThoughNobodyWaits(t *testing.T) {
 }
 
 // A context from a stranger is watched by a goroutine each; one from this is not.
-func TestCall_ItsChildrenTakeNoGoroutine(t *testing.T) { //nolint:paralleltest // it counts goroutines
+func TestDeadline_ItsChildrenTakeNoGoroutine(t *testing.T) { //nolint:paralleltest // it counts goroutines
 	parent := timed(t.Context(), time.Minute)
 	before := runtime.NumGoroutine()
 	for range 100 {

@@ -65,26 +65,3 @@ func noneMatch(header http.Header, etag string) bool {
 	}
 	return false
 }
-
-// cacheDirectives are what a request asks of caches (RFC 9111, section 5.2.1).
-type cacheDirectives struct{ noCache, noStore bool }
-
-func requested(header http.Header) cacheDirectives {
-	var d cacheDirectives
-	values := header.Values("Cache-Control")
-	if len(values) == 0 {
-		d.noCache = strings.EqualFold(strings.TrimSpace(header.Get("Pragma")), "no-cache")
-		return d
-	}
-	for _, value := range values {
-		for part := range strings.SplitSeq(value, ",") {
-			switch strings.ToLower(strings.TrimSpace(part)) {
-			case "no-cache":
-				d.noCache = true
-			case "no-store":
-				d.noStore = true
-			}
-		}
-	}
-	return d
-}

@@ -1,0 +1,165 @@
+package gqlserver
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/taskmed/taskmed/internal/tenant"
+)
+
+// runner is gqlgen's executor, which is handed operations that were checked here: it
+// validates nothing, and nothing gets to it without a scope, the right to it and a
+// bounded cost.
+type runner struct {
+	*executor.Executor
+
+	presenter       *presenter
+	tags            etags
+	noIntrospection bool
+	contextMutators []graphql.OperationContextMutator
+	fieldMiddleware graphql.FieldMiddleware
+}
+
+func newRunner(config Config, p *presenter) (*runner, error) {
+	r := &runner{
+		Executor: executor.New(config.Schema), presenter: p, tags: newETags(config.Secret),
+		noIntrospection: config.Operations.NoIntrospection,
+	}
+	r.SetErrorPresenter(p.present)
+	r.SetRecoverFunc(p.recovered)
+	for _, extension := range config.Extensions {
+		// gqlgen's Use panics on both.
+		if err := extension.Validate(config.Schema); err != nil {
+			return nil, fmt.Errorf("gqlserver: extension %s: %w", extension.ExtensionName(), err)
+		}
+		if !r.hook(extension) {
+			return nil, fmt.Errorf("gqlserver: extension %s has no hook", extension.ExtensionName())
+		}
+	}
+	if r.fieldMiddleware == nil {
+		r.fieldMiddleware = func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) }
+	}
+	return r, nil
+}
+
+// hook takes an extension's hooks. gqlgen keeps those of its own executor to
+// itself, so what an operation's context needs of them is kept here as well.
+func (r *runner) hook(extension graphql.HandlerExtension) bool {
+	hooked := false
+	if m, ok := extension.(graphql.OperationContextMutator); ok {
+		r.contextMutators = append(r.contextMutators, m)
+		hooked = true
+	}
+	if m, ok := extension.(graphql.FieldInterceptor); ok {
+		if outer := r.fieldMiddleware; outer == nil {
+			r.fieldMiddleware = m.InterceptField // Most fields are leaves: a closure for each is worth sparing.
+		} else {
+			r.fieldMiddleware = func(ctx context.Context, next graphql.Resolver) (any, error) {
+				return outer(ctx, func(ctx context.Context) (any, error) { return m.InterceptField(ctx, next) })
+			}
+		}
+		hooked = true
+	}
+	_, around := extension.(graphql.OperationInterceptor)
+	_, response := extension.(graphql.ResponseInterceptor)
+	if around || response {
+		r.Use(extension)
+		hooked = true
+	}
+	return hooked
+}
+
+// operation begins an operation's context, with what its fields are run by.
+func (r *runner) operation(noted *watched) *graphql.OperationContext {
+	fields := r.fieldMiddleware
+	if noted != nil {
+		fields = noted.profile.Around(fields)
+	}
+	return &graphql.OperationContext{
+		DisableIntrospection: r.noIntrospection, RecoverFunc: r.presenter.recovered, ResolverMiddleware: fields,
+		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
+	}
+}
+
+// mutate has extensions look at an operation that is about to run.
+func (r *runner) mutate(ctx context.Context, op *graphql.OperationContext) gqlerror.List {
+	for _, mutator := range r.contextMutators {
+		if err := mutator.MutateOperationContext(ctx, op); err != nil {
+			return gqlerror.List{err}
+		}
+	}
+	return nil
+}
+
+// run runs an operation; nil if the time was up before that.
+func (r *runner) run(ctx context.Context, op *graphql.OperationContext) *graphql.Response {
+	responses, ctx := r.DispatchOperation(ctx, op)
+	return responses(ctx)
+}
+
+// run computes one request's answer, for it or for the cache on its behalf.
+type run struct {
+	runner *runner
+	op     *graphql.OperationContext
+	scope  *tenant.Scope
+	// ran is the latest response that was computed.
+	ran atomic.Pointer[graphql.Response]
+}
+
+// alone runs the operation for this request and for nobody else.
+func (r *run) alone(ctx context.Context, n *note) *graphql.Response {
+	computed := r.compute(ctx)
+	n.Digest, n.unfit = computed.Digest, computed.Unfit
+	return r.ran.Load()
+}
+
+// compute implements Compute. Each run has an operation context of its own,
+// since running writes into it: it may be another one's than the request's, and
+// go on after the request.
+func (r *run) compute(ctx context.Context) Computed {
+	response := r.response(tenant.With(ctx, r.scope), again(r.op))
+	r.ran.Store(response)
+	return r.runner.judge(response)
+}
+
+// response survives a panic: the cache may be running it, with others waiting.
+func (r *run) response(ctx context.Context, op *graphql.OperationContext) (response *graphql.Response) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			ctx := graphql.WithOperationContext(ctx, op)
+			p := r.runner.presenter
+			response = &graphql.Response{Errors: gqlerror.List{p.present(ctx, p.recovered(ctx, reason))}}
+		}
+	}()
+	return r.runner.run(ctx, op)
+}
+
+// again is a context for running an operation once more.
+func again(op *graphql.OperationContext) *graphql.OperationContext {
+	return &graphql.OperationContext{
+		RawQuery: op.RawQuery, Variables: op.Variables, OperationName: op.OperationName, Doc: op.Doc,
+		Extensions: op.Extensions, Headers: op.Headers, Operation: op.Operation,
+		DisableIntrospection: op.DisableIntrospection, RecoverFunc: op.RecoverFunc,
+		ResolverMiddleware: op.ResolverMiddleware, RootResolverMiddleware: op.RootResolverMiddleware,
+	}
+}
+
+// judge tells what of a response may be kept: whole answers without errors.
+func (r *runner) judge(response *graphql.Response) Computed {
+	switch {
+	case response == nil:
+		return Computed{Unfit: "ran out of time"}
+	case len(response.Errors) > 0:
+		return Computed{Unfit: "has errors"}
+	case response.Data == nil:
+		return Computed{Unfit: "has no data"}
+	case response.HasNext != nil:
+		return Computed{Unfit: "comes in parts"}
+	}
+	return Computed{Data: response.Data, Digest: r.tags.digest(response.Data)}
+}
