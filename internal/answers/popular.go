@@ -73,7 +73,7 @@ func (p *Popular) run(ctx context.Context) {
 
 func (p *Popular) share(ctx context.Context) {
 	if err := p.addCounts(ctx); err != nil {
-		p.log.DebugContext(ctx, "count which questions are asked most", "error", err)
+		p.log.DebugContext(ctx, "count which questions are asked most", slog.Any("error", err))
 	}
 }
 
@@ -107,7 +107,7 @@ func (p *Popular) Fresh() <-chan struct{} { return p.fresh }
 // Warmed counts what came of a popular question.
 func (p *Popular) Warmed(outcome string) { p.warms.WithLabelValues(outcome).Inc() }
 
-func (p *Popular) refreshed() {
+func (p *Popular) begun() {
 	select {
 	case p.fresh <- struct{}{}:
 	default:

@@ -37,7 +37,7 @@ func TestSpans_ShowARequestsPartsInTheirOrder(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
 	telemetry := newTelemetry(t.Context(), Config{Spans: spans, TraceRatio: 1})
 	serve(telemetry, uuid.New(), "Day", wholeRequest(telemetry, "SELECT name FROM contacts WHERE name = 'Maria'"))
-	require.NoError(t, telemetry.Traces.Flush(t.Context()))
+	require.NoError(t, telemetry.Flush(t.Context()))
 
 	made := map[string]tracetest.SpanStub{}
 	under := map[string]string{}
