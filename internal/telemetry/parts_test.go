@@ -97,7 +97,7 @@ func TestSpans_TakeNothingWhereThereAreNone(t *testing.T) { // Alone: others' al
 		part := telemetry.statements.Of("SELECT name FROM contacts")
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			ctx, look := telemetry.Look(t.Context())
-			ctx, run := telemetry.Run(ctx)
+			ctx, run := telemetry.Execute(ctx)
 			ctx, fetch := telemetry.Fetch(ctx, "contacts", 3)
 			ctx, redis := telemetry.Redis(ctx, 2, func(int) string { return "hget" })
 			_, sql := telemetry.Statement(ctx, part)
