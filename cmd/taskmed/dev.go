@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,7 +118,7 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 		return errors.Join(err, <-served)
 	case <-ctx.Done():
 	}
-	log.InfoContext(context.WithoutCancel(ctx), "stopping", "why", context.Cause(ctx))
+	log.InfoContext(context.WithoutCancel(ctx), "stopping", slog.Any("why", context.Cause(ctx)))
 	// Gone before the server is: who finds the file may count on an answer.
 	return errors.Join(removeDevFile(c.Home), <-served)
 }

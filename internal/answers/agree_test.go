@@ -39,7 +39,7 @@ func TestAgree_WhoUsesAnotherRedisUsesNone(t *testing.T) {
 		require.Equal(t, "old", keep(t, reads, clinic, key("a"), answer("old", "contact:1")))
 
 		other := answers.Config{RedisURL: second.url(), Prefix: prefix(t), RedisTimeout: 10 * time.Second, ListenURL: d.AppURL}
-		writes, err := answers.New(other)
+		writes, err := answers.NewWithout(other, answers.Protections{}, nil)
 		require.NoError(t, err)
 		t.Cleanup(writes.Close)
 		require.Eventually(t, func() bool {

@@ -2,6 +2,7 @@ package answers
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -22,10 +23,6 @@ type Cache struct {
 	shelf
 	metrics *metrics
 	writer  *coherence.Writer
-	// refreshes has room for those who compute ahead.
-	refreshes chan struct{}
-	// refreshing is how long one may take.
-	refreshing time.Duration
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -33,18 +30,17 @@ type Cache struct {
 
 // New makes a cache and begins to listen. It does not wait for Redis or
 // Postgres: until both have been reached nothing is kept. Close ends it.
-func New(config Config) (*Cache, error) { return newCache(config, protections{}) }
+func New(config Config) (*Cache, error) { return newCache(config, seams{}) }
 
-func newCache(config Config, without protections) (_ *Cache, err error) {
+func newCache(config Config, seams seams) (_ *Cache, err error) {
 	if err = config.complete(); err != nil {
 		return nil, err
 	}
 	c := &Cache{
 		shelf: shelf{
-			opener: coherence.NewOpener(config.Barrier, config.LongestCommit, config.Log, without.Seams.Seams),
-			seal:   newSealer(config.Secret), flights: flights{late: without.late}, log: config.Log, without: without,
+			opener: coherence.NewOpener(config.Barrier, config.LongestCommit, config.Log, seams.Seams.Seams),
+			seal:   newSealer(config.Secret), flights: flights{seams: seams}, log: config.Log, seams: seams,
 		},
-		refreshes: make(chan struct{}, max(config.Refreshers, 0)), refreshing: config.LongestRequest,
 	}
 	var options *redis.Options
 	if config.RedisURL != "" {
@@ -55,10 +51,10 @@ func newCache(config Config, without protections) (_ *Cache, err error) {
 	c.metrics = newMetrics()
 	c.trust, err = trust.New(trust.Config{
 		Redis: options, Hook: config.Hook, Prefix: config.Prefix, ListenURL: config.ListenURL, Database: config.Database,
-		LongestRequest: config.LongestRequest, Log: config.Log, Metrics: config.Metrics, Seams: without.Seams,
+		LongestRequest: config.LongestRequest, Log: config.Log, Metrics: config.Metrics, Seams: seams.Seams,
 		Keep: func(ledger coherence.Ledger) any {
 			made := newTier(config.Bytes, config.ClinicBytes, ledger, c.metrics.evicted)
-			made.unfair, made.seams = without.share, without.Seams.Seams
+			made.seams = seams
 			return made
 		},
 	})
@@ -76,7 +72,7 @@ func newCache(config Config, without protections) (_ *Cache, err error) {
 	}
 	c.writer, err = coherence.NewWriter(coherence.WriterConfig{
 		Others: c.trust, LongestCommit: config.LongestCommit, LongestRequest: config.LongestRequest,
-		Log: config.Log, Metrics: config.Metrics, Seams: without.Seams.Seams,
+		Log: config.Log, Metrics: config.Metrics, Seams: seams.Seams.Seams,
 	})
 	if err != nil {
 		return nil, err
@@ -155,7 +151,7 @@ func (c *Cache) find(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Ou
 		if err != nil {
 			return nil, unreachable(), nil
 		}
-		c.without.Point("found")
+		c.seams.Point("found")
 		var good bool
 		if good, reason, err = stands(ctx, part, entry, at); err != nil {
 			return nil, unreachable(), nil
@@ -174,7 +170,7 @@ func (c *Cache) findShared(ctx context.Context, g *trust.Generation, part *clini
 	if err != nil {
 		return nil, unreachable(), nil
 	}
-	c.without.Point("begun")
+	c.seams.Point("begun")
 	ticket := c.ticket(g, clinic, begun)
 	if value == nil {
 		return nil, Outcome{Reason: reason}, ticket
@@ -182,7 +178,7 @@ func (c *Cache) findShared(ctx context.Context, g *trust.Generation, part *clini
 	entry, err := c.seal.decode(clinic, named(g, key), value)
 	if err != nil {
 		c.metrics.badValue()
-		c.log.WarnContext(ctx, "a value in redis is not the one that belongs there", "error", err)
+		c.log.WarnContext(ctx, "a value in redis is not the one that belongs there", slog.Any("error", err))
 		return nil, Outcome{Reason: "the kept answer cannot be read"}, ticket
 	}
 	part.view.Start(begun.Seq)

@@ -125,29 +125,17 @@ func TestStore_RefusesAReaderWhoTookLongerThanTheFencesStand(t *testing.T) {
 	})
 }
 
-func TestFill_RefreshesAheadAndExpires(t *testing.T) {
+func TestGet_WhatHasExpiredIsNoHit(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, config answers.Config) {
 		t.Helper()
 		cache, clinic := newCache(t, config), uuid.New()
-		short := func(body string, life time.Duration) answers.Compute {
-			return func(context.Context) (*answers.Entry, error) {
-				return &answers.Entry{Body: []byte(body), ExpiresAt: time.Now().Add(life)}, nil
-			}
-		}
-		// Kept alone, it expires.
-		keep(t, cache, clinic, key("short"), short("1", 300*time.Millisecond))
+		keep(t, cache, clinic, key("short"), func(context.Context) (*answers.Entry, error) {
+			return &answers.Entry{Body: []byte("1"), ExpiresAt: time.Now().Add(300 * time.Millisecond)}, nil
+		})
 		require.Eventually(t, func() bool {
 			_, outcome := cache.Get(t.Context(), clinic, key("short"))
 			return !outcome.Hit && (outcome.Reason == "expired" || outcome.Reason == "first seen")
 		}, 10*time.Second, 5*time.Millisecond)
-
-		// With somebody who refreshes it, the next one is there before it expires.
-		request := answers.Request{Clinic: clinic, Key: key("ahead"), Compute: short("1", 2*time.Second), Refresh: short("2", time.Hour)}
-		require.Eventually(t, func() bool {
-			entry, outcome, err := cache.Fill(t.Context(), request)
-			require.NoError(t, err)
-			return outcome.Hit && string(entry.Body) == "2"
-		}, 20*time.Second, 5*time.Millisecond)
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/taskmed/taskmed/internal/coherence"
-	"github.com/taskmed/taskmed/internal/trust"
 )
 
 // Config says where answers are kept and how much of them.
@@ -43,9 +42,6 @@ type Config struct {
 	// reader may still store what it read (20 s). A fence stands for both and a
 	// margin.
 	LongestCommit, LongestRequest time.Duration
-	// Refreshers is how many answers are computed anew at once before they expire
-	// (2); negative switches that off.
-	Refreshers int
 
 	// Hook is put around every command that is sent to Redis; may be nil.
 	Hook redis.Hook
@@ -62,7 +58,6 @@ func (c *Config) complete() error {
 	orElse(&c.ClinicBytes, c.Bytes/4)
 	orElse(&c.LongestCommit, 12*time.Second)
 	orElse(&c.LongestRequest, 20*time.Second)
-	orElse(&c.Refreshers, 2)
 	if c.ClinicBytes > c.Bytes {
 		return errors.New("answers: one clinic may have more than all together")
 	}
@@ -83,13 +78,4 @@ func orElse[T comparable](value *T, otherwise T) {
 	if *value == zero {
 		*value = otherwise
 	}
-}
-
-// protections are switched off by tests, to show that they would notice.
-type protections struct {
-	trust.Seams
-
-	// share lets any clinic give way in the process, late lets those who come late take
-	// over what was read.
-	share, late bool
 }

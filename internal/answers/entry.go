@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,8 +37,6 @@ type Entry struct {
 
 	// mark is how far it is known to hold.
 	mark coherence.Mark
-	// refreshing is set by the one who computes it anew before it expires.
-	refreshing atomic.Bool
 }
 
 // weight is what the entry takes in the process, in bytes, roughly.

@@ -21,21 +21,22 @@ type Protections struct {
 // NewWithout is New with protections switched off and a function that is called
 // at named points.
 func NewWithout(config Config, without Protections, at func(point string)) (*Cache, error) {
-	return newCache(config, protections{
+	return newCache(config, seams{
 		Seams: trust.Seams{
 			Seams: coherence.Seams{
 				WithoutFence: without.Fence, WithoutCheck: without.Check, WithoutBarrier: without.Barrier, WithoutMirror: without.Mirror,
 				WithoutWhole: without.Whole, WithoutApart: without.Apart, Forgetful: without.Forgetful, At: at,
 			},
 			WithoutEpoch: without.Epoch, WithoutAside: without.Aside, Hasty: without.Hasty, WithoutAgree: without.Agree,
+			Probe: &trust.Probe{},
 		},
-		share: without.Share, late: without.Late,
+		withoutShares: without.Share, withoutLate: without.Late,
 	})
 }
 
 // Notified hands the cache a notification, as its listener does.
 func (c *Cache) Notified(ctx context.Context, clinic uuid.UUID, tags []touched.Tag) {
-	c.trust.Hear(ctx, clinic, tags...)
+	c.seams.Probe.Hear(ctx, clinic, tags...)
 }
 
 // ValueKey is where an answer is kept in Redis.
@@ -66,13 +67,13 @@ func (c *Cache) ClinicBytes(clinic uuid.UUID) int64 {
 func (c *Cache) ProcessBytes() int64 { return tierOf(c.trust.Latest()).weight.Load() }
 
 // Listening tells whether the cache hears Postgres.
-func (c *Cache) Listening() bool { return c.trust.Hears() }
+func (c *Cache) Listening() bool { return c.seams.Probe.Hears() }
 
 // Trust is what the cache believes.
 func (c *Cache) Trust() *trust.Trust { return c.trust }
 
 // Distrusts is how often everything that is kept was given up.
-func (c *Cache) Distrusts() uint64 { return c.trust.Distrusts() }
+func (c *Cache) Distrusts() uint64 { return c.seams.Probe.Distrusts() }
 
 // Encode and Decode are the form of a value.
 func Encode(clinic uuid.UUID, key Key, entry *Entry) []byte {
@@ -88,14 +89,14 @@ func Decode(clinic uuid.UUID, key Key, value []byte) (*Entry, error) {
 }
 
 // Vouches tells whether the cache has vouched for what is kept.
-func (c *Cache) Vouches(ctx context.Context) bool { return c.trust.Vouches(ctx) != 0 }
+func (c *Cache) Vouches(ctx context.Context) bool { return c.seams.Probe.Vouches(ctx) != 0 }
 
 // Follows tells whether the cache keeps things under the last epoch, and vouches
 // for that.
 func (c *Cache) Follows(ctx context.Context) bool {
 	g := c.trust.Latest()
 	epoch, err := g.Shared.Epoch(ctx)
-	return err == nil && epoch == g.Epoch() && c.trust.Vouches(ctx) == epoch
+	return err == nil && epoch == g.Epoch() && c.seams.Probe.Vouches(ctx) == epoch
 }
 
 // Aboard is how many wait for an answer, or compute it.
@@ -110,10 +111,10 @@ func (c *Cache) Aboard(clinic uuid.UUID, key Key) int {
 }
 
 // Announces tells whether the cache asks others to stand aside.
-func (c *Cache) Announces() bool { return c.trust.Announces() }
+func (c *Cache) Announces() bool { return c.seams.Probe.Announces() }
 
 // Heard hands the cache what its listener hears at once: an announcement by
 // somebody, or a write and that the announcer's writes are over.
 func (c *Cache) Heard(ctx context.Context, announcer string, over bool, clinic uuid.UUID, tags ...touched.Tag) {
-	c.trust.HearAside(ctx, announcer, over, clinic, tags...)
+	c.seams.Probe.HearAside(ctx, announcer, over, clinic, tags...)
 }

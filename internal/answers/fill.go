@@ -3,7 +3,6 @@ package answers
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/maypok86/otter/v2"
@@ -21,9 +20,6 @@ type Request struct {
 	Key    Key
 	// Compute runs in the caller's goroutine, under its context.
 	Compute Compute
-	// Refresh computes the same answer for the same subject in the background,
-	// after the request is over; nil to let the answer expire.
-	Refresh Compute
 }
 
 // most is how often a request waits for somebody else who computes its answer.
@@ -43,7 +39,6 @@ func (c *Cache) fill(ctx context.Context, r Request) (*Entry, Outcome, error) {
 	for waits := 0; ; waits++ {
 		entry, outcome, ticket := c.find(ctx, r.Clinic, r.Key)
 		if entry != nil {
-			c.refreshAhead(ctx, r, entry)
 			return entry, outcome, nil
 		}
 		if waits == most {
@@ -123,7 +118,7 @@ func (c *Cache) lead(ctx context.Context, r Request, outcome Outcome, ticket *Ti
 	}
 	ticket = c.whenOpen(ctx, r.Clinic, ticket)
 	c.flights.read(mine)
-	c.without.Point("compute")
+	c.seams.Point("compute")
 	entry, err := r.Compute(ctx)
 	if err != nil || entry == nil {
 		// Where the request is over that says nothing of the answer: another
@@ -166,46 +161,6 @@ func present(g *trust.Generation, r Request) bool {
 	}
 	_, ok := part.entries.GetEntryQuietly(r.Key)
 	return ok
-}
-
-// refreshAhead computes an answer anew when little of its life is left and there
-// is a worker to spare.
-func (c *Cache) refreshAhead(ctx context.Context, r Request, entry *Entry) {
-	left, life := time.Until(entry.ExpiresAt), entry.ExpiresAt.Sub(entry.StoredAt)
-	if r.Refresh == nil || left > life/5 || entry.refreshing.Load() {
-		return
-	}
-	select {
-	case c.refreshes <- struct{}{}:
-	default:
-		return
-	}
-	if entry.refreshing.Swap(true) {
-		<-c.refreshes
-		return
-	}
-	ctx = context.WithoutCancel(ctx)
-	c.tasks.Go(func() {
-		defer func() { <-c.refreshes }()
-		bounded, done := context.WithTimeout(ctx, c.refreshing)
-		defer done()
-		c.metrics.refreshed(c.refresh(bounded, r))
-	})
-}
-
-func (c *Cache) refresh(ctx context.Context, r Request) string {
-	ticket := c.Begin(ctx, r.Clinic)
-	if ticket == nil {
-		return "bypass"
-	}
-	entry, err := r.Refresh(ctx)
-	if err != nil || entry == nil {
-		return "failed"
-	}
-	if stored, _ := c.Store(ctx, r.Clinic, ticket, r.Key, entry); !stored {
-		return "refused"
-	}
-	return "stored"
 }
 
 // dropIf removes an entry unless it is another by now.

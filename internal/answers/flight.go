@@ -41,9 +41,8 @@ type flightKey struct {
 type flights struct {
 	mu sync.Mutex
 	by map[flightKey]*flight
-	// late lets those who come late take over what was read, for a test that must
-	// notice.
-	late bool
+
+	seams seams
 }
 
 // board gives a seat in the first flight whose reading has not begun. ahead is
@@ -59,7 +58,7 @@ func (f *flights) board(place flightKey) (mine, ahead *flight) {
 		mine = newFlight()
 		f.by[place] = mine
 	}
-	if mine.reading && !f.late {
+	if mine.reading && !f.seams.withoutLate {
 		ahead = mine
 		if ahead.next == nil {
 			ahead.next = newFlight()

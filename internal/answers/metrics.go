@@ -15,7 +15,6 @@ type metrics struct {
 	stores    *prometheus.CounterVec
 	bad       prometheus.Counter
 	evictions prometheus.Counter
-	refreshes *prometheus.CounterVec
 	sessions  *prometheus.CounterVec
 }
 
@@ -33,9 +32,6 @@ func newMetrics() *metrics {
 		evictions: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "taskmed_respcache_evictions_total", Help: "Answers that gave way to others in the process.",
 		}),
-		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "taskmed_respcache_refreshes_total", Help: "Answers that were computed anew before they expired.",
-		}, []string{"outcome"}),
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "taskmed_session_lookups_total", Help: "Look-ups of memberships and keys: found in the process, shared with who was loading them, missing, or why they could not be kept.",
 		}, []string{"outcome"}),
@@ -48,7 +44,7 @@ func (m *metrics) register(registerer prometheus.Registerer, trusted *trust.Trus
 		return nil
 	}
 	for _, collector := range []prometheus.Collector{
-		m.lookups, m.stores, m.bad, m.evictions, m.refreshes, m.sessions,
+		m.lookups, m.stores, m.bad, m.evictions, m.sessions,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "taskmed_respcache_process_bytes", Help: "What is kept in the process.",
 		}, func() float64 {
@@ -88,5 +84,3 @@ func (m *metrics) stored(why coherence.Refusal) {
 
 func (m *metrics) badValue() { m.bad.Inc() }
 func (m *metrics) evicted()  { m.evictions.Inc() }
-
-func (m *metrics) refreshed(outcome string) { m.refreshes.WithLabelValues(outcome).Inc() }

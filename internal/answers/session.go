@@ -139,7 +139,7 @@ func (s *Sessions) load(ctx context.Context, r SessionRequest, mine *flight) (va
 	const bypass, miss = "bypass", "miss"
 	ticket := s.Begin(ctx, uuid.Nil)
 	s.flights.read(mine)
-	s.without.Point("session")
+	s.seams.Point("session")
 	session, err := r.Load(ctx)
 	if err != nil || session == nil {
 		// Where the request is over that says nothing of the session.
@@ -170,7 +170,7 @@ func (s *Sessions) stands(ctx context.Context, g *trust.Generation, part *clinic
 	if err != nil {
 		return false, err
 	}
-	s.without.Point("session found")
+	s.seams.Point("session found")
 	good, _, err := stands(ctx, part, entry, at)
 	return good, err
 }

@@ -20,7 +20,7 @@ type shelf struct {
 	seal sealer
 	log  *slog.Logger
 
-	without protections
+	seams seams
 }
 
 // tierOf is what a generation keeps in the process.
@@ -96,7 +96,7 @@ func (s *shelf) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key
 	if err != nil {
 		return coherence.Verdict{Refusal: refusedError}
 	}
-	s.without.Point("store")
+	s.seams.Point("store")
 	said, err := g.Ledger.Store(ctx, coherence.Storing{
 		Clinic: clinic, Epoch: g.Epoch(), Key: key, Begun: ticket.begun, Tags: entry.Tags, Value: value, Life: life,
 	})
@@ -105,7 +105,7 @@ func (s *shelf) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key
 	}
 	if said.Refusal == "" {
 		part.view.Start(entry.mark.From())
-		s.without.Point("stored")
+		s.seams.Point("stored")
 		tierOf(g).put(part, key, entry)
 	}
 	return said

@@ -21,9 +21,7 @@ type tier struct {
 	weight       atomic.Int64
 	evicted      func()
 	balancing    sync.Mutex
-	// unfair lets any clinic give way, for a test that must notice.
-	unfair bool
-	seams  coherence.Seams
+	seams        seams
 }
 
 type clinicTier struct {
@@ -42,7 +40,7 @@ func (t *tier) clinic(id uuid.UUID) (*clinicTier, error) {
 	if known, ok := t.clinics.Load(id); ok {
 		return known.(*clinicTier), nil //nolint:errcheck,forcetypeassert // the map holds nothing else
 	}
-	made := &clinicTier{view: coherence.NewView(id, t.ledger, t.seams)}
+	made := &clinicTier{view: coherence.NewView(id, t.ledger, t.seams.Seams.Seams)}
 	var err error
 	made.entries, err = otter.New(&otter.Options[Key, *Entry]{
 		MaximumWeight: t.share,
@@ -91,7 +89,7 @@ func (t *tier) balance() {
 		t.clinics.Range(func(_, value any) bool {
 			c := value.(*clinicTier) //nolint:errcheck,forcetypeassert // the map holds nothing else
 			switch weight := c.weight.Load(); {
-			case giving == nil || weight > heaviest || t.unfair && weight > 0:
+			case giving == nil || weight > heaviest || t.seams.withoutShares && weight > 0:
 				second, heaviest, giving = heaviest, weight, c
 			case weight > second:
 				second = weight

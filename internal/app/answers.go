@@ -93,9 +93,6 @@ func (a *answering) Answer(ctx context.Context, q *gqlserver.Question, compute g
 	entry, outcome, err := a.cache.Fill(ctx, answers.Request{
 		Clinic: clinic, Key: key,
 		Compute: func(ctx context.Context) (*answers.Entry, error) { return own.run(ctx), nil },
-		Refresh: func(ctx context.Context) (*answers.Entry, error) {
-			return (&computing{question: q, compute: compute, examined: a.examined}).run(ctx), nil
-		},
 	})
 	answer := gqlserver.CacheAnswer{
 		Computed: own.computed, Hit: outcome.Hit, Bypassed: outcome.Bypassed, Tier: outcome.Tier, Reason: outcome.Reason, Age: outcome.Age,

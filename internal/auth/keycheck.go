@@ -163,7 +163,7 @@ func (u *usage) run(ctx context.Context) {
 			}
 			u.waiting.Delete(used.key.ID)
 			if err != nil && ctx.Err() == nil {
-				u.log.WarnContext(ctx, "a key's last use could not be written down", "key", used.key.Subject(), "error", err)
+				u.log.WarnContext(ctx, "a key's last use could not be written down", slog.Any("key", used.key.Subject()), slog.Any("error", err))
 			}
 		}
 	}

@@ -114,13 +114,13 @@ func (o *Opener) Run(ctx context.Context) {
 			}
 		}
 		if err := o.pass(ctx); err != nil {
-			o.log.WarnContext(ctx, "the cache does not know whether older writers have ended", "error", err)
+			o.log.WarnContext(ctx, "the cache does not know whether older writers have ended", slog.Any("error", err))
 			o.forget(batch)
 			continue
 		}
 		for _, one := range batch {
 			if err := one.ledger.open(ctx, one.clinic, one.born); err != nil {
-				o.log.DebugContext(ctx, "open a clinic's cache", "error", err)
+				o.log.DebugContext(ctx, "open a clinic's cache", slog.Any("error", err))
 			}
 		}
 		o.forget(batch)

@@ -27,9 +27,8 @@ type Link struct {
 
 	replaced atomic.Bool
 	// why is the reason, in words for the log.
-	why atomic.Pointer[string]
-	// forgetful lets the server evict keys, for a test that must notice.
-	forgetful bool
+	why   atomic.Pointer[string]
+	seams Seams
 
 	mu  sync.Mutex
 	run string
@@ -38,7 +37,7 @@ type Link struct {
 // Dial makes a link and finds out to whom it leads. The hook is put around every
 // command; it may be nil.
 func Dial(ctx context.Context, options *redis.Options, hook redis.Hook, seams Seams) (*Link, error) {
-	l := &Link{forgetful: seams.Forgetful}
+	l := &Link{seams: seams}
 	settings := *options
 	settings.OnConnect = l.identify
 	l.client = redis.NewClient(&settings)
@@ -104,7 +103,7 @@ func (l *Link) usable(info map[string]string) (run string, err error) {
 		return "", errors.New("redis does not say its run id: the cache needs INFO")
 	case info["role"] != "master":
 		return "", errors.New("redis is a replica: the cache needs the master")
-	case strings.HasPrefix(policy, "allkeys") && !l.forgetful:
+	case strings.HasPrefix(policy, "allkeys") && !l.seams.Forgetful:
 		return "", fmt.Errorf("redis has maxmemory-policy %s and could forget what was written: set noeviction or volatile-lru", policy)
 	}
 	// Who was a replica meanwhile has another's data in the same run, and another
@@ -203,5 +202,5 @@ type redisLogger struct{ log *slog.Logger }
 
 // Printf takes a line of the library's.
 func (l redisLogger) Printf(ctx context.Context, format string, args ...any) {
-	l.log.DebugContext(ctx, "redis library", "line", fmt.Sprintf(format, args...))
+	l.log.DebugContext(ctx, "redis library", slog.String("line", fmt.Sprintf(format, args...)))
 }

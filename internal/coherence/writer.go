@@ -152,7 +152,7 @@ func (w *Writer) settle(ctx context.Context, clinic uuid.UUID, step Write, outco
 		err = ledger.Raise(ctx, clinic, Write{Tags: step.Tags, By: step.By, lowers: step.fence})
 	}
 	if err != nil {
-		w.log.DebugContext(ctx, "a fence stays until it runs out", "error", err)
+		w.log.DebugContext(ctx, "a fence stays until it runs out", slog.Any("error", err))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -88,7 +89,7 @@ func (s *Stack) sweep(ctx context.Context) {
 			continue
 		}
 		if err := sweepHome(home); err != nil {
-			s.log.DebugContext(ctx, "an abandoned home stays", "home", home, "error", err)
+			s.log.DebugContext(ctx, "an abandoned home stays", slog.String("home", home), slog.Any("error", err))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -46,7 +47,7 @@ func (s *Stack) stopLeftover(ctx context.Context, name, pidFile string, term sys
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	// The number may have passed to another program since: the command tells.
 	if err == nil && pid > 1 && ours(processCommand(pid)) {
-		s.log.WarnContext(ctx, "ending a server that an earlier run left", "server", name, "pid", pid)
+		s.log.WarnContext(ctx, "ending a server that an earlier run left", slog.String("server", name), slog.Int("pid", pid))
 		if err := endProcess(ctx, pid, term, ours); err != nil {
 			return fmt.Errorf("end the %s that an earlier run left (process %d): %w", name, pid, err)
 		}

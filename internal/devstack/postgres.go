@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -155,7 +156,7 @@ func (s *Stack) postgresEnv() []string {
 // initdb makes the cluster under another name and renames it when it is whole,
 // so that a start that was interrupted leaves nothing half made.
 func (s *Stack) initdb(ctx context.Context, install pgInstall) error {
-	s.log.InfoContext(ctx, "making a Postgres cluster", "folder", s.cluster(), "version", install.major)
+	s.log.InfoContext(ctx, "making a Postgres cluster", slog.String("folder", s.cluster()), slog.Int("version", install.major))
 	unfinished := filepath.Join(s.postgresData(), "data.new")
 	if err := os.RemoveAll(unfinished); err != nil {
 		return fmt.Errorf("make a Postgres cluster: %w", err)

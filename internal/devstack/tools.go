@@ -79,7 +79,7 @@ func (t toolbox) get(ctx context.Context, name string, works func(root string) e
 	if works(root) == nil {
 		return root, nil // fetched while we waited
 	}
-	t.log.InfoContext(ctx, "fetching a private copy; the system is left as it is", "program", name, "folder", root)
+	t.log.InfoContext(ctx, "fetching a private copy; the system is left as it is", slog.String("program", name), slog.String("folder", root))
 	work, err := os.MkdirTemp(t.dir, ".fetch-")
 	if err != nil {
 		return "", fmt.Errorf("fetch %s: %w", name, err)

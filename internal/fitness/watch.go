@@ -107,7 +107,7 @@ func (w *Watcher) run(ctx context.Context) {
 	defer w.disconnect(ctx)
 	w.look(ctx, first)
 	if cause := w.verdict.Load().cause; cause != nil && ctx.Err() == nil {
-		w.config.Log.WarnContext(ctx, "Postgres does not answer: nothing is served before the database has been looked at", "error", cause)
+		w.config.Log.WarnContext(ctx, "Postgres does not answer: nothing is served before the database has been looked at", slog.Any("error", cause))
 	}
 	close(w.looked)
 	wait := time.NewTimer(0)
@@ -202,9 +202,9 @@ func (w *Watcher) tell(ctx context.Context, before, now *verdict) {
 	log := w.config.Log
 	switch {
 	case now.unfit != nil && (before.unfit == nil || before.unfit.Error() != now.unfit.Error()):
-		log.ErrorContext(ctx, "nothing is served", "error", now.unfit.Error())
+		log.ErrorContext(ctx, "nothing is served", slog.Any("error", now.unfit.Error()))
 	case now.cause != nil && before.cause == nil:
-		log.WarnContext(ctx, "the database cannot be looked at", "error", now.cause)
+		log.WarnContext(ctx, "the database cannot be looked at", slog.Any("error", now.cause))
 	case now.unfit == nil && now.cause == nil && (before.unfit != nil || before.at.IsZero()):
 		log.InfoContext(ctx, "the database may be served")
 	}

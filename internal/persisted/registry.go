@@ -108,7 +108,7 @@ func (r *Registry) watch(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		if err := r.look(ctx, 0); err != nil && ctx.Err() == nil {
-			r.config.Log.WarnContext(ctx, "published operations cannot be read", "error", err)
+			r.config.Log.WarnContext(ctx, "published operations cannot be read", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -142,7 +142,7 @@ func (r *Registry) look(ctx context.Context, within time.Duration) error {
 	}
 	// The revision was read first: a change in between is seen the next time.
 	r.seen.Store(index(revision, all))
-	r.config.Log.InfoContext(ctx, "published operations read", "operations", len(all))
+	r.config.Log.InfoContext(ctx, "published operations read", slog.Int("operations", len(all)))
 	return nil
 }
 
@@ -213,7 +213,7 @@ func (r *Registry) search(ctx context.Context, in func(*published) *Operation) (
 	}
 	// Without the request's cancellation: others wait for the same look.
 	if err := r.look(context.WithoutCancel(ctx), r.config.Soonest); err != nil {
-		r.config.Log.WarnContext(ctx, "published operations cannot be read", "error", err)
+		r.config.Log.WarnContext(ctx, "published operations cannot be read", slog.Any("error", err))
 	}
 	if later := r.seen.Load(); later != p {
 		if operation := in(later); operation != nil {

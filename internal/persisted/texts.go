@@ -109,7 +109,7 @@ func (t *Texts) Find(ctx context.Context, hash string) (string, bool) {
 		return "", false
 	case len(text) > LongestText || Hash(text) != hash:
 		t.count(foundPoisoned)
-		t.log.WarnContext(ctx, "a shared document is not the one that its hash says", "hash", hash, "bytes", len(text))
+		t.log.WarnContext(ctx, "a shared document is not the one that its hash says", slog.String("hash", hash), slog.Int("bytes", len(text)))
 		return "", false
 	}
 	t.count(foundShared)
@@ -139,7 +139,7 @@ func (t *Texts) Keep(ctx context.Context, hash, text string) {
 func (t *Texts) failed(ctx context.Context, err error) {
 	t.count(sharedFailed)
 	if !errors.Is(err, context.Canceled) {
-		t.log.DebugContext(ctx, "documents cannot be shared", "error", err)
+		t.log.DebugContext(ctx, "documents cannot be shared", slog.Any("error", err))
 	}
 }
 

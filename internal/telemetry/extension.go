@@ -56,7 +56,7 @@ func (e extension) MutateOperationContext(ctx context.Context, op *graphql.Opera
 
 // InterceptResponse implements graphql.ResponseInterceptor.
 func (e extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	ctx, span := e.Run(ctx)
+	ctx, span := e.Execute(ctx)
 	response := next(ctx)
 	span.End(response != nil && len(response.Errors) > 0)
 	r := requestOf(ctx)

@@ -37,7 +37,7 @@ func TestSpans_ShowARequestsPartsInTheirOrder(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
 	telemetry := newTelemetry(t.Context(), Config{Spans: spans, TraceRatio: 1})
 	serve(telemetry, uuid.New(), "Day", wholeRequest(telemetry, "SELECT name FROM contacts WHERE name = 'Maria'"))
-	require.NoError(t, telemetry.Traces.Flush(t.Context()))
+	require.NoError(t, telemetry.Flush(t.Context()))
 
 	made := map[string]tracetest.SpanStub{}
 	under := map[string]string{}
@@ -97,7 +97,7 @@ func TestSpans_TakeNothingWhereThereAreNone(t *testing.T) { // Alone: others' al
 		part := telemetry.statements.Of("SELECT name FROM contacts")
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			ctx, look := telemetry.Look(t.Context())
-			ctx, run := telemetry.Run(ctx)
+			ctx, run := telemetry.Execute(ctx)
 			ctx, fetch := telemetry.Fetch(ctx, "contacts", 3)
 			ctx, redis := telemetry.Redis(ctx, 2, func(int) string { return "hget" })
 			_, sql := telemetry.Statement(ctx, part)

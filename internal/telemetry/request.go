@@ -153,7 +153,7 @@ func (t *Telemetry) end(record *request) {
 	record.shares.End()
 	record.span.End(status, record.shares.Count(), record.header.Get(metrics.CacheStatus), failed, string(record.code))
 	if !record.line.Logged() {
-		t.log.LogAttrs(record, slog.LevelInfo, logs.RequestLine, slog.String("request_id", requestid.From(record)),
+		t.log.LogAttrs(record, slog.LevelInfo, "request", slog.String("request_id", requestid.From(record)),
 			slog.String("method", record.method), slog.Int("status", status), slog.Duration("took", took))
 	}
 	if took > metrics.Limit {

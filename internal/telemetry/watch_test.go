@@ -235,14 +235,14 @@ func TestSpans_ContinueTheClientsTraceAndTellItTheirs(t *testing.T) {
 	telemetry := newTelemetry(t.Context(), Config{Spans: spans, TraceRatio: 1, Registry: registry, Log: logs.Logger(slog.New(slog.NewJSONHandler(&log, nil)))})
 	const client = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 	answer := serve(telemetry, uuid.New(), "Day", asks(telemetry.Tracer(), "SELECT name FROM contacts WHERE name = 'Maria'", io.EOF), "traceparent", client)
-	require.NoError(t, telemetry.Traces.Flush(t.Context()))
+	require.NoError(t, telemetry.Flush(t.Context()))
 	// A client that says it was not sampled is believed.
 	require.Empty(t, spans.GetSpans())
 	require.Empty(t, answer.Get("Traceresponse"))
 
 	answer = serve(telemetry, uuid.New(), "Day", asks(telemetry.Tracer(), "SELECT name FROM contacts WHERE name = 'Maria'", io.EOF),
 		"traceparent", strings.TrimSuffix(client, "00")+"01")
-	require.NoError(t, telemetry.Traces.Flush(t.Context()))
+	require.NoError(t, telemetry.Flush(t.Context()))
 	made := spans.GetSpans()
 	require.Len(t, made, 2)
 	require.Equal(t, "select contacts", made[0].Name)

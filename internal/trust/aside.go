@@ -50,9 +50,7 @@ type aside struct {
 	id string
 	// until is when this instance uses the cache again, since started.
 	until atomic.Int64
-	// without makes it deaf, and hasty has it take any end for everybody's, for
-	// tests that must notice.
-	without, hasty bool
+	seams Seams
 
 	mu sync.Mutex
 	// standing is until when this instance stands aside for each announcer.
@@ -75,7 +73,7 @@ type aside struct {
 // heard makes this instance stand aside for an announcer, whose name is empty if
 // it is not known: nobody can say then that it is over.
 func (a *aside) heard(announcer string) {
-	if a.without {
+	if a.seams.WithoutAside {
 		return
 	}
 	a.mu.Lock()
@@ -96,7 +94,7 @@ func (a *aside) over(announcer string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.standing, announcer)
-	if a.hasty {
+	if a.seams.Hasty {
 		clear(a.standing)
 	}
 	a.stand()

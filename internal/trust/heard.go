@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -35,11 +36,11 @@ func (l *listener) take(ctx context.Context, heard []*pgconn.Notification) {
 	notices := make([]notice, len(heard))
 	for i, n := range heard {
 		if err := json.Unmarshal([]byte(n.Payload), &notices[i]); err != nil {
-			l.log.WarnContext(ctx, "a notification cannot be read: every clinic counts as changed", "error", err)
+			l.log.WarnContext(ctx, "a notification cannot be read: every clinic counts as changed", slog.Any("error", err))
 			notices[i] = notice{}
 		}
 	}
-	l.changed(ctx, notices)
+	l.told.notified(ctx, notices)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, n := range notices {

@@ -29,18 +29,12 @@ const (
 type listener struct {
 	url string
 	log *slog.Logger
-	// changed takes what was heard, in order, before its tokens count as arrived.
-	changed func(ctx context.Context, notices []notice)
-	// lost is told that something may have been missed.
-	lost func()
-	// listening is told that from now on nothing is missed.
-	listening func()
+	// told is who is told of it.
+	told hearer
 
 	// aside is what the signs of life announce at times.
 	aside *aside
-	// beaten is told of each sign of life, once what was heard has been taken.
-	beaten func(ctx context.Context, server string, beats uint64)
-	beats  uint64
+	beats uint64
 	// announcing tells that the connection holds the lock of who announces.
 	announcing bool
 	// agreement is about the Redis that all use.
@@ -67,9 +61,21 @@ type listener struct {
 	waiting map[string]chan struct{}
 }
 
-func newListener(url string, log *slog.Logger, aside *aside) *listener {
+// hearer is told what the listener hears.
+type hearer interface {
+	// notified takes what was heard, in order, before its tokens count as arrived.
+	notified(ctx context.Context, notices []notice)
+	// lost: something may have been missed.
+	lost()
+	// nudge: from now on nothing is missed.
+	nudge()
+	// beaten takes each sign of life, once what was heard has been taken.
+	beaten(ctx context.Context, server string, beats uint64)
+}
+
+func newListener(url string, log *slog.Logger, aside *aside, told hearer) *listener {
 	return &listener{
-		url: url, log: log, started: time.Now(), aside: aside,
+		url: url, log: log, started: time.Now(), aside: aside, told: told,
 		arrived: map[string]struct{}{}, waiting: map[string]chan struct{}{},
 	}
 }
@@ -90,8 +96,8 @@ func (l *listener) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		l.lost()
-		l.log.WarnContext(ctx, "the cache does not hear Postgres and is not used", "error", err)
+		l.told.lost()
+		l.log.WarnContext(ctx, "the cache does not hear Postgres and is not used", slog.Any("error", err))
 		if time.Since(began) > 5*time.Second {
 			wait = 20 * time.Millisecond
 		}
@@ -142,7 +148,7 @@ func (l *listener) listen(ctx context.Context) error {
 		heard = nil
 		l.vouched.Store(int64(at + lease))
 		l.beats++
-		l.beaten(ctx, *l.server.Load(), l.beats)
+		l.told.beaten(ctx, *l.server.Load(), l.beats)
 		return nil
 	}
 	server, database, err := whoIs(ctx, conn)
@@ -167,7 +173,7 @@ func (l *listener) listen(ctx context.Context) error {
 	}
 	l.sessions++
 	l.session.Store(l.sessions)
-	l.listening()
+	l.told.nudge()
 	last := time.Now()
 	for {
 		waiting, done := context.WithTimeout(ctx, time.Until(last.Add(heartbeat)))

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -74,7 +75,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	}
 	if s.link != nil {
 		if why, replaced := s.link.Replaced(); replaced {
-			s.log.WarnContext(ctx, "redis is not what it was: the cache begins empty", "why", why)
+			s.log.WarnContext(ctx, "redis is not what it was: the cache begins empty", slog.String("why", why))
 			s.drop(ctx, "redis was restarted or replaced")
 		} else if time.Since(s.answered) > letGo {
 			s.log.WarnContext(ctx, "redis has not answered for long: the cache will begin empty")
@@ -92,7 +93,7 @@ func (s *supervisor) reach(ctx context.Context) bool {
 	link, err := coherence.Dial(connecting, s.config.Redis, s.config.Hook, s.config.Seams.Seams)
 	if err != nil {
 		if s.failed.IsZero() {
-			s.log.WarnContext(ctx, "the cache does not reach redis and is not used", "error", err)
+			s.log.WarnContext(ctx, "the cache does not reach redis and is not used", slog.Any("error", err))
 		}
 		s.failed = time.Now()
 		why := "redis unreachable"
@@ -113,7 +114,7 @@ func (s *supervisor) drop(ctx context.Context, why string) {
 	s.forsake()
 	s.distrust(why)
 	if err := s.link.Close(); err != nil {
-		s.log.WarnContext(ctx, "closing the connections to redis", "error", err)
+		s.log.WarnContext(ctx, "closing the connections to redis", slog.Any("error", err))
 	}
 	s.link = nil
 }
@@ -186,6 +187,6 @@ func (s *supervisor) nextEpoch(ctx context.Context) (uint64, error) {
 // brought back. Nobody reads it: it is under another run's name.
 func (s *supervisor) sweep(ctx context.Context, shared *coherence.Shared) {
 	if err := shared.Sweep(ctx, s.config.Prefix); err != nil && ctx.Err() == nil {
-		s.log.DebugContext(ctx, "sweep what an earlier redis left behind", "error", err)
+		s.log.DebugContext(ctx, "sweep what an earlier redis left behind", slog.Any("error", err))
 	}
 }

@@ -103,17 +103,16 @@ func New(config Config) (*Trust, error) {
 		t.local = coherence.NewLocal(config.LongestRequest)
 	}
 	t.aside.started, t.aside.id = time.Now(), t.instance
-	t.aside.without, t.aside.hasty = config.Seams.WithoutAside, config.Seams.Hasty
+	t.aside.seams = config.Seams
+	if config.Seams.Probe != nil {
+		config.Seams.Probe.trust = t
+	}
 	starting := "the cache is starting"
 	t.why.Store(&starting)
 	ctx, stop := context.WithCancel(context.Background())
 	t.stop = stop
 	if config.ListenURL != "" {
-		t.listener = newListener(config.ListenURL, config.Log, &t.aside)
-		t.listener.changed = t.notified
-		t.listener.lost = func() { t.distrust(unheard) }
-		t.listener.listening = t.nudge
-		t.listener.beaten = t.beaten
+		t.listener = newListener(config.ListenURL, config.Log, &t.aside, t)
 		t.tasks.Go(func() { t.listener.run(ctx) })
 	}
 	t.tasks.Go(func() { t.supervise(ctx) })
@@ -209,6 +208,11 @@ func (t *Trust) distrust(why string) {
 	}
 	t.nudge()
 }
+
+var _ hearer = (*Trust)(nil)
+
+// lost implements hearer.
+func (t *Trust) lost() { t.distrust(unheard) }
 
 // nudge has the supervisor look at once.
 func (t *Trust) nudge() {

@@ -86,7 +86,7 @@ func TestVouch_WhoBeginsTakesTheEpochOver(t *testing.T) {
 				return false
 			}
 			epoch = g.Epoch()
-			return first.Vouches(t.Context()) == epoch
+			return first.Probe().Vouches(t.Context()) == epoch
 		}, 30*time.Second, time.Millisecond)
 		second := newTrust(t, server.URL, d.AppURL, trust.Seams{})
 		tookOver = generation(t, second).Epoch() == epoch
@@ -134,10 +134,10 @@ func TestAside_OthersTrustNothingWhileSomebodyWritesWhoCannotTell(t *testing.T) 
 	raised, end := writes.StandAside(t.Context(), func(context.Context) error { return errors.New("out of reach") })
 	require.False(t, raised)
 	require.Nil(t, reads.Trusted(), "all stand aside by the time that the writer may commit")
-	require.True(t, writes.Announces())
+	require.True(t, writes.Probe().Announces())
 	end(0)
 	writes.Told()
-	require.Eventually(t, func() bool { return !writes.Announces() }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !writes.Probe().Announces() }, 20*time.Second, time.Millisecond)
 	generation(t, reads)
 
 	// Who can tell after all makes nobody wait.
@@ -147,7 +147,7 @@ func TestAside_OthersTrustNothingWhileSomebodyWritesWhoCannotTell(t *testing.T) 
 	})
 	require.True(t, raised)
 	require.Nil(t, end)
-	require.False(t, writes.Announces())
+	require.False(t, writes.Probe().Announces())
 	generation(t, reads)
 }
 
@@ -159,11 +159,11 @@ func TestHeard_AWriteCountsBeforeItIsOver(t *testing.T) {
 	g, clinic := generation(t, one), uuid.New()
 	before, _, err := g.Ledger.Begin(t.Context(), clinic, g.Epoch(), coherence.Key{})
 	require.NoError(t, err)
-	one.HearAside(t.Context(), "x", false, clinic)
+	one.Probe().HearAside(t.Context(), "x", false, clinic)
 	require.Nil(t, one.Trusted())
-	one.HearAside(t.Context(), "y", true, clinic)
+	one.Probe().HearAside(t.Context(), "y", true, clinic)
 	require.Nil(t, one.Trusted(), "another's end")
-	one.HearAside(t.Context(), "x", true, clinic, "contact:1", touched.Tag("membership/subject=ana"))
+	one.Probe().HearAside(t.Context(), "x", true, clinic, "contact:1", touched.Tag("membership/subject=ana"))
 	require.Same(t, g, one.Trusted())
 	for _, raised := range []uuid.UUID{clinic, uuid.Nil} { // sessions as well
 		at, err := g.Ledger.Head(t.Context(), raised)

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -84,7 +85,7 @@ func (t *Trust) beaten(ctx context.Context, server string, beats uint64) {
 		return
 	}
 	if err := vouch(ctx, g.Shared, t.instance, voucher{server: server, epoch: g.epoch.Load(), beats: beats}); err != nil {
-		t.log.DebugContext(ctx, "vouch for what is kept", "error", err)
+		t.log.DebugContext(ctx, "vouch for what is kept", slog.Any("error", err))
 	}
 }
 

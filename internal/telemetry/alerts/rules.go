@@ -29,15 +29,17 @@ const (
 	Window = 2
 	// Calm is how many intervals without a crossing end an alert.
 	Calm = 6
-	// FewestRequests, and FewestCalls of one part, tell nothing below this.
+	// FewestRequests is how many tell something.
 	FewestRequests = 10
-	FewestCalls    = 5
-	fewestReads    = 50
+	// FewestCalls is the same of one part.
+	FewestCalls = 5
+	fewestReads = 50
 	// warming is how long after its start a cache may still be cold.
 	warming = time.Minute
-	// maxRecent bounds the alerts that are remembered, MostOfRule those that one
-	// rule has active: where everything is slow, a few names say as much as all.
-	maxRecent  = 100
+	// maxRecent bounds the alerts that are remembered.
+	maxRecent = 100
+	// MostOfRule bounds the alerts that one rule has active: where everything is slow,
+	// a few names say as much as all.
 	MostOfRule = 10
 )
 

@@ -68,9 +68,8 @@ func partsPanels() []panel {
 		}},
 		{"Stored, or why not", "reqps", [][2]string{{"{{verdict}}", rate("taskmed_respcache_stores_total", "verdict")}}},
 		{"Kept in the process", "bytes", [][2]string{{"{{instance}}", "taskmed_respcache_process_bytes"}}},
-		{"Given way, computed early", "reqps", [][2]string{
+		{"Given way", "reqps", [][2]string{
 			{"evicted", "sum(rate(taskmed_respcache_evictions_total[$__rate_interval]))"},
-			{"refreshed: {{outcome}}", rate("taskmed_respcache_refreshes_total", "outcome")},
 		}},
 		{"What a write waits for the cache, p99", "s", [][2]string{
 			{"{{outcome}}", "histogram_quantile(0.99, sum by (le, outcome) (rate(taskmed_respcache_raise_seconds_bucket[$__rate_interval])))"},

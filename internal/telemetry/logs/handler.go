@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// RequestLine is the message of the line that every request has in the log.
-const RequestLine = "request"
+// requestLine is the message of the line that every request has in the log.
+const requestLine = "request"
 
 // Request is what the log knows of a request: its context gives it for a RequestKey.
 type Request struct {
@@ -42,7 +42,7 @@ func (h handler) Handle(ctx context.Context, line slog.Record) error {
 	if r == nil {
 		return h.Handler.Handle(ctx, line)
 	}
-	if line.Message == RequestLine {
+	if line.Message == requestLine {
 		r.logged.Store(true)
 	}
 	if r.Trace != "" {
@@ -55,7 +55,7 @@ func (h handler) Handle(ctx context.Context, line slog.Record) error {
 // HandleLine is Handle without a record, for attributes whose keys are plain words.
 func (h handler) HandleLine(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error {
 	r := requestOf(ctx)
-	if own, ok := h.Handler.(*jsonHandler); ok && r != nil && r.Trace == "" && message == RequestLine {
+	if own, ok := h.Handler.(*jsonHandler); ok && r != nil && r.Trace == "" && message == requestLine {
 		if done, err := own.line(at, level, message, attrs); done {
 			r.logged.Store(true)
 			return err

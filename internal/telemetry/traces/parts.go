@@ -120,9 +120,9 @@ func (t *Traces) Redis(ctx context.Context, count int, name func(i int) string) 
 	})
 }
 
-// Run begins the span of an operation's execution: what is left of a request
+// Execute begins the span of an operation's execution: what is left of a request
 // once its answer is not in the cache.
-func (t *Traces) Run(ctx context.Context) (context.Context, Span) {
+func (t *Traces) Execute(ctx context.Context) (context.Context, Span) {
 	return t.part(ctx, trace.SpanKindInternal, "execute", nil)
 }
 
