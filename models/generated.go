@@ -219,6 +219,20 @@ type ContactOrder struct {
 	Direction SortDirection `json:"direction"`
 }
 
+// A new feed.
+type CreateCalendarFeedInput struct {
+	// Whose appointments it is to have; all of the clinic's if left out.
+	PractitionerID *string `json:"practitionerId"`
+}
+
+// What was created, or why not.
+type CreateCalendarFeedPayload struct {
+	// The feed with its address; null where there are userErrors.
+	CalendarFeed *CalendarFeed `json:"calendarFeed"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A new contact.
 type CreateContactInput struct {
 	// The full name, 1 to 200 characters.
@@ -487,6 +501,20 @@ type RescheduleAppointmentPayload struct {
 	Appointment *Appointment `json:"appointment"`
 	// Free slots nearest to the one asked for, where that was refused; 5 at most.
 	Alternatives []*Slot `json:"alternatives"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which feed ends.
+type RevokeCalendarFeedInput struct {
+	// The feed's global id.
+	ID string `json:"id"`
+}
+
+// What was revoked, or why not.
+type RevokeCalendarFeedPayload struct {
+	// The feed, whose address is worth nothing any more; null where there are userErrors.
+	CalendarFeed *CalendarFeed `json:"calendarFeed"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -18,6 +18,7 @@ func Objects() (*objects.Table, error) {
 		appointmentStepPayloadObject(),
 		appointmentStepTakenObject(),
 		archiveContactPayloadObject(),
+		calendarFeedObject(),
 		clinicObject(),
 		clinicConnectionObject(),
 		clinicEdgeObject(),
@@ -25,6 +26,7 @@ func Objects() (*objects.Table, error) {
 		contactObject(),
 		contactConnectionObject(),
 		contactEdgeObject(),
+		createCalendarFeedPayloadObject(),
 		createContactPayloadObject(),
 		invoiceObject(),
 		invoiceConnectionObject(),
@@ -47,6 +49,7 @@ func Objects() (*objects.Table, error) {
 		practitionerPayloadObject(),
 		queryObject(),
 		rescheduleAppointmentPayloadObject(),
+		revokeCalendarFeedPayloadObject(),
 		scheduleAppointmentPayloadObject(),
 		serviceObject(),
 		serviceConnectionObject(),
@@ -458,6 +461,57 @@ func archiveContactPayloadObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
 				Length:   objects.Length[*models.UserError],
 				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func calendarFeedObject() *objects.Object {
+	return &objects.Object{
+		Name:      "CalendarFeed",
+		Satisfies: calendarFeedImplementors,
+		Value:     (*models.CalendarFeed)(nil),
+		Nil:       objects.IsNil[models.CalendarFeed],
+		GlobalID:  func(value any) string { return value.(*models.CalendarFeed).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "CalendarFeed", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarFeed).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"practitioner": {
+				Name: "practitioner", Object: "CalendarFeed", Result: "Practitioner", Composite: true,
+			},
+			"url": {
+				Name: "url", Object: "CalendarFeed", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarFeed).URL
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "CalendarFeed", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarFeed).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"lastReadAt": {
+				Name: "lastReadAt", Object: "CalendarFeed", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarFeed).LastReadAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
 			},
 		},
 	}
@@ -964,6 +1018,37 @@ func contactEdgeObject() *objects.Object {
 					}
 					return v
 				},
+			},
+		},
+	}
+}
+
+func createCalendarFeedPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "CreateCalendarFeedPayload",
+		Satisfies: createCalendarFeedPayloadImplementors,
+		Value:     (*models.CreateCalendarFeedPayload)(nil),
+		Nil:       objects.IsNil[models.CreateCalendarFeedPayload],
+		Fields: map[string]*objects.Field{
+			"calendarFeed": {
+				Name: "calendarFeed", Object: "CreateCalendarFeedPayload", Result: "CalendarFeed", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.CreateCalendarFeedPayload).CalendarFeed
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "CreateCalendarFeedPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.CreateCalendarFeedPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -1734,6 +1819,14 @@ func mutationObject() *objects.Object {
 				Name: "cancelAppointment", Object: "Mutation", Result: "AppointmentStepPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_cancelAppointment_args,
 			},
+			"createCalendarFeed": {
+				Name: "createCalendarFeed", Object: "Mutation", Result: "CreateCalendarFeedPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_createCalendarFeed_args,
+			},
+			"revokeCalendarFeed": {
+				Name: "revokeCalendarFeed", Object: "Mutation", Result: "RevokeCalendarFeedPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_revokeCalendarFeed_args,
+			},
 			"updateClinic": {
 				Name: "updateClinic", Object: "Mutation", Result: "ClinicPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_updateClinic_args,
@@ -2113,6 +2206,12 @@ func queryObject() *objects.Object {
 				At:        objects.PointerAt[models.Slot],
 				Arguments: ec.field_Query_availability_args,
 			},
+			"calendarFeeds": {
+				Name: "calendarFeeds", Object: "Query", Result: "CalendarFeed", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.CalendarFeed], objects.PointerAt[models.CalendarFeed]),
+				Length:   objects.Length[*models.CalendarFeed],
+				At:       objects.PointerAt[models.CalendarFeed],
+			},
 			"viewer": {
 				Name: "viewer", Object: "Query", Result: "Viewer", Composite: true, NonNull: true,
 			},
@@ -2190,6 +2289,37 @@ func rescheduleAppointmentPayloadObject() *objects.Object {
 				Name: "userErrors", Object: "RescheduleAppointmentPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
 					v := object.(*models.RescheduleAppointmentPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func revokeCalendarFeedPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "RevokeCalendarFeedPayload",
+		Satisfies: revokeCalendarFeedPayloadImplementors,
+		Value:     (*models.RevokeCalendarFeedPayload)(nil),
+		Nil:       objects.IsNil[models.RevokeCalendarFeedPayload],
+		Fields: map[string]*objects.Field{
+			"calendarFeed": {
+				Name: "calendarFeed", Object: "RevokeCalendarFeedPayload", Result: "CalendarFeed", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.RevokeCalendarFeedPayload).CalendarFeed
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "RevokeCalendarFeedPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.RevokeCalendarFeedPayload).UserErrors
 					return v
 				},
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),

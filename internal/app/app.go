@@ -17,6 +17,7 @@ import (
 	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/fitness"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
@@ -126,7 +127,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
-	made, err := newGraph(graphParts{db: db, cursors: cursors, now: now, fetching: a.observer.fetching()})
+	made, err := newGraph(graphParts{db: db, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: a.observer.fetching()})
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 			NoIntrospection: !settings.Introspection,
 		},
 		Extensions: append([]graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions...),
-		Playground: playground(settings, options), Origins: settings.AllowedOrigins,
+		Playground: playground(settings, options), Routes: routes(a.fitness.Fit, made, options.Log), Origins: settings.AllowedOrigins,
 		CountStatements: func(ctx context.Context) (context.Context, func() (int64, int64)) {
 			ctx, counts := database.WithCounts(ctx)
 			return ctx, func() (int64, int64) { return counts.Statements.Load(), counts.RoundTrips.Load() }
