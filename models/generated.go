@@ -139,6 +139,18 @@ type ArchiveContactPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What changed of the appointments since a token was given, in the manner of RFC 6578. Apply changed first, each over what you have of its id, then drop removedIds, then keep the token; what you have then is the list as it is, and nothing is missed, whatever is written meanwhile. An appointment can come twice.
+type CalendarChanges struct {
+	// Appointments that are new or have changed, as they are now, cancelled ones included. Without a token, all there are.
+	Changed []*Appointment `json:"changed"`
+	// The global ids of those that are in the list no longer: deleted, or moved to another practitioner than the one asked for.
+	RemovedIds []string `json:"removedIds"`
+	// What to send next time. It is good for 30 days and for these arguments; after that, or when the database was restored, it is answered with the error EXPIRED: leave it out and begin anew.
+	SyncToken string `json:"syncToken"`
+	// Whether there is more already: ask again with the token.
+	HasMore bool `json:"hasMore"`
+}
+
 // Which appointment is called off, and why.
 type CancelAppointmentInput struct {
 	// The appointment's global id.

@@ -104,6 +104,13 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CalendarChanges struct {
+		Changed    func(childComplexity int) int
+		HasMore    func(childComplexity int) int
+		RemovedIds func(childComplexity int) int
+		SyncToken  func(childComplexity int) int
+	}
+
 	CalendarFeed struct {
 		CreatedAt    func(childComplexity int) int
 		GetID        func(childComplexity int) int
@@ -368,23 +375,24 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Appointment    func(childComplexity int, id string) int
-		Appointments   func(childComplexity int, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) int
-		Availability   func(childComplexity int, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) int
-		CalendarFeeds  func(childComplexity int) int
-		Clinic         func(childComplexity int) int
-		Clinics        func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Contact        func(childComplexity int, id string) int
-		Contacts       func(childComplexity int, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) int
-		Invoice        func(childComplexity int, id string) int
-		Invoices       func(childComplexity int, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) int
-		MedicalRecord  func(childComplexity int, id string) int
-		MedicalRecords func(childComplexity int, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
-		Node           func(childComplexity int, id string) int
-		Nodes          func(childComplexity int, ids []string) int
-		Practitioner   func(childComplexity int, id string) int
-		SearchContacts func(childComplexity int, query string, first *int, after *string) int
-		Viewer         func(childComplexity int) int
+		Appointment     func(childComplexity int, id string) int
+		Appointments    func(childComplexity int, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) int
+		Availability    func(childComplexity int, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) int
+		CalendarChanges func(childComplexity int, practitionerID *string, syncToken *string, first *int) int
+		CalendarFeeds   func(childComplexity int) int
+		Clinic          func(childComplexity int) int
+		Clinics         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Contact         func(childComplexity int, id string) int
+		Contacts        func(childComplexity int, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) int
+		Invoice         func(childComplexity int, id string) int
+		Invoices        func(childComplexity int, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) int
+		MedicalRecord   func(childComplexity int, id string) int
+		MedicalRecords  func(childComplexity int, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
+		Node            func(childComplexity int, id string) int
+		Nodes           func(childComplexity int, ids []string) int
+		Practitioner    func(childComplexity int, id string) int
+		SearchContacts  func(childComplexity int, query string, first *int, after *string) int
+		Viewer          func(childComplexity int) int
 	}
 
 	RescheduleAppointmentPayload struct {
@@ -580,6 +588,7 @@ type QueryResolver interface {
 	Appointment(ctx context.Context, id string) (*models.Appointment, error)
 	Appointments(ctx context.Context, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
 	Availability(ctx context.Context, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) ([]*models.Slot, error)
+	CalendarChanges(ctx context.Context, practitionerID *string, syncToken *string, first *int) (*models.CalendarChanges, error)
 	CalendarFeeds(ctx context.Context) ([]*models.CalendarFeed, error)
 	Viewer(ctx context.Context) (*models.Viewer, error)
 	Clinic(ctx context.Context) (*models.Clinic, error)
@@ -858,6 +867,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveContactPayload.UserErrors(childComplexity), true
+
+	case "CalendarChanges.changed":
+		if e.ComplexityRoot.CalendarChanges.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarChanges.Changed(childComplexity), true
+	case "CalendarChanges.hasMore":
+		if e.ComplexityRoot.CalendarChanges.HasMore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarChanges.HasMore(childComplexity), true
+	case "CalendarChanges.removedIds":
+		if e.ComplexityRoot.CalendarChanges.RemovedIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarChanges.RemovedIds(childComplexity), true
+	case "CalendarChanges.syncToken":
+		if e.ComplexityRoot.CalendarChanges.SyncToken == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarChanges.SyncToken(childComplexity), true
 
 	case "CalendarFeed.createdAt":
 		if e.ComplexityRoot.CalendarFeed.CreatedAt == nil {
@@ -2182,6 +2216,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Availability(childComplexity, args["practitionerIds"].([]string), args["serviceId"].(string), args["range"].(models.DateTimeRange)), true
+	case "Query.calendarChanges":
+		if e.ComplexityRoot.Query.CalendarChanges == nil {
+			break
+		}
+
+		args, err := ec.field_Query_calendarChanges_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CalendarChanges(childComplexity, args["practitionerId"].(*string), args["syncToken"].(*string), args["first"].(*int)), true
 	case "Query.calendarFeeds":
 		if e.ComplexityRoot.Query.CalendarFeeds == nil {
 			break
@@ -3175,7 +3220,28 @@ type CalendarFeed implements Node @open @allow(roles: [OWNER, ADMIN, PRACTITIONE
   lastReadAt: DateTime
 }
 
+"What changed of the appointments since a token was given, in the manner of RFC 6578. Apply changed first, each over what you have of its id, then drop removedIds, then keep the token; what you have then is the list as it is, and nothing is missed, whatever is written meanwhile. An appointment can come twice."
+type CalendarChanges {
+  "Appointments that are new or have changed, as they are now, cancelled ones included. Without a token, all there are."
+  changed: [Appointment!]!
+  "The global ids of those that are in the list no longer: deleted, or moved to another practitioner than the one asked for."
+  removedIds: [ID!]!
+  "What to send next time. It is good for 30 days and for these arguments; after that, or when the database was restored, it is answered with the error EXPIRED: leave it out and begin anew."
+  syncToken: String!
+  "Whether there is more already: ask again with the token."
+  hasMore: Boolean!
+}
+
 extend type Query {
+  "What changed of the clinic's appointments, or of a practitioner's, since a token was given; without one, all of them, page by page."
+  calendarChanges(
+    "Whose appointments; everybody's if left out."
+    practitionerId: ID
+    "The token of the last answer."
+    syncToken: String
+    "How many at most; 1 to 500, 100 if left out."
+    first: Int
+  ): CalendarChanges! @cost(weight: "20") @listSize(slicingArguments: ["first"], sizedFields: ["changed"], assumedSize: 100, requireOneSlicingArgument: false)
   "The clinic's feeds that have not been revoked, the oldest first; 200 at most."
   calendarFeeds: [CalendarFeed!]! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @listSize(assumedSize: 20, requireOneSlicingArgument: false)
 }
@@ -4696,6 +4762,20 @@ func (ec *executionContext) childFields_ArchiveContactPayload(ctx context.Contex
 		return ec.fieldContext_ArchiveContactPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveContactPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CalendarChanges(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "changed":
+		return ec.fieldContext_CalendarChanges_changed(ctx, field)
+	case "removedIds":
+		return ec.fieldContext_CalendarChanges_removedIds(ctx, field)
+	case "syncToken":
+		return ec.fieldContext_CalendarChanges_syncToken(ctx, field)
+	case "hasMore":
+		return ec.fieldContext_CalendarChanges_hasMore(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalendarChanges", field.Name)
 }
 
 func (ec *executionContext) childFields_CalendarFeed(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6450,6 +6530,36 @@ func (ec *executionContext) field_Query_availability_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_calendarChanges_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "practitionerId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["practitionerId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "syncToken",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["syncToken"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_clinics_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7871,6 +7981,107 @@ func (ec *executionContext) fieldContext_ArchiveContactPayload_userErrors(_ cont
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _CalendarChanges_changed(ctx context.Context, field graphql.CollectedField, obj *models.CalendarChanges) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarChanges_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarChanges_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CalendarChanges",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CalendarChanges_removedIds(ctx context.Context, field graphql.CollectedField, obj *models.CalendarChanges) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarChanges_removedIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RemovedIds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNID2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarChanges_removedIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarChanges", field, false, false, "ID")
+}
+
+func (ec *executionContext) _CalendarChanges_syncToken(ctx context.Context, field graphql.CollectedField, obj *models.CalendarChanges) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarChanges_syncToken(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SyncToken, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarChanges_syncToken(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarChanges", field, false, false, "String")
+}
+
+func (ec *executionContext) _CalendarChanges_hasMore(ctx context.Context, field graphql.CollectedField, obj *models.CalendarChanges) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarChanges_hasMore(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HasMore, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarChanges_hasMore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarChanges", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _CalendarFeed_id(ctx context.Context, field graphql.CollectedField, obj *models.CalendarFeed) (ret graphql.Marshaler) {
@@ -13482,6 +13693,50 @@ func (ec *executionContext) fieldContext_Query_availability(ctx context.Context,
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_availability_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_calendarChanges(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_calendarChanges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().CalendarChanges(ctx, fc.Args["practitionerId"].(*string), fc.Args["syncToken"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.CalendarChanges) graphql.Marshaler {
+			return ec.marshalNCalendarChanges2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarChanges(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_calendarChanges(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CalendarChanges(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_calendarChanges_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -19413,6 +19668,54 @@ func (ec *executionContext) _ArchiveContactPayload(ctx context.Context, sel ast.
 	return out
 }
 
+var calendarChangesImplementors = []string{"CalendarChanges"}
+
+func (ec *executionContext) _CalendarChanges(ctx context.Context, sel ast.SelectionSet, obj *models.CalendarChanges) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, calendarChangesImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CalendarChanges")
+		case "changed":
+			out.Values[i] = ec._CalendarChanges_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "removedIds":
+			out.Values[i] = ec._CalendarChanges_removedIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "syncToken":
+			out.Values[i] = ec._CalendarChanges_syncToken(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hasMore":
+			out.Values[i] = ec._CalendarChanges_hasMore(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var calendarFeedImplementors = []string{"CalendarFeed", "Node"}
 
 func (ec *executionContext) _CalendarFeed(ctx context.Context, sel ast.SelectionSet, obj *models.CalendarFeed) graphql.Marshaler {
@@ -21247,6 +21550,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_availability(ctx, field)
 				})
+		case "calendarChanges":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_calendarChanges(ctx, field)
+				})
 		case "calendarFeeds":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
 				true, true,
@@ -22600,6 +22909,14 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 		graphql.AddInvalidNullFromMarshaler(ctx, "Boolean!")
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNCalendarChanges2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarChanges(ctx context.Context, sel ast.SelectionSet, v *models.CalendarChanges) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CalendarChanges!")
+		return graphql.Null
+	}
+	return ec._CalendarChanges(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNCalendarFeed2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarFeedᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.CalendarFeed) graphql.Marshaler {

@@ -18,6 +18,7 @@ func Objects() (*objects.Table, error) {
 		appointmentStepPayloadObject(),
 		appointmentStepTakenObject(),
 		archiveContactPayloadObject(),
+		calendarChangesObject(),
 		calendarFeedObject(),
 		clinicObject(),
 		clinicConnectionObject(),
@@ -461,6 +462,58 @@ func archiveContactPayloadObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
 				Length:   objects.Length[*models.UserError],
 				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func calendarChangesObject() *objects.Object {
+	return &objects.Object{
+		Name:      "CalendarChanges",
+		Satisfies: calendarChangesImplementors,
+		Value:     (*models.CalendarChanges)(nil),
+		Nil:       objects.IsNil[models.CalendarChanges],
+		Fields: map[string]*objects.Field{
+			"changed": {
+				Name: "changed", Object: "CalendarChanges", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.CalendarChanges).Changed
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
+			},
+			"removedIds": {
+				Name: "removedIds", Object: "CalendarChanges", Result: "ID", List: true, NonNull: true, ElemNonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarChanges).RemovedIds
+					b = append(b, '[')
+					for i0, v0 := range v {
+						if i0 > 0 {
+							b = append(b, ',')
+						}
+						b = objects.AppendString(b, v0)
+					}
+					b = append(b, ']')
+					return b, true
+				},
+			},
+			"syncToken": {
+				Name: "syncToken", Object: "CalendarChanges", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarChanges).SyncToken
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"hasMore": {
+				Name: "hasMore", Object: "CalendarChanges", Result: "Boolean", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarChanges).HasMore
+					b = strconv.AppendBool(b, v)
+					return b, true
+				},
 			},
 		},
 	}
@@ -2205,6 +2258,10 @@ func queryObject() *objects.Object {
 				Length:    objects.Length[*models.Slot],
 				At:        objects.PointerAt[models.Slot],
 				Arguments: ec.field_Query_availability_args,
+			},
+			"calendarChanges": {
+				Name: "calendarChanges", Object: "Query", Result: "CalendarChanges", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_calendarChanges_args,
 			},
 			"calendarFeeds": {
 				Name: "calendarFeeds", Object: "Query", Result: "CalendarFeed", Composite: true, List: true, NonNull: true, ElemNonNull: true,

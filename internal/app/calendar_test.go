@@ -200,3 +200,61 @@ func TestCalendarFeed_TellsNothingByAnotherSecret(t *testing.T) {
 	require.Len(t, read.CalendarFeeds, 1)
 	assert.True(t, strings.HasSuffix(read.CalendarFeeds[0].URL, "/calendar/.ics"), read.CalendarFeeds[0].URL)
 }
+
+func TestCalendarChanges_FollowThePractitionersDiary(t *testing.T) {
+	t.Parallel()
+	k := newDesk(t)
+	first := k.d.Appointment(t, k.clinic, 0, 0, deskMonday.Add(time.Hour), 30*time.Minute)
+	other := k.d.NewClinic(t, "poente")
+	k.d.Appointment(t, other, 0, 0, deskMonday.Add(time.Hour), 30*time.Minute)
+	reception := k.as(models.RoleReceptionist)
+	type changes struct {
+		CalendarChanges struct {
+			Changed []struct {
+				ID      string
+				Status  string
+				Contact struct{ Name string }
+			}
+			RemovedIDs []string
+			SyncToken  string
+			HasMore    bool
+		}
+	}
+	text := "query ($p: ID, $t: String, $n: Int) { calendarChanges(practitionerId: $p, syncToken: $t, first: $n) { changed { id status contact { name } } removedIds syncToken hasMore } }"
+	practitioner := models.KindPractitioner.Global(k.clinic.Practitioners[0])
+	ask := func(token any) changes {
+		var got changes
+		reception.Must(t, text, map[string]any{"p": practitioner, "t": token}, &got)
+		return got
+	}
+	all := ask(nil)
+	require.Len(t, all.CalendarChanges.Changed, 1)
+	assert.Equal(t, models.KindAppointment.Global(first), all.CalendarChanges.Changed[0].ID)
+	assert.Equal(t, "Ana Souza", all.CalendarChanges.Changed[0].Contact.Name)
+	none := ask(all.CalendarChanges.SyncToken)
+	assert.Empty(t, none.CalendarChanges.Changed)
+	assert.Empty(t, none.CalendarChanges.RemovedIDs)
+
+	booked := k.made(reception, "scheduleAppointment", "appointment", "id", map[string]any{
+		"contactId": models.KindContact.Global(k.clinic.Contacts[1]), "practitionerId": practitioner,
+		"startsAt": deskMonday.Add(3 * time.Hour), "endsAt": deskMonday.Add(4 * time.Hour),
+	})
+	k.made(reception, "rescheduleAppointment", "appointment", "id", map[string]any{
+		"id": models.KindAppointment.Global(first), "practitionerId": models.KindPractitioner.Global(k.clinic.Practitioners[1]), "startsAt": deskMonday.Add(time.Hour),
+	})
+	next := ask(none.CalendarChanges.SyncToken)
+	require.Len(t, next.CalendarChanges.Changed, 1)
+	assert.Equal(t, booked["id"], next.CalendarChanges.Changed[0].ID)
+	assert.Equal(t, []string{models.KindAppointment.Global(first)}, next.CalendarChanges.RemovedIDs)
+
+	k.made(reception, "cancelAppointment", "appointment", "id", map[string]any{"id": booked["id"]})
+	last := ask(next.CalendarChanges.SyncToken)
+	require.Len(t, last.CalendarChanges.Changed, 1)
+	assert.Equal(t, "CANCELLED", last.CalendarChanges.Changed[0].Status)
+
+	for _, wrong := range []map[string]any{{"t": "x"}, {"n": 0}, {"n": 501}, {"p": "x"}, {"t": last.CalendarChanges.SyncToken}} {
+		answer := reception.Do(t, text, wrong)
+		require.NotEmpty(t, answer.Errors, wrong)
+		assert.Equal(t, "BAD_USER_INPUT", answer.Errors[0].Extensions.Code)
+	}
+}

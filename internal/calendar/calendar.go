@@ -21,12 +21,14 @@ type Calendar struct {
 	server   entity.Server
 	now      func() time.Time
 	zones    sync.Map // of *time.Location by name: loading one reads a file
+	// taken is what of a snapshot stands in a token; a test takes one that is too simple.
+	taken func(snapshot) snapshot
 }
 
 // New makes a Calendar. tokens seal what clients synchronise by, server is what feeds'
 // addresses are made of, now is the clock.
 func New(db *database.DB, entities *entity.Registry, tokens *paging.Cursors, server entity.Server, now func() time.Time) *Calendar {
-	return &Calendar{db: db, entities: entities, tokens: tokens, server: server, now: now}
+	return &Calendar{db: db, entities: entities, tokens: tokens, server: server, now: now, taken: snapshot.short}
 }
 
 // zone is a time zone by its IANA name.

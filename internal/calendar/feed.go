@@ -19,8 +19,8 @@ import (
 // mostFeeds bounds the feeds that a clinic has at a time.
 const mostFeeds = 200
 
-// CalendarFeed is a feed as it is read.
-func CalendarFeed() entity.Declaration {
+// Feed is a calendar feed as it is read.
+func Feed() entity.Declaration {
 	return entity.Noun[models.CalendarFeed]{
 		Kind:    models.KindCalendarFeed,
 		Columns: map[string][]string{"url": {"clinic_id", "id", "secret_hash"}},

@@ -202,7 +202,7 @@ func (e *event) write(l *lines, zone *time.Location, whose bool) {
 // "Ana Maria de Souza" is "A. M. S."
 func initials(name string) string {
 	var all []string
-	for _, word := range strings.Fields(name) {
+	for word := range strings.FieldsSeq(name) {
 		first := []rune(word)[0]
 		if unicode.IsLetter(first) && (unicode.IsUpper(first) || len(all) == 0) {
 			all = append(all, string(unicode.ToUpper(first))+".")

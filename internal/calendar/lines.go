@@ -23,12 +23,15 @@ func (l *lines) add(name, value string) {
 		for !utf8.RuneStart(line[at]) {
 			at--
 		}
-		l.WriteString(line[:at])
-		l.WriteString("\r\n ")
+		l.write(line[:at], "\r\n ")
 		line, room = line[at:], longestLine-1
 	}
-	l.WriteString(line)
-	l.WriteString("\r\n")
+	l.write(line, "\r\n")
+}
+
+func (l *lines) write(line, end string) {
+	_, _ = l.WriteString(line) // a buffer takes all that it is given
+	_, _ = l.WriteString(end)
 }
 
 // text escapes a TEXT (section 3.3.11); control characters, which no calendar may

@@ -65,7 +65,9 @@ type One struct {
 }
 
 // Declaration is a Noun of any type.
-type Declaration interface{ declared(server Server) (*noun, error) }
+type Declaration interface {
+	declared(server Server) (*noun, error)
+}
 
 // noun is a declaration made ready.
 type noun struct {

@@ -117,7 +117,7 @@ func (s *Server) refuseCredentials(ctx context.Context, w http.ResponseWriter, r
 		status = http.StatusTooManyRequests
 	case models.Unavailable:
 		status = http.StatusServiceUnavailable
-	case models.CostLimit, models.OutcomeUnknown, models.Internal:
+	case models.CostLimit, models.OutcomeUnknown, models.Expired, models.Internal:
 	}
 	s.fail(w, r, media, status, code, shown.Message)
 }

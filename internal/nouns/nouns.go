@@ -16,7 +16,7 @@ import (
 func All() []entity.Declaration {
 	return []entity.Declaration{
 		billing.Invoice(),
-		calendar.CalendarFeed(),
+		calendar.Feed(),
 		people.Clinic(),
 		people.Contact(),
 		people.Member(),
