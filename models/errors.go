@@ -20,6 +20,7 @@ const (
 	RateLimited     Code = "RATE_LIMITED"
 	Unavailable     Code = "UNAVAILABLE"
 	OutcomeUnknown  Code = "OUTCOME_UNKNOWN"
+	Expired         Code = "EXPIRED"
 	Internal        Code = "INTERNAL"
 )
 

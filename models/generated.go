@@ -179,6 +179,18 @@ type ArchiveContactPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What changed of the appointments since a token was given, in the manner of RFC 6578. Apply changed first, each over what you have of its id, then drop removedIds, then keep the token; what you have then is the list as it is, and nothing is missed, whatever is written meanwhile. An appointment can come twice.
+type CalendarChanges struct {
+	// Appointments that are new or have changed, as they are now, cancelled ones included. Without a token, all there are.
+	Changed []*Appointment `json:"changed"`
+	// The global ids of those that are in the list no longer: deleted, or moved to another practitioner than the one asked for.
+	RemovedIds []string `json:"removedIds"`
+	// What to send next time. It is good for 30 days and for these arguments; after that, or when the database was restored, it is answered with the error EXPIRED: leave it out and begin anew.
+	SyncToken string `json:"syncToken"`
+	// Whether there is more already: ask again with the token.
+	HasMore bool `json:"hasMore"`
+}
+
 // Which appointment is called off, and why.
 type CancelAppointmentInput struct {
 	// The appointment's global id.
@@ -257,6 +269,20 @@ type ContactOrder struct {
 	Field ContactOrderField `json:"field"`
 	// Which way.
 	Direction SortDirection `json:"direction"`
+}
+
+// A new feed.
+type CreateCalendarFeedInput struct {
+	// Whose appointments it is to have; all of the clinic's if left out.
+	PractitionerID *string `json:"practitionerId"`
+}
+
+// What was created, or why not.
+type CreateCalendarFeedPayload struct {
+	// The feed with its address; null where there are userErrors.
+	CalendarFeed *CalendarFeed `json:"calendarFeed"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A new contact.
@@ -559,6 +585,20 @@ type RescheduleAppointmentPayload struct {
 	Appointment *Appointment `json:"appointment"`
 	// Free slots nearest to the one asked for, where that was refused; 5 at most.
 	Alternatives []*Slot `json:"alternatives"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which feed ends.
+type RevokeCalendarFeedInput struct {
+	// The feed's global id.
+	ID string `json:"id"`
+}
+
+// What was revoked, or why not.
+type RevokeCalendarFeedPayload struct {
+	// The feed, whose address is worth nothing any more; null where there are userErrors.
+	CalendarFeed *CalendarFeed `json:"calendarFeed"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
 }

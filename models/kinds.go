@@ -8,6 +8,7 @@ func Kinds() []Kind {
 		KindAPIKey,
 		KindAppointment,
 		KindAttachment,
+		KindCalendarFeed,
 		KindClinic,
 		KindContact,
 		KindInvoice,

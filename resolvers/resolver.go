@@ -6,6 +6,7 @@ package resolvers
 
 import (
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
@@ -17,16 +18,19 @@ import (
 type Resolver struct {
 	generated.Relations
 
-	people  *people.Directory
-	diary   *scheduling.Diary
-	chart   *records.Chart
-	objects *objects.Table
-	rights  *rights.Table
+	people   *people.Directory
+	diary    *scheduling.Diary
+	chart    *records.Chart
+	calendar *calendar.Calendar
+	objects  *objects.Table
+	rights   *rights.Table
 }
 
 // New makes a Resolver over the clinic's packages.
-func New(directory *people.Directory, diary *scheduling.Diary, chart *records.Chart, table *objects.Table, allowed *rights.Table) *Resolver {
-	return &Resolver{people: directory, diary: diary, chart: chart, objects: table, rights: allowed}
+func New(
+	directory *people.Directory, diary *scheduling.Diary, chart *records.Chart, others *calendar.Calendar, table *objects.Table, allowed *rights.Table,
+) *Resolver {
+	return &Resolver{people: directory, diary: diary, chart: chart, calendar: others, objects: table, rights: allowed}
 }
 
 // Query answers the queries.

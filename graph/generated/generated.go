@@ -30,6 +30,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Appointment() AppointmentResolver
+	CalendarFeed() CalendarFeedResolver
 	Clinic() ClinicResolver
 	Contact() ContactResolver
 	Invoice() InvoiceResolver
@@ -114,6 +115,21 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CalendarChanges struct {
+		Changed    func(childComplexity int) int
+		HasMore    func(childComplexity int) int
+		RemovedIds func(childComplexity int) int
+		SyncToken  func(childComplexity int) int
+	}
+
+	CalendarFeed struct {
+		CreatedAt    func(childComplexity int) int
+		GetID        func(childComplexity int) int
+		LastReadAt   func(childComplexity int) int
+		Practitioner func(childComplexity int) int
+		URL          func(childComplexity int) int
+	}
+
 	Clinic struct {
 		Closures        func(childComplexity int, rangeArg models.DateTimeRange) int
 		CreatedAt       func(childComplexity int) int
@@ -188,6 +204,11 @@ type ComplexityRoot struct {
 	ContactEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	CreateCalendarFeedPayload struct {
+		CalendarFeed func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
 	}
 
 	CreateContactPayload struct {
@@ -312,6 +333,7 @@ type ComplexityRoot struct {
 		CheckInAppointment      func(childComplexity int, input models.AppointmentStepInput) int
 		CompleteAppointment     func(childComplexity int, input models.AppointmentStepInput) int
 		ConfirmAppointment      func(childComplexity int, input models.AppointmentStepInput) int
+		CreateCalendarFeed      func(childComplexity int, input models.CreateCalendarFeedInput) int
 		CreateContact           func(childComplexity int, input models.CreateContactInput) int
 		CreateMedicalRecord     func(childComplexity int, input models.CreateMedicalRecordInput) int
 		CreatePractitioner      func(childComplexity int, input models.CreatePractitionerInput) int
@@ -319,6 +341,7 @@ type ComplexityRoot struct {
 		MarkNoShow              func(childComplexity int, input models.AppointmentStepInput) int
 		RemoveTimeOff           func(childComplexity int, input models.RemoveTimeOffInput) int
 		RescheduleAppointment   func(childComplexity int, input models.RescheduleAppointmentInput) int
+		RevokeCalendarFeed      func(childComplexity int, input models.RevokeCalendarFeedInput) int
 		RevokeMember            func(childComplexity int, input models.RevokeMemberInput) int
 		ScheduleAppointment     func(childComplexity int, input models.ScheduleAppointmentInput) int
 		SetPractitionerServices func(childComplexity int, input models.SetPractitionerServicesInput) int
@@ -375,27 +398,34 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Appointment    func(childComplexity int, id string) int
-		Appointments   func(childComplexity int, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) int
-		Availability   func(childComplexity int, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) int
-		Clinic         func(childComplexity int) int
-		Clinics        func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Contact        func(childComplexity int, id string) int
-		Contacts       func(childComplexity int, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) int
-		Invoice        func(childComplexity int, id string) int
-		Invoices       func(childComplexity int, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) int
-		MedicalRecord  func(childComplexity int, id string) int
-		MedicalRecords func(childComplexity int, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
-		Node           func(childComplexity int, id string) int
-		Nodes          func(childComplexity int, ids []string) int
-		Practitioner   func(childComplexity int, id string) int
-		SearchContacts func(childComplexity int, query string, first *int, after *string) int
-		Viewer         func(childComplexity int) int
+		Appointment     func(childComplexity int, id string) int
+		Appointments    func(childComplexity int, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) int
+		Availability    func(childComplexity int, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) int
+		CalendarChanges func(childComplexity int, practitionerID *string, syncToken *string, first *int) int
+		CalendarFeeds   func(childComplexity int) int
+		Clinic          func(childComplexity int) int
+		Clinics         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Contact         func(childComplexity int, id string) int
+		Contacts        func(childComplexity int, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) int
+		Invoice         func(childComplexity int, id string) int
+		Invoices        func(childComplexity int, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) int
+		MedicalRecord   func(childComplexity int, id string) int
+		MedicalRecords  func(childComplexity int, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
+		Node            func(childComplexity int, id string) int
+		Nodes           func(childComplexity int, ids []string) int
+		Practitioner    func(childComplexity int, id string) int
+		SearchContacts  func(childComplexity int, query string, first *int, after *string) int
+		Viewer          func(childComplexity int) int
 	}
 
 	RescheduleAppointmentPayload struct {
 		Alternatives func(childComplexity int) int
 		Appointment  func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
+	RevokeCalendarFeedPayload struct {
+		CalendarFeed func(childComplexity int) int
 		UserErrors   func(childComplexity int) int
 	}
 
@@ -503,6 +533,9 @@ type AppointmentResolver interface {
 
 	Invoice(ctx context.Context, obj *models.Appointment) (*models.Invoice, error)
 }
+type CalendarFeedResolver interface {
+	Practitioner(ctx context.Context, obj *models.CalendarFeed) (*models.Practitioner, error)
+}
 type ClinicResolver interface {
 	Closures(ctx context.Context, obj *models.Clinic, rangeArg models.DateTimeRange) ([]*models.TimeOff, error)
 	Practitioners(ctx context.Context, obj *models.Clinic, first *int, after *string, last *int, before *string, active *bool) (*models.PractitionerConnection, error)
@@ -545,6 +578,8 @@ type MutationResolver interface {
 	CompleteAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	MarkNoShow(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	CancelAppointment(ctx context.Context, input models.CancelAppointmentInput) (*models.AppointmentStepPayload, error)
+	CreateCalendarFeed(ctx context.Context, input models.CreateCalendarFeedInput) (*models.CreateCalendarFeedPayload, error)
+	RevokeCalendarFeed(ctx context.Context, input models.RevokeCalendarFeedInput) (*models.RevokeCalendarFeedPayload, error)
 	UpdateClinic(ctx context.Context, input models.UpdateClinicInput) (*models.ClinicPayload, error)
 	CreatePractitioner(ctx context.Context, input models.CreatePractitionerInput) (*models.PractitionerPayload, error)
 	UpdatePractitioner(ctx context.Context, input models.UpdatePractitionerInput) (*models.PractitionerPayload, error)
@@ -578,6 +613,8 @@ type QueryResolver interface {
 	Appointment(ctx context.Context, id string) (*models.Appointment, error)
 	Appointments(ctx context.Context, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
 	Availability(ctx context.Context, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) ([]*models.Slot, error)
+	CalendarChanges(ctx context.Context, practitionerID *string, syncToken *string, first *int) (*models.CalendarChanges, error)
+	CalendarFeeds(ctx context.Context) ([]*models.CalendarFeed, error)
 	Viewer(ctx context.Context) (*models.Viewer, error)
 	Clinic(ctx context.Context) (*models.Clinic, error)
 	Clinics(ctx context.Context, first *int, after *string, last *int, before *string) (*models.ClinicConnection, error)
@@ -904,6 +941,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveContactPayload.UserErrors(childComplexity), true
+
+	case "CalendarChanges.changed":
+		if e.ComplexityRoot.CalendarChanges.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarChanges.Changed(childComplexity), true
+	case "CalendarChanges.hasMore":
+		if e.ComplexityRoot.CalendarChanges.HasMore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarChanges.HasMore(childComplexity), true
+	case "CalendarChanges.removedIds":
+		if e.ComplexityRoot.CalendarChanges.RemovedIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarChanges.RemovedIds(childComplexity), true
+	case "CalendarChanges.syncToken":
+		if e.ComplexityRoot.CalendarChanges.SyncToken == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarChanges.SyncToken(childComplexity), true
+
+	case "CalendarFeed.createdAt":
+		if e.ComplexityRoot.CalendarFeed.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeed.CreatedAt(childComplexity), true
+	case "CalendarFeed.id":
+		if e.ComplexityRoot.CalendarFeed.GetID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeed.GetID(childComplexity), true
+	case "CalendarFeed.lastReadAt":
+		if e.ComplexityRoot.CalendarFeed.LastReadAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeed.LastReadAt(childComplexity), true
+	case "CalendarFeed.practitioner":
+		if e.ComplexityRoot.CalendarFeed.Practitioner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeed.Practitioner(childComplexity), true
+	case "CalendarFeed.url":
+		if e.ComplexityRoot.CalendarFeed.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeed.URL(childComplexity), true
 
 	case "Clinic.closures":
 		if e.ComplexityRoot.Clinic.Closures == nil {
@@ -1276,6 +1369,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ContactEdge.Node(childComplexity), true
+
+	case "CreateCalendarFeedPayload.calendarFeed":
+		if e.ComplexityRoot.CreateCalendarFeedPayload.CalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCalendarFeedPayload.CalendarFeed(childComplexity), true
+	case "CreateCalendarFeedPayload.userErrors":
+		if e.ComplexityRoot.CreateCalendarFeedPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCalendarFeedPayload.UserErrors(childComplexity), true
 
 	case "CreateContactPayload.contact":
 		if e.ComplexityRoot.CreateContactPayload.Contact == nil {
@@ -1788,6 +1894,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ConfirmAppointment(childComplexity, args["input"].(models.AppointmentStepInput)), true
+	case "Mutation.createCalendarFeed":
+		if e.ComplexityRoot.Mutation.CreateCalendarFeed == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createCalendarFeed_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateCalendarFeed(childComplexity, args["input"].(models.CreateCalendarFeedInput)), true
 	case "Mutation.createContact":
 		if e.ComplexityRoot.Mutation.CreateContact == nil {
 			break
@@ -1865,6 +1982,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RescheduleAppointment(childComplexity, args["input"].(models.RescheduleAppointmentInput)), true
+	case "Mutation.revokeCalendarFeed":
+		if e.ComplexityRoot.Mutation.RevokeCalendarFeed == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revokeCalendarFeed_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeCalendarFeed(childComplexity, args["input"].(models.RevokeCalendarFeedInput)), true
 	case "Mutation.revokeMember":
 		if e.ComplexityRoot.Mutation.RevokeMember == nil {
 			break
@@ -2217,6 +2345,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Availability(childComplexity, args["practitionerIds"].([]string), args["serviceId"].(string), args["range"].(models.DateTimeRange)), true
+	case "Query.calendarChanges":
+		if e.ComplexityRoot.Query.CalendarChanges == nil {
+			break
+		}
+
+		args, err := ec.field_Query_calendarChanges_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CalendarChanges(childComplexity, args["practitionerId"].(*string), args["syncToken"].(*string), args["first"].(*int)), true
+	case "Query.calendarFeeds":
+		if e.ComplexityRoot.Query.CalendarFeeds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.CalendarFeeds(childComplexity), true
 	case "Query.clinic":
 		if e.ComplexityRoot.Query.Clinic == nil {
 			break
@@ -2370,6 +2515,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RescheduleAppointmentPayload.UserErrors(childComplexity), true
+
+	case "RevokeCalendarFeedPayload.calendarFeed":
+		if e.ComplexityRoot.RevokeCalendarFeedPayload.CalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeCalendarFeedPayload.CalendarFeed(childComplexity), true
+	case "RevokeCalendarFeedPayload.userErrors":
+		if e.ComplexityRoot.RevokeCalendarFeedPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeCalendarFeedPayload.UserErrors(childComplexity), true
 
 	case "ScheduleAppointmentPayload.alternatives":
 		if e.ComplexityRoot.ScheduleAppointmentPayload.Alternatives == nil {
@@ -2703,6 +2861,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CancelAppointmentInput", ec.unmarshalInputCancelAppointmentInput),
 			graphql.NewInputUnmarshaler("ContactFilter", ec.unmarshalInputContactFilter),
 			graphql.NewInputUnmarshaler("ContactOrder", ec.unmarshalInputContactOrder),
+			graphql.NewInputUnmarshaler("CreateCalendarFeedInput", ec.unmarshalInputCreateCalendarFeedInput),
 			graphql.NewInputUnmarshaler("CreateContactInput", ec.unmarshalInputCreateContactInput),
 			graphql.NewInputUnmarshaler("CreateMedicalRecordInput", ec.unmarshalInputCreateMedicalRecordInput),
 			graphql.NewInputUnmarshaler("CreatePractitionerInput", ec.unmarshalInputCreatePractitionerInput),
@@ -2713,6 +2872,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
 			graphql.NewInputUnmarshaler("RemoveTimeOffInput", ec.unmarshalInputRemoveTimeOffInput),
 			graphql.NewInputUnmarshaler("RescheduleAppointmentInput", ec.unmarshalInputRescheduleAppointmentInput),
+			graphql.NewInputUnmarshaler("RevokeCalendarFeedInput", ec.unmarshalInputRevokeCalendarFeedInput),
 			graphql.NewInputUnmarshaler("RevokeMemberInput", ec.unmarshalInputRevokeMemberInput),
 			graphql.NewInputUnmarshaler("ScheduleAppointmentInput", ec.unmarshalInputScheduleAppointmentInput),
 			graphql.NewInputUnmarshaler("SetPractitionerServicesInput", ec.unmarshalInputSetPractitionerServicesInput),
@@ -3175,6 +3335,87 @@ extend type Mutation {
     "Which appointment, and why."
     input: CancelAppointmentInput!
   ): AppointmentStepPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+}
+`, BuiltIn: false},
+	{Name: "../calendar.graphqls", Input: `"A secret, revocable iCalendar (RFC 5545) address that any calendar client can subscribe to: the appointments of a practitioner or of the clinic, from 90 days back to 400 days ahead. Patients appear by their initials alone. Whoever has the address can read it, without signing in: revoke it when somebody leaves."
+type CalendarFeed implements Node @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) {
+  "The global id."
+  id: ID!
+  "Whose appointments it has; null for the whole clinic's."
+  practitioner: Practitioner
+  "The address to subscribe to. Its secret is part of it and is kept by nobody; where the server's own secret has changed since, the address still works and is no longer shown whole: revoke the feed and create another."
+  url: String!
+  "When it was created."
+  createdAt: DateTime!
+  "When a client last read it, to the minute; null until then."
+  lastReadAt: DateTime
+}
+
+"What changed of the appointments since a token was given, in the manner of RFC 6578. Apply changed first, each over what you have of its id, then drop removedIds, then keep the token; what you have then is the list as it is, and nothing is missed, whatever is written meanwhile. An appointment can come twice."
+type CalendarChanges {
+  "Appointments that are new or have changed, as they are now, cancelled ones included. Without a token, all there are."
+  changed: [Appointment!]!
+  "The global ids of those that are in the list no longer: deleted, or moved to another practitioner than the one asked for."
+  removedIds: [ID!]!
+  "What to send next time. It is good for 30 days and for these arguments; after that, or when the database was restored, it is answered with the error EXPIRED: leave it out and begin anew."
+  syncToken: String!
+  "Whether there is more already: ask again with the token."
+  hasMore: Boolean!
+}
+
+extend type Query {
+  "What changed of the clinic's appointments, or of a practitioner's, since a token was given; without one, all of them, page by page."
+  calendarChanges(
+    "Whose appointments; everybody's if left out."
+    practitionerId: ID
+    "The token of the last answer."
+    syncToken: String
+    "How many at most; 1 to 500, 100 if left out."
+    first: Int
+  ): CalendarChanges! @cost(weight: "20") @listSize(slicingArguments: ["first"], sizedFields: ["changed"], assumedSize: 100, requireOneSlicingArgument: false)
+  "The clinic's feeds that have not been revoked, the oldest first; 200 at most."
+  calendarFeeds: [CalendarFeed!]! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @listSize(assumedSize: 20, requireOneSlicingArgument: false)
+}
+
+"A new feed."
+input CreateCalendarFeedInput {
+  "Whose appointments it is to have; all of the clinic's if left out."
+  practitionerId: ID
+}
+
+"What was created, or why not."
+type CreateCalendarFeedPayload {
+  "The feed with its address; null where there are userErrors."
+  calendarFeed: CalendarFeed
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+"Which feed ends."
+input RevokeCalendarFeedInput {
+  "The feed's global id."
+  id: ID!
+}
+
+"What was revoked, or why not."
+type RevokeCalendarFeedPayload {
+  "The feed, whose address is worth nothing any more; null where there are userErrors."
+  calendarFeed: CalendarFeed
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+extend type Mutation {
+  "Makes a secret address under which a calendar client finds the appointments of a practitioner, or of the whole clinic."
+  createCalendarFeed(
+    "The new feed."
+    input: CreateCalendarFeedInput!
+  ): CreateCalendarFeedPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @cost(weight: "10")
+  "Ends a feed: from now on its address is answered as if it had never been. Revoking it again changes nothing."
+  revokeCalendarFeed(
+    "Which feed."
+    input: RevokeCalendarFeedInput!
+  ): RevokeCalendarFeedPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @cost(weight: "10")
 }
 `, BuiltIn: false},
 	{Name: "../clinic.graphqls", Input: `"What a subject may do in a clinic."
@@ -4784,6 +5025,36 @@ func (ec *executionContext) childFields_ArchiveContactPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveContactPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CalendarChanges(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "changed":
+		return ec.fieldContext_CalendarChanges_changed(ctx, field)
+	case "removedIds":
+		return ec.fieldContext_CalendarChanges_removedIds(ctx, field)
+	case "syncToken":
+		return ec.fieldContext_CalendarChanges_syncToken(ctx, field)
+	case "hasMore":
+		return ec.fieldContext_CalendarChanges_hasMore(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalendarChanges", field.Name)
+}
+
+func (ec *executionContext) childFields_CalendarFeed(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CalendarFeed_id(ctx, field)
+	case "practitioner":
+		return ec.fieldContext_CalendarFeed_practitioner(ctx, field)
+	case "url":
+		return ec.fieldContext_CalendarFeed_url(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CalendarFeed_createdAt(ctx, field)
+	case "lastReadAt":
+		return ec.fieldContext_CalendarFeed_lastReadAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalendarFeed", field.Name)
+}
+
 func (ec *executionContext) childFields_Clinic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4934,6 +5205,16 @@ func (ec *executionContext) childFields_ContactEdge(ctx context.Context, field g
 		return ec.fieldContext_ContactEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ContactEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateCalendarFeedPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "calendarFeed":
+		return ec.fieldContext_CreateCalendarFeedPayload_calendarFeed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateCalendarFeedPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateCalendarFeedPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateContactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5250,6 +5531,16 @@ func (ec *executionContext) childFields_RescheduleAppointmentPayload(ctx context
 		return ec.fieldContext_RescheduleAppointmentPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RescheduleAppointmentPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RevokeCalendarFeedPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "calendarFeed":
+		return ec.fieldContext_RevokeCalendarFeedPayload_calendarFeed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RevokeCalendarFeedPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeCalendarFeedPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ScheduleAppointmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5984,6 +6275,20 @@ func (ec *executionContext) field_Mutation_confirmAppointment_args(ctx context.C
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createCalendarFeed_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.CreateCalendarFeedInput, error) {
+			return ec.unmarshalNCreateCalendarFeedInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateCalendarFeedInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createContact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6074,6 +6379,20 @@ func (ec *executionContext) field_Mutation_rescheduleAppointment_args(ctx contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.RescheduleAppointmentInput, error) {
 			return ec.unmarshalNRescheduleAppointmentInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRescheduleAppointmentInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_revokeCalendarFeed_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.RevokeCalendarFeedInput, error) {
+			return ec.unmarshalNRevokeCalendarFeedInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRevokeCalendarFeedInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -6493,6 +6812,36 @@ func (ec *executionContext) field_Query_availability_args(ctx context.Context, r
 		return nil, err
 	}
 	args["range"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_calendarChanges_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "practitionerId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["practitionerId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "syncToken",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["syncToken"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
 	return args, nil
 }
 
@@ -8103,6 +8452,231 @@ func (ec *executionContext) fieldContext_ArchiveContactPayload_userErrors(_ cont
 	return fc, nil
 }
 
+func (ec *executionContext) _CalendarChanges_changed(ctx context.Context, field graphql.CollectedField, obj *models.CalendarChanges) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarChanges_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarChanges_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CalendarChanges",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CalendarChanges_removedIds(ctx context.Context, field graphql.CollectedField, obj *models.CalendarChanges) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarChanges_removedIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RemovedIds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNID2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarChanges_removedIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarChanges", field, false, false, "ID")
+}
+
+func (ec *executionContext) _CalendarChanges_syncToken(ctx context.Context, field graphql.CollectedField, obj *models.CalendarChanges) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarChanges_syncToken(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SyncToken, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarChanges_syncToken(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarChanges", field, false, false, "String")
+}
+
+func (ec *executionContext) _CalendarChanges_hasMore(ctx context.Context, field graphql.CollectedField, obj *models.CalendarChanges) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarChanges_hasMore(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HasMore, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarChanges_hasMore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarChanges", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _CalendarFeed_id(ctx context.Context, field graphql.CollectedField, obj *models.CalendarFeed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarFeed_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GetID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarFeed_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarFeed", field, true, false, "ID")
+}
+
+func (ec *executionContext) _CalendarFeed_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.CalendarFeed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarFeed_practitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.CalendarFeed().Practitioner(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {
+			return ec.marshalOPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarFeed_practitioner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CalendarFeed",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CalendarFeed_url(ctx context.Context, field graphql.CollectedField, obj *models.CalendarFeed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarFeed_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarFeed_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarFeed", field, false, false, "String")
+}
+
+func (ec *executionContext) _CalendarFeed_createdAt(ctx context.Context, field graphql.CollectedField, obj *models.CalendarFeed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarFeed_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarFeed_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarFeed", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _CalendarFeed_lastReadAt(ctx context.Context, field graphql.CollectedField, obj *models.CalendarFeed) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalendarFeed_lastReadAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastReadAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CalendarFeed_lastReadAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalendarFeed", field, false, false, "DateTime")
+}
+
 func (ec *executionContext) _Clinic_id(ctx context.Context, field graphql.CollectedField, obj *models.Clinic) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9654,6 +10228,70 @@ func (ec *executionContext) fieldContext_ContactEdge_node(_ context.Context, fie
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Contact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateCalendarFeedPayload_calendarFeed(ctx context.Context, field graphql.CollectedField, obj *models.CreateCalendarFeedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateCalendarFeedPayload_calendarFeed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CalendarFeed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.CalendarFeed) graphql.Marshaler {
+			return ec.marshalOCalendarFeed2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarFeed(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateCalendarFeedPayload_calendarFeed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateCalendarFeedPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CalendarFeed(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateCalendarFeedPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.CreateCalendarFeedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateCalendarFeedPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateCalendarFeedPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateCalendarFeedPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -11933,6 +12571,94 @@ func (ec *executionContext) fieldContext_Mutation_cancelAppointment(ctx context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_createCalendarFeed(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createCalendarFeed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateCalendarFeed(ctx, fc.Args["input"].(models.CreateCalendarFeedInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.CreateCalendarFeedPayload) graphql.Marshaler {
+			return ec.marshalNCreateCalendarFeedPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateCalendarFeedPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createCalendarFeed(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateCalendarFeedPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createCalendarFeed_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_revokeCalendarFeed(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_revokeCalendarFeed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RevokeCalendarFeed(ctx, fc.Args["input"].(models.RevokeCalendarFeedInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.RevokeCalendarFeedPayload) graphql.Marshaler {
+			return ec.marshalNRevokeCalendarFeedPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRevokeCalendarFeedPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_revokeCalendarFeed(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RevokeCalendarFeedPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_revokeCalendarFeed_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updateClinic(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13676,6 +14402,82 @@ func (ec *executionContext) fieldContext_Query_availability(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_calendarChanges(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_calendarChanges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().CalendarChanges(ctx, fc.Args["practitionerId"].(*string), fc.Args["syncToken"].(*string), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.CalendarChanges) graphql.Marshaler {
+			return ec.marshalNCalendarChanges2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarChanges(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_calendarChanges(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CalendarChanges(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_calendarChanges_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_calendarFeeds(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_calendarFeeds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().CalendarFeeds(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.CalendarFeed) graphql.Marshaler {
+			return ec.marshalNCalendarFeed2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarFeedᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_calendarFeeds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CalendarFeed(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_viewer(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14298,6 +15100,70 @@ func (ec *executionContext) _RescheduleAppointmentPayload_userErrors(ctx context
 func (ec *executionContext) fieldContext_RescheduleAppointmentPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RescheduleAppointmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RevokeCalendarFeedPayload_calendarFeed(ctx context.Context, field graphql.CollectedField, obj *models.RevokeCalendarFeedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RevokeCalendarFeedPayload_calendarFeed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CalendarFeed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.CalendarFeed) graphql.Marshaler {
+			return ec.marshalOCalendarFeed2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarFeed(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RevokeCalendarFeedPayload_calendarFeed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RevokeCalendarFeedPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CalendarFeed(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RevokeCalendarFeedPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.RevokeCalendarFeedPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RevokeCalendarFeedPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RevokeCalendarFeedPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RevokeCalendarFeedPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -17447,6 +18313,48 @@ func UnmarshalContactOrder(ctx context.Context, raw any) (*models.ContactOrder, 
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCreateCalendarFeedInput(ctx context.Context, obj any) (*models.CreateCalendarFeedInput, error) {
+	var it models.CreateCalendarFeedInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"practitionerId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalCreateCalendarFeedInput unmarshals raw into the CreateCalendarFeedInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateCalendarFeedInput(ctx context.Context, raw any) (*models.CreateCalendarFeedInput, error) {
+	var out *models.CreateCalendarFeedInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateCalendarFeedInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCreateContactInput(ctx context.Context, obj any) (*models.CreateContactInput, error) {
 	var it models.CreateContactInput
 	if obj == nil {
@@ -18176,6 +19084,48 @@ func (ec *executionContext) unmarshalInputRescheduleAppointmentInput(ctx context
 func UnmarshalRescheduleAppointmentInput(ctx context.Context, raw any) (*models.RescheduleAppointmentInput, error) {
 	var out *models.RescheduleAppointmentInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RescheduleAppointmentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRevokeCalendarFeedInput(ctx context.Context, obj any) (*models.RevokeCalendarFeedInput, error) {
+	var it models.RevokeCalendarFeedInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalRevokeCalendarFeedInput unmarshals raw into the RevokeCalendarFeedInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRevokeCalendarFeedInput(ctx context.Context, raw any) (*models.RevokeCalendarFeedInput, error) {
+	var out *models.RevokeCalendarFeedInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RevokeCalendarFeedInput", raw, &out)
 	return out, err
 }
 
@@ -19277,6 +20227,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Clinic(ctx, sel, obj)
+	case *models.CalendarFeed:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._CalendarFeed(ctx, sel, obj)
 	case *models.Appointment:
 		if obj == nil {
 			return graphql.Null
@@ -19704,6 +20659,108 @@ func (ec *executionContext) _ArchiveContactPayload(ctx context.Context, sel ast.
 			out.Values[i] = ec._ArchiveContactPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var calendarChangesImplementors = []string{"CalendarChanges"}
+
+func (ec *executionContext) _CalendarChanges(ctx context.Context, sel ast.SelectionSet, obj *models.CalendarChanges) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, calendarChangesImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CalendarChanges")
+		case "changed":
+			out.Values[i] = ec._CalendarChanges_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "removedIds":
+			out.Values[i] = ec._CalendarChanges_removedIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "syncToken":
+			out.Values[i] = ec._CalendarChanges_syncToken(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hasMore":
+			out.Values[i] = ec._CalendarChanges_hasMore(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var calendarFeedImplementors = []string{"CalendarFeed", "Node"}
+
+func (ec *executionContext) _CalendarFeed(ctx context.Context, sel ast.SelectionSet, obj *models.CalendarFeed) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, calendarFeedImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CalendarFeed")
+		case "id":
+			out.Values[i] = ec._CalendarFeed_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "practitioner":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CalendarFeed_practitioner(ctx, field, obj)
+				})
+		case "url":
+			out.Values[i] = ec._CalendarFeed_url(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._CalendarFeed_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastReadAt":
+			out.Values[i] = ec._CalendarFeed_lastReadAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -20183,6 +21240,44 @@ func (ec *executionContext) _ContactEdge(ctx context.Context, sel ast.SelectionS
 			}
 		case "node":
 			out.Values[i] = ec._ContactEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var createCalendarFeedPayloadImplementors = []string{"CreateCalendarFeedPayload"}
+
+func (ec *executionContext) _CreateCalendarFeedPayload(ctx context.Context, sel ast.SelectionSet, obj *models.CreateCalendarFeedPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createCalendarFeedPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateCalendarFeedPayload")
+		case "calendarFeed":
+			out.Values[i] = ec._CreateCalendarFeedPayload_calendarFeed(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateCalendarFeedPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -21060,6 +22155,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "createCalendarFeed":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createCalendarFeed(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revokeCalendarFeed":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_revokeCalendarFeed(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "updateClinic":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateClinic(ctx, field)
@@ -21524,6 +22633,18 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_availability(ctx, field)
 				})
+		case "calendarChanges":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_calendarChanges(ctx, field)
+				})
+		case "calendarFeeds":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_calendarFeeds(ctx, field)
+				})
 		case "viewer":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
 				true, true,
@@ -21644,6 +22765,44 @@ func (ec *executionContext) _RescheduleAppointmentPayload(ctx context.Context, s
 			}
 		case "userErrors":
 			out.Values[i] = ec._RescheduleAppointmentPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var revokeCalendarFeedPayloadImplementors = []string{"RevokeCalendarFeedPayload"}
+
+func (ec *executionContext) _RevokeCalendarFeedPayload(ctx context.Context, sel ast.SelectionSet, obj *models.RevokeCalendarFeedPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, revokeCalendarFeedPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RevokeCalendarFeedPayload")
+		case "calendarFeed":
+			out.Values[i] = ec._RevokeCalendarFeedPayload_calendarFeed(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RevokeCalendarFeedPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -22845,6 +24004,38 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) marshalNCalendarChanges2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarChanges(ctx context.Context, sel ast.SelectionSet, v *models.CalendarChanges) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CalendarChanges!")
+		return graphql.Null
+	}
+	return ec._CalendarChanges(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCalendarFeed2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarFeedᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.CalendarFeed) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCalendarFeed2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarFeed(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCalendarFeed2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarFeed(ctx context.Context, sel ast.SelectionSet, v *models.CalendarFeed) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CalendarFeed!")
+		return graphql.Null
+	}
+	return ec._CalendarFeed(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNCancelAppointmentInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCancelAppointmentInput(ctx context.Context, v any) (models.CancelAppointmentInput, error) {
 	res, err := ec.unmarshalInputCancelAppointmentInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -22988,6 +24179,19 @@ func (ec *executionContext) unmarshalNContactStatus2githubᚗcomᚋtaskmedᚋtas
 
 func (ec *executionContext) marshalNContactStatus2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐContactStatus(ctx context.Context, sel ast.SelectionSet, v models.ContactStatus) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNCreateCalendarFeedInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateCalendarFeedInput(ctx context.Context, v any) (models.CreateCalendarFeedInput, error) {
+	res, err := ec.unmarshalInputCreateCalendarFeedInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateCalendarFeedPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateCalendarFeedPayload(ctx context.Context, sel ast.SelectionSet, v *models.CreateCalendarFeedPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CreateCalendarFeedPayload!")
+		return graphql.Null
+	}
+	return ec._CreateCalendarFeedPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCreateContactInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateContactInput(ctx context.Context, v any) (models.CreateContactInput, error) {
@@ -23471,6 +24675,19 @@ func (ec *executionContext) marshalNRescheduleAppointmentPayload2ᚖgithubᚗcom
 		return graphql.Null
 	}
 	return ec._RescheduleAppointmentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRevokeCalendarFeedInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRevokeCalendarFeedInput(ctx context.Context, v any) (models.RevokeCalendarFeedInput, error) {
+	res, err := ec.unmarshalInputRevokeCalendarFeedInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRevokeCalendarFeedPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRevokeCalendarFeedPayload(ctx context.Context, sel ast.SelectionSet, v *models.RevokeCalendarFeedPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RevokeCalendarFeedPayload!")
+		return graphql.Null
+	}
+	return ec._RevokeCalendarFeedPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRevokeMemberInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRevokeMemberInput(ctx context.Context, v any) (models.RevokeMemberInput, error) {
@@ -24160,6 +25377,13 @@ func (ec *executionContext) marshalOCacheControlScope2ᚖgithubᚗcomᚋtaskmed�
 		return graphql.Null
 	}
 	return v
+}
+
+func (ec *executionContext) marshalOCalendarFeed2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCalendarFeed(ctx context.Context, sel ast.SelectionSet, v *models.CalendarFeed) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CalendarFeed(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOClinic2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐClinic(ctx context.Context, sel ast.SelectionSet, v *models.Clinic) graphql.Marshaler {

@@ -19,6 +19,8 @@ func Objects() (*objects.Table, error) {
 		appointmentStepPayloadObject(),
 		appointmentStepTakenObject(),
 		archiveContactPayloadObject(),
+		calendarChangesObject(),
+		calendarFeedObject(),
 		clinicObject(),
 		clinicConnectionObject(),
 		clinicEdgeObject(),
@@ -26,6 +28,7 @@ func Objects() (*objects.Table, error) {
 		contactObject(),
 		contactConnectionObject(),
 		contactEdgeObject(),
+		createCalendarFeedPayloadObject(),
 		createContactPayloadObject(),
 		healthPlanObject(),
 		invoiceObject(),
@@ -49,6 +52,7 @@ func Objects() (*objects.Table, error) {
 		practitionerPayloadObject(),
 		queryObject(),
 		rescheduleAppointmentPayloadObject(),
+		revokeCalendarFeedPayloadObject(),
 		scheduleAppointmentPayloadObject(),
 		serviceObject(),
 		serviceConnectionObject(),
@@ -563,6 +567,109 @@ func archiveContactPayloadObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
 				Length:   objects.Length[*models.UserError],
 				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func calendarChangesObject() *objects.Object {
+	return &objects.Object{
+		Name:      "CalendarChanges",
+		Satisfies: calendarChangesImplementors,
+		Value:     (*models.CalendarChanges)(nil),
+		Nil:       objects.IsNil[models.CalendarChanges],
+		Fields: map[string]*objects.Field{
+			"changed": {
+				Name: "changed", Object: "CalendarChanges", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.CalendarChanges).Changed
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
+			},
+			"removedIds": {
+				Name: "removedIds", Object: "CalendarChanges", Result: "ID", List: true, NonNull: true, ElemNonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarChanges).RemovedIds
+					b = append(b, '[')
+					for i0, v0 := range v {
+						if i0 > 0 {
+							b = append(b, ',')
+						}
+						b = objects.AppendString(b, v0)
+					}
+					b = append(b, ']')
+					return b, true
+				},
+			},
+			"syncToken": {
+				Name: "syncToken", Object: "CalendarChanges", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarChanges).SyncToken
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"hasMore": {
+				Name: "hasMore", Object: "CalendarChanges", Result: "Boolean", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarChanges).HasMore
+					b = strconv.AppendBool(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func calendarFeedObject() *objects.Object {
+	return &objects.Object{
+		Name:      "CalendarFeed",
+		Satisfies: calendarFeedImplementors,
+		Value:     (*models.CalendarFeed)(nil),
+		Nil:       objects.IsNil[models.CalendarFeed],
+		GlobalID:  func(value any) string { return value.(*models.CalendarFeed).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "CalendarFeed", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarFeed).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"practitioner": {
+				Name: "practitioner", Object: "CalendarFeed", Result: "Practitioner", Composite: true,
+			},
+			"url": {
+				Name: "url", Object: "CalendarFeed", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarFeed).URL
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "CalendarFeed", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarFeed).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"lastReadAt": {
+				Name: "lastReadAt", Object: "CalendarFeed", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CalendarFeed).LastReadAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
 			},
 		},
 	}
@@ -1127,6 +1234,37 @@ func contactEdgeObject() *objects.Object {
 					}
 					return v
 				},
+			},
+		},
+	}
+}
+
+func createCalendarFeedPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "CreateCalendarFeedPayload",
+		Satisfies: createCalendarFeedPayloadImplementors,
+		Value:     (*models.CreateCalendarFeedPayload)(nil),
+		Nil:       objects.IsNil[models.CreateCalendarFeedPayload],
+		Fields: map[string]*objects.Field{
+			"calendarFeed": {
+				Name: "calendarFeed", Object: "CreateCalendarFeedPayload", Result: "CalendarFeed", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.CreateCalendarFeedPayload).CalendarFeed
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "CreateCalendarFeedPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.CreateCalendarFeedPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -1940,6 +2078,14 @@ func mutationObject() *objects.Object {
 				Name: "cancelAppointment", Object: "Mutation", Result: "AppointmentStepPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_cancelAppointment_args,
 			},
+			"createCalendarFeed": {
+				Name: "createCalendarFeed", Object: "Mutation", Result: "CreateCalendarFeedPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_createCalendarFeed_args,
+			},
+			"revokeCalendarFeed": {
+				Name: "revokeCalendarFeed", Object: "Mutation", Result: "RevokeCalendarFeedPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_revokeCalendarFeed_args,
+			},
 			"updateClinic": {
 				Name: "updateClinic", Object: "Mutation", Result: "ClinicPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_updateClinic_args,
@@ -2319,6 +2465,16 @@ func queryObject() *objects.Object {
 				At:        objects.PointerAt[models.Slot],
 				Arguments: ec.field_Query_availability_args,
 			},
+			"calendarChanges": {
+				Name: "calendarChanges", Object: "Query", Result: "CalendarChanges", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_calendarChanges_args,
+			},
+			"calendarFeeds": {
+				Name: "calendarFeeds", Object: "Query", Result: "CalendarFeed", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.CalendarFeed], objects.PointerAt[models.CalendarFeed]),
+				Length:   objects.Length[*models.CalendarFeed],
+				At:       objects.PointerAt[models.CalendarFeed],
+			},
 			"viewer": {
 				Name: "viewer", Object: "Query", Result: "Viewer", Composite: true, NonNull: true,
 			},
@@ -2396,6 +2552,37 @@ func rescheduleAppointmentPayloadObject() *objects.Object {
 				Name: "userErrors", Object: "RescheduleAppointmentPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
 					v := object.(*models.RescheduleAppointmentPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func revokeCalendarFeedPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "RevokeCalendarFeedPayload",
+		Satisfies: revokeCalendarFeedPayloadImplementors,
+		Value:     (*models.RevokeCalendarFeedPayload)(nil),
+		Nil:       objects.IsNil[models.RevokeCalendarFeedPayload],
+		Fields: map[string]*objects.Field{
+			"calendarFeed": {
+				Name: "calendarFeed", Object: "RevokeCalendarFeedPayload", Result: "CalendarFeed", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.RevokeCalendarFeedPayload).CalendarFeed
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "RevokeCalendarFeedPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.RevokeCalendarFeedPayload).UserErrors
 					return v
 				},
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),

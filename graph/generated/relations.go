@@ -16,6 +16,9 @@ type Relations struct{}
 // Appointment has the resolvers of the relations of Appointment.
 func (Relations) Appointment() AppointmentResolver { return appointmentRelations{} }
 
+// CalendarFeed has the resolvers of the relations of CalendarFeed.
+func (Relations) CalendarFeed() CalendarFeedResolver { return calendarFeedRelations{} }
+
 // Clinic has the resolvers of the relations of Clinic.
 func (Relations) Clinic() ClinicResolver { return clinicRelations{} }
 
@@ -70,6 +73,12 @@ func (appointmentRelations) MedicalRecords(ctx context.Context, obj *models.Appo
 
 func (appointmentRelations) Invoice(ctx context.Context, obj *models.Appointment) (*models.Invoice, error) {
 	return loaders.Child[*models.Invoice](ctx, obj)
+}
+
+type calendarFeedRelations struct{}
+
+func (calendarFeedRelations) Practitioner(ctx context.Context, obj *models.CalendarFeed) (*models.Practitioner, error) {
+	return loaders.Child[*models.Practitioner](ctx, obj)
 }
 
 type clinicRelations struct{}

@@ -16,6 +16,7 @@ import (
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/fitness"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
@@ -125,7 +126,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
-	made, err := newGraph(graphParts{db: db, cursors: cursors, now: now, fetching: a.observer.fetching()})
+	made, err := newGraph(graphParts{db: db, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: a.observer.fetching()})
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +144,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 			NoIntrospection: !settings.Introspection,
 		},
 		Extensions: append([]graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions...),
-		Playground: playground(settings, options), Origins: settings.AllowedOrigins,
+		Playground: playground(settings, options), Routes: routes(a.fitness.Fit, made, options.Log), Origins: settings.AllowedOrigins,
 		Documents: a.documents, Secret: secret, Statements: statements{profile.NewPlanner(settings.DatabaseURL)},
 		Ready: func(ctx context.Context) error {
 			return errors.Join(db.Ping(ctx), a.Fit(), a.documents.ready(settings))

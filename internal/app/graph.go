@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/loaders"
@@ -28,12 +29,14 @@ type graph struct {
 	rights     *rights.Table
 	entities   *entity.Registry
 	loaders    *loaders.Loaders
+	calendar   *calendar.Calendar
 }
 
 // graphParts are what a graph is made of.
 type graphParts struct {
 	db      *database.DB
 	cursors *paging.Cursors
+	server  entity.Server
 	now     func() time.Time
 	// fetching is told of relations that are fetched; nil if nobody wants to know.
 	fetching func(ctx context.Context, place *selection.Field, parents int) func(error)
@@ -50,7 +53,7 @@ func newGraph(parts graphParts) (*graph, error) {
 		return nil, err
 	}
 	entities, err := entity.New(entity.Config{
-		DB: parts.db, Cursors: parts.cursors, Schema: schema, Objects: objects, Rights: table, Roots: generated.RootRelations(),
+		DB: parts.db, Cursors: parts.cursors, Schema: schema, Objects: objects, Rights: table, Server: parts.server, Roots: generated.RootRelations(),
 	}, nouns.All()...)
 	if err != nil {
 		return nil, err
@@ -61,13 +64,14 @@ func newGraph(parts graphParts) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	others := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
 	root := resolvers.New(
 		people.New(parts.db, entities, parts.cursors, parts.now), scheduling.New(parts.db, parts.now),
-		records.New(parts.db, parts.now), objects, table,
+		records.New(parts.db, parts.now), others, objects, table,
 	)
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
-		rights:     table, entities: entities, loaders: fetchers,
+		rights:     table, entities: entities, loaders: fetchers, calendar: others,
 	}, nil
 }
 

@@ -34,6 +34,8 @@ type Config struct {
 	Addr      string `env:"TASKMED_ADDR" envDefault:"127.0.0.1:8080" help:"where the API and the playground listen"`
 	AdminAddr string `env:"TASKMED_ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"where metrics, health and pprof listen"`
 
+	PublicURL string `env:"TASKMED_PUBLIC_URL" help:"where clients reach the server, as https://api.example.com: what addresses that are given out begin with; http:// and TASKMED_ADDR if empty"`
+
 	JWKSURL     string `env:"TASKMED_JWKS_URL" help:"the identity provider's keys (RFC 7517)"`
 	JWTIssuer   string `env:"TASKMED_JWT_ISSUER" help:"the issuer that tokens must name"`
 	JWTAudience string `env:"TASKMED_JWT_AUDIENCE" help:"the audience that tokens must name"`
@@ -136,7 +138,25 @@ func (c Config) check() error {
 			fault("TASKMED_JWT_AUDIENCE", "is missing")
 		}
 	}
+	if parsed, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http") {
+		fault("TASKMED_PUBLIC_URL", "is no URL of the form https://api.example.com")
+	}
 	return errors.Join(append(wrong, c.checkBounds()...)...)
+}
+
+// URL is where clients reach the server, without a slash at its end.
+func (c Config) URL() string {
+	if c.PublicURL != "" {
+		return strings.TrimRight(c.PublicURL, "/")
+	}
+	host, port, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return "http://" + c.Addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // listens everywhere
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // checkBounds finds bounds that would let nothing through.

@@ -78,6 +78,9 @@ func (s sample) tables() []table {
 				"starts_at": s.at(n, 10), "ends_at": s.at(n, 11), "scheduled_date": s.at(n, 10),
 			}
 		}},
+		{s, "appointment_changes", func(n int) row {
+			return row{"appointment_id": s.id("appointments", 100+n), "practitioner_id": s.id("practitioners", 0)}
+		}},
 		{s, "appointment_steps", func(int) row {
 			return row{
 				"appointment_id": s.id("appointments", 0), "step": "confirm", "from_status": "agendado", "to_status": "confirmado", "actor": "s",

@@ -12,7 +12,7 @@ import (
 // Scan reads the rows of a statement as a noun's are read: its columns must be the
 // noun's, in the struct's order.
 func Scan(ctx context.Context, db *database.DB, declaration Declaration, sql string, names ...string) (all []any, err error) {
-	n, err := declaration.declared()
+	n, err := declaration.declared(Server{})
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func Scan(ctx context.Context, db *database.DB, declaration Declaration, sql str
 
 // ByOthers are the columns of a noun that are read by what pgx knows of their Go types.
 func ByOthers(declaration Declaration) (names []string, err error) {
-	n, err := declaration.declared()
+	n, err := declaration.declared(Server{})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ const MostShapes = mostShapes
 
 // Compose has a statement built that reads so many rows of a noun.
 func (r *Registry) Compose(ctx context.Context, declaration Declaration, column string, limit int) error {
-	n, err := declaration.declared()
+	n, err := declaration.declared(Server{})
 	if err != nil {
 		return err
 	}

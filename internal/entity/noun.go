@@ -41,9 +41,20 @@ type Noun[T any] struct {
 	// Mask hides of a row what the scope's role may not see, before anybody else sees
 	// it. Of a row that was masked already it must change nothing.
 	Mask func(scope *tenant.Scope, row *T)
+	// Derive fills in what of a row follows from the server's secret and address and is
+	// in no column. The fields that it fills are declared in Columns by what it looks at.
+	Derive func(server Server, row *T)
 	// NoTable is set for values that are computed and not read, and yet have
 	// relations: only One and Columns count.
 	NoTable bool
+}
+
+// Server is what rows may show of the server that gives them.
+type Server struct {
+	// Secret is the one that all instances share.
+	Secret []byte
+	// URL is where clients reach the server, without a slash at its end.
+	URL string
 }
 
 // One is a relation to one entity.
@@ -54,7 +65,9 @@ type One struct {
 }
 
 // Declaration is a Noun of any type.
-type Declaration interface{ declared() (*noun, error) }
+type Declaration interface {
+	declared(server Server) (*noun, error)
+}
 
 // noun is a declaration made ready.
 type noun struct {
@@ -99,7 +112,8 @@ type holder interface {
 	Kept(place any) (child any, found bool, err error)
 }
 
-func (n Noun[T]) declared() (*noun, error) {
+func (n Noun[T]) declared(server Server) (*noun, error) {
+	n = n.deriving(server)
 	var row T
 	parsed, err := schema.Parse(&row, &sync.Map{}, schema.NamingStrategy{})
 	if err != nil {
@@ -140,6 +154,22 @@ func (n Noun[T]) declared() (*noun, error) {
 		made.names = append(made.names, field.DBName)
 	}
 	return made, made.check()
+}
+
+// deriving is the noun whose mask derives what is derived, too: both are done to every
+// row before anybody sees it, and neither may do more where it is done again.
+func (n Noun[T]) deriving(server Server) Noun[T] {
+	if n.Derive == nil {
+		return n
+	}
+	mask := n.Mask
+	n.Mask = func(scope *tenant.Scope, row *T) {
+		n.Derive(server, row)
+		if mask != nil {
+			mask(scope, row)
+		}
+	}
+	return n
 }
 
 // check looks at what the declaration says by itself.

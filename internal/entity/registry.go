@@ -38,6 +38,7 @@ type Config struct {
 	Schema  *ast.Schema
 	Objects *objects.Table
 	Rights  *rights.Table
+	Server  Server
 	// Roots are the fields of Query that no resolver answers by itself.
 	Roots []string
 }
@@ -51,7 +52,7 @@ func New(config Config, declarations ...Declaration) (*Registry, error) {
 	}
 	var faults []error
 	for _, declaration := range declarations {
-		n, err := declaration.declared()
+		n, err := declaration.declared(config.Server)
 		if err != nil {
 			faults = append(faults, err)
 			continue

@@ -70,6 +70,8 @@ type Config struct {
 	Secret []byte
 	// Playground answers everything on the public listener that is not the API; may be nil.
 	Playground http.Handler
+	// Routes are what else the public listener answers, by http.ServeMux's patterns.
+	Routes map[string]http.Handler
 	// Origins are other sites whose pages may call the API, as "https://app.example.com".
 	Origins []string
 	// Statements tells developers what their requests asked of the database; may be nil.

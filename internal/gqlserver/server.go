@@ -80,6 +80,9 @@ func (s *Server) publicHandler() http.Handler {
 	mux.HandleFunc(Path, s.serveGraphQL)
 	mux.HandleFunc("GET /livez", s.serveLive)
 	mux.HandleFunc("GET /readyz", s.serveReady(false))
+	for pattern, handler := range s.config.Routes {
+		mux.Handle(pattern, handler)
+	}
 	if s.config.Playground != nil {
 		mux.Handle("/", s.config.Playground)
 	}

@@ -5,6 +5,7 @@ package nouns
 
 import (
 	"github.com/taskmed/taskmed/internal/billing"
+	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
@@ -15,6 +16,7 @@ import (
 func All() []entity.Declaration {
 	return []entity.Declaration{
 		billing.Invoice(),
+		calendar.Feed(),
 		people.Clinic(),
 		people.Contact(),
 		people.Member(),

@@ -57,6 +57,7 @@ func (c *clinic) people() []batch {
 				row[2] = c.practitioners[t.practitioner].id
 			}
 		}},
+		c.feeds(),
 		{"contacts", []string{
 			"clinic_id", "id", "name", "preferred_name", "email", "phone", "tax_id", "birth_date", "status",
 			"tags", "source", "notes", "external_reference", "version", "created_at", "updated_at",

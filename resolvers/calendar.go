@@ -1,0 +1,38 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/models"
+)
+
+func (r *queryResolver) CalendarFeeds(ctx context.Context) ([]*models.CalendarFeed, error) {
+	feeds, err := r.calendar.Feeds(ctx)
+	return orEmpty(feeds), err
+}
+
+func (r *queryResolver) CalendarChanges(ctx context.Context, practitionerID, syncToken *string, first *int) (*models.CalendarChanges, error) {
+	var practitioner *uuid.UUID
+	if practitionerID != nil {
+		id, err := queryID("practitionerId", models.KindPractitioner, *practitionerID)
+		if err != nil {
+			return nil, err
+		}
+		practitioner = &id
+	}
+	return r.calendar.Changes(ctx, practitioner, syncToken, first)
+}
+
+func (r *mutationResolver) CreateCalendarFeed(ctx context.Context, input models.CreateCalendarFeedInput) (*models.CreateCalendarFeedPayload, error) {
+	feed, err := r.calendar.CreateFeed(writing(ctx), input)
+	userErrors, err := mistakes(err)
+	return &models.CreateCalendarFeedPayload{CalendarFeed: feed, UserErrors: userErrors}, err
+}
+
+func (r *mutationResolver) RevokeCalendarFeed(ctx context.Context, input models.RevokeCalendarFeedInput) (*models.RevokeCalendarFeedPayload, error) {
+	feed, err := r.calendar.RevokeFeed(writing(ctx), input)
+	userErrors, err := mistakes(err)
+	return &models.RevokeCalendarFeedPayload{CalendarFeed: feed, UserErrors: userErrors}, err
+}
