@@ -6,6 +6,7 @@ package resolvers
 
 import (
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
@@ -20,13 +21,14 @@ type Resolver struct {
 	people  *people.Directory
 	diary   *scheduling.Diary
 	chart   *records.Chart
+	ledger  *billing.Ledger
 	objects *objects.Table
 	rights  *rights.Table
 }
 
 // New makes a Resolver over the clinic's packages.
-func New(directory *people.Directory, diary *scheduling.Diary, chart *records.Chart, table *objects.Table, allowed *rights.Table) *Resolver {
-	return &Resolver{people: directory, diary: diary, chart: chart, objects: table, rights: allowed}
+func New(directory *people.Directory, diary *scheduling.Diary, chart *records.Chart, ledger *billing.Ledger, table *objects.Table, allowed *rights.Table) *Resolver {
+	return &Resolver{people: directory, diary: diary, chart: chart, ledger: ledger, objects: table, rights: allowed}
 }
 
 // Query answers the queries.

@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/loaders"
@@ -63,7 +64,7 @@ func newGraph(parts graphParts) (*graph, error) {
 	}
 	root := resolvers.New(
 		people.New(parts.db, entities, parts.cursors, parts.now), scheduling.New(parts.db, parts.now),
-		records.New(parts.db, parts.now), objects, table,
+		records.New(parts.db, parts.now), billing.New(parts.db, parts.now), objects, table,
 	)
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),

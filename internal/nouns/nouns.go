@@ -15,6 +15,9 @@ import (
 func All() []entity.Declaration {
 	return []entity.Declaration{
 		billing.Invoice(),
+		billing.InvoiceItem(),
+		billing.Payment(),
+		billing.Refund(),
 		people.Clinic(),
 		people.Contact(),
 		people.Member(),
