@@ -56,7 +56,7 @@ BEGIN
   -- First: whoever changes the zone meanwhile must see this invoice, or this one must
   -- see the new zone.
   PERFORM cache_hold_zone(NEW.clinic_id, false);
-  SELECT (NEW.due_date + 1)::timestamp AT TIME ZONE c.time_zone INTO STRICT NEW.overdue_at
+  SELECT (NEW.due_date + 1)::timestamp AT TIME ZONE c.time_zone INTO NEW.overdue_at
   FROM clinics c WHERE c.id = NEW.clinic_id;
   RETURN NEW;
 END $$;

@@ -82,7 +82,7 @@ func TestNew_NamesWhatIsLeftOut(t *testing.T) {
 			head + "@phi @allow(roles: [OWNER, ADMIN, RECEPTIONIST, FINANCE])", head + "@phi", whole,
 			"Invoice is a Node without @allow",
 		},
-		"@phi": {head + "@phi", head, whole, "Invoice is a Node and needs either @phi, if it tells of a patient, or @open"},
+		"@phi":                         {head + "@phi", head, whole, "Invoice is a Node and needs either @phi, if it tells of a patient, or @open"},
 		"@phi where nobody would look": {"type InvoiceItem ", "type InvoiceItem @phi ", whole, "InvoiceItem is @phi and no Node"},
 		"the generated tables for a new field": {
 			"  \"Who owes it.\"", "  note: String\n  \"Who owes it.\"", whole, "Invoice.note is not among the generated tables: run make generate",

@@ -131,14 +131,14 @@ func (c *clinic) talkAndMoney() []batch {
 		{"counters", []string{"clinic_id", "name", "last"}, min(1, len(c.invoices)), func(_ int, row []any) {
 			row[0], row[1], row[2] = c.id, "invoice", int64(len(c.invoices))
 		}},
-		{"refunds", []string{"clinic_id", "id", "payment_id", "amount_minor", "reason", "created_at"}, len(c.refunds), func(i int, row []any) {
-			r := &c.refunds[i]
-			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, r.id, c.payments[r.payment].id, r.amount, "Cobrado em dobro", r.at
-		}},
 		{"payments", []string{"clinic_id", "id", "invoice_id", "amount_minor", "method", "paid_at", "created_at", "updated_at", "refunded_minor"}, len(c.payments), func(i int, row []any) {
 			p := &c.payments[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, p.id, c.invoices[p.invoice].id, p.amount, p.method, p.paidAt, p.paidAt, p.paidAt
 			row[8] = p.refunded
+		}},
+		{"refunds", []string{"clinic_id", "id", "payment_id", "amount_minor", "reason", "created_at"}, len(c.refunds), func(i int, row []any) {
+			r := &c.refunds[i]
+			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, r.id, c.payments[r.payment].id, r.amount, "Cobrado em dobro", r.at
 		}},
 	}
 }
