@@ -331,6 +331,20 @@ type CreateContactPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A new invoice.
+type CreateInvoiceInput struct {
+	// Who owes it.
+	ContactID string `json:"contactId"`
+	// The appointment of that contact that it is for. An appointment has one invoice at a time, void ones apart.
+	AppointmentID *string `json:"appointmentId"`
+	// The last day on which it is paid in time.
+	DueDate Date `json:"dueDate"`
+	// 1 to 200 items.
+	Items []*InvoiceItemInput `json:"items"`
+	// Whether it is issued at once, and gets its number; otherwise it stays a draft.
+	Issue *bool `json:"issue"`
+}
+
 // A new draft.
 type CreateMedicalRecordInput struct {
 	// Whom it is about.
@@ -433,6 +447,34 @@ type InvoiceEdge struct {
 	Cursor string `json:"cursor"`
 	// The invoice.
 	Node *Invoice `json:"node"`
+}
+
+// What an invoice is to have for an item.
+type InvoiceItemInput struct {
+	// A service of the clinic's, which gives description and price where those are not given.
+	ServiceID *string `json:"serviceId"`
+	// What the invoice says; up to 500 characters. The service's name if it is not given.
+	Description *string `json:"description"`
+	// How many; 1 to 10,000.
+	Quantity *int `json:"quantity"`
+	// What one costs, in the clinic's currency. The service's price if it is not given.
+	UnitPrice *MoneyInput `json:"unitPrice"`
+}
+
+// An invoice that was written.
+type InvoicePayload struct {
+	// The invoice; null if it was refused.
+	Invoice *Invoice `json:"invoice"`
+	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The draft to issue.
+type IssueInvoiceInput struct {
+	// The invoice.
+	ID string `json:"id"`
+	// The version that was read; a stale one is refused.
+	ExpectedVersion *int `json:"expectedVersion"`
 }
 
 // A page of medical records.
@@ -552,6 +594,46 @@ type PractitionerPayload struct {
 	// The practitioner as they are now; null where there are userErrors.
 	Practitioner *Practitioner `json:"practitioner"`
 	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Money that came in.
+type RecordPaymentInput struct {
+	// What it is for.
+	InvoiceID string `json:"invoiceId"`
+	// How much; at most what is yet to be paid.
+	Amount *MoneyInput `json:"amount"`
+	// How it came in.
+	Method PaymentMethod `json:"method"`
+	// When; now if it is not given, and never in the future.
+	PaidAt *time.Time `json:"paidAt"`
+	// PIX's own key of the transfer, 32 characters: the same one is taken once.
+	EndToEndID *string `json:"endToEndId"`
+}
+
+// A payment that was recorded.
+type RecordPaymentPayload struct {
+	// The payment; null if it was refused.
+	Payment *Payment `json:"payment"`
+	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Money that is given back.
+type RefundPaymentInput struct {
+	// The payment.
+	PaymentID string `json:"paymentId"`
+	// How much; at most what of it was not given back yet.
+	Amount *MoneyInput `json:"amount"`
+	// Why; up to 500 characters.
+	Reason string `json:"reason"`
+}
+
+// A refund that was recorded.
+type RefundPaymentPayload struct {
+	// The refund; null if it was refused.
+	Refund *Refund `json:"refund"`
+	// What has to be mended.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -807,6 +889,18 @@ type UpdateContactPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What is to change of a draft.
+type UpdateInvoiceInput struct {
+	// The invoice.
+	ID string `json:"id"`
+	// The version that was read; a stale one is refused.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// The last day on which it is paid in time.
+	DueDate graphql.Omittable[*Date] `json:"dueDate"`
+	// All items, in place of those it has.
+	Items graphql.Omittable[[]*InvoiceItemInput] `json:"items"`
+}
+
 // Changes to a draft: what is left out stays as it is.
 type UpdateMedicalRecordInput struct {
 	// The record's global id.
@@ -883,6 +977,14 @@ type UserError struct {
 	Message string `json:"message"`
 	// The entities that stand in the way.
 	EntityIds []string `json:"entityIds"`
+}
+
+// The invoice that nobody is to owe any more.
+type VoidInvoiceInput struct {
+	// The invoice.
+	ID string `json:"id"`
+	// Why; up to 500 characters.
+	Reason string `json:"reason"`
 }
 
 // A stretch of a weekday, in local wall-clock minutes since midnight in the clinic's time zone.
@@ -1364,13 +1466,13 @@ type InvoiceStatus string
 const (
 	// Being written; nobody owes it yet. Stored as rascunho.
 	InvoiceStatusDraft InvoiceStatus = "DRAFT"
-	// Issued, and nothing was paid. Stored as aberta.
+	// Issued, not yet overdue, and nothing was paid. Stored as aberta.
 	InvoiceStatusOpen InvoiceStatus = "OPEN"
-	// A part of it was paid. Stored as paga_parcialmente.
+	// A part of it was paid, and it is not yet overdue. Stored as paga_parcialmente.
 	InvoiceStatusPartiallyPaid InvoiceStatus = "PARTIALLY_PAID"
 	// All of it was paid. Stored as paga.
 	InvoiceStatusPaid InvoiceStatus = "PAID"
-	// Its due date is past. Stored as vencida.
+	// It is owed, and its due date is past in the clinic's time zone. Nobody has to write that down.
 	InvoiceStatusOverdue InvoiceStatus = "OVERDUE"
 	// Nobody owes it any more. Stored as anulada.
 	InvoiceStatusVoid InvoiceStatus = "VOID"
@@ -1423,6 +1525,79 @@ func (e *InvoiceStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e InvoiceStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How money came in.
+type PaymentMethod string
+
+const (
+	// A PIX transfer.
+	PaymentMethodPix PaymentMethod = "PIX"
+	// A credit card.
+	PaymentMethodCreditCard PaymentMethod = "CREDIT_CARD"
+	// A debit card.
+	PaymentMethodDebitCard PaymentMethod = "DEBIT_CARD"
+	// Notes and coins.
+	PaymentMethodCash PaymentMethod = "CASH"
+	// A boleto.
+	PaymentMethodBoleto PaymentMethod = "BOLETO"
+	// A bank transfer other than PIX.
+	PaymentMethodBankTransfer PaymentMethod = "BANK_TRANSFER"
+	// A health plan paid.
+	PaymentMethodHealthPlan PaymentMethod = "HEALTH_PLAN"
+)
+
+var AllPaymentMethod = []PaymentMethod{
+	PaymentMethodPix,
+	PaymentMethodCreditCard,
+	PaymentMethodDebitCard,
+	PaymentMethodCash,
+	PaymentMethodBoleto,
+	PaymentMethodBankTransfer,
+	PaymentMethodHealthPlan,
+}
+
+func (e PaymentMethod) IsValid() bool {
+	switch e {
+	case PaymentMethodPix, PaymentMethodCreditCard, PaymentMethodDebitCard, PaymentMethodCash, PaymentMethodBoleto, PaymentMethodBankTransfer, PaymentMethodHealthPlan:
+		return true
+	}
+	return false
+}
+
+func (e PaymentMethod) String() string {
+	return string(e)
+}
+
+func (e *PaymentMethod) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = PaymentMethod(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid PaymentMethod", str)
+	}
+	return nil
+}
+
+func (e PaymentMethod) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *PaymentMethod) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e PaymentMethod) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

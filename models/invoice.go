@@ -20,10 +20,14 @@ type Invoice struct {
 	AppointmentID *uuid.UUID
 	Status        InvoiceStatus
 	DueDate       Date
+	// OverdueAt is the instant at which DueDate has passed in the clinic's zone; the
+	// database keeps it.
+	OverdueAt time.Time `gorm:"->"`
 	Currency      string
 	// TotalMinor and PaidMinor are in minor units of Currency.
 	TotalMinor int64
 	PaidMinor  int64
+	VoidReason *string
 	Version    int       `gorm:"->"`
 	CreatedAt  time.Time `gorm:"->"`
 	UpdatedAt  time.Time `gorm:"->"`
@@ -36,6 +40,19 @@ func (*Invoice) IsNode() {}
 
 // GetID is the global id.
 func (i *Invoice) GetID() string { return KindInvoice.Global(i.ID) }
+
+// AgeAt makes an invoice that is owed and past its due date OVERDUE, and gives when
+// another one will be: nobody writes that down.
+func (i *Invoice) AgeAt(now time.Time) (until time.Time) {
+	if i.Status != InvoiceStatusOpen && i.Status != InvoiceStatusPartiallyPaid {
+		return time.Time{}
+	}
+	if now.Before(i.OverdueAt) {
+		return i.OverdueAt
+	}
+	i.Status = InvoiceStatusOverdue
+	return time.Time{}
+}
 
 // Total is what is owed in all.
 func (i *Invoice) Total() *Money { return &Money{AmountMinor: i.TotalMinor, Currency: i.Currency} }
@@ -59,7 +76,7 @@ func invoiceStatusWord(s InvoiceStatus) string {
 	case InvoiceStatusPaid:
 		return "paga"
 	case InvoiceStatusOverdue:
-		return "vencida"
+		// It is no word that is stored: an open invoice becomes overdue by itself.
 	case InvoiceStatusVoid:
 		return "anulada"
 	}

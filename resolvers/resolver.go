@@ -6,6 +6,7 @@ package resolvers
 
 import (
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/people"
@@ -22,15 +23,27 @@ type Resolver struct {
 	diary    *scheduling.Diary
 	chart    *records.Chart
 	calendar *calendar.Calendar
+	ledger   *billing.Ledger
 	objects  *objects.Table
 	rights   *rights.Table
 }
 
+// Packages are the clinic's packages, and what is known of the schema's types.
+type Packages struct {
+	People   *people.Directory
+	Diary    *scheduling.Diary
+	Chart    *records.Chart
+	Calendar *calendar.Calendar
+	Ledger   *billing.Ledger
+	Objects  *objects.Table
+	Rights   *rights.Table
+}
+
 // New makes a Resolver over the clinic's packages.
-func New(
-	directory *people.Directory, diary *scheduling.Diary, chart *records.Chart, others *calendar.Calendar, table *objects.Table, allowed *rights.Table,
-) *Resolver {
-	return &Resolver{people: directory, diary: diary, chart: chart, calendar: others, objects: table, rights: allowed}
+func New(of Packages) *Resolver {
+	return &Resolver{
+		people: of.People, diary: of.Diary, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, objects: of.Objects, rights: of.Rights,
+	}
 }
 
 // Query answers the queries.

@@ -34,6 +34,8 @@ func Objects() (*objects.Table, error) {
 		invoiceObject(),
 		invoiceConnectionObject(),
 		invoiceEdgeObject(),
+		invoiceItemObject(),
+		invoicePayloadObject(),
 		medicalRecordObject(),
 		medicalRecordConnectionObject(),
 		medicalRecordEdgeObject(),
@@ -46,11 +48,15 @@ func Objects() (*objects.Table, error) {
 		moneyObject(),
 		mutationObject(),
 		pageInfoObject(),
+		paymentObject(),
 		practitionerObject(),
 		practitionerConnectionObject(),
 		practitionerEdgeObject(),
 		practitionerPayloadObject(),
 		queryObject(),
+		recordPaymentPayloadObject(),
+		refundObject(),
+		refundPaymentPayloadObject(),
 		rescheduleAppointmentPayloadObject(),
 		revokeCalendarFeedPayloadObject(),
 		scheduleAppointmentPayloadObject(),
@@ -1391,6 +1397,12 @@ func invoiceObject() *objects.Object {
 			"appointment": {
 				Name: "appointment", Object: "Invoice", Result: "Appointment", Composite: true,
 			},
+			"items": {
+				Name: "items", Object: "Invoice", Result: "InvoiceItem", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.InvoiceItem], objects.PointerAt[models.InvoiceItem]),
+				Length:   objects.Length[*models.InvoiceItem],
+				At:       objects.PointerAt[models.InvoiceItem],
+			},
 			"total": {
 				Name: "total", Object: "Invoice", Result: "Money", Composite: true, NonNull: true,
 				Part: func(object any) any {
@@ -1436,6 +1448,24 @@ func invoiceObject() *objects.Object {
 					b = v.AppendGQL(b)
 					return b, true
 				},
+			},
+			"voidReason": {
+				Name: "voidReason", Object: "Invoice", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Invoice).VoidReason
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"payments": {
+				Name: "payments", Object: "Invoice", Result: "Payment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.Payment], objects.PointerAt[models.Payment]),
+				Length:   objects.Length[*models.Payment],
+				At:       objects.PointerAt[models.Payment],
 			},
 			"version": {
 				Name: "version", Object: "Invoice", Result: "Int", NonNull: true,
@@ -1538,6 +1568,87 @@ func invoiceEdgeObject() *objects.Object {
 					}
 					return v
 				},
+			},
+		},
+	}
+}
+
+func invoiceItemObject() *objects.Object {
+	return &objects.Object{
+		Name:      "InvoiceItem",
+		Satisfies: invoiceItemImplementors,
+		Value:     (*models.InvoiceItem)(nil),
+		Nil:       objects.IsNil[models.InvoiceItem],
+		Fields: map[string]*objects.Field{
+			"service": {
+				Name: "service", Object: "InvoiceItem", Result: "Service", Composite: true,
+			},
+			"description": {
+				Name: "description", Object: "InvoiceItem", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.InvoiceItem).Description
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"quantity": {
+				Name: "quantity", Object: "InvoiceItem", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.InvoiceItem).Quantity
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"unitPrice": {
+				Name: "unitPrice", Object: "InvoiceItem", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.InvoiceItem).UnitPrice()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"total": {
+				Name: "total", Object: "InvoiceItem", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.InvoiceItem).Total()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+		},
+	}
+}
+
+func invoicePayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "InvoicePayload",
+		Satisfies: invoicePayloadImplementors,
+		Value:     (*models.InvoicePayload)(nil),
+		Nil:       objects.IsNil[models.InvoicePayload],
+		Fields: map[string]*objects.Field{
+			"invoice": {
+				Name: "invoice", Object: "InvoicePayload", Result: "Invoice", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.InvoicePayload).Invoice
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "InvoicePayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.InvoicePayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -2134,6 +2245,30 @@ func mutationObject() *objects.Object {
 				Name: "archiveContact", Object: "Mutation", Result: "ArchiveContactPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_archiveContact_args,
 			},
+			"createInvoice": {
+				Name: "createInvoice", Object: "Mutation", Result: "InvoicePayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_createInvoice_args,
+			},
+			"updateInvoice": {
+				Name: "updateInvoice", Object: "Mutation", Result: "InvoicePayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_updateInvoice_args,
+			},
+			"issueInvoice": {
+				Name: "issueInvoice", Object: "Mutation", Result: "InvoicePayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_issueInvoice_args,
+			},
+			"voidInvoice": {
+				Name: "voidInvoice", Object: "Mutation", Result: "InvoicePayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_voidInvoice_args,
+			},
+			"recordPayment": {
+				Name: "recordPayment", Object: "Mutation", Result: "RecordPaymentPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_recordPayment_args,
+			},
+			"refundPayment": {
+				Name: "refundPayment", Object: "Mutation", Result: "RefundPaymentPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_refundPayment_args,
+			},
 			"createMedicalRecord": {
 				Name: "createMedicalRecord", Object: "Mutation", Result: "MedicalRecordPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_createMedicalRecord_args,
@@ -2212,6 +2347,84 @@ func pageInfoObject() *objects.Object {
 					}
 					return b, true
 				},
+			},
+		},
+	}
+}
+
+func paymentObject() *objects.Object {
+	return &objects.Object{
+		Name:      "Payment",
+		Satisfies: paymentImplementors,
+		Protected: true,
+		Value:     (*models.Payment)(nil),
+		Nil:       objects.IsNil[models.Payment],
+		GlobalID:  func(value any) string { return value.(*models.Payment).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "Payment", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Payment).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"invoice": {
+				Name: "invoice", Object: "Payment", Result: "Invoice", Composite: true, NonNull: true,
+			},
+			"amount": {
+				Name: "amount", Object: "Payment", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.Payment).Amount()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"refunded": {
+				Name: "refunded", Object: "Payment", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.Payment).Refunded()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"method": {
+				Name: "method", Object: "Payment", Result: "PaymentMethod", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Payment).Method
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"paidAt": {
+				Name: "paidAt", Object: "Payment", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Payment).PaidAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"endToEndId": {
+				Name: "endToEndId", Object: "Payment", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Payment).EndToEndID
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"refunds": {
+				Name: "refunds", Object: "Payment", Result: "Refund", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.Refund], objects.PointerAt[models.Refund]),
+				Length:   objects.Length[*models.Refund],
+				At:       objects.PointerAt[models.Refund],
 			},
 		},
 	}
@@ -2516,6 +2729,118 @@ func queryObject() *objects.Object {
 			"medicalRecords": {
 				Name: "medicalRecords", Object: "Query", Result: "MedicalRecordConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_medicalRecords_args,
+			},
+		},
+	}
+}
+
+func recordPaymentPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "RecordPaymentPayload",
+		Satisfies: recordPaymentPayloadImplementors,
+		Value:     (*models.RecordPaymentPayload)(nil),
+		Nil:       objects.IsNil[models.RecordPaymentPayload],
+		Fields: map[string]*objects.Field{
+			"payment": {
+				Name: "payment", Object: "RecordPaymentPayload", Result: "Payment", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.RecordPaymentPayload).Payment
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "RecordPaymentPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.RecordPaymentPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func refundObject() *objects.Object {
+	return &objects.Object{
+		Name:      "Refund",
+		Satisfies: refundImplementors,
+		Protected: true,
+		Value:     (*models.Refund)(nil),
+		Nil:       objects.IsNil[models.Refund],
+		GlobalID:  func(value any) string { return value.(*models.Refund).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "Refund", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Refund).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"payment": {
+				Name: "payment", Object: "Refund", Result: "Payment", Composite: true, NonNull: true,
+			},
+			"amount": {
+				Name: "amount", Object: "Refund", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.Refund).Amount()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"reason": {
+				Name: "reason", Object: "Refund", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Refund).Reason
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "Refund", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Refund).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func refundPaymentPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "RefundPaymentPayload",
+		Satisfies: refundPaymentPayloadImplementors,
+		Value:     (*models.RefundPaymentPayload)(nil),
+		Nil:       objects.IsNil[models.RefundPaymentPayload],
+		Fields: map[string]*objects.Field{
+			"refund": {
+				Name: "refund", Object: "RefundPaymentPayload", Result: "Refund", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.RefundPaymentPayload).Refund
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "RefundPaymentPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.RefundPaymentPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}

@@ -28,14 +28,23 @@ func (Relations) Contact() ContactResolver { return contactRelations{} }
 // Invoice has the resolvers of the relations of Invoice.
 func (Relations) Invoice() InvoiceResolver { return invoiceRelations{} }
 
+// InvoiceItem has the resolvers of the relations of InvoiceItem.
+func (Relations) InvoiceItem() InvoiceItemResolver { return invoiceItemRelations{} }
+
 // MedicalRecord has the resolvers of the relations of MedicalRecord.
 func (Relations) MedicalRecord() MedicalRecordResolver { return medicalRecordRelations{} }
 
 // Member has the resolvers of the relations of Member.
 func (Relations) Member() MemberResolver { return memberRelations{} }
 
+// Payment has the resolvers of the relations of Payment.
+func (Relations) Payment() PaymentResolver { return paymentRelations{} }
+
 // Practitioner has the resolvers of the relations of Practitioner.
 func (Relations) Practitioner() PractitionerResolver { return practitionerRelations{} }
+
+// Refund has the resolvers of the relations of Refund.
+func (Relations) Refund() RefundResolver { return refundRelations{} }
 
 // Service has the resolvers of the relations of Service.
 func (Relations) Service() ServiceResolver { return serviceRelations{} }
@@ -135,6 +144,20 @@ func (invoiceRelations) Appointment(ctx context.Context, obj *models.Invoice) (*
 	return loaders.Child[*models.Appointment](ctx, obj)
 }
 
+func (invoiceRelations) Items(ctx context.Context, obj *models.Invoice) ([]*models.InvoiceItem, error) {
+	return loaders.Child[[]*models.InvoiceItem](ctx, obj)
+}
+
+func (invoiceRelations) Payments(ctx context.Context, obj *models.Invoice) ([]*models.Payment, error) {
+	return loaders.Child[[]*models.Payment](ctx, obj)
+}
+
+type invoiceItemRelations struct{}
+
+func (invoiceItemRelations) Service(ctx context.Context, obj *models.InvoiceItem) (*models.Service, error) {
+	return loaders.Child[*models.Service](ctx, obj)
+}
+
 type medicalRecordRelations struct{}
 
 func (medicalRecordRelations) Contact(ctx context.Context, obj *models.MedicalRecord) (*models.Contact, error) {
@@ -163,6 +186,16 @@ func (memberRelations) Practitioner(ctx context.Context, obj *models.Member) (*m
 	return loaders.Child[*models.Practitioner](ctx, obj)
 }
 
+type paymentRelations struct{}
+
+func (paymentRelations) Invoice(ctx context.Context, obj *models.Payment) (*models.Invoice, error) {
+	return loaders.Child[*models.Invoice](ctx, obj)
+}
+
+func (paymentRelations) Refunds(ctx context.Context, obj *models.Payment) ([]*models.Refund, error) {
+	return loaders.Child[[]*models.Refund](ctx, obj)
+}
+
 type practitionerRelations struct{}
 
 func (practitionerRelations) Services(ctx context.Context, obj *models.Practitioner, first *int, after *string, last *int, before *string) (*models.ServiceConnection, error) {
@@ -183,6 +216,12 @@ func (practitionerRelations) Appointments(ctx context.Context, obj *models.Pract
 
 func (practitionerRelations) Member(ctx context.Context, obj *models.Practitioner) (*models.Member, error) {
 	return loaders.Child[*models.Member](ctx, obj)
+}
+
+type refundRelations struct{}
+
+func (refundRelations) Payment(ctx context.Context, obj *models.Refund) (*models.Payment, error) {
+	return loaders.Child[*models.Payment](ctx, obj)
 }
 
 type serviceRelations struct{}

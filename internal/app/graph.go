@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
@@ -65,10 +66,11 @@ func newGraph(parts graphParts) (*graph, error) {
 		return nil, err
 	}
 	others := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
-	root := resolvers.New(
-		people.New(parts.db, entities, parts.cursors, parts.now), scheduling.New(parts.db, parts.now),
-		records.New(parts.db, parts.now), others, objects, table,
-	)
+	root := resolvers.New(resolvers.Packages{
+		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: scheduling.New(parts.db, parts.now),
+		Chart: records.New(parts.db, parts.now), Calendar: others, Ledger: billing.New(parts.db, parts.now),
+		Objects: objects, Rights: table,
+	})
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
 		rights:     table, entities: entities, loaders: fetchers, calendar: others,

@@ -112,8 +112,9 @@ func (s sample) tables() []table {
 		{s, "messages", func(int) row {
 			return row{"conversation_id": s.id("conversations", 0), "direction": "inbound", "body": "b", "status": "entregue"}
 		}},
+		{s, "counters", func(n int) row { return row{"name": fmt.Sprint(n), "last": 1} }},
 		{s, "invoices", func(n int) row {
-			return row{"number": fmt.Sprint(n), "contact_id": s.id("contacts", 0), "due_date": s.at(n, 0), "total_minor": 1}
+			return row{"contact_id": s.id("contacts", 0), "due_date": s.at(n, 0), "total_minor": 1}
 		}},
 		{s, "invoice_items", func(n int) row {
 			return row{"invoice_id": s.id("invoices", 0), "position": n + 1, "description": "d", "quantity": 1, "unit_price_minor": 1}
@@ -161,7 +162,7 @@ func (t table) row(n int) row {
 	case "clinics":
 		whole["id"] = t.clinic
 	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones",
-		"idempotency_keys", "practitioner_services":
+		"idempotency_keys", "practitioner_services", "counters":
 		whole["clinic_id"] = t.clinic
 	default:
 		whole["clinic_id"], whole["id"] = t.clinic, t.id(t.name, n)

@@ -56,6 +56,8 @@ func operations() []operation {
 			return "clinic_id, subject, key"
 		case "audit_events":
 			return "clinic_id, at, id"
+		case "counters":
+			return "clinic_id, name"
 		case "practitioner_services":
 			return "clinic_id, practitioner_id, service_id"
 		case "clinics":

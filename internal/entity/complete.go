@@ -27,6 +27,8 @@ func (r *Registry) complete(schema *ast.Schema) (faults []error) {
 		}
 		if slices.Contains(object.Interfaces, "Node") {
 			faults = append(faults, r.completeNode(object)...)
+		} else if object.Directives.ForName("phi") != nil {
+			faults = append(faults, fmt.Errorf("entity: %s is @phi and no Node: the audit trail names Nodes, so say @phi of the one that it is part of", name))
 		}
 		if name != schema.Query.Name && (schema.Mutation == nil || name != schema.Mutation.Name) &&
 			(schema.Subscription == nil || name != schema.Subscription.Name) {

@@ -82,12 +82,13 @@ func TestNew_NamesWhatIsLeftOut(t *testing.T) {
 			head + "@phi @allow(roles: [OWNER, ADMIN, RECEPTIONIST, FINANCE])", head + "@phi", whole,
 			"Invoice is a Node without @allow",
 		},
-		"@phi": {head + "@phi", head, whole, "Invoice is a Node and needs either @phi, if it tells of a patient, or @open"},
+		"@phi":                         {head + "@phi", head, whole, "Invoice is a Node and needs either @phi, if it tells of a patient, or @open"},
+		"@phi where nobody would look": {"type InvoiceItem ", "type InvoiceItem @phi ", whole, "InvoiceItem is @phi and no Node"},
 		"the generated tables for a new field": {
 			"  \"Who owes it.\"", "  note: String\n  \"Who owes it.\"", whole, "Invoice.note is not among the generated tables: run make generate",
 		},
 		"the generated tables for a new type": {
-			head, "type Refund { id: ID! }\n" + head, whole, "the object type Refund is not among the generated tables: run make generate",
+			head, "type Receipt { id: ID! }\n" + head, whole, "the object type Receipt is not among the generated tables: run make generate",
 		},
 		"the kind": {
 			"", "", func(n *entity.Noun[models.Invoice]) { n.Kind = "" }, "Invoice is a Node, and no entity with a kind is declared for it",

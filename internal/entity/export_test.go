@@ -22,7 +22,7 @@ func Scan(ctx context.Context, db *database.DB, declaration Declaration, sql str
 	}
 	var batch database.Batch
 	sent := batch.Queue(sql, nil, func(rows pgx.Rows) (err error) {
-		all, err = scan(rows, scope, []*part{{noun: n, columns: n.named(names)}}, 2, nil)
+		all, err = scan(ctx, rows, scope, []*part{{noun: n, columns: n.named(names)}}, 2, nil)
 		return err
 	})
 	db.Run(ctx, &batch)

@@ -81,7 +81,7 @@ type all struct {
 }
 
 func (a *all) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
-	q := &Query{}
+	q := &Query{now: r.Now()}
 	if a.declared.Filter != nil {
 		if err := a.declared.Filter(q, ask.Args); err != nil {
 			return nil, err
@@ -112,7 +112,7 @@ type first struct {
 }
 
 func (f *first) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
-	q := &Query{}
+	q := &Query{now: r.Now()}
 	if f.declared.Filter != nil {
 		f.declared.Filter(q, r)
 	}

@@ -86,7 +86,7 @@ func (l *list) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
 	if l.own && (len(ask.Keys) != 1 || ask.Keys[0] != r.scope.ClinicID) {
 		return nil, errForeignClinic(l.Field)
 	}
-	q := &Query{}
+	q := &Query{now: r.Now()}
 	if l.Filter != nil {
 		if err := l.Filter(q, ask.Args); err != nil {
 			return nil, err

@@ -9,9 +9,11 @@
 package entity
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,6 +21,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -44,6 +47,10 @@ type Noun[T any] struct {
 	// Derive fills in what of a row follows from the server's secret and address and is
 	// in no column. The fields that it fills are declared in Columns by what it looks at.
 	Derive func(server Server, row *T)
+	// Age turns a row into what it is at the answer's instant, and gives when it will be
+	// something else though nobody writes it; the zero time where it will not. Of a row
+	// that was turned already it must change nothing.
+	Age func(now time.Time, row *T) (until time.Time)
 	// NoTable is set for values that are computed and not read, and yet have
 	// relations: only One and Columns count.
 	NoTable bool
@@ -90,9 +97,10 @@ type noun struct {
 	// target is what GORM is to read into, for its types alone.
 	target func() any
 	// reader reads rows of which some columns were asked for, each into a new *T.
-	reader func(scope *tenant.Scope, columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int) reader
-	// mask hides what a role may not see; nil where there is nothing to hide.
-	mask func(scope *tenant.Scope, row any)
+	reader func(ctx context.Context, scope *tenant.Scope, columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int) reader
+	// show hides of a row what a role may not see, and turns it into what it is at the
+	// answer's instant; nil where there is nothing to do.
+	show func(ctx context.Context, scope *tenant.Scope, row any)
 	// slice makes a []*T of rows; an empty one is not nil.
 	slice func(rows []any) any
 }
@@ -124,19 +132,15 @@ func (n Noun[T]) declared(server Server) (*noun, error) {
 		lists: n.Lists, all: n.All, first: n.First, noTable: n.NoTable,
 		fields: map[string]*column{}, parsed: parsed,
 		target: func() any { return &[]T{} },
-		reader: func(scope *tenant.Scope, columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int) reader {
-			var mask func(*T)
-			if n.Mask != nil {
-				mask = func(row *T) { n.Mask(scope, row) }
-			}
-			return readerOf(columns, described, types, expected, mask)
+		reader: func(ctx context.Context, scope *tenant.Scope, columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int) reader {
+			return readerOf(columns, described, types, expected, n.shown(ctx, scope))
 		},
 		slice: sliceOf[T],
 	}
-	if n.Mask != nil {
-		made.mask = func(scope *tenant.Scope, row any) {
+	if n.Mask != nil || n.Age != nil {
+		made.show = func(ctx context.Context, scope *tenant.Scope, row any) {
 			if typed, ok := row.(*T); ok {
-				n.Mask(scope, typed)
+				n.shown(ctx, scope)(typed)
 			}
 		}
 	}
@@ -170,6 +174,25 @@ func (n Noun[T]) deriving(server Server) Noun[T] {
 		}
 	}
 	return n
+}
+
+// shown is what is done to a row before anybody sees it; nil if nothing is.
+func (n Noun[T]) shown(ctx context.Context, scope *tenant.Scope) func(*T) {
+	if n.Mask == nil && n.Age == nil {
+		return nil
+	}
+	now := touched.Now(ctx)
+	return func(row *T) {
+		if n.Mask != nil {
+			n.Mask(scope, row)
+		}
+		if n.Age == nil {
+			return
+		}
+		if until := n.Age(now, row); !until.IsZero() {
+			touched.Until(ctx, until)
+		}
+	}
 }
 
 // check looks at what the declaration says by itself.

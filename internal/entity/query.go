@@ -24,6 +24,8 @@ type Query struct {
 	each *each
 	// nothing is set where no row can be meant.
 	nothing bool
+	// now is the answer's instant.
+	now time.Time
 }
 
 type condition struct {
@@ -42,6 +44,10 @@ type each struct {
 func (q *Query) Where(sql string, values ...any) {
 	q.conditions = append(q.conditions, condition{sql, values})
 }
+
+// Now is the answer's instant. What the list has by the clock ends some time: its
+// Depends says when.
+func (q *Query) Now() time.Time { return q.now }
 
 // Nothing makes the list an empty one.
 func (q *Query) Nothing() { q.nothing = true }

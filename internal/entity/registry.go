@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -170,10 +171,11 @@ func (r *Registry) Columns(object string, wanted selection.Wanted) []string {
 	return r.byObject[object].columnsFor(wanted)
 }
 
-// Mask hides of an entity that somebody else read, or wrote, what the scope's role
-// may not see. What is masked already stays as it is.
-func (r *Registry) Mask(scope *tenant.Scope, object string, entity any) {
-	if n := r.byObject[object]; n != nil && n.mask != nil {
-		n.mask(scope, entity)
+// Show hides of an entity that somebody else read, or wrote, what the scope's role may
+// not see, and turns it into what it is at the answer's instant. What was shown already
+// stays as it is.
+func (r *Registry) Show(ctx context.Context, scope *tenant.Scope, object string, entity any) {
+	if n := r.byObject[object]; n != nil && n.show != nil {
+		n.show(ctx, scope, entity)
 	}
 }

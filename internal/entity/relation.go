@@ -128,7 +128,7 @@ func (r *Reading) rows(st *statement, expected int, into *[]any) (*database.Stat
 		parts = append(parts, j.read)
 	}
 	return r.queue(st, func(rows pgx.Rows) (err error) {
-		*into, err = scan(rows, r.scope, parts, expected, st.via)
+		*into, err = scan(r.ctx, rows, r.scope, parts, expected, st.via)
 		return err
 	})
 }

@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -37,7 +38,7 @@ type reader func(raw [][]byte) (any, error)
 
 // readerOf reads a noun's columns into new T's, of which so many are expected.
 // Strings are copied out of the connection's buffer, which the next row overwrites.
-func readerOf[T any](columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int, mask func(*T)) reader {
+func readerOf[T any](columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int, show func(*T)) reader {
 	reads := make([]decode, len(columns))
 	for i, c := range columns {
 		reads[i] = c.decoders[wire{described[i].DataTypeOID, described[i].Format}]
@@ -56,8 +57,8 @@ func readerOf[T any](columns []*column, described []pgconn.FieldDescription, typ
 				return nil, err
 			}
 		}
-		if mask != nil {
-			mask(row)
+		if show != nil {
+			show(row)
 		}
 		return row, nil
 	}
@@ -76,7 +77,7 @@ type part struct {
 // scan reads rows that show one part after the other, the first of which is what the
 // rows are of.
 // behind which the parents' ids come that go into via, unless that is nil.
-func scan(rows pgx.Rows, scope *tenant.Scope, parts []*part, expected int, via *[]uuid.UUID) ([]any, error) {
+func scan(ctx context.Context, rows pgx.Rows, scope *tenant.Scope, parts []*part, expected int, via *[]uuid.UUID) ([]any, error) {
 	described, types := rows.FieldDescriptions(), rows.Conn().TypeMap()
 	readers := make([]reader, len(parts))
 	width := 0
@@ -85,7 +86,7 @@ func scan(rows pgx.Rows, scope *tenant.Scope, parts []*part, expected int, via *
 		if end > len(described) {
 			return nil, fmt.Errorf("entity: more columns were asked for than %d", len(described))
 		}
-		readers[i] = p.noun.reader(scope, p.columns, described[width:end], types, expected)
+		readers[i] = p.noun.reader(ctx, scope, p.columns, described[width:end], types, expected)
 		expected, width = 1, end
 	}
 	if via != nil {

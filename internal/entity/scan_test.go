@@ -203,7 +203,7 @@ func TestScan_MasksForTheScopesRole(t *testing.T) {
 		contact, ok := rows[0].(*models.Contact)
 		require.True(t, ok)
 		require.Equal(t, wanted, *contact.TaxID, role)
-		b.graph.Entities.Mask(scopeOf(t, clinic, role), "Contact", contact)
+		b.graph.Entities.Show(t.Context(), scopeOf(t, clinic, role), "Contact", contact)
 		require.Equal(t, wanted, *contact.TaxID, "masked twice")
 	}
 }

@@ -71,7 +71,7 @@ func (r *Response) fetchRoots(ctx context.Context) {
 // payload, for instance.
 func (r *Response) below(ctx context.Context, place *selection.Field, value any) {
 	l := &level{r: r}
-	l.value(place, value)
+	l.value(ctx, place, value)
 	r.descend(ctx, l)
 }
 
@@ -81,7 +81,7 @@ func (r *Response) descend(ctx context.Context, l *level) {
 		r.fetch(ctx, l.asked)
 		next := &level{r: r}
 		for _, a := range l.asked {
-			a.hand(next)
+			a.hand(ctx, next)
 		}
 		l = next
 	}
@@ -244,7 +244,7 @@ func (a *asked) value(key uuid.UUID) any {
 }
 
 // hand gives the parents what was fetched for them, and asks for what hangs below it.
-func (a *asked) hand(next *level) {
+func (a *asked) hand(ctx context.Context, next *level) {
 	for _, parent := range a.parents {
 		holds, ok := parent.(holder)
 		if !ok {
@@ -262,17 +262,17 @@ func (a *asked) hand(next *level) {
 	}
 	for _, child := range a.ahead {
 		child.parents = a.found.Entities
-		child.hand(next)
+		child.hand(ctx, next)
 	}
 	table := next.r.from.Objects
 	for _, shown := range a.shown() {
 		if shown.interfaced {
 			for _, found := range a.found.Entities {
-				next.fields(shown.place.On(table.Of(found).Name), []any{found}, a.ahead)
+				next.fields(ctx, shown.place.On(table.Of(found).Name), []any{found}, a.ahead)
 			}
 			continue
 		}
-		next.fields(shown.set, a.found.Entities, a.ahead)
+		next.fields(ctx, shown.set, a.found.Entities, a.ahead)
 	}
 }
 
@@ -302,7 +302,7 @@ func (a *asked) shown() []shownSet {
 
 // fields asks for what is selected of objects of one type, but for what was asked
 // for ahead.
-func (l *level) fields(set []*selection.Field, all []any, ahead []*asked) {
+func (l *level) fields(ctx context.Context, set []*selection.Field, all []any, ahead []*asked) {
 	for _, field := range set {
 		if field.Of == nil || !field.Of.Composite || isAhead(field, ahead) {
 			continue
@@ -316,7 +316,7 @@ func (l *level) fields(set []*selection.Field, all []any, ahead []*asked) {
 		}
 		for _, object := range all {
 			if part := field.Of.Part(object); part != nil {
-				l.value(field, part)
+				l.value(ctx, field, part)
 			}
 		}
 	}
@@ -332,7 +332,7 @@ func isAhead(place *selection.Field, ahead []*asked) bool {
 }
 
 // value asks for what is selected of a value at a place: an object, or a list.
-func (l *level) value(place *selection.Field, value any) {
+func (l *level) value(ctx context.Context, place *selection.Field, value any) {
 	if place.Of == nil || !place.Of.Composite {
 		return
 	}
@@ -343,8 +343,8 @@ func (l *level) value(place *selection.Field, value any) {
 	table := l.r.from.Objects
 	for _, element := range elements {
 		if object := table.Of(element); object != nil && !isNil(element) {
-			l.r.from.Registry.Mask(l.r.scope, object.Name, element)
-			l.fields(place.On(object.Name), []any{element}, nil)
+			l.r.from.Registry.Show(ctx, l.r.scope, object.Name, element)
+			l.fields(ctx, place.On(object.Name), []any{element}, nil)
 		}
 	}
 }

@@ -16,6 +16,9 @@ import (
 func All() []entity.Declaration {
 	return []entity.Declaration{
 		billing.Invoice(),
+		billing.InvoiceItem(),
+		billing.Payment(),
+		billing.Refund(),
 		calendar.Feed(),
 		people.Clinic(),
 		people.Contact(),

@@ -48,6 +48,7 @@ type clinic struct {
 	invoices      []invoice
 	items         []invoiceItem
 	payments      []payment
+	refunds       []refund
 }
 
 type member struct {

@@ -1,8 +1,8 @@
 package seed
 
 import (
-	"fmt"
 	"sort"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -38,6 +38,15 @@ type payment struct {
 	amount  int64
 	method  string
 	paidAt  time.Time
+	// refunded is what of it was given back, all at once.
+	refunded int64
+}
+
+type refund struct {
+	id      pgtype.UUID
+	payment int
+	amount  int64
+	at      time.Time
 }
 
 // makeInvoices bills about half of what was done in the last half year; the
@@ -60,7 +69,7 @@ func (c *clinic) makeInvoices() {
 		a := &c.appointments[i]
 		what := c.services[a.service]
 		bill := invoice{
-			id: s.id(a.end), number: fmt.Sprintf("%d-%06d", a.day.utc().Year(), n+1),
+			id: s.id(a.end), number: strconv.Itoa(n + 1),
 			contact: a.contact, appointment: i, due: a.day + date(pick(s, []int{0, 0, 7, 15, 30})),
 			total: what.price, version: 1, created: a.end, updated: a.end,
 		}
@@ -95,14 +104,27 @@ func (c *clinic) settle(s source, n int, bill *invoice) {
 	case drawn < 78:
 		pay(bill.total)
 		bill.status = "paga"
+		if drawn < 2 {
+			c.giveBack(s, bill)
+		}
 	case drawn < 84 && bill.due >= c.today:
 		pay(bill.total / 2)
 		bill.status = "paga_parcialmente"
 	case drawn >= 97:
 		bill.status, bill.voidReason, bill.version = "anulada", "Emitida em duplicidade", 2
-	case bill.due < c.today:
-		bill.status = "vencida"
 	default:
 		bill.status = "aberta"
 	}
+}
+
+// giveBack refunds half of the last payment.
+func (c *clinic) giveBack(s source, bill *invoice) {
+	last := len(c.payments) - 1
+	p := &c.payments[last]
+	p.refunded = p.amount / 2
+	at := s.moment(p.paidAt, c.midnight)
+	c.refunds = append(c.refunds, refund{id: s.id(at), payment: last, amount: p.refunded, at: at})
+	bill.paid -= p.refunded
+	bill.status = "paga_parcialmente"
+	bill.version, bill.updated = bill.version+1, at
 }

@@ -114,12 +114,13 @@ func (c *clinic) talkAndMoney() []batch {
 		}},
 		{"invoices", []string{
 			"clinic_id", "id", "number", "contact_id", "appointment_id", "status", "due_date", "total_minor", "paid_minor",
-			"void_reason", "version", "created_at", "updated_at", "issued_at",
+			"void_reason", "version", "created_at", "updated_at", "issued_at", "overdue_at",
 		}, len(c.invoices), func(i int, row []any) {
 			v := &c.invoices[i]
 			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, v.id, v.number, c.contacts[v.contact].id, c.appointments[v.appointment].id, v.status
 			row[6], row[7], row[8], row[9] = day(v.due), v.total, v.paid, text(v.voidReason)
 			row[10], row[11], row[12], row[13] = int32(v.version), v.created, v.updated, v.created
+			row[14] = (v.due + 1).at(0, c.zone)
 		}},
 		{"invoice_items", []string{"clinic_id", "id", "invoice_id", "position", "service_id", "description", "quantity", "unit_price_minor"}, len(c.items), func(i int, row []any) {
 			t := &c.items[i]
@@ -128,9 +129,17 @@ func (c *clinic) talkAndMoney() []batch {
 				row[4] = c.services[t.service].id
 			}
 		}},
-		{"payments", []string{"clinic_id", "id", "invoice_id", "amount_minor", "method", "paid_at", "created_at", "updated_at"}, len(c.payments), func(i int, row []any) {
+		{"counters", []string{"clinic_id", "name", "last"}, min(1, len(c.invoices)), func(_ int, row []any) {
+			row[0], row[1], row[2] = c.id, "invoice", int64(len(c.invoices))
+		}},
+		{"payments", []string{"clinic_id", "id", "invoice_id", "amount_minor", "method", "paid_at", "created_at", "updated_at", "refunded_minor"}, len(c.payments), func(i int, row []any) {
 			p := &c.payments[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, p.id, c.invoices[p.invoice].id, p.amount, p.method, p.paidAt, p.paidAt, p.paidAt
+			row[8] = p.refunded
+		}},
+		{"refunds", []string{"clinic_id", "id", "payment_id", "amount_minor", "reason", "created_at"}, len(c.refunds), func(i int, row []any) {
+			r := &c.refunds[i]
+			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, r.id, c.payments[r.payment].id, r.amount, "Cobrado em dobro", r.at
 		}},
 	}
 }

@@ -28,6 +28,14 @@ func (in *Input) AddAt(code models.UserErrorCode, path []string, message string)
 	in.mistakes = append(in.mistakes, mistake)
 }
 
+// Within notes the mistakes of a part of the input, which stands at a path.
+func (in *Input) Within(path []string, part *Input) {
+	for _, mistake := range part.mistakes {
+		mistake.Field = append(path[:len(path):len(path)], mistake.Field...)
+		in.mistakes = append(in.mistakes, mistake)
+	}
+}
+
 // Err is nil where there was no mistake, and models.Invalid otherwise.
 func (in *Input) Err() error {
 	if len(in.mistakes) == 0 {

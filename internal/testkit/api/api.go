@@ -43,6 +43,11 @@ func At(now time.Time) Option {
 	return func(_ *config.Config, options *app.Options) { options.Now = func() time.Time { return now } }
 }
 
+// Clock gives the server a clock that the test moves.
+func Clock(now func() time.Time) Option {
+	return func(_ *config.Config, options *app.Options) { options.Now = now }
+}
+
 // WithLog sets where the server writes its log.
 func WithLog(log *slog.Logger) Option {
 	return func(_ *config.Config, options *app.Options) { options.Log = log }

@@ -15,6 +15,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
@@ -58,7 +59,10 @@ func New(t testing.TB, db *database.DB, cursors *paging.Cursors, now func() time
 	require.NoError(t, err)
 	fetchers, err := loaders.New(loaders.Config{DB: db, Registry: g.Entities, Schema: g.Schema, Objects: objects, Now: now})
 	require.NoError(t, err)
-	root := resolvers.New(people.New(db, g.Entities, cursors, now), scheduling.New(db, now), records.New(db, now), calendar.New(db, g.Entities, cursors, entity.Server{}, now), objects, table)
+	root := resolvers.New(resolvers.Packages{
+		People: people.New(db, g.Entities, cursors, now), Diary: scheduling.New(db, now), Chart: records.New(db, now),
+		Calendar: calendar.New(db, g.Entities, cursors, entity.Server{}, now), Ledger: billing.New(db, now), Objects: objects, Rights: table,
+	})
 	g.executor = executor.New(generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: g.Schema}))
 	g.executor.Use(fetchers.Extension())
 	return g

@@ -1,0 +1,368 @@
+package billing_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/testkit/api"
+	"github.com/taskmed/taskmed/models"
+)
+
+// desk is a clinic with a client of its API who may do everything with money.
+type desk struct {
+	*testkit.Database
+
+	clinic  *testkit.Clinic
+	server  *api.Server
+	finance *api.Client
+}
+
+func newDesk(t *testing.T, options ...api.Option) *desk {
+	t.Helper()
+	d := testkit.NewDatabase(t)
+	clinic := d.NewClinic(t, "aurora")
+	server := api.NewServer(t, d, options...)
+	return &desk{Database: d, clinic: clinic, server: server, finance: server.As(t, clinic, models.RoleFinance)}
+}
+
+type mistake struct {
+	Code      string
+	Field     []string
+	EntityIDs []string
+}
+
+type invoice struct {
+	ID, Status          string
+	Number              *string
+	Version             int
+	Total, Paid         struct{ AmountMinor int64 }
+	Items               []struct{ Description string }
+	VoidReason          *string
+	Payments            []struct{ ID string }
+	DueDate, IssuedAt   *string
+	ContactID, Currency string
+}
+
+const invoiceFields = `id status number version issuedAt dueDate voidReason total { amountMinor } paid { amountMinor } items { description } payments { id }`
+
+// write runs a mutation that gives an invoice.
+func (d *desk) write(t testing.TB, client *api.Client, mutation, directive string, input map[string]any) (*invoice, []mistake) {
+	t.Helper()
+	var got struct {
+		Got struct {
+			Invoice    *invoice
+			UserErrors []mistake
+		}
+	}
+	name := map[string]string{"createInvoice": "CreateInvoiceInput", "updateInvoice": "UpdateInvoiceInput", "issueInvoice": "IssueInvoiceInput", "voidInvoice": "VoidInvoiceInput"}[mutation]
+	client.Must(t, fmt.Sprintf(`mutation ($input: %s!) { got: %s(input: $input) %s { invoice { %s } userErrors { code field entityIds } } }`, name, mutation, directive, invoiceFields),
+		map[string]any{"input": input}, &got)
+	return got.Got.Invoice, got.Got.UserErrors
+}
+
+func (d *desk) bill(t testing.TB, total int64) *invoice {
+	t.Helper()
+	made, wrong := d.write(t, d.finance, "createInvoice", "", map[string]any{
+		"contactId": models.KindContact.Global(d.clinic.Contacts[0]), "dueDate": "2099-01-31",
+		"items": []any{map[string]any{"description": "Consulta", "unitPrice": map[string]any{"amountMinor": total}}},
+	})
+	require.Empty(t, wrong)
+	return made
+}
+
+// pay records a payment, and gives its id.
+func (d *desk) pay(t testing.TB, invoice string, amount int64, more map[string]any) (string, []mistake) {
+	t.Helper()
+	input := map[string]any{"invoiceId": invoice, "amount": map[string]any{"amountMinor": amount}, "method": "PIX"}
+	for name, value := range more {
+		input[name] = value
+	}
+	var got struct {
+		RecordPayment struct {
+			Payment    *struct{ ID string }
+			UserErrors []mistake
+		}
+	}
+	d.finance.Must(t, `mutation ($input: RecordPaymentInput!) { recordPayment(input: $input) { payment { id } userErrors { code field entityIds } } }`, map[string]any{"input": input}, &got)
+	if got.RecordPayment.Payment == nil {
+		return "", got.RecordPayment.UserErrors
+	}
+	return got.RecordPayment.Payment.ID, nil
+}
+
+func (d *desk) refund(t testing.TB, payment string, amount int64) []mistake {
+	t.Helper()
+	var got struct {
+		RefundPayment struct{ UserErrors []mistake }
+	}
+	d.finance.Must(t, `mutation ($input: RefundPaymentInput!) { refundPayment(input: $input) { refund { id payment { refunded { amountMinor } } } userErrors { code field entityIds } } }`,
+		map[string]any{"input": map[string]any{"paymentId": payment, "amount": map[string]any{"amountMinor": amount}, "reason": "Cobrado em dobro"}}, &got)
+	return got.RefundPayment.UserErrors
+}
+
+func (d *desk) read(t testing.TB, id string) *invoice {
+	t.Helper()
+	var got struct{ Invoice *invoice }
+	d.finance.Must(t, `query ($id: ID!) { invoice(id: $id) { `+invoiceFields+` } }`, map[string]any{"id": id}, &got)
+	return got.Invoice
+}
+
+func one(t testing.TB, wrong []mistake) mistake {
+	t.Helper()
+	require.Len(t, wrong, 1)
+	return wrong[0]
+}
+
+// The whole course: a draft is written, changed, issued, paid in parts, given back, void.
+func TestInvoice_FromADraftToVoid(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	contact := models.KindContact.Global(d.clinic.Contacts[0])
+	draft, wrong := d.write(t, d.finance, "createInvoice", "", map[string]any{
+		"contactId": contact, "dueDate": "2099-01-31", "issue": false,
+		"items": []any{map[string]any{"serviceId": models.KindService.Global(d.clinic.Services[0]), "quantity": 2}, map[string]any{"description": "Curativo", "unitPrice": map[string]any{"amountMinor": 1050}}},
+	})
+	require.Empty(t, wrong)
+	require.Equal(t, "DRAFT", draft.Status)
+	require.Nil(t, draft.Number)
+	require.Len(t, draft.Items, 2)
+	require.NotEmpty(t, draft.Items[0].Description, "the service's name")
+	require.Equal(t, "Curativo", draft.Items[1].Description)
+	require.EqualValues(t, 2*d.Count(t, "SELECT price_minor::integer FROM services WHERE id = $1", d.clinic.Services[0])+1050, draft.Total.AmountMinor)
+	require.Equal(t, "CONFLICT", one(t, second(d.pay(t, draft.ID, 1, nil))).Code, "nobody owes a draft")
+
+	changed, wrong := d.write(t, d.finance, "updateInvoice", "", map[string]any{
+		"id": draft.ID, "expectedVersion": draft.Version, "items": []any{map[string]any{"description": "Consulta", "unitPrice": map[string]any{"amountMinor": 20000}}},
+	})
+	require.Empty(t, wrong)
+	require.EqualValues(t, 20000, changed.Total.AmountMinor)
+	require.Len(t, changed.Items, 1)
+	require.Equal(t, "STALE", one(t, second2(d.write(t, d.finance, "issueInvoice", "", map[string]any{"id": draft.ID, "expectedVersion": draft.Version}))).Code)
+
+	dry, wrong := d.write(t, d.finance, "issueInvoice", "@dryRun", map[string]any{"id": draft.ID})
+	require.Empty(t, wrong)
+	require.Equal(t, "1", *dry.Number)
+	require.Equal(t, "DRAFT", d.read(t, draft.ID).Status, "a dry run issues nothing")
+	issued, wrong := d.write(t, d.finance, "issueInvoice", "", map[string]any{"id": draft.ID})
+	require.Empty(t, wrong)
+	require.Equal(t, "1", *issued.Number, "a dry run takes no number")
+	require.Equal(t, "OPEN", issued.Status)
+	require.NotNil(t, issued.IssuedAt)
+	require.Equal(t, "IMMUTABLE", one(t, second2(d.write(t, d.finance, "updateInvoice", "", map[string]any{"id": draft.ID, "dueDate": "2099-02-01"}))).Code)
+	require.Equal(t, "CONFLICT", one(t, second2(d.write(t, d.finance, "issueInvoice", "", map[string]any{"id": draft.ID}))).Code)
+
+	first, wrong := d.pay(t, draft.ID, 5000, nil)
+	require.Empty(t, wrong)
+	require.Equal(t, "PARTIALLY_PAID", d.read(t, draft.ID).Status)
+	require.Equal(t, "LIMIT", one(t, second(d.pay(t, draft.ID, 15001, nil))).Code, "never more than is owed")
+	require.Equal(t, "INVALID", one(t, second(d.pay(t, draft.ID, 0, nil))).Code)
+	require.Equal(t, "INVALID", one(t, second(d.pay(t, draft.ID, 1, map[string]any{"amount": map[string]any{"amountMinor": 1, "currency": "USD"}}))).Code)
+	require.Equal(t, "INVALID", one(t, second(d.pay(t, draft.ID, 1, map[string]any{"paidAt": "2199-01-01T00:00:00Z"}))).Code)
+	rest, wrong := d.pay(t, draft.ID, 15000, nil)
+	require.Empty(t, wrong)
+	require.Equal(t, "PAID", d.read(t, draft.ID).Status)
+	require.Equal(t, "CONFLICT", one(t, second(d.pay(t, draft.ID, 1, nil))).Code)
+	require.Equal(t, "CONFLICT", one(t, second2(d.write(t, d.finance, "voidInvoice", "", map[string]any{"id": draft.ID, "reason": "Engano"}))).Code)
+
+	require.Equal(t, "LIMIT", one(t, d.refund(t, first, 5001)).Code, "never more than came in")
+	require.Empty(t, d.refund(t, first, 2000))
+	require.Equal(t, "LIMIT", one(t, d.refund(t, first, 3001)).Code)
+	require.Empty(t, d.refund(t, first, 3000))
+	require.EqualValues(t, 15000, d.read(t, draft.ID).Paid.AmountMinor)
+	require.Empty(t, d.refund(t, rest, 15000))
+	require.Equal(t, "OPEN", d.read(t, draft.ID).Status)
+	void, wrong := d.write(t, d.finance, "voidInvoice", "", map[string]any{"id": draft.ID, "reason": "Engano"})
+	require.Empty(t, wrong)
+	require.Equal(t, "VOID", void.Status)
+	require.Equal(t, "Engano", *void.VoidReason)
+	require.Equal(t, "CONFLICT", one(t, second(d.pay(t, draft.ID, 1, nil))).Code)
+}
+
+func second(_ string, wrong []mistake) []mistake    { return wrong }
+func second2(_ *invoice, wrong []mistake) []mistake { return wrong }
+
+// One appointment has one invoice at a time, and one transfer is taken once.
+func TestInvoice_NothingIsBilledOrTakenTwice(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	appointment := d.Appointment(t, d.clinic, 0, 0, time.Date(2026, 12, 1, 15, 0, 0, 0, time.UTC), time.Hour)
+	input := map[string]any{
+		"contactId": models.KindContact.Global(d.clinic.Contacts[0]), "appointmentId": models.KindAppointment.Global(appointment), "dueDate": "2099-01-31",
+		"items": []any{map[string]any{"description": "Consulta", "unitPrice": map[string]any{"amountMinor": 100}}},
+	}
+	first, wrong := d.write(t, d.finance, "createInvoice", "", input)
+	require.Empty(t, wrong)
+	taken := one(t, second2(d.write(t, d.finance, "createInvoice", "", input)))
+	require.Equal(t, "TAKEN", taken.Code)
+	require.Equal(t, []string{first.ID}, taken.EntityIDs)
+	other := map[string]any{"contactId": models.KindContact.Global(d.clinic.Contacts[1])}
+	for name, value := range input {
+		if name != "contactId" {
+			other[name] = value
+		}
+	}
+	require.Equal(t, []string{"appointmentId"}, one(t, second2(d.write(t, d.finance, "createInvoice", "", other))).Field)
+	_, wrong = d.write(t, d.finance, "voidInvoice", "", map[string]any{"id": first.ID, "reason": "Engano"})
+	require.Empty(t, wrong)
+	again, wrong := d.write(t, d.finance, "createInvoice", "", input)
+	require.Empty(t, wrong)
+	require.Equal(t, "2", *again.Number, "the refused ones took no number")
+
+	const transfer = "E12345678202611291317abcdefghijk"
+	payment, wrong := d.pay(t, again.ID, 10, map[string]any{"endToEndId": transfer})
+	require.Empty(t, wrong)
+	twice := one(t, second(d.pay(t, again.ID, 10, map[string]any{"endToEndId": transfer})))
+	require.Equal(t, "TAKEN", twice.Code)
+	require.Equal(t, []string{payment}, twice.EntityIDs)
+	require.Equal(t, "INVALID", one(t, second(d.pay(t, again.ID, 10, map[string]any{"endToEndId": "E1"}))).Code)
+	require.Equal(t, "INVALID", one(t, second(d.pay(t, again.ID, 10, map[string]any{"endToEndId": transfer, "method": "CASH"}))).Code)
+	require.EqualValues(t, 10, d.read(t, again.ID).Paid.AmountMinor)
+}
+
+// Mistakes are named at their place, all at once.
+func TestInvoice_NamesTheItemThatIsWrong(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	_, wrong := d.write(t, d.finance, "createInvoice", "", map[string]any{
+		"contactId": models.KindContact.Global(d.clinic.Contacts[0]), "dueDate": "2099-01-31",
+		"items": []any{
+			map[string]any{"description": "Consulta", "unitPrice": map[string]any{"amountMinor": -1}},
+			map[string]any{"description": "​"},
+			map[string]any{"description": "x", "unitPrice": map[string]any{"amountMinor": 1}, "quantity": 0},
+		},
+	})
+	var at []string
+	for _, one := range wrong {
+		at = append(at, one.Code+" "+fmt.Sprint(one.Field))
+	}
+	require.Equal(t, []string{"INVALID [items 0 unitPrice amountMinor]", "REQUIRED [items 1 description]", "REQUIRED [items 1 unitPrice]", "INVALID [items 2 quantity]"}, at)
+	_, wrong = d.write(t, d.finance, "createInvoice", "", map[string]any{
+		"contactId": models.KindContact.Global(models.NewID()), "dueDate": "2099-01-31", "items": []any{map[string]any{"description": "x", "unitPrice": map[string]any{"amountMinor": 1}}},
+	})
+	require.Equal(t, "NOT_FOUND", one(t, wrong).Code)
+}
+
+// An invoice becomes overdue at its clinic's midnight, without a write, kept answers
+// included.
+func TestInvoice_IsOverdueByTheClinicsClock(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	// 23:59:58 of the due date in São Paulo.
+	now := time.Date(2099, 2, 1, 2, 59, 58, 0, time.UTC)
+	d := newDesk(t, api.Clock(func() time.Time { mu.Lock(); defer mu.Unlock(); return now }))
+	made := d.bill(t, 100)
+	list := func(status string) (ids []string) {
+		var got struct {
+			Invoices struct{ Nodes []struct{ ID string } }
+		}
+		d.finance.Must(t, `{ invoices(status: [`+status+`]) { nodes { id } } }`, nil, &got)
+		for _, node := range got.Invoices.Nodes {
+			ids = append(ids, node.ID)
+		}
+		return ids
+	}
+	require.Equal(t, "OPEN", d.read(t, made.ID).Status)
+	require.Equal(t, "OPEN", d.read(t, made.ID).Status)
+	require.Equal(t, []string{made.ID}, list("OPEN"))
+	require.Empty(t, list("OVERDUE"))
+	require.Equal(t, []string{made.ID}, list("OPEN, OVERDUE"))
+	mu.Lock()
+	now = now.Add(2 * time.Second)
+	mu.Unlock()
+	require.Equal(t, "OVERDUE", d.read(t, made.ID).Status)
+	require.Empty(t, list("OPEN"))
+	require.Empty(t, list("OPEN, PARTIALLY_PAID, PAID, DRAFT, VOID"))
+	require.Equal(t, []string{made.ID}, list("OVERDUE"))
+	require.Equal(t, []string{made.ID}, list("PAID, OVERDUE"))
+	_, wrong := d.pay(t, made.ID, 40, nil)
+	require.Empty(t, wrong)
+	require.Equal(t, "OVERDUE", d.read(t, made.ID).Status, "a part of it is still owed")
+	_, wrong = d.pay(t, made.ID, 60, nil)
+	require.Empty(t, wrong)
+	require.Equal(t, "PAID", d.read(t, made.ID).Status)
+}
+
+// Clients that write at once leave numbers from 1 without a gap, and sums that hold. For
+// how long: TASKMED_MONEY (2s).
+func TestLedger_HoldsUnderManyClients(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	lasting, err := time.ParseDuration(os.Getenv("TASKMED_MONEY"))
+	if err != nil {
+		lasting = 2 * time.Second
+	}
+	until := time.Now().Add(lasting)
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(7, uint64(n)))
+			for time.Now().Before(until) {
+				made, wrong := d.write(t, d.finance, "createInvoice", []string{"", "", "@dryRun"}[random.IntN(3)], map[string]any{
+					"contactId": models.KindContact.Global(d.clinic.Contacts[random.IntN(2)]), "dueDate": "2099-01-31", "issue": random.IntN(4) > 0,
+					"items": []any{map[string]any{"description": "x", "unitPrice": map[string]any{"amountMinor": 100}}},
+				})
+				if made == nil {
+					t.Error(wrong)
+					return
+				}
+				d.settleTogether(t, made.ID, random)
+			}
+		})
+	}
+	wg.Wait()
+	issued := d.Count(t, "SELECT count(*) FROM invoices WHERE number IS NOT NULL")
+	require.Positive(t, issued)
+	require.Equal(t, issued, d.Count(t, "SELECT count(DISTINCT number::integer) FROM invoices WHERE number::integer BETWEEN 1 AND $1", issued), "1 to n, none missing, none twice")
+	require.Zero(t, d.Count(t, "SELECT count(*) FROM invoices i WHERE paid_minor <> (SELECT coalesce(sum(p.amount_minor - p.refunded_minor), 0) FROM payments p WHERE p.invoice_id = i.id)"))
+	require.Zero(t, d.Count(t, "SELECT count(*) FROM payments p WHERE refunded_minor <> (SELECT coalesce(sum(r.amount_minor), 0) FROM refunds r WHERE r.payment_id = p.id)"))
+	require.Positive(t, d.Count(t, "SELECT count(*) FROM refunds"))
+	t.Logf("%d invoices issued", issued)
+}
+
+// settleTogether pays one invoice twice at once, for more than it is, and gives back
+// twice at once more than came in.
+func (d *desk) settleTogether(t *testing.T, invoice string, random *rand.Rand) {
+	t.Helper()
+	amount := 51 + random.Int64N(49)
+	var paid [2]string
+	var both sync.WaitGroup
+	for i := range paid {
+		both.Go(func() { paid[i], _ = d.pay(t, invoice, amount, nil) })
+	}
+	both.Wait()
+	if paid[0] != "" && paid[1] != "" {
+		t.Errorf("both of two payments of %d were taken for 100", amount)
+	}
+	for _, payment := range paid {
+		if payment == "" {
+			continue
+		}
+		for range 2 {
+			both.Go(func() { d.refund(t, payment, amount/2+1) })
+		}
+		both.Wait()
+	}
+}
+
+// Who may not void or give back is told so.
+func TestMoney_RolesMayWhatTheSchemaSays(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	made := d.bill(t, 100)
+	reception := d.server.As(t, d.clinic, models.RoleReceptionist)
+	answer := reception.Do(t, `mutation ($id: ID!) { voidInvoice(input: {id: $id, reason: "x"}) { invoice { id } } }`, map[string]any{"id": made.ID})
+	require.Len(t, answer.Errors, 1)
+	require.Equal(t, "FORBIDDEN", answer.Errors[0].Extensions.Code)
+	answer = d.server.As(t, d.clinic, models.RolePractitioner).Do(t, `query ($id: ID!) { node(id: $id) { ... on Invoice { number } } }`, map[string]any{"id": made.ID})
+	require.NotContains(t, string(answer.Body), `"number":"1"`)
+	var whole map[string]any
+	require.NoError(t, json.Unmarshal(answer.Body, &whole))
+}
