@@ -129,6 +129,7 @@ func (c *computing) run(ctx context.Context) *answers.Entry {
 		// It may tell what is known of who asks.
 		touched.Add(ctx, auth.SubjectTag(c.question.Scope.Subject))
 	}
+	began := time.Now()
 	computed := c.compute(ctx)
 	c.computed = &computed
 	if computed.Unfit != "" {
@@ -146,8 +147,11 @@ func (c *computing) run(ctx context.Context) *answers.Entry {
 		return nil
 	}
 	expires := time.Now().Add(c.question.Caching.MaxAge)
-	if until := collector.Until(); !until.IsZero() && until.Before(expires) {
-		expires = until
+	if until := collector.Until(); !until.IsZero() {
+		// The answer's clock need not be the one that entries expire by.
+		if last := began.Add(until.Sub(touched.Now(ctx))); last.Before(expires) {
+			expires = last
+		}
 	}
 	entry := &answers.Entry{
 		Body: computed.Data, Tags: tags, Protected: collector.Protected(), ETag: computed.Digest, ExpiresAt: expires,

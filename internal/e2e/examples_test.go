@@ -61,6 +61,8 @@ func TestExamples_Work(t *testing.T) {
 		"add-time-off":          {`"within":[{`, "Ana Souza", `"practitioner":null`, `"userErrors":[]`},
 		"nodes":                 {`"__typename":"Contact"`, `"__typename":"Practitioner"`, `"__typename":"Appointment"`},
 		"waiting-room":          {`"nodes":[`},
+		"create-invoice":        {`"number":"1"`, `"OPEN"`, `"description":"Material descartável"`, `"userErrors":[]`},
+		"overdue-invoices":      {`"totalCount":0`},
 	}
 	examples := web.Examples()
 	require.Len(t, examples, len(want))
