@@ -13,12 +13,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/taskmed/taskmed/internal/answering"
 	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/coherence"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/doctor"
 	"github.com/taskmed/taskmed/internal/trust"
+	"github.com/taskmed/taskmed/models"
 )
 
 type cacheCommand struct {
@@ -72,7 +74,7 @@ func (c *cacheCommand) Run(ctx context.Context, s streams) (err error) {
 	}
 	clinic := uuid.Nil
 	if c.Clinic != "" {
-		if clinic, err = app.ClinicID(c.Clinic); err != nil {
+		if clinic, err = clinicID(c.Clinic); err != nil {
 			return err
 		}
 	}
@@ -114,7 +116,7 @@ func again(examiner *app.Examiner) func(context.Context, *answers.Kept) (*doctor
 	return func(ctx context.Context, kept *answers.Kept) (*doctor.Answer, error) {
 		now, err := examiner.Again(ctx, kept)
 		switch {
-		case errors.Is(err, app.ErrNoRecipe), errors.Is(err, app.ErrAnotherProgram):
+		case errors.Is(err, answering.ErrNoRecipe), errors.Is(err, answering.ErrAnotherProgram):
 			return nil, fmt.Errorf("%w: %w", doctor.ErrUnexamined, err)
 		case err != nil:
 			return nil, err
@@ -123,4 +125,16 @@ func again(examiner *app.Examiner) func(context.Context, *answers.Kept) (*doctor
 			Body: now.Body, Digest: now.Digest, Unfit: now.Unfit, Name: now.Name, Text: now.Text, Role: string(now.Role),
 		}, nil
 	}
+}
+
+// clinicID reads a clinic's id as operators have it, a UUID, or as clients do.
+func clinicID(text string) (uuid.UUID, error) {
+	if id, err := uuid.Parse(text); err == nil {
+		return id, nil
+	}
+	id, err := models.KindClinic.Parse(text)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("%q is no clinic's id", text)
+	}
+	return id, nil
 }

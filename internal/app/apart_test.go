@@ -151,22 +151,22 @@ func TestCache_NothingIsKeptWhereAnotherDatabaseIsHeard(t *testing.T) {
 	}
 }
 
-// answering has a server answer one text otherwise, as another build may.
-type answering struct{ text, otherwise string }
+// rewording has a server answer one text otherwise, as another build may.
+type rewording struct{ from, to string }
 
-var _ graphql.ResponseInterceptor = answering{}
+var _ graphql.ResponseInterceptor = rewording{}
 
 // ExtensionName implements graphql.HandlerExtension.
-func (answering) ExtensionName() string { return "Answering" }
+func (rewording) ExtensionName() string { return "Answering" }
 
 // Validate implements graphql.HandlerExtension.
-func (answering) Validate(graphql.ExecutableSchema) error { return nil }
+func (rewording) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptResponse implements graphql.ResponseInterceptor.
-func (a answering) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (a rewording) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	response := next(ctx)
 	if response != nil {
-		response.Data = bytes.ReplaceAll(response.Data, []byte(`"`+a.text+`"`), []byte(`"`+a.otherwise+`"`))
+		response.Data = bytes.ReplaceAll(response.Data, []byte(`"`+a.from+`"`), []byte(`"`+a.to+`"`))
 	}
 	return response
 }
@@ -175,7 +175,7 @@ func (a answering) InterceptResponse(ctx context.Context, next graphql.ResponseH
 func build(name string) api.Option {
 	return func(_ *config.Config, options *app.Options) {
 		app.AsBuild(options, name)
-		options.Extensions = append(options.Extensions, answering{"BRL", name})
+		options.Extensions = append(options.Extensions, rewording{"BRL", name})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"github.com/taskmed/taskmed/internal/answering"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
@@ -23,6 +24,7 @@ import (
 	"github.com/taskmed/taskmed/internal/maintenance"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/profile"
+	"github.com/taskmed/taskmed/internal/sockets"
 	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/web"
 )
@@ -51,10 +53,9 @@ type App struct {
 	fitness *fitness.Watcher
 	auth    *auth.Authenticator
 	server  *gqlserver.Server
-	// documents and answers are what is kept between requests; answers is nil where
-	// nothing is.
+	// documents and cache are what is kept between requests.
 	documents documents
-	answers   *answering
+	cache     cache
 	// keeper does what is due daily; nil where that is switched off.
 	keeper *maintenance.Keeper
 	// observer watches the others.
@@ -79,7 +80,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 
 	schema := schemaAlone()
-	a := &App{}
+	a := &App{cache: cache{close: func() {}}}
 	defer func() { //nolint:contextcheck // closing has a bound of its own
 		if err != nil {
 			a.Close()
@@ -90,17 +91,15 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 	// It looks while the rest is put together.
 	a.fitness = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log})
-	a.answers, err = openAnswers(settings, secret, newProgram(schema, options.build), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
+	opened, err := openCache(settings, secret, answering.NewProgram(schema, options.build), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
 		return nil, err
 	}
+	a.cache = opened
 	reached := database.Config{
 		URL: settings.DatabaseURL, MaxConns: settings.DatabaseMaxConns,
 		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
-		Tracer: a.observer.tracers(),
-	}
-	if a.answers != nil {
-		reached.Coherence, reached.Opened = a.answers.cache, a.answers.cache.Opened
+		Tracer: a.observer.tracers(), Coherence: a.cache.told, Opened: a.cache.opened,
 	}
 	db, err := database.Open(ctx, reached)
 	if err != nil {
@@ -112,17 +111,13 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
-	store := auth.NewStore(db)
-	credentials := auth.Config{
-		Memberships: store, Keys: store,
+	known := a.cache.sessions(auth.NewStore(db))
+	a.auth, err = auth.New(auth.Config{ //nolint:contextcheck // its refreshing of keys ends with Close, not with the start
+		Memberships: known, Keys: known,
 		JWKSURL: settings.JWKSURL, Issuer: settings.JWTIssuer, Audience: settings.JWTAudience,
 		DevKey: options.DevKey, Log: options.Log, Now: options.Now,
-	}
-	if a.answers != nil {
-		kept := sessions{cache: a.answers.cache, store: store}
-		credentials.Memberships, credentials.Keys = kept, kept
-	}
-	if a.auth, err = auth.New(credentials); err != nil { //nolint:contextcheck // its refreshing of keys ends with Close, not with the start
+	})
+	if err != nil {
 		return nil, err
 	}
 
@@ -131,13 +126,16 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
+	planner := profile.NewPlanner(settings.DatabaseURL)
 	served := gqlserver.Config{
-		Schema: made.executable, Auth: entrance{a.fitness.Fit, a.auth}, Log: options.Log, Rights: made.rights,
+		Schema: made.executable, Auth: fitness.Entrance{Fit: a.fitness.Fit, Auth: a.auth}, Log: options.Log, Rights: made.rights,
 		Limits: gqlserver.Limits{
-			BodyBytes: settings.BodyBytes, Connections: settings.MaxConnections,
-			Request: settings.RequestTimeout, Grace: settings.StopTimeout,
-			// An answer is written after its request has run.
-			Write: settings.RequestTimeout + 15*time.Second,
+			BodyBytes: settings.BodyBytes, Request: settings.RequestTimeout,
+			Limits: sockets.Limits{
+				Connections: settings.MaxConnections, Grace: settings.StopTimeout,
+				// An answer is written after its request has run.
+				Write: settings.RequestTimeout + 15*time.Second,
+			},
 		},
 		Operations: operation.Limits{
 			Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit),
@@ -145,15 +143,12 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		},
 		Extensions: append([]graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions...),
 		Playground: playground(settings, options), Routes: routes(a.fitness.Fit, made, options.Log), Origins: settings.AllowedOrigins,
-		Documents: a.documents, Secret: secret, Statements: statements{profile.NewPlanner(settings.DatabaseURL)},
+		Documents: a.documents, Cache: a.cache.answers, Secret: secret, Statements: statements{planner},
 		Ready: func(ctx context.Context) error {
 			return errors.Join(db.Ping(ctx), a.Fit(), a.documents.ready(settings))
 		},
 	}
-	if a.answers != nil {
-		served.Cache = a.observer.cache(a.answers)
-	}
-	a.observer.watch(db, settings.DatabaseURL, a.documents.redis, &served)
+	a.observer.watch(db, planner.Plan, a.documents.redis, &served)
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}
@@ -208,7 +203,7 @@ func (a *App) Close() {
 		a.auth.Close()
 	}
 	_ = a.documents.close() // its connections are closed, whatever it says
-	a.answers.close()
+	a.cache.close()
 	if a.fitness != nil {
 		a.fitness.Close()
 	}

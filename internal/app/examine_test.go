@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/answering"
 	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
@@ -72,7 +73,7 @@ func (e *examination) again(ctx context.Context, kept *answers.Kept) (*doctor.An
 		e.before(kept)
 	}
 	now, err := e.examiner.Again(ctx, kept)
-	if errors.Is(err, app.ErrAnotherProgram) || errors.Is(err, app.ErrNoRecipe) {
+	if errors.Is(err, answering.ErrAnotherProgram) || errors.Is(err, answering.ErrNoRecipe) {
 		return nil, fmt.Errorf("%w: %w", doctor.ErrUnexamined, err)
 	}
 	if err != nil {
@@ -329,10 +330,10 @@ func TestExaminer_RunsNothingButWhatTheAnswerAnswers(t *testing.T) {
 		return &answers.Kept{Entry: &answers.Entry{Recipe: []byte(recipe)}, Clinic: clinic.ID}
 	}
 	for recipe, want := range map[string]error{
-		"":        app.ErrNoRecipe,
-		"no JSON": app.ErrNoRecipe,
-		`{"v":[}`: app.ErrNoRecipe,
-		`{"q":"{ clinic { name } }","r":"OWNER"}`: app.ErrAnotherProgram,
+		"":        answering.ErrNoRecipe,
+		"no JSON": answering.ErrNoRecipe,
+		`{"v":[}`: answering.ErrNoRecipe,
+		`{"q":"{ clinic { name } }","r":"OWNER"}`: answering.ErrAnotherProgram,
 	} {
 		_, err := e.examiner.Again(t.Context(), kept(recipe))
 		require.ErrorIs(t, err, want, recipe)

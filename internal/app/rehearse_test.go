@@ -10,6 +10,7 @@ import (
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/doctor"
+	"github.com/taskmed/taskmed/internal/rehearsal"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/web"
 )
@@ -21,7 +22,7 @@ func register(t *testing.T, d *testkit.Database, name, kind, body string) {
 		SELECT h, h, $1, $2, $3 FROM encode(sha256(convert_to($3, 'UTF8')), 'hex') AS h`, name, kind, body)
 }
 
-func rehearsed(t *testing.T, world *seeded) app.Rehearsal {
+func rehearsed(t *testing.T, world *seeded) rehearsal.Found {
 	t.Helper()
 	settings, err := config.Development(nil, world.database.AppURL, strings.Repeat("00", 32))
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -56,12 +57,12 @@ func observe(ctx context.Context, settings config.Config, options *Options, sche
 }
 
 // watch has the observer see what the server does.
-func (o observer) watch(db *database.DB, databaseURL string, redis *persisted.Redis, server *gqlserver.Config) {
+func (o observer) watch(db *database.DB, plan func(ctx context.Context, clinic uuid.UUID, sql string) (string, error), redis *persisted.Redis, server *gqlserver.Config) {
 	if o.Telemetry == nil {
 		return
 	}
 	servers := telemetry.Servers{
-		Postgres: db.Ping, Plan: newPlanner(databaseURL).plan,
+		Postgres: db.Ping, Plan: plan,
 		Pool: func() metrics.PoolFigures {
 			now := db.Stat()
 			return metrics.PoolFigures{
@@ -108,10 +109,9 @@ func (a *App) known() knownOperations {
 			names[match[1]] = struct{}{}
 		}
 	}
-	var known hashes
 	return func(op *graphql.OperationContext) (string, bool) {
 		// The registry is there before the first request is.
-		if name, registered := a.documents.registry.Name(known.of(op.RawQuery)); registered && name != "" {
+		if name, registered := a.documents.registry.Name(op.RawQuery); registered && name != "" {
 			return name, true
 		}
 		_, known := names[op.Operation.Name]

@@ -95,6 +95,19 @@ func (n Node) walk(visit func(Node)) {
 // EXPLAIN (GENERIC_PLAN) does that from Postgres 16 on; a prepared statement
 // does it on all. Nothing is executed.
 func Explain(ctx context.Context, conn *pgx.Conn, clinic, sql string) (plan Node, err error) {
+	lines, err := ExplainAs(ctx, conn, "JSON", clinic, sql)
+	if err != nil {
+		return plan, err
+	}
+	var plans []struct{ Plan Node }
+	if err := json.Unmarshal([]byte(lines), &plans); err != nil || len(plans) != 1 {
+		return plan, errors.Join(errors.New("a plan could not be read"), err)
+	}
+	return plans[0].Plan, nil
+}
+
+// ExplainAs is Explain in a format of Postgres' own: TEXT or JSON.
+func ExplainAs(ctx context.Context, conn *pgx.Conn, format, clinic, sql string) (plan string, err error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return plan, err
@@ -119,7 +132,7 @@ func Explain(ctx context.Context, conn *pgx.Conn, clinic, sql string) (plan Node
 	if err := one(ctx, tx, &parameters, "SELECT coalesce(cardinality(parameter_types), 0) FROM pg_prepared_statements WHERE name = 'examined'"); err != nil {
 		return plan, err
 	}
-	call := "EXPLAIN (FORMAT JSON) EXECUTE examined"
+	call := "EXPLAIN (FORMAT " + format + ") EXECUTE examined"
 	if parameters > 0 {
 		call += "(" + strings.TrimSuffix(strings.Repeat("NULL,", parameters), ",") + ")"
 	}
@@ -127,12 +140,9 @@ func Explain(ctx context.Context, conn *pgx.Conn, clinic, sql string) (plan Node
 	if result.Err != nil {
 		return plan, result.Err
 	}
-	if len(result.Rows) != 1 || len(result.Rows[0]) != 1 {
-		return plan, errors.New("a plan was expected, in one row")
+	lines := make([]string, len(result.Rows))
+	for i, row := range result.Rows {
+		lines[i] = string(row[0]) // EXPLAIN has one column
 	}
-	var plans []struct{ Plan Node }
-	if err := json.Unmarshal(result.Rows[0][0], &plans); err != nil || len(plans) != 1 {
-		return plan, errors.Join(errors.New("a plan could not be read"), err)
-	}
-	return plans[0].Plan, nil
+	return strings.Join(lines, "\n"), nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/rights"
+	"github.com/taskmed/taskmed/internal/sockets"
 	"github.com/taskmed/taskmed/internal/tenant"
 )
 
@@ -88,18 +89,14 @@ type Config struct {
 
 // Limits bound what a client can make the server hold. Zero means the default.
 type Limits struct {
-	// BodyBytes bounds a request's body (1 MiB), HeaderBytes its headers and URL (32 KiB).
-	BodyBytes   int64
-	HeaderBytes int
-	// Connections bounds the public listener's open connections (10,000): more wait.
-	Connections int
-	// ReadHeader (5 s), Read (15 s), Write (30 s) and Idle (90 s) bound a connection's
-	// phases; Request (10 s) bounds the execution and must be less than Write.
-	ReadHeader, Read, Write, Idle, Request time.Duration
-	// Drain (1 s) is how long requests are still taken once the server is to stop,
-	// so that balancers notice; it ends early when no connection is open. Grace
-	// (20 s) is what running requests then have to end.
-	Drain, Grace time.Duration
+	// HeaderBytes is 32 KiB, Connections 10,000, ReadHeader 5 s, Read 15 s, Write 30 s,
+	// Idle 90 s, Drain 1 s, Grace 20 s.
+	sockets.Limits
+
+	// BodyBytes bounds a request's body (1 MiB).
+	BodyBytes int64
+	// Request (10 s) bounds the execution and must be less than Write.
+	Request time.Duration
 	// Ready bounds one readiness check (1 s).
 	Ready time.Duration
 }

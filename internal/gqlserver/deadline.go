@@ -7,8 +7,9 @@ import (
 )
 
 // deadline is a request's context. It is context.WithDeadline for requests that are
-// mostly answered from memory: its timer is made when somebody first waits for it,
-// for making one takes longer than looking an answer up.
+// mostly answered from memory: its timer is made when somebody first waits for it. The
+// timer takes 1.1 µs of the processor and six allocations, of a hit's 60 (see
+// docs/decisions/0013).
 type deadline struct {
 	context.Context //nolint:containedctx // it is a context
 

@@ -32,8 +32,8 @@ type request struct {
 	id        string // document.go: the name that the document was asked for by
 	op        *graphql.OperationContext
 	checked   *operation.Operation
-	canonical []byte             // variables.go; nil until it is wanted
-	verdict   *operation.Verdict // cost.go; nil before
+	canonical []byte             // check.go; nil until it is wanted
+	verdict   *operation.Verdict // nil before
 	told      *note              // cache.go; nil if it did not come so far
 }
 

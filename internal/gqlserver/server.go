@@ -1,13 +1,19 @@
 package gqlserver
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
-	"sync/atomic"
+	"net/http/pprof"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/requestid"
 	"github.com/taskmed/taskmed/internal/rights"
+	"github.com/taskmed/taskmed/internal/sockets"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -16,21 +22,16 @@ const Path = "/graphql"
 
 // Server answers the public and the admin listener's requests.
 type Server struct {
-	config    Config
-	checker   *operation.Checker
-	runner    *runner
-	presenter *presenter
-	origins   *origins
-	// draining is set once the server is to stop.
-	draining atomic.Bool
-	// connections are those of the public listener.
-	connections connections
-	buffers     bufferPool
-	fixed       fixedHeaders
-	remembered  *remembered
-	lines       linePool
-	public      http.Handler
-	admin       http.Handler
+	config     Config
+	checker    *operation.Checker
+	runner     *runner
+	presenter  *presenter
+	origins    *origins
+	sockets    sockets.Server
+	buffers    bufferPool
+	fixed      fixedHeaders
+	remembered *remembered
+	lines      linePool
 }
 
 // New puts a Server together; it fails for a configuration that lacks a part,
@@ -62,18 +63,24 @@ func New(config Config) (*Server, error) {
 	if s.remembered, err = newRemembered(); err != nil {
 		return nil, err
 	}
-	s.public = s.publicHandler()
-	s.admin = s.adminHandler()
+	s.sockets.Public, s.sockets.Admin = s.publicHandler(), s.adminHandler()
+	s.sockets.Limits, s.sockets.Log = config.Limits.Limits, config.Log
 	return s, nil
 }
 
 // Public is the handler of the public listener: the API, the playground, and
 // /livez and /readyz for balancers.
-func (s *Server) Public() http.Handler { return s.public }
+func (s *Server) Public() http.Handler { return s.sockets.Public }
 
 // Admin is the handler of the admin listener: /metrics, /livez, /readyz with
 // its reason, and /debug/pprof/. It has no authentication: loopback only.
-func (s *Server) Admin() http.Handler { return s.admin }
+func (s *Server) Admin() http.Handler { return s.sockets.Admin }
+
+// Serve answers on both listeners until the context ends, then stops without cutting
+// a request; meanwhile /readyz fails. admin may be nil. Serve once.
+func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
+	return s.sockets.Serve(ctx, public, admin)
+}
 
 func (s *Server) publicHandler() http.Handler {
 	mux := http.NewServeMux()
@@ -97,7 +104,7 @@ func (s *Server) around(next http.Handler) http.Handler {
 		header := w.Header()
 		header.Set("X-Request-Id", id)
 		header["X-Content-Type-Options"] = s.fixed.nosniff
-		if s.draining.Load() {
+		if s.sockets.Stopping() {
 			// The connection is not used again, so stopping cuts none that is just being used.
 			header.Set("Connection", "close")
 		}
@@ -118,4 +125,57 @@ func (s *Server) survive(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = s.presenter.recovered(r.Context(), reason) // It is in the log now.
 	s.fail(w, r, jsonType, &refusal{http.StatusInternalServerError, models.Internal, internalMessage})
+}
+
+// serveLive answers as long as the process can answer at all: it asks nothing
+// else, for restarting this process does not mend a database.
+func (s *Server) serveLive(w http.ResponseWriter, _ *http.Request) {
+	plain(w, http.StatusOK, "ok")
+}
+
+// serveReady tells balancers whether to send requests here. The reason is for
+// the admin listener alone.
+func (s *Server) serveReady(withReason bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.sockets.Stopping() {
+			plain(w, http.StatusServiceUnavailable, "stopping")
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), s.config.Limits.Ready)
+		defer cancel()
+		if err := s.config.Ready(ctx); err != nil {
+			reason := "not ready"
+			if withReason {
+				reason += ": " + err.Error()
+			}
+			plain(w, http.StatusServiceUnavailable, reason)
+			return
+		}
+		plain(w, http.StatusOK, "ok")
+	}
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n")
+}
+
+func (s *Server) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", s.serveLive)
+	mux.HandleFunc("GET /readyz", s.serveReady(true))
+	if s.config.Metrics != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	}
+	for pattern, handler := range s.config.AdminRoutes {
+		mux.Handle(pattern, handler)
+	}
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return s.around(http.NewCrossOriginProtection().Handler(mux))
 }

@@ -155,10 +155,10 @@ func (o *Operations) Admitted(ctx context.Context, id, text string) {
 }
 
 // Name is the published name of a document, from a closed set: fit for a
-// metric's label. hash is the document's Hash.
-func (o *Operations) Name(hash string) (string, bool) {
+// metric's label.
+func (o *Operations) Name(text string) (string, bool) {
 	if o.registry == nil {
 		return "", false
 	}
-	return o.registry.Name(hash)
+	return o.registry.Name(text)
 }

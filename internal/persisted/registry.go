@@ -72,6 +72,7 @@ type published struct {
 	revision string
 	byID     map[string]*Operation
 	byHash   map[string]*Operation
+	byText   map[string]*Operation
 	byPrint  map[fingerprint.Fingerprint]*Operation
 }
 
@@ -149,7 +150,7 @@ func (r *Registry) look(ctx context.Context, within time.Duration) error {
 func index(revision string, all []*Operation) *published {
 	p := &published{
 		revision: revision, byID: make(map[string]*Operation, len(all)),
-		byHash: make(map[string]*Operation, len(all)), byPrint: make(map[fingerprint.Fingerprint]*Operation, len(all)),
+		byHash: make(map[string]*Operation, len(all)), byText: make(map[string]*Operation, len(all)), byPrint: make(map[fingerprint.Fingerprint]*Operation, len(all)),
 	}
 	for _, operation := range all {
 		// What stands in the table is not believed without looking.
@@ -160,6 +161,7 @@ func index(revision string, all []*Operation) *published {
 		}
 		p.byID[operation.ID] = operation
 		p.byHash[hash] = operation
+		p.byText[operation.Body] = operation
 		p.byPrint[mark] = operation
 	}
 	return p
@@ -233,9 +235,13 @@ func (r *Registry) known(hash string) (*Operation, bool) {
 	return operation, ok
 }
 
-// Name is the name under which the document with this Hash was published.
-func (r *Registry) Name(hash string) (string, bool) {
-	operation, ok := r.known(hash)
+// Name is the name under which a document was published with this text.
+func (r *Registry) Name(text string) (string, bool) {
+	p := r.seen.Load()
+	if p == nil {
+		return "", false
+	}
+	operation, ok := p.byText[text]
 	if !ok {
 		return "", false
 	}

@@ -158,10 +158,10 @@ func TestRegistry_RunsWhatIsPublishedAndNothingElse(t *testing.T) {
 	_, err = operations.Resolve(ctx, persisted.Hash("{ other }"), "")
 	require.Equal(t, persisted.CodeNotFound, codeOf(t, err))
 
-	name, ok := operations.Name(persisted.Hash(dayText))
+	name, ok := operations.Name(dayText)
 	require.True(t, ok)
 	require.Equal(t, "Day", name)
-	_, ok = operations.Name(persisted.Hash("{ other }"))
+	_, ok = operations.Name("{ other }")
 	require.False(t, ok)
 }
 

@@ -34,9 +34,10 @@ type Plan struct {
 // planning bounds all plans of one request together.
 const planning = 3 * time.Second
 
-// Planner asks Postgres for plans, one request after the other, each over a
-// connection of its own: what is prepared for a plan never meets a request's
-// statements, and however many developers ask, it is one connection.
+// Planner asks Postgres for plans, for developers and operators, one after the other,
+// each over a connection of its own: what is prepared for a plan never meets a
+// request's statements, plans are to be had while the pool is exhausted, and however
+// many ask, it is one connection.
 type Planner struct {
 	url  string
 	turn chan struct{}
@@ -61,34 +62,56 @@ func (p *Planner) Explain(ctx context.Context, clinic uuid.UUID, statements []*S
 	}
 }
 
-func (p *Planner) explain(ctx context.Context, clinic uuid.UUID, statements []*Statement) (err error) {
+// Plan is what Postgres does with a statement, line by line, made as Explain's are.
+func (p *Planner) Plan(ctx context.Context, clinic uuid.UUID, sql string) (plan string, err error) {
+	ctx, done := context.WithTimeout(ctx, planning)
+	defer done()
+	err = p.connected(ctx, func(conn *pgx.Conn) error {
+		plan, err = doctor.ExplainAs(ctx, conn, "TEXT", clinic.String(), sql)
+		return err
+	})
+	return plan, err
+}
+
+func (p *Planner) explain(ctx context.Context, clinic uuid.UUID, statements []*Statement) error {
+	return p.connected(ctx, func(conn *pgx.Conn) error {
+		for _, s := range statements {
+			if !reads(s.Text) {
+				s.NoPlan = "only what reads has a plan here"
+				continue
+			}
+			node, err := doctor.Explain(ctx, conn, clinic.String(), s.sql)
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				s.NoPlan = "Postgres cannot plan it without its values"
+			default:
+				s.Plan = planOf(node)
+			}
+		}
+		return nil
+	})
+}
+
+// connected waits its turn and connects.
+func (p *Planner) connected(ctx context.Context, do func(conn *pgx.Conn) error) (err error) {
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	conn, err := pgx.Connect(ctx, p.url)
+	config, err := pgx.ParseConfig(p.url)
+	if err != nil {
+		return errors.New("the database's URL cannot be read") // pgx's words would hold the password.
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	for _, s := range statements {
-		if !reads(s.Text) {
-			s.NoPlan = "only what reads has a plan here"
-			continue
-		}
-		node, err := doctor.Explain(ctx, conn, clinic.String(), s.sql)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			s.NoPlan = "Postgres cannot plan it without its values"
-		default:
-			s.Plan = planOf(node)
-		}
-	}
-	return nil
+	return do(conn)
 }
 
 // reads tells whether a masked statement does nothing but read.

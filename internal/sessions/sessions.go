@@ -1,4 +1,6 @@
-package app
+// Package sessions keeps who has which rights, in the response cache, and forgets what
+// changes the moment it does.
+package sessions
 
 import (
 	"context"
@@ -15,28 +17,30 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
-// sessionLife is how long memberships and keys are kept that nobody changes.
-const sessionLife = 4 * time.Hour
+// life is how long memberships and keys are kept that nobody changes.
+const life = 4 * time.Hour
 
-// sessions keeps who has which rights, and forgets what changes the moment it
-// does. What there is not, it does not keep: whoever invents subjects or keys
-// fills nothing.
-type sessions struct {
+// Kept is a store of memberships and keys of which the answers are kept. What there is
+// not, it does not keep: whoever invents subjects or keys fills nothing.
+type Kept struct {
 	cache *answers.Cache
 	store *auth.Store
 }
 
+// In keeps what the store says in a cache.
+func In(cache *answers.Cache, store *auth.Store) Kept { return Kept{cache: cache, store: store} }
+
 var (
-	_ auth.Memberships = sessions{}
-	_ auth.Keys        = sessions{}
+	_ auth.Memberships = Kept{}
+	_ auth.Keys        = Kept{}
 )
 
 // Of implements auth.Memberships.
-func (s sessions) Of(ctx context.Context, subject string) ([]auth.Membership, error) {
-	kept, err := s.cache.Sessions.Get(ctx, answers.SessionRequest{
-		Key: sessionKey("memberships", []byte(subject)),
+func (k Kept) Of(ctx context.Context, subject string) ([]auth.Membership, error) {
+	kept, err := k.cache.Sessions.Get(ctx, answers.SessionRequest{
+		Key: keyOf("memberships", []byte(subject)),
 		Load: func(ctx context.Context) (*answers.Session, error) {
-			all, err := s.store.Of(ctx, subject)
+			all, err := k.store.Of(ctx, subject)
 			if err != nil || len(all) == 0 {
 				return nil, err
 			}
@@ -49,7 +53,7 @@ func (s sessions) Of(ctx context.Context, subject string) ([]auth.Membership, er
 }
 
 func keptMemberships(subject string, all []auth.Membership) *answers.Session {
-	session := &answers.Session{Value: all, ExpiresAt: time.Now().Add(sessionLife), Bytes: 100 + len(subject)}
+	session := &answers.Session{Value: all, ExpiresAt: time.Now().Add(life), Bytes: 100 + len(subject)}
 	session.Tags = append(session.Tags, touched.On("membership", "subject", subject))
 	for i, one := range all {
 		// Many share it from now on: nobody's append may write into it.
@@ -64,17 +68,17 @@ func keptMemberships(subject string, all []auth.Membership) *answers.Session {
 }
 
 // Find implements auth.Keys. A key's end is checked by who uses it.
-func (s sessions) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*auth.PartnerKey, error) {
-	kept, err := s.cache.Sessions.Get(ctx, answers.SessionRequest{
-		Key: sessionKey("key", clinic[:], hash[:]),
+func (k Kept) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*auth.PartnerKey, error) {
+	kept, err := k.cache.Sessions.Get(ctx, answers.SessionRequest{
+		Key: keyOf("key", clinic[:], hash[:]),
 		Load: func(ctx context.Context) (*answers.Session, error) {
-			key, err := s.store.Find(ctx, clinic, hash)
+			key, err := k.store.Find(ctx, clinic, hash)
 			if err != nil {
 				return nil, err
 			}
 			return &answers.Session{
 				Value: key, Tags: []touched.Tag{touched.Entity(models.KindAPIKey, key.ID)},
-				ExpiresAt: time.Now().Add(sessionLife), Bytes: 300 + len(key.Name),
+				ExpiresAt: time.Now().Add(life), Bytes: 300 + len(key.Name),
 			}, nil
 		},
 		Clinic: func(any) uuid.UUID { return clinic },
@@ -90,11 +94,11 @@ func (s sessions) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*a
 }
 
 // Used implements auth.Keys.
-func (s sessions) Used(ctx context.Context, key *auth.PartnerKey) error {
-	return s.store.Used(ctx, key)
+func (k Kept) Used(ctx context.Context, key *auth.PartnerKey) error {
+	return k.store.Used(ctx, key)
 }
 
-func sessionKey(kind string, parts ...[]byte) answers.Key {
+func keyOf(kind string, parts ...[]byte) answers.Key {
 	buffer := append(make([]byte, 0, 128), kind...)
 	for _, part := range parts {
 		buffer = append(append(buffer, 0), part...)
@@ -104,9 +108,9 @@ func sessionKey(kind string, parts ...[]byte) answers.Key {
 
 type wantedClinicKey struct{}
 
-// expecting lets a request's parts share their questions to Redis: once it is
+// Expect lets a request's parts share their questions to Redis: once it is
 // known who asks, it is known for which clinic.
-func expecting(ctx context.Context, r *http.Request) context.Context {
+func Expect(ctx context.Context, r *http.Request) context.Context {
 	ctx = answers.WithGlimpse(ctx)
 	if wanted := r.Header.Get("X-Clinic-Id"); wanted != "" {
 		ctx = context.WithValue(ctx, wantedClinicKey{}, wanted)

@@ -1,56 +1,42 @@
-package app
+// Package answering answers the edge's questions from what is kept, where that stands:
+// it says what an answer depends on, and internal/answers whether that still holds.
+package answering
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/taskmed/taskmed/internal/answers"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/coherence"
-	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/sessions"
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
-// answering answers questions from what is kept, where that stands: it says what an answer
-// depends on, and the cache whether that still holds.
-type answering struct {
-	cache *answers.Cache
-	// program is what answers.
-	program *program
-	// examined tells that what is kept is in Redis, where taskmed doctor looks at it.
-	examined bool
+// Answering implements gqlserver.Cache.
+type Answering struct {
+	cache   *answers.Cache
+	program *Program
+	// shared tells that what is kept is in Redis, where taskmed doctor looks at it.
+	shared bool
 }
 
-// openAnswers makes the cache; nil where it is switched off.
-func openAnswers(settings config.Config, secret []byte, program *program, log *slog.Logger, watching observer) (*answering, error) {
-	if !settings.Cache {
-		return nil, nil //nolint:nilnil // no cache is what was asked for
-	}
-	cache, err := answers.New(answers.Config{
-		RedisURL: settings.RedisURL, RedisTimeout: settings.RedisTimeout, ListenURL: settings.ListenURL(),
-		Bytes: settings.CacheBytes, Secret: secret,
-		// A transaction ends with its longest statement or its request, a reader with
-		// its request; both have the time to notice.
-		LongestCommit:  settings.StatementTimeout + 2*time.Second,
-		LongestRequest: settings.RequestTimeout + 5*time.Second,
-		Log:            log, Metrics: watching.registerer(), Hook: watching.redisHook(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &answering{cache: cache, program: program, examined: settings.RedisURL != ""}, nil
+var _ gqlserver.Cache = (*Answering)(nil)
+
+// From answers from a cache, which others share in Redis or not, for a program.
+func From(cache *answers.Cache, shared bool, program *Program) *Answering {
+	return &Answering{cache: cache, program: program, shared: shared}
 }
 
 // key is where the answer to a question is kept. The role and its permissions
 // are always in it, whatever the scope: what a role may not see is then not a
 // matter of how carefully the schema was annotated.
-func (a *answering) key(q *gqlserver.Question) answers.Key {
+func (p *Program) key(q *gqlserver.Question) answers.Key {
 	parts := answers.KeyParts{
-		SchemaHash: a.program.name(), Clinic: q.Scope.ClinicID, Role: q.Scope.Role, Permissions: q.Scope.Permissions,
+		SchemaHash: p.name(), Clinic: q.Scope.ClinicID, Role: q.Scope.Role, Permissions: q.Scope.Permissions,
 		OperationName: q.Name, QueryHash: string(q.Print[:]), Variables: q.Variables,
 	}
 	if q.Caching.Scope == operation.ScopePrivate {
@@ -60,27 +46,27 @@ func (a *answering) key(q *gqlserver.Question) answers.Key {
 }
 
 // Expect implements gqlserver.Cache.
-func (a *answering) Expect(ctx context.Context, r *http.Request) context.Context {
-	if !a.examined {
+func (a *Answering) Expect(ctx context.Context, r *http.Request) context.Context {
+	if !a.shared {
 		return ctx
 	}
-	return expecting(ctx, r)
+	return sessions.Expect(ctx, r)
 }
 
 // Writing implements gqlserver.Cache.
-func (*answering) Writing(ctx context.Context, mutation string) context.Context {
+func (*Answering) Writing(ctx context.Context, mutation string) context.Context {
 	return coherence.WithWriter(ctx, mutation)
 }
 
 // Answer implements gqlserver.Cache.
-func (a *answering) Answer(ctx context.Context, q *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
+func (a *Answering) Answer(ctx context.Context, q *gqlserver.Question, compute gqlserver.Compute) gqlserver.CacheAnswer {
 	if !a.program.named.Load() {
 		// Reading the executable takes longer than a start may.
 		computed := compute(ctx)
 		return gqlserver.CacheAnswer{Computed: &computed, Bypassed: true, Reason: "the cache is starting"}
 	}
-	key, clinic := a.key(q), q.Scope.ClinicID
-	own := &computing{question: q, compute: compute, examined: a.examined}
+	key, clinic := a.program.key(q), q.Scope.ClinicID
+	own := &computing{question: q, compute: compute, shared: a.shared}
 	if q.Afresh {
 		ticket := a.cache.Begin(ctx, clinic)
 		entry := own.run(ctx)
@@ -114,8 +100,8 @@ func (a *answering) Answer(ctx context.Context, q *gqlserver.Question, compute g
 type computing struct {
 	question *gqlserver.Question
 	compute  gqlserver.Compute
-	// examined tells that others can see what is kept.
-	examined bool
+	// shared tells that others can see what is kept.
+	shared bool
 	// computed is what it came to, nil until then; unfit is why the reads that it
 	// made rule out that it is kept.
 	computed *gqlserver.Computed
@@ -156,14 +142,8 @@ func (c *computing) run(ctx context.Context) *answers.Entry {
 	entry := &answers.Entry{
 		Body: computed.Data, Tags: tags, Protected: collector.Protected(), ETag: computed.Digest, ExpiresAt: expires,
 	}
-	if c.examined {
+	if c.shared {
 		entry.Recipe = recipeOf(c.question)
 	}
 	return entry
-}
-
-func (a *answering) close() {
-	if a != nil {
-		a.cache.Close()
-	}
 }

@@ -1,4 +1,4 @@
-package app
+package answering
 
 import (
 	"crypto/rand"
@@ -14,10 +14,9 @@ import (
 	"github.com/vektah/gqlparser/v2/formatter"
 )
 
-// program is what answers: a schema, and how this build of TaskMed answers it.
+// Program is what answers: a schema, and how this build of TaskMed answers it.
 // What one program kept another may not understand, or may answer differently.
-type program struct {
-	schema *ast.Schema
+type Program struct {
 	// name stands for both. Who asks before the executable has been read, which goes
 	// on beside the start, waits.
 	name func() string
@@ -25,9 +24,9 @@ type program struct {
 	named atomic.Bool
 }
 
-// newProgram names this program, or one that a test has it pass for.
-func newProgram(schema *ast.Schema, build string) *program {
-	p := &program{schema: schema}
+// NewProgram names this program, or one that a test has it pass for.
+func NewProgram(schema *ast.Schema, build string) *Program {
+	p := &Program{}
 	p.name = sync.OnceValue(func() string {
 		executable := build
 		if executable == "" {

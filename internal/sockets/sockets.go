@@ -1,4 +1,6 @@
-package gqlserver
+// Package sockets serves handlers on listeners: it bounds how many connections are open
+// and how long each phase of one takes, and stops without cutting a request.
+package sockets
 
 import (
 	"context"
@@ -8,11 +10,40 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
+// Limits bound what clients can make the server hold. All must be given.
+type Limits struct {
+	// HeaderBytes bounds a request's headers and URL.
+	HeaderBytes int
+	// Connections bounds the public listener's open connections: more wait.
+	Connections int
+	// ReadHeader, Read, Write and Idle bound a connection's phases.
+	ReadHeader, Read, Write, Idle time.Duration
+	// Drain is how long requests are still taken once the server is to stop, so that
+	// balancers notice; it ends early when no connection is open. Grace is what
+	// running requests then have to end.
+	Drain, Grace time.Duration
+}
+
+// Server serves a public and an admin handler. Public, Limits and Log are required.
+type Server struct {
+	Public, Admin http.Handler
+	Limits        Limits
+	Log           *slog.Logger
+
+	stopping atomic.Bool
+	// connections are those of the public listener.
+	connections connections
+}
+
+// Stopping tells that the server is to stop: a connection is not to be used again.
+func (s *Server) Stopping() bool { return s.stopping.Load() }
+
 // Serve answers on both listeners until the context ends, then stops without
-// cutting a request: it fails /readyz and goes on answering for Limits.Drain,
+// cutting a request: it is Stopping and goes on answering for Limits.Drain,
 // takes no more connections, and gives running requests Limits.Grace to end.
 // It closes the listeners. The error says that requests had to be cut, or why
 // it could not serve. admin may be nil. Serve once.
@@ -20,8 +51,8 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	// Requests outlive the context: it says when to stop, not that all is lost.
 	running, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	entrance := newGate(public, s.config.Limits.Connections)
-	servers := []*http.Server{s.httpServer(running, s.public, s.config.Limits.Write)}
+	entrance := newGate(public, s.Limits.Connections)
+	servers := []*http.Server{s.httpServer(running, s.Public, s.Limits.Write)}
 	servers[0].ConnState = s.connections.note
 	listeners := []net.Listener{entrance}
 	if admin != nil {
@@ -29,7 +60,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 		// for as long as it is open: the stop does not wait for them.
 		watching, leave := context.WithCancel(running)
 		defer leave()
-		operators := s.httpServer(watching, s.admin, 0)
+		operators := s.httpServer(watching, s.Admin, 0)
 		operators.RegisterOnShutdown(leave)
 		servers = append(servers, operators)
 		listeners = append(listeners, admin)
@@ -41,7 +72,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	var err error
 	select {
 	case err = <-failed:
-		err = fmt.Errorf("gqlserver: %w", err)
+		err = fmt.Errorf("sockets: %w", err)
 	case <-ctx.Done():
 		s.drain(entrance)
 	}
@@ -51,14 +82,14 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 func (s *Server) httpServer(running context.Context, handler http.Handler, write time.Duration) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: s.config.Limits.ReadHeader,
-		ReadTimeout:       s.config.Limits.Read,
+		ReadHeaderTimeout: s.Limits.ReadHeader,
+		ReadTimeout:       s.Limits.Read,
 		WriteTimeout:      write,
-		IdleTimeout:       s.config.Limits.Idle,
-		MaxHeaderBytes:    s.config.Limits.HeaderBytes,
+		IdleTimeout:       s.Limits.Idle,
+		MaxHeaderBytes:    s.Limits.HeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return running },
 		// What clients do to their connections is no fault of the server's.
-		ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -67,11 +98,11 @@ func (s *Server) httpServer(running context.Context, handler http.Handler, write
 // busy end: http.Server.Shutdown drops requests that it reads once it was
 // called, so by then there must be none.
 func (s *Server) drain(entrance *gate) {
-	s.draining.Store(true)
-	until(s.config.Limits.Drain, func() bool { return s.connections.open() == 0 })
+	s.stopping.Store(true)
+	until(s.Limits.Drain, func() bool { return s.connections.open() == 0 })
 	entrance.stop()
 	<-entrance.closed
-	until(s.config.Limits.Grace, func() bool { return s.connections.busy() == 0 })
+	until(s.Limits.Grace, func() bool { return s.connections.busy() == 0 })
 }
 
 // until waits for a condition, but no longer than it may.
@@ -90,7 +121,7 @@ func until(longest time.Duration, done func() bool) {
 }
 
 func (s *Server) shutdown(running context.Context, cut context.CancelFunc, servers []*http.Server) error {
-	s.draining.Store(true)
+	s.stopping.Store(true)
 	// The grace is over, or nothing runs: this is for what came in between.
 	grace, cancel := context.WithTimeout(running, time.Second)
 	defer cancel()
@@ -98,7 +129,7 @@ func (s *Server) shutdown(running context.Context, cut context.CancelFunc, serve
 	for _, server := range servers {
 		if err := server.Shutdown(grace); err != nil {
 			cut()
-			faults = append(faults, fmt.Errorf("gqlserver: requests were cut after %s: %w", s.config.Limits.Grace, err), server.Close())
+			faults = append(faults, fmt.Errorf("sockets: requests were cut after %s: %w", s.Limits.Grace, err), server.Close())
 		}
 	}
 	return errors.Join(faults...)

@@ -1,4 +1,4 @@
-package app
+package rehearsal
 
 import (
 	"context"
@@ -11,16 +11,40 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/taskmed/taskmed/internal/rehearsal"
 	"github.com/taskmed/taskmed/models"
 	"github.com/taskmed/taskmed/web"
 )
+
+// prepare reads what is to be run, and whose ids it is run with.
+func (s *Stage) prepare(ctx context.Context) ([]document, []Filler, error) {
+	conn, err := pgx.Connect(ctx, s.URL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect as the role that serves: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is left to lose
+	rows, err := conn.Query(ctx, "SELECT name, body FROM registered_operations WHERE kind <> 'subscription' ORDER BY name, id")
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the registered operations: %w", err)
+	}
+	documents, err := pgx.CollectRows(rows, pgx.RowToStructByPos[document])
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the registered operations: %w", err)
+	}
+	for _, example := range web.Examples() {
+		documents = append(documents, document{example.Name, example.Query})
+	}
+	if _, err := conn.Exec(ctx, "SELECT set_config('app.clinic', $1, false)", s.Clinic.String()); err != nil {
+		return nil, nil, fmt.Errorf("set the clinic: %w", err)
+	}
+	fillers, err := s.fillers(ctx, conn)
+	return documents, fillers, err
+}
 
 // fillers make variables of entities that the clinic has, each filler with an
 // appointment and a record in another state, since what an operation may do
 // depends on it. For what the clinic has none of there is an id that is not
 // there: that has its statements, too.
-func (s *stage) fillers(ctx context.Context, conn *pgx.Conn) ([]rehearsal.Filler, error) {
+func (s *Stage) fillers(ctx context.Context, conn *pgx.Conn) ([]Filler, error) {
 	now := time.Now()
 	values, err := web.Values(ctx, s.data, now)
 	if err != nil {
@@ -30,7 +54,7 @@ func (s *stage) fillers(ctx context.Context, conn *pgx.Conn) ([]rehearsal.Filler
 	if err != nil {
 		free = time.Time{} // nothing is free: a time is made up
 	}
-	common := map[string]string{"Clinic": models.KindClinic.Global(s.clinic)}
+	common := map[string]string{"Clinic": models.KindClinic.Global(s.Clinic)}
 	for schema, kind := range map[string]models.Kind{"Contact": models.KindContact, "Practitioner": models.KindPractitioner, "Service": models.KindService} {
 		common[schema] = values[string(kind)+"Id"]
 		if common[schema] == "" {
@@ -53,17 +77,17 @@ func (s *stage) fillers(ctx context.Context, conn *pgx.Conn) ([]rehearsal.Filler
 	if err != nil {
 		return nil, err
 	}
-	fillers := make([]rehearsal.Filler, max(len(appointments), len(records)))
+	fillers := make([]Filler, max(len(appointments), len(records)))
 	for i := range fillers {
 		ids := maps.Clone(common)
 		ids["Appointment"], ids["MedicalRecord"] = appointments[i%len(appointments)], records[i%len(records)]
-		fillers[i] = rehearsal.Filler{Schema: s.schema, IDs: ids, Now: now, Free: free}
+		fillers[i] = Filler{Schema: s.Schema, IDs: ids, Now: now, Free: free}
 	}
 	return fillers, nil
 }
 
 // data is what the clinic answers to one of the page's own questions.
-func (s *stage) data(ctx context.Context, query string, variables map[string]any) (json.RawMessage, error) {
+func (s *Stage) data(ctx context.Context, query string, variables map[string]any) (json.RawMessage, error) {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		return nil, fmt.Errorf("write a request: %w", err)
@@ -77,11 +101,11 @@ func (s *stage) data(ctx context.Context, query string, variables map[string]any
 
 // each gives, for each condition, the id of the clinic's latest entity for which
 // it is true.
-func (s *stage) each(ctx context.Context, conn *pgx.Conn, kind models.Kind, table string, conditions ...string) ([]string, error) {
+func (s *Stage) each(ctx context.Context, conn *pgx.Conn, kind models.Kind, table string, conditions ...string) ([]string, error) {
 	ids := make([]string, len(conditions))
 	for i, condition := range conditions {
 		var id uuid.UUID
-		err := conn.QueryRow(ctx, "SELECT id FROM "+table+" WHERE clinic_id = $1 AND "+condition+" ORDER BY id DESC LIMIT 1", s.clinic).Scan(&id)
+		err := conn.QueryRow(ctx, "SELECT id FROM "+table+" WHERE clinic_id = $1 AND "+condition+" ORDER BY id DESC LIMIT 1", s.Clinic).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			id, err = models.NewID(), nil
 		}
