@@ -177,7 +177,7 @@ func (s *keySet) refresh(ctx context.Context) {
 	}
 	if ctx.Err() == nil {
 		s.log.WarnContext(ctx, "the identity provider's key set could not be fetched; its last keys stay in use",
-			"url", s.url, "keys", len(next.keys), "error", err)
+			slog.String("url", s.url), slog.Int("keys", len(next.keys)), slog.Any("error", err))
 	}
 }
 
