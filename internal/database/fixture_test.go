@@ -157,7 +157,7 @@ func (t table) row(n int) row {
 	switch t.name {
 	case "clinics":
 		whole["id"] = t.clinic
-	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "idempotency_keys", "practitioner_services":
+	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "idempotency_keys", "practitioner_services", "appointment_changes":
 		whole["clinic_id"] = t.clinic
 	default:
 		whole["clinic_id"], whole["id"] = t.clinic, t.id(t.name, n)
