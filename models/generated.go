@@ -429,6 +429,28 @@ type HealthPlanInput struct {
 	ValidUntil *Date `json:"validUntil"`
 }
 
+// Another calendar's file.
+type ImportCalendarInput struct {
+	// Whose time it takes.
+	PractitionerID string `json:"practitionerId"`
+	// The file: iCalendar (RFC 5545) as any program exports it, up to 2 MB.
+	Ics string `json:"ics"`
+}
+
+// What became of the file's events, counted in absences: one for each time that an event takes place.
+type ImportCalendarPayload struct {
+	// Absences that are new.
+	Added int `json:"added"`
+	// Absences that are at another time now, or for another reason.
+	Updated int `json:"updated"`
+	// Absences that the file no longer has.
+	Removed int `json:"removed"`
+	// Events that block no time: free ones, cancelled ones, those of which no date falls into the time that is taken, and those that userErrors names.
+	Skipped int `json:"skipped"`
+	// Why the file was refused; then nothing was written. Or else what was passed over or taken otherwise than the file says, at field ics, of 20 events at most; all the rest was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A page of invoices.
 type InvoiceConnection struct {
 	// The page with its cursors.

@@ -36,3 +36,14 @@ func (r *mutationResolver) RevokeCalendarFeed(ctx context.Context, input models.
 	userErrors, err := mistakes(err)
 	return &models.RevokeCalendarFeedPayload{CalendarFeed: feed, UserErrors: userErrors}, err
 }
+
+func (r *mutationResolver) ImportCalendar(ctx context.Context, input models.ImportCalendarInput) (*models.ImportCalendarPayload, error) {
+	done, err := r.calendar.Import(writing(ctx), input)
+	userErrors, err := mistakes(err)
+	if done == nil {
+		return &models.ImportCalendarPayload{UserErrors: userErrors}, err
+	}
+	return &models.ImportCalendarPayload{
+		Added: done.Added, Updated: done.Updated, Removed: done.Removed, Skipped: done.Skipped, UserErrors: append(userErrors, done.Notes...),
+	}, err
+}

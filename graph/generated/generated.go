@@ -225,6 +225,14 @@ type ComplexityRoot struct {
 		ValidUntil func(childComplexity int) int
 	}
 
+	ImportCalendarPayload struct {
+		Added      func(childComplexity int) int
+		Removed    func(childComplexity int) int
+		Skipped    func(childComplexity int) int
+		Updated    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Invoice struct {
 		Appointment func(childComplexity int) int
 		Balance     func(childComplexity int) int
@@ -358,6 +366,7 @@ type ComplexityRoot struct {
 		CreateMedicalRecord     func(childComplexity int, input models.CreateMedicalRecordInput) int
 		CreatePractitioner      func(childComplexity int, input models.CreatePractitionerInput) int
 		CreateService           func(childComplexity int, input models.CreateServiceInput) int
+		ImportCalendar          func(childComplexity int, input models.ImportCalendarInput) int
 		IssueInvoice            func(childComplexity int, input models.IssueInvoiceInput) int
 		MarkNoShow              func(childComplexity int, input models.AppointmentStepInput) int
 		RecordPayment           func(childComplexity int, input models.RecordPaymentInput) int
@@ -638,6 +647,7 @@ type MutationResolver interface {
 	CompleteAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	MarkNoShow(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	CancelAppointment(ctx context.Context, input models.CancelAppointmentInput) (*models.AppointmentStepPayload, error)
+	ImportCalendar(ctx context.Context, input models.ImportCalendarInput) (*models.ImportCalendarPayload, error)
 	CreateCalendarFeed(ctx context.Context, input models.CreateCalendarFeedInput) (*models.CreateCalendarFeedPayload, error)
 	RevokeCalendarFeed(ctx context.Context, input models.RevokeCalendarFeedInput) (*models.RevokeCalendarFeedPayload, error)
 	UpdateClinic(ctx context.Context, input models.UpdateClinicInput) (*models.ClinicPayload, error)
@@ -1489,6 +1499,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.HealthPlan.ValidUntil(childComplexity), true
 
+	case "ImportCalendarPayload.added":
+		if e.ComplexityRoot.ImportCalendarPayload.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportCalendarPayload.Added(childComplexity), true
+	case "ImportCalendarPayload.removed":
+		if e.ComplexityRoot.ImportCalendarPayload.Removed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportCalendarPayload.Removed(childComplexity), true
+	case "ImportCalendarPayload.skipped":
+		if e.ComplexityRoot.ImportCalendarPayload.Skipped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportCalendarPayload.Skipped(childComplexity), true
+	case "ImportCalendarPayload.updated":
+		if e.ComplexityRoot.ImportCalendarPayload.Updated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportCalendarPayload.Updated(childComplexity), true
+	case "ImportCalendarPayload.userErrors":
+		if e.ComplexityRoot.ImportCalendarPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportCalendarPayload.UserErrors(childComplexity), true
+
 	case "Invoice.appointment":
 		if e.ComplexityRoot.Invoice.Appointment == nil {
 			break
@@ -2096,6 +2137,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateService(childComplexity, args["input"].(models.CreateServiceInput)), true
+	case "Mutation.importCalendar":
+		if e.ComplexityRoot.Mutation.ImportCalendar == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_importCalendar_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ImportCalendar(childComplexity, args["input"].(models.ImportCalendarInput)), true
 	case "Mutation.issueInvoice":
 		if e.ComplexityRoot.Mutation.IssueInvoice == nil {
 			break
@@ -3178,6 +3230,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DateRange", ec.unmarshalInputDateRange),
 			graphql.NewInputUnmarshaler("DateTimeRange", ec.unmarshalInputDateTimeRange),
 			graphql.NewInputUnmarshaler("HealthPlanInput", ec.unmarshalInputHealthPlanInput),
+			graphql.NewInputUnmarshaler("ImportCalendarInput", ec.unmarshalInputImportCalendarInput),
 			graphql.NewInputUnmarshaler("InvoiceItemInput", ec.unmarshalInputInvoiceItemInput),
 			graphql.NewInputUnmarshaler("IssueInvoiceInput", ec.unmarshalInputIssueInvoiceInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
@@ -3685,7 +3738,7 @@ extend type Query {
     practitionerId: ID
     "The token of the last answer."
     syncToken: String
-    "How many at most; 1 to 500, 100 if left out."
+    "How many at most; 1 to 100, which it is if left out."
     first: Int
   ): CalendarChanges! @cost(weight: "20") @listSize(slicingArguments: ["first"], sizedFields: ["changed"], assumedSize: 100, requireOneSlicingArgument: false)
   "The clinic's feeds that have not been revoked, the oldest first; 200 at most."
@@ -3720,7 +3773,34 @@ type RevokeCalendarFeedPayload {
   userErrors: [UserError!]!
 }
 
+"Another calendar's file."
+input ImportCalendarInput {
+  "Whose time it takes."
+  practitionerId: ID!
+  "The file: iCalendar (RFC 5545) as any program exports it, up to 2 MB."
+  ics: String!
+}
+
+"What became of the file's events, counted in absences: one for each time that an event takes place."
+type ImportCalendarPayload {
+  "Absences that are new."
+  added: Int!
+  "Absences that are at another time now, or for another reason."
+  updated: Int!
+  "Absences that the file no longer has."
+  removed: Int!
+  "Events that block no time: free ones, cancelled ones, those of which no date falls into the time that is taken, and those that userErrors names."
+  skipped: Int!
+  "Why the file was refused; then nothing was written. Or else what was passed over or taken otherwise than the file says, at field ics, of 20 events at most; all the rest was written."
+  userErrors: [UserError!]!
+}
+
 extend type Mutation {
+  "Takes an iCalendar file as a practitioner's time off, so that another calendar's events block slots; running it again changes nothing. Events are known again by UID and RECURRENCE-ID, newer ones win, and what the same calendar's file no longer has goes. Of recurring events the dates from a year back to two years ahead are taken: import the file from time to time."
+  importCalendar(
+    "Whose time, and the file."
+    input: ImportCalendarInput!
+  ): ImportCalendarPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @cost(weight: "50")
   "Makes a secret address under which a calendar client finds the appointments of a practitioner, or of the whole clinic."
   createCalendarFeed(
     "The new feed."
@@ -5743,6 +5823,22 @@ func (ec *executionContext) childFields_HealthPlan(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type HealthPlan", field.Name)
 }
 
+func (ec *executionContext) childFields_ImportCalendarPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "added":
+		return ec.fieldContext_ImportCalendarPayload_added(ctx, field)
+	case "updated":
+		return ec.fieldContext_ImportCalendarPayload_updated(ctx, field)
+	case "removed":
+		return ec.fieldContext_ImportCalendarPayload_removed(ctx, field)
+	case "skipped":
+		return ec.fieldContext_ImportCalendarPayload_skipped(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ImportCalendarPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportCalendarPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Invoice(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6945,6 +7041,20 @@ func (ec *executionContext) field_Mutation_createService_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.CreateServiceInput, error) {
 			return ec.unmarshalNCreateServiceInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateServiceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_importCalendar_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.ImportCalendarInput, error) {
+			return ec.unmarshalNImportCalendarInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐImportCalendarInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11108,6 +11218,130 @@ func (ec *executionContext) fieldContext_HealthPlan_validUntil(_ context.Context
 	return graphql.NewScalarFieldContext("HealthPlan", field, false, false, "Date")
 }
 
+func (ec *executionContext) _ImportCalendarPayload_added(ctx context.Context, field graphql.CollectedField, obj *models.ImportCalendarPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ImportCalendarPayload_added(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Added, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ImportCalendarPayload_added(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ImportCalendarPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ImportCalendarPayload_updated(ctx context.Context, field graphql.CollectedField, obj *models.ImportCalendarPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ImportCalendarPayload_updated(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Updated, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ImportCalendarPayload_updated(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ImportCalendarPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ImportCalendarPayload_removed(ctx context.Context, field graphql.CollectedField, obj *models.ImportCalendarPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ImportCalendarPayload_removed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Removed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ImportCalendarPayload_removed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ImportCalendarPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ImportCalendarPayload_skipped(ctx context.Context, field graphql.CollectedField, obj *models.ImportCalendarPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ImportCalendarPayload_skipped(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Skipped, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ImportCalendarPayload_skipped(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ImportCalendarPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ImportCalendarPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.ImportCalendarPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ImportCalendarPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ImportCalendarPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ImportCalendarPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Invoice_id(ctx context.Context, field graphql.CollectedField, obj *models.Invoice) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13536,6 +13770,50 @@ func (ec *executionContext) fieldContext_Mutation_cancelAppointment(ctx context.
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_cancelAppointment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_importCalendar(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_importCalendar(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ImportCalendar(ctx, fc.Args["input"].(models.ImportCalendarInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ImportCalendarPayload) graphql.Marshaler {
+			return ec.marshalNImportCalendarPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐImportCalendarPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_importCalendar(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ImportCalendarPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_importCalendar_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -20691,6 +20969,55 @@ func UnmarshalHealthPlanInput(ctx context.Context, raw any) (*models.HealthPlanI
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputImportCalendarInput(ctx context.Context, obj any) (*models.ImportCalendarInput, error) {
+	var it models.ImportCalendarInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"practitionerId", "ics"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		case "ics":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ics"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Ics = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalImportCalendarInput unmarshals raw into the ImportCalendarInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalImportCalendarInput(ctx context.Context, raw any) (*models.ImportCalendarInput, error) {
+	var out *models.ImportCalendarInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ImportCalendarInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputInvoiceItemInput(ctx context.Context, obj any) (*models.InvoiceItemInput, error) {
 	var it models.InvoiceItemInput
 	if obj == nil {
@@ -23533,6 +23860,59 @@ func (ec *executionContext) _HealthPlan(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var importCalendarPayloadImplementors = []string{"ImportCalendarPayload"}
+
+func (ec *executionContext) _ImportCalendarPayload(ctx context.Context, sel ast.SelectionSet, obj *models.ImportCalendarPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, importCalendarPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ImportCalendarPayload")
+		case "added":
+			out.Values[i] = ec._ImportCalendarPayload_added(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updated":
+			out.Values[i] = ec._ImportCalendarPayload_updated(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "removed":
+			out.Values[i] = ec._ImportCalendarPayload_removed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "skipped":
+			out.Values[i] = ec._ImportCalendarPayload_skipped(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ImportCalendarPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var invoiceImplementors = []string{"Invoice", "Node"}
 
 func (ec *executionContext) _Invoice(ctx context.Context, sel ast.SelectionSet, obj *models.Invoice) graphql.Marshaler {
@@ -24414,6 +24794,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "cancelAppointment":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_cancelAppointment(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "importCalendar":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_importCalendar(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -26816,6 +27203,19 @@ func (ec *executionContext) marshalNID2ᚕstringᚄ(ctx context.Context, sel ast
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNImportCalendarInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐImportCalendarInput(ctx context.Context, v any) (models.ImportCalendarInput, error) {
+	res, err := ec.unmarshalInputImportCalendarInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNImportCalendarPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐImportCalendarPayload(ctx context.Context, sel ast.SelectionSet, v *models.ImportCalendarPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ImportCalendarPayload!")
+		return graphql.Null
+	}
+	return ec._ImportCalendarPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {

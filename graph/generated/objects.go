@@ -31,6 +31,7 @@ func Objects() (*objects.Table, error) {
 		createCalendarFeedPayloadObject(),
 		createContactPayloadObject(),
 		healthPlanObject(),
+		importCalendarPayloadObject(),
 		invoiceObject(),
 		invoiceConnectionObject(),
 		invoiceEdgeObject(),
@@ -1350,6 +1351,59 @@ func healthPlanObject() *objects.Object {
 	}
 }
 
+func importCalendarPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ImportCalendarPayload",
+		Satisfies: importCalendarPayloadImplementors,
+		Value:     (*models.ImportCalendarPayload)(nil),
+		Nil:       objects.IsNil[models.ImportCalendarPayload],
+		Fields: map[string]*objects.Field{
+			"added": {
+				Name: "added", Object: "ImportCalendarPayload", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ImportCalendarPayload).Added
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"updated": {
+				Name: "updated", Object: "ImportCalendarPayload", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ImportCalendarPayload).Updated
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"removed": {
+				Name: "removed", Object: "ImportCalendarPayload", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ImportCalendarPayload).Removed
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"skipped": {
+				Name: "skipped", Object: "ImportCalendarPayload", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ImportCalendarPayload).Skipped
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "ImportCalendarPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ImportCalendarPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func invoiceObject() *objects.Object {
 	return &objects.Object{
 		Name:      "Invoice",
@@ -2188,6 +2242,10 @@ func mutationObject() *objects.Object {
 			"cancelAppointment": {
 				Name: "cancelAppointment", Object: "Mutation", Result: "AppointmentStepPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_cancelAppointment_args,
+			},
+			"importCalendar": {
+				Name: "importCalendar", Object: "Mutation", Result: "ImportCalendarPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_importCalendar_args,
 			},
 			"createCalendarFeed": {
 				Name: "createCalendarFeed", Object: "Mutation", Result: "CreateCalendarFeedPayload", Composite: true, NonNull: true,

@@ -19,7 +19,7 @@ const (
 	// changesPage and mostChanges are how many appointments one answer has, unless
 	// told otherwise and at most.
 	changesPage = 100
-	mostChanges = 500
+	mostChanges = 100
 	// tokenLife is for how long a token is good.
 	tokenLife = 30 * 24 * time.Hour
 )

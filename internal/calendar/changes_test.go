@@ -169,7 +169,7 @@ func (w *world) race(t *testing.T, made func() *calendar.Calendar, transactions 
 	for _, f := range followers {
 		// What was under way ends, and then what came after it began.
 		for range 2 {
-			for f.step(ctx, t, c, 500, false) {
+			for f.step(ctx, t, c, 100, false) {
 			}
 		}
 		truth := w.truth(t, f.practitioner)

@@ -46,7 +46,7 @@ type Config struct {
 	Introspection  bool     `env:"TASKMED_INTROSPECTION" envDefault:"true" help:"whether clients may read the schema"`
 	Playground     bool     `env:"TASKMED_PLAYGROUND" envDefault:"true" help:"whether a browser gets the playground at /"`
 
-	BodyBytes      int64         `env:"TASKMED_BODY_BYTES" envDefault:"1048576" help:"a request's body, at most"`
+	BodyBytes      int64         `env:"TASKMED_BODY_BYTES" envDefault:"5242880" help:"a request's body, at most"`
 	MaxConnections int           `env:"TASKMED_MAX_CONNECTIONS" envDefault:"10000" help:"open connections of clients, at most"`
 	RequestTimeout time.Duration `env:"TASKMED_REQUEST_TIMEOUT" envDefault:"15s" help:"how long one request may take"`
 	StopTimeout    time.Duration `env:"TASKMED_STOP_TIMEOUT" envDefault:"20s" help:"how long a stop waits for requests under way"`
