@@ -16,6 +16,7 @@ func Kinds() []Kind {
 		KindPractitioner,
 		KindSeries,
 		KindService,
+		KindSlotHold,
 		KindTimeOff,
 	}
 }

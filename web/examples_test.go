@@ -47,7 +47,7 @@ func TestExamples_FitTheSchema(t *testing.T) {
 	api := schema(t)
 
 	examples := Examples()
-	require.Len(t, examples, 18)
+	require.Len(t, examples, 19)
 	for _, example := range examples {
 		document, err := gqlparser.LoadQueryWithRules(api, example.Query, rules.NewDefaultRules())
 		require.Empty(t, err, example.Name)
@@ -94,7 +94,7 @@ func TestValues_AskTheClinic(t *testing.T) {
 		switch query {
 		case clinicQuery:
 			return json.RawMessage(`{"viewer": {"clinic": {"timeZone": "America/Sao_Paulo",
-				"practitioners": {"nodes": [{"id": "practitioner_1"}]}, "services": {"nodes": [{"id": "service_1"}]}}},
+				"practitioners": {"nodes": [{"id": "practitioner_1", "services": {"nodes": [{"id": "service_1"}]}}]}}},
 				"contacts": {"nodes": [{"id": "contact_1"}]}}`), nil
 		case diaryQuery:
 			ranges = variables

@@ -36,7 +36,6 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 			Clinic struct {
 				TimeZone      string
 				Practitioners nodes
-				Services      nodes
 			}
 		}
 		Contacts nodes
@@ -51,7 +50,9 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 	now = now.In(zone)
 	values := dates(now)
 	put(values, "practitionerId", clinic.Viewer.Clinic.Practitioners.first().ID)
-	put(values, "serviceId", clinic.Viewer.Clinic.Services.first().ID)
+	if offered := clinic.Viewer.Clinic.Practitioners.first().Services; offered != nil {
+		put(values, "serviceId", offered.first().ID)
+	}
 	put(values, "contactId", clinic.Contacts.first().ID)
 	if values["practitionerId"] == "" || values["serviceId"] == "" {
 		return values, nil
@@ -105,6 +106,8 @@ type node struct {
 	ID       string
 	StartsAt time.Time
 	Contact  struct{ ID string }
+	// Services are a practitioner's.
+	Services *nodes
 }
 
 type nodes struct{ Nodes []node }

@@ -363,10 +363,12 @@ type ComplexityRoot struct {
 		Invoices       func(childComplexity int, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) int
 		MedicalRecord  func(childComplexity int, id string) int
 		MedicalRecords func(childComplexity int, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
+		NextFreeSlots  func(childComplexity int, serviceID string, practitionerIds []string, after *time.Time, first *int) int
 		Node           func(childComplexity int, id string) int
 		Nodes          func(childComplexity int, ids []string) int
 		Practitioner   func(childComplexity int, id string) int
 		SearchContacts func(childComplexity int, query string, first *int, after *string) int
+		SlotCheck      func(childComplexity int, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) int
 		Viewer         func(childComplexity int) int
 	}
 
@@ -419,6 +421,19 @@ type ComplexityRoot struct {
 		EndsAt       func(childComplexity int) int
 		Practitioner func(childComplexity int) int
 		StartsAt     func(childComplexity int) int
+	}
+
+	SlotCheck struct {
+		Alternatives func(childComplexity int) int
+		Free         func(childComplexity int) int
+		Obstacles    func(childComplexity int) int
+	}
+
+	SlotObstacle struct {
+		EntityIds   func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		Message     func(childComplexity int) int
+		Overridable func(childComplexity int) int
 	}
 
 	TimeOff struct {
@@ -553,6 +568,8 @@ type QueryResolver interface {
 	Appointment(ctx context.Context, id string) (*models.Appointment, error)
 	Appointments(ctx context.Context, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
 	Availability(ctx context.Context, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) ([]*models.Slot, error)
+	NextFreeSlots(ctx context.Context, serviceID string, practitionerIds []string, after *time.Time, first *int) ([]*models.Slot, error)
+	SlotCheck(ctx context.Context, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) (*models.SlotCheck, error)
 	Viewer(ctx context.Context) (*models.Viewer, error)
 	Clinic(ctx context.Context) (*models.Clinic, error)
 	Clinics(ctx context.Context, first *int, after *string, last *int, before *string) (*models.ClinicConnection, error)
@@ -2172,6 +2189,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.MedicalRecords(childComplexity, args["contactId"].(string), args["kind"].([]models.RecordKind), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.nextFreeSlots":
+		if e.ComplexityRoot.Query.NextFreeSlots == nil {
+			break
+		}
+
+		args, err := ec.field_Query_nextFreeSlots_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.NextFreeSlots(childComplexity, args["serviceId"].(string), args["practitionerIds"].([]string), args["after"].(*time.Time), args["first"].(*int)), true
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
 			break
@@ -2216,6 +2244,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.SearchContacts(childComplexity, args["query"].(string), args["first"].(*int), args["after"].(*string)), true
+	case "Query.slotCheck":
+		if e.ComplexityRoot.Query.SlotCheck == nil {
+			break
+		}
+
+		args, err := ec.field_Query_slotCheck_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.SlotCheck(childComplexity, args["practitionerId"].(string), args["startsAt"].(time.Time), args["endsAt"].(*time.Time), args["serviceId"].(*string), args["contactId"].(*string)), true
 	case "Query.viewer":
 		if e.ComplexityRoot.Query.Viewer == nil {
 			break
@@ -2397,6 +2436,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Slot.StartsAt(childComplexity), true
+
+	case "SlotCheck.alternatives":
+		if e.ComplexityRoot.SlotCheck.Alternatives == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotCheck.Alternatives(childComplexity), true
+	case "SlotCheck.free":
+		if e.ComplexityRoot.SlotCheck.Free == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotCheck.Free(childComplexity), true
+	case "SlotCheck.obstacles":
+		if e.ComplexityRoot.SlotCheck.Obstacles == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotCheck.Obstacles(childComplexity), true
+
+	case "SlotObstacle.entityIds":
+		if e.ComplexityRoot.SlotObstacle.EntityIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotObstacle.EntityIds(childComplexity), true
+	case "SlotObstacle.kind":
+		if e.ComplexityRoot.SlotObstacle.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotObstacle.Kind(childComplexity), true
+	case "SlotObstacle.message":
+		if e.ComplexityRoot.SlotObstacle.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotObstacle.Message(childComplexity), true
+	case "SlotObstacle.overridable":
+		if e.ComplexityRoot.SlotObstacle.Overridable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotObstacle.Overridable(childComplexity), true
 
 	case "TimeOff.endsAt":
 		if e.ComplexityRoot.TimeOff.EndsAt == nil {
@@ -2841,16 +2924,6 @@ input AppointmentOrder {
   direction: SortDirection!
 }
 
-"A free time of a practitioner."
-type Slot @cacheControl(maxAge: 300, scope: TENANT) {
-  "Whose time it is."
-  practitioner: Practitioner!
-  "When it begins."
-  startsAt: DateTime!
-  "When it ends."
-  endsAt: DateTime!
-}
-
 extend type Query {
   "An appointment by id; null where this clinic has none with it."
   appointment(
@@ -2872,15 +2945,6 @@ extend type Query {
     "Only what comes before this cursor."
     before: String
   ): AppointmentConnection! @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
-  "Free slots as long as the service takes, within working hours, less appointments, holds and time off, from now on; side by side from the start of each free stretch; a range of at most 31 days."
-  availability(
-    "Whose time; all active practitioners if left out. 50 at most."
-    practitionerIds: [ID!]
-    "The service, which says how long a slot is."
-    serviceId: ID!
-    "The range that slots must lie in; both ends are needed."
-    range: DateTimeRange!
-  ): [Slot!]! @cost(weight: "50") @listSize(assumedSize: 200, requireOneSlicingArgument: false)
 }
 
 "A new appointment."
@@ -2897,9 +2961,9 @@ input ScheduleAppointmentInput {
   endsAt: DateTime
   "What the front desk should know, up to 10,000 characters."
   notes: String
-  "Book outside the working hours or in time off; OWNER, ADMIN and PRACTITIONER may."
+  "Book outside the working hours, in time off or off the grid; OWNER, ADMIN and PRACTITIONER may."
   allowOutsideHours: Boolean = false
-  "Book over another appointment; OWNER, ADMIN and PRACTITIONER may."
+  "Book over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may."
   overbook: Boolean = false
   "A partner's own key for it, unique within the clinic, up to 255 characters."
   externalReference: String
@@ -2927,9 +2991,9 @@ input RescheduleAppointmentInput {
   endsAt: DateTime
   "Who treats now; as before if left out."
   practitionerId: ID
-  "Move it outside the working hours or into time off; OWNER, ADMIN and PRACTITIONER may."
+  "Move it outside the working hours, into time off or off the grid; OWNER, ADMIN and PRACTITIONER may."
   allowOutsideHours: Boolean = false
-  "Move it over another appointment; OWNER, ADMIN and PRACTITIONER may."
+  "Move it over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may."
   overbook: Boolean = false
 }
 
@@ -3044,6 +3108,100 @@ extend type Mutation {
     "Which appointment, and why."
     input: CancelAppointmentInput!
   ): AppointmentStepPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+}
+`, BuiltIn: false},
+	{Name: "../availability.graphqls", Input: `"A free time of a practitioner."
+type Slot @cacheControl(maxAge: 300, scope: TENANT) {
+  "Whose time it is."
+  practitioner: Practitioner!
+  "When it begins."
+  startsAt: DateTime!
+  "When it ends."
+  endsAt: DateTime!
+}
+
+"Why a time cannot be had, most decisive first, and what can be had instead."
+type SlotCheck @cacheControl(maxAge: 300, scope: ROLE) {
+  "Whether nothing stands in the way: then it can be booked."
+  free: Boolean!
+  "All that stands in the way, the most decisive first."
+  obstacles: [SlotObstacle!]! @listSize(assumedSize: 3, requireOneSlicingArgument: false)
+  "Free slots nearest to the time asked for, where that is not free; 5 at most."
+  alternatives: [Slot!]! @listSize(assumedSize: 5, requireOneSlicingArgument: false)
+}
+
+"What stands in the way of a time."
+enum SlotObstacleKind {
+  "It has begun. Visits of the last day may be entered; OWNER, ADMIN and PRACTITIONER may enter those of the last year."
+  IN_THE_PAST
+  "The practitioner does not work then."
+  OUTSIDE_WORKING_HOURS
+  "The practitioner is away."
+  TIME_OFF
+  "The whole clinic is closed."
+  CLINIC_CLOSED
+  "The practitioner has an appointment."
+  APPOINTMENT
+  "Somebody holds it while they make a booking, or it is offered to somebody on the waiting list."
+  HOLD
+  "The practitioner takes no appointments at present."
+  PRACTITIONER_INACTIVE
+  "The practitioner, or the clinic, does not offer this service."
+  SERVICE_NOT_OFFERED
+  "The contact is with somebody else then."
+  CONTACT_BUSY
+  "Within a stretch of working hours slots begin at its start and at multiples of the clinic's slotGridMinutes after it."
+  OFF_GRID
+  "The clocks skip it, as it was written."
+  DST_GAP
+}
+
+"One thing that stands in the way of a time."
+type SlotObstacle {
+  "What it is."
+  kind: SlotObstacleKind!
+  "The same in words for the user."
+  message: String!
+  "The appointments, holds, absences or practitioner that are meant."
+  entityIds: [ID!]!
+  "Whether the viewer's role may book all the same: OFF_GRID, OUTSIDE_WORKING_HOURS, TIME_OFF and CLINIC_CLOSED with allowOutsideHours, APPOINTMENT, HOLD and CONTACT_BUSY with overbook, IN_THE_PAST without more."
+  overridable: Boolean!
+}
+
+extend type Query {
+  "Free slots as long as the service takes, at every time on the clinic's grid at which it fits into working hours less appointments, holds and time off, from now on; a range of at most 31 days, and 20,000 slots."
+  availability(
+    "Whose time; all active practitioners who offer the service if left out. 50 at most."
+    practitionerIds: [ID!]
+    "The service, which says how long a slot is."
+    serviceId: ID!
+    "The range that slots must lie in; both ends are needed."
+    range: DateTimeRange!
+  ): [Slot!]! @cost(weight: "50") @listSize(assumedSize: 200, requireOneSlicingArgument: false)
+  "The next free slots of a service from an instant on, earliest first, however far ahead within 180 days."
+  nextFreeSlots(
+    "The service, which says how long a slot is."
+    serviceId: ID!
+    "Whose time; all active practitioners who offer the service if left out. 100 at most."
+    practitionerIds: [ID!]
+    "From when on; from now on if left out."
+    after: DateTime
+    "How many; 1 to 100."
+    first: Int = 10
+  ): [Slot!]! @cost(weight: "50") @listSize(assumedSize: 10, slicingArguments: ["first"], requireOneSlicingArgument: false)
+  "Whether a time can be booked and, if not, every rule and every entity that stands in its way."
+  slotCheck(
+    "Who treats."
+    practitionerId: ID!
+    "When it begins."
+    startsAt: DateTime!
+    "When it ends; needed where there is no service, which says how long it takes."
+    endsAt: DateTime
+    "What is done."
+    serviceId: ID
+    "Who comes; then it is also looked whether they have another appointment."
+    contactId: ID
+  ): SlotCheck! @cost(weight: "50")
 }
 `, BuiltIn: false},
 	{Name: "../clinic.graphqls", Input: `"What a subject may do in a clinic."
@@ -5057,6 +5215,32 @@ func (ec *executionContext) childFields_Slot(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type Slot", field.Name)
 }
 
+func (ec *executionContext) childFields_SlotCheck(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "free":
+		return ec.fieldContext_SlotCheck_free(ctx, field)
+	case "obstacles":
+		return ec.fieldContext_SlotCheck_obstacles(ctx, field)
+	case "alternatives":
+		return ec.fieldContext_SlotCheck_alternatives(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SlotCheck", field.Name)
+}
+
+func (ec *executionContext) childFields_SlotObstacle(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_SlotObstacle_kind(ctx, field)
+	case "message":
+		return ec.fieldContext_SlotObstacle_message(ctx, field)
+	case "entityIds":
+		return ec.fieldContext_SlotObstacle_entityIds(ctx, field)
+	case "overridable":
+		return ec.fieldContext_SlotObstacle_overridable(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SlotObstacle", field.Name)
+}
+
 func (ec *executionContext) childFields_TimeOff(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6461,6 +6645,44 @@ func (ec *executionContext) field_Query_medicalRecords_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_nextFreeSlots_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "serviceId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["serviceId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "practitionerIds",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["practitionerIds"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_node_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6530,6 +6752,52 @@ func (ec *executionContext) field_Query_searchContacts_args(ctx context.Context,
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_slotCheck_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "practitionerId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["practitionerId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "startsAt",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["startsAt"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "endsAt",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["endsAt"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "serviceId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["serviceId"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "contactId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["contactId"] = arg4
 	return args, nil
 }
 
@@ -12973,6 +13241,94 @@ func (ec *executionContext) fieldContext_Query_availability(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_nextFreeSlots(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_nextFreeSlots(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().NextFreeSlots(ctx, fc.Args["serviceId"].(string), fc.Args["practitionerIds"].([]string), fc.Args["after"].(*time.Time), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Slot) graphql.Marshaler {
+			return ec.marshalNSlot2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_nextFreeSlots(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Slot(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_nextFreeSlots_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_slotCheck(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_slotCheck(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().SlotCheck(ctx, fc.Args["practitionerId"].(string), fc.Args["startsAt"].(time.Time), fc.Args["endsAt"].(*time.Time), fc.Args["serviceId"].(*string), fc.Args["contactId"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.SlotCheck) graphql.Marshaler {
+			return ec.marshalNSlotCheck2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotCheck(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_slotCheck(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SlotCheck(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_slotCheck_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_viewer(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14302,6 +14658,185 @@ func (ec *executionContext) _Slot_endsAt(ctx context.Context, field graphql.Coll
 }
 func (ec *executionContext) fieldContext_Slot_endsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Slot", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _SlotCheck_free(ctx context.Context, field graphql.CollectedField, obj *models.SlotCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotCheck_free(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Free, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotCheck_free(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotCheck", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _SlotCheck_obstacles(ctx context.Context, field graphql.CollectedField, obj *models.SlotCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotCheck_obstacles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Obstacles, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.SlotObstacle) graphql.Marshaler {
+			return ec.marshalNSlotObstacle2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotCheck_obstacles(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SlotCheck",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SlotObstacle(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SlotCheck_alternatives(ctx context.Context, field graphql.CollectedField, obj *models.SlotCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotCheck_alternatives(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Alternatives, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Slot) graphql.Marshaler {
+			return ec.marshalNSlot2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotCheck_alternatives(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SlotCheck",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Slot(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SlotObstacle_kind(ctx context.Context, field graphql.CollectedField, obj *models.SlotObstacle) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotObstacle_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.SlotObstacleKind) graphql.Marshaler {
+			return ec.marshalNSlotObstacleKind2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotObstacle_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotObstacle", field, false, false, "SlotObstacleKind")
+}
+
+func (ec *executionContext) _SlotObstacle_message(ctx context.Context, field graphql.CollectedField, obj *models.SlotObstacle) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotObstacle_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotObstacle_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotObstacle", field, false, false, "String")
+}
+
+func (ec *executionContext) _SlotObstacle_entityIds(ctx context.Context, field graphql.CollectedField, obj *models.SlotObstacle) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotObstacle_entityIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EntityIds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNID2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotObstacle_entityIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotObstacle", field, false, false, "ID")
+}
+
+func (ec *executionContext) _SlotObstacle_overridable(ctx context.Context, field graphql.CollectedField, obj *models.SlotObstacle) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotObstacle_overridable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Overridable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotObstacle_overridable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotObstacle", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _TimeOff_id(ctx context.Context, field graphql.CollectedField, obj *models.TimeOff) (ret graphql.Marshaler) {
@@ -20441,6 +20976,18 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_availability(ctx, field)
 				})
+		case "nextFreeSlots":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_nextFreeSlots(ctx, field)
+				})
+		case "slotCheck":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_slotCheck(ctx, field)
+				})
 		case "viewer":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
 				true, true,
@@ -20881,6 +21428,97 @@ func (ec *executionContext) _Slot(ctx context.Context, sel ast.SelectionSet, obj
 			out.Values[i] = ec._Slot_endsAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var slotCheckImplementors = []string{"SlotCheck"}
+
+func (ec *executionContext) _SlotCheck(ctx context.Context, sel ast.SelectionSet, obj *models.SlotCheck) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, slotCheckImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SlotCheck")
+		case "free":
+			out.Values[i] = ec._SlotCheck_free(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "obstacles":
+			out.Values[i] = ec._SlotCheck_obstacles(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "alternatives":
+			out.Values[i] = ec._SlotCheck_alternatives(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var slotObstacleImplementors = []string{"SlotObstacle"}
+
+func (ec *executionContext) _SlotObstacle(ctx context.Context, sel ast.SelectionSet, obj *models.SlotObstacle) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, slotObstacleImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SlotObstacle")
+		case "kind":
+			out.Values[i] = ec._SlotObstacle_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._SlotObstacle_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "entityIds":
+			out.Values[i] = ec._SlotObstacle_entityIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "overridable":
+			out.Values[i] = ec._SlotObstacle_overridable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -22547,6 +23185,48 @@ func (ec *executionContext) marshalNSlot2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋm
 		return graphql.Null
 	}
 	return ec._Slot(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSlotCheck2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotCheck(ctx context.Context, sel ast.SelectionSet, v *models.SlotCheck) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SlotCheck!")
+		return graphql.Null
+	}
+	return ec._SlotCheck(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSlotObstacle2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.SlotObstacle) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSlotObstacle2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacle(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSlotObstacle2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacle(ctx context.Context, sel ast.SelectionSet, v *models.SlotObstacle) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SlotObstacle!")
+		return graphql.Null
+	}
+	return ec._SlotObstacle(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSlotObstacleKind2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleKind(ctx context.Context, v any) (models.SlotObstacleKind, error) {
+	var res models.SlotObstacleKind
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSlotObstacleKind2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleKind(ctx context.Context, sel ast.SelectionSet, v models.SlotObstacleKind) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) unmarshalNSortDirection2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSortDirection(ctx context.Context, v any) (models.SortDirection, error) {

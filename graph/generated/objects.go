@@ -54,6 +54,8 @@ func Objects() (*objects.Table, error) {
 		servicePayloadObject(),
 		setWorkingHoursPayloadObject(),
 		slotObject(),
+		slotCheckObject(),
+		slotObstacleObject(),
 		timeOffObject(),
 		timeOffPayloadObject(),
 		updateContactPayloadObject(),
@@ -2113,6 +2115,17 @@ func queryObject() *objects.Object {
 				At:        objects.PointerAt[models.Slot],
 				Arguments: ec.field_Query_availability_args,
 			},
+			"nextFreeSlots": {
+				Name: "nextFreeSlots", Object: "Query", Result: "Slot", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements:  objects.Elements(objects.Length[*models.Slot], objects.PointerAt[models.Slot]),
+				Length:    objects.Length[*models.Slot],
+				At:        objects.PointerAt[models.Slot],
+				Arguments: ec.field_Query_nextFreeSlots_args,
+			},
+			"slotCheck": {
+				Name: "slotCheck", Object: "Query", Result: "SlotCheck", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_slotCheck_args,
+			},
 			"viewer": {
 				Name: "viewer", Object: "Query", Result: "Viewer", Composite: true, NonNull: true,
 			},
@@ -2482,6 +2495,95 @@ func slotObject() *objects.Object {
 				Leaf: func(b []byte, object any) ([]byte, bool) {
 					v := object.(*models.Slot).EndsAt
 					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func slotCheckObject() *objects.Object {
+	return &objects.Object{
+		Name:      "SlotCheck",
+		Satisfies: slotCheckImplementors,
+		Value:     (*models.SlotCheck)(nil),
+		Nil:       objects.IsNil[models.SlotCheck],
+		Fields: map[string]*objects.Field{
+			"free": {
+				Name: "free", Object: "SlotCheck", Result: "Boolean", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotCheck).Free
+					b = strconv.AppendBool(b, v)
+					return b, true
+				},
+			},
+			"obstacles": {
+				Name: "obstacles", Object: "SlotCheck", Result: "SlotObstacle", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.SlotCheck).Obstacles
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.SlotObstacle], objects.PointerAt[models.SlotObstacle]),
+				Length:   objects.Length[*models.SlotObstacle],
+				At:       objects.PointerAt[models.SlotObstacle],
+			},
+			"alternatives": {
+				Name: "alternatives", Object: "SlotCheck", Result: "Slot", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.SlotCheck).Alternatives
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Slot], objects.PointerAt[models.Slot]),
+				Length:   objects.Length[*models.Slot],
+				At:       objects.PointerAt[models.Slot],
+			},
+		},
+	}
+}
+
+func slotObstacleObject() *objects.Object {
+	return &objects.Object{
+		Name:      "SlotObstacle",
+		Satisfies: slotObstacleImplementors,
+		Value:     (*models.SlotObstacle)(nil),
+		Nil:       objects.IsNil[models.SlotObstacle],
+		Fields: map[string]*objects.Field{
+			"kind": {
+				Name: "kind", Object: "SlotObstacle", Result: "SlotObstacleKind", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotObstacle).Kind
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"message": {
+				Name: "message", Object: "SlotObstacle", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotObstacle).Message
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"entityIds": {
+				Name: "entityIds", Object: "SlotObstacle", Result: "ID", List: true, NonNull: true, ElemNonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotObstacle).EntityIds
+					b = append(b, '[')
+					for i0, v0 := range v {
+						if i0 > 0 {
+							b = append(b, ',')
+						}
+						b = objects.AppendString(b, v0)
+					}
+					b = append(b, ']')
+					return b, true
+				},
+			},
+			"overridable": {
+				Name: "overridable", Object: "SlotObstacle", Result: "Boolean", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotObstacle).Overridable
+					b = strconv.AppendBool(b, v)
 					return b, true
 				},
 			},

@@ -59,6 +59,7 @@ func TestExamples_Work(t *testing.T) {
 		"create-service":        {"Acupuntura", `"amountMinor":18000,"currency":"BRL"`, `"practitioners":{"nodes":[{`, `"userErrors":[]`},
 		"set-working-hours":     {`"outside":[`, "Dr. Carlos Prado", `"userErrors":[]`},
 		"add-time-off":          {`"within":[{`, "Ana Souza", `"practitioner":null`, `"userErrors":[]`},
+		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
 		"nodes":                 {`"__typename":"Contact"`, `"__typename":"Practitioner"`, `"__typename":"Appointment"`},
 		"waiting-room":          {`"nodes":[`},
 	}

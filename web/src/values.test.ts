@@ -65,8 +65,7 @@ describe('fetchValues', () => {
               viewer: {
                 clinic: {
                   timeZone: 'America/Sao_Paulo',
-                  practitioners: { nodes: [{ id: 'practitioner_1' }] },
-                  services: { nodes: [{ id: 'service_1' }] },
+                  practitioners: { nodes: [{ id: 'practitioner_1', services: { nodes: [{ id: 'service_1' }] } }] },
                 },
               },
               contacts: { nodes: [{ id: 'contact_1' }] },

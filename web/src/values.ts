@@ -55,10 +55,10 @@ interface Answer {
 export type Run = (query: string, variables: Record<string, unknown>) => Promise<Answer>;
 
 interface Nodes {
-  nodes?: { id?: string; startsAt?: string; contact?: { id?: string } | null }[];
+  nodes?: { id?: string; startsAt?: string; contact?: { id?: string } | null; services?: Nodes }[];
 }
 interface ClinicAnswer {
-  viewer?: { clinic?: { timeZone?: string; practitioners?: Nodes; services?: Nodes } };
+  viewer?: { clinic?: { timeZone?: string; practitioners?: Nodes } };
   contacts?: Nodes;
 }
 interface DiaryAnswer {
@@ -81,7 +81,7 @@ export async function fetchValues(run: Run | null, now: Date): Promise<Values> {
   const values: Values = {
     ...dateValues(zone, now),
     ...named('practitionerId', mine?.practitioners?.nodes?.[0]?.id),
-    ...named('serviceId', mine?.services?.nodes?.[0]?.id),
+    ...named('serviceId', mine?.practitioners?.nodes?.[0]?.services?.nodes?.[0]?.id),
     ...named('contactId', clinic.contacts?.nodes?.[0]?.id),
   };
   if (!values.practitionerId || !values.serviceId) {
