@@ -317,6 +317,28 @@ type DateTimeRange struct {
 	To *time.Time `json:"to"`
 }
 
+// A time to hold.
+type HoldSlotInput struct {
+	// Who treats.
+	PractitionerID string `json:"practitionerId"`
+	// When it begins.
+	StartsAt time.Time `json:"startsAt"`
+	// When it ends; 24 hours after that at most.
+	EndsAt time.Time `json:"endsAt"`
+	// For how many seconds; 1 to 3600.
+	TTLSeconds *int `json:"ttlSeconds"`
+}
+
+// What is held now, or why not and what is free instead.
+type HoldSlotPayload struct {
+	// The hold; null where there are userErrors.
+	SlotHold *SlotHold `json:"slotHold"`
+	// Free slots nearest to the one asked for, where that was refused; 5 at most.
+	Alternatives []*Slot `json:"alternatives"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A page of invoices.
 type InvoiceConnection struct {
 	// The page with its cursors.
@@ -457,6 +479,20 @@ type PractitionerPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Which hold is not needed any more.
+type ReleaseSlotInput struct {
+	// The hold's global id.
+	ID string `json:"id"`
+}
+
+// What was released, or why not.
+type ReleaseSlotPayload struct {
+	// The hold as it was; null where there are userErrors.
+	SlotHold *SlotHold `json:"slotHold"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which absence is taken back.
 type RemoveTimeOffInput struct {
 	// The absence's global id.
@@ -517,6 +553,8 @@ type ScheduleAppointmentInput struct {
 	AllowOutsideHours *bool `json:"allowOutsideHours"`
 	// Book over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may.
 	Overbook *bool `json:"overbook"`
+	// The viewer's hold on the slot, which the booking redeems.
+	HoldID *string `json:"holdId"`
 	// A partner's own key for it, unique within the clinic, up to 255 characters.
 	ExternalReference *string `json:"externalReference"`
 }

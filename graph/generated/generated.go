@@ -40,6 +40,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Service() ServiceResolver
 	Slot() SlotResolver
+	SlotHold() SlotHoldResolver
 	TimeOff() TimeOffResolver
 	Viewer() ViewerResolver
 }
@@ -178,6 +179,12 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	HoldSlotPayload struct {
+		Alternatives func(childComplexity int) int
+		SlotHold     func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
 	Invoice struct {
 		Appointment func(childComplexity int) int
 		Balance     func(childComplexity int) int
@@ -293,7 +300,9 @@ type ComplexityRoot struct {
 		CreateMedicalRecord     func(childComplexity int, input models.CreateMedicalRecordInput) int
 		CreatePractitioner      func(childComplexity int, input models.CreatePractitionerInput) int
 		CreateService           func(childComplexity int, input models.CreateServiceInput) int
+		HoldSlot                func(childComplexity int, input models.HoldSlotInput) int
 		MarkNoShow              func(childComplexity int, input models.AppointmentStepInput) int
+		ReleaseSlot             func(childComplexity int, input models.ReleaseSlotInput) int
 		RemoveTimeOff           func(childComplexity int, input models.RemoveTimeOffInput) int
 		RescheduleAppointment   func(childComplexity int, input models.RescheduleAppointmentInput) int
 		RevokeMember            func(childComplexity int, input models.RevokeMemberInput) int
@@ -372,6 +381,11 @@ type ComplexityRoot struct {
 		Viewer         func(childComplexity int) int
 	}
 
+	ReleaseSlotPayload struct {
+		SlotHold   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	RescheduleAppointmentPayload struct {
 		Alternatives func(childComplexity int) int
 		Appointment  func(childComplexity int) int
@@ -427,6 +441,14 @@ type ComplexityRoot struct {
 		Alternatives func(childComplexity int) int
 		Free         func(childComplexity int) int
 		Obstacles    func(childComplexity int) int
+	}
+
+	SlotHold struct {
+		EndsAt       func(childComplexity int) int
+		ExpiresAt    func(childComplexity int) int
+		GetID        func(childComplexity int) int
+		Practitioner func(childComplexity int) int
+		StartsAt     func(childComplexity int) int
 	}
 
 	SlotObstacle struct {
@@ -554,6 +576,8 @@ type MutationResolver interface {
 	AddMember(ctx context.Context, input models.AddMemberInput) (*models.MemberPayload, error)
 	UpdateMember(ctx context.Context, input models.UpdateMemberInput) (*models.MemberPayload, error)
 	RevokeMember(ctx context.Context, input models.RevokeMemberInput) (*models.MemberPayload, error)
+	HoldSlot(ctx context.Context, input models.HoldSlotInput) (*models.HoldSlotPayload, error)
+	ReleaseSlot(ctx context.Context, input models.ReleaseSlotInput) (*models.ReleaseSlotPayload, error)
 }
 type PractitionerResolver interface {
 	Services(ctx context.Context, obj *models.Practitioner, first *int, after *string, last *int, before *string) (*models.ServiceConnection, error)
@@ -587,6 +611,9 @@ type ServiceResolver interface {
 }
 type SlotResolver interface {
 	Practitioner(ctx context.Context, obj *models.Slot) (*models.Practitioner, error)
+}
+type SlotHoldResolver interface {
+	Practitioner(ctx context.Context, obj *models.SlotHold) (*models.Practitioner, error)
 }
 type TimeOffResolver interface {
 	Practitioner(ctx context.Context, obj *models.TimeOff) (*models.Practitioner, error)
@@ -1197,6 +1224,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateContactPayload.UserErrors(childComplexity), true
 
+	case "HoldSlotPayload.alternatives":
+		if e.ComplexityRoot.HoldSlotPayload.Alternatives == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoldSlotPayload.Alternatives(childComplexity), true
+	case "HoldSlotPayload.slotHold":
+		if e.ComplexityRoot.HoldSlotPayload.SlotHold == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoldSlotPayload.SlotHold(childComplexity), true
+	case "HoldSlotPayload.userErrors":
+		if e.ComplexityRoot.HoldSlotPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoldSlotPayload.UserErrors(childComplexity), true
+
 	case "Invoice.appointment":
 		if e.ComplexityRoot.Invoice.Appointment == nil {
 			break
@@ -1720,6 +1766,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateService(childComplexity, args["input"].(models.CreateServiceInput)), true
+	case "Mutation.holdSlot":
+		if e.ComplexityRoot.Mutation.HoldSlot == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_holdSlot_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.HoldSlot(childComplexity, args["input"].(models.HoldSlotInput)), true
 	case "Mutation.markNoShow":
 		if e.ComplexityRoot.Mutation.MarkNoShow == nil {
 			break
@@ -1731,6 +1788,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MarkNoShow(childComplexity, args["input"].(models.AppointmentStepInput)), true
+	case "Mutation.releaseSlot":
+		if e.ComplexityRoot.Mutation.ReleaseSlot == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_releaseSlot_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReleaseSlot(childComplexity, args["input"].(models.ReleaseSlotInput)), true
 	case "Mutation.removeTimeOff":
 		if e.ComplexityRoot.Mutation.RemoveTimeOff == nil {
 			break
@@ -2262,6 +2330,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
 
+	case "ReleaseSlotPayload.slotHold":
+		if e.ComplexityRoot.ReleaseSlotPayload.SlotHold == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReleaseSlotPayload.SlotHold(childComplexity), true
+	case "ReleaseSlotPayload.userErrors":
+		if e.ComplexityRoot.ReleaseSlotPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReleaseSlotPayload.UserErrors(childComplexity), true
+
 	case "RescheduleAppointmentPayload.alternatives":
 		if e.ComplexityRoot.RescheduleAppointmentPayload.Alternatives == nil {
 			break
@@ -2455,6 +2536,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SlotCheck.Obstacles(childComplexity), true
+
+	case "SlotHold.endsAt":
+		if e.ComplexityRoot.SlotHold.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.EndsAt(childComplexity), true
+	case "SlotHold.expiresAt":
+		if e.ComplexityRoot.SlotHold.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.ExpiresAt(childComplexity), true
+	case "SlotHold.id":
+		if e.ComplexityRoot.SlotHold.GetID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.GetID(childComplexity), true
+	case "SlotHold.practitioner":
+		if e.ComplexityRoot.SlotHold.Practitioner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.Practitioner(childComplexity), true
+	case "SlotHold.startsAt":
+		if e.ComplexityRoot.SlotHold.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.StartsAt(childComplexity), true
 
 	case "SlotObstacle.entityIds":
 		if e.ComplexityRoot.SlotObstacle.EntityIds == nil {
@@ -2662,7 +2774,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateServiceInput", ec.unmarshalInputCreateServiceInput),
 			graphql.NewInputUnmarshaler("DateRange", ec.unmarshalInputDateRange),
 			graphql.NewInputUnmarshaler("DateTimeRange", ec.unmarshalInputDateTimeRange),
+			graphql.NewInputUnmarshaler("HoldSlotInput", ec.unmarshalInputHoldSlotInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
+			graphql.NewInputUnmarshaler("ReleaseSlotInput", ec.unmarshalInputReleaseSlotInput),
 			graphql.NewInputUnmarshaler("RemoveTimeOffInput", ec.unmarshalInputRemoveTimeOffInput),
 			graphql.NewInputUnmarshaler("RescheduleAppointmentInput", ec.unmarshalInputRescheduleAppointmentInput),
 			graphql.NewInputUnmarshaler("RevokeMemberInput", ec.unmarshalInputRevokeMemberInput),
@@ -2965,6 +3079,8 @@ input ScheduleAppointmentInput {
   allowOutsideHours: Boolean = false
   "Book over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may."
   overbook: Boolean = false
+  "The viewer's hold on the slot, which the booking redeems."
+  holdId: ID
   "A partner's own key for it, unique within the clinic, up to 255 characters."
   externalReference: String
 }
@@ -4564,6 +4680,69 @@ type Query {
 "Where every write begins. Each mutation takes one input and answers with what it made and the user's mistakes; where there are any, nothing was written."
 type Mutation
 `, BuiltIn: false},
+	{Name: "../slot_hold.graphqls", Input: `"Keeps a slot while the booking is being made; frees itself when it expires."
+type SlotHold implements Node @cacheControl(maxAge: 300, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) {
+  "The global id: send it as holdId with the booking."
+  id: ID!
+  "Whose time is held."
+  practitioner: Practitioner!
+  "When it begins."
+  startsAt: DateTime!
+  "When it ends."
+  endsAt: DateTime!
+  "Until when it is held; from then on it is in nobody's way."
+  expiresAt: DateTime!
+}
+
+"A time to hold."
+input HoldSlotInput {
+  "Who treats."
+  practitionerId: ID!
+  "When it begins."
+  startsAt: DateTime!
+  "When it ends; 24 hours after that at most."
+  endsAt: DateTime!
+  "For how many seconds; 1 to 3600."
+  ttlSeconds: Int = 300
+}
+
+"What is held now, or why not and what is free instead."
+type HoldSlotPayload {
+  "The hold; null where there are userErrors."
+  slotHold: SlotHold
+  "Free slots nearest to the one asked for, where that was refused; 5 at most."
+  alternatives: [Slot!]! @listSize(assumedSize: 5, requireOneSlicingArgument: false)
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+"Which hold is not needed any more."
+input ReleaseSlotInput {
+  "The hold's global id."
+  id: ID!
+}
+
+"What was released, or why not."
+type ReleaseSlotPayload {
+  "The hold as it was; null where there are userErrors."
+  slotHold: SlotHold
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+extend type Mutation {
+  "Keeps a free slot for the viewer while they make the booking: nobody else can book or hold it until it is booked with holdId, released or expires. 20 at a time at most."
+  holdSlot(
+    "The slot."
+    input: HoldSlotInput!
+  ): HoldSlotPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+  "Gives a held slot free. OWNER and ADMIN may release what others hold."
+  releaseSlot(
+    "Which hold."
+    input: ReleaseSlotInput!
+  ): ReleaseSlotPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -4829,6 +5008,18 @@ func (ec *executionContext) childFields_CreateContactPayload(ctx context.Context
 		return ec.fieldContext_CreateContactPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateContactPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_HoldSlotPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "slotHold":
+		return ec.fieldContext_HoldSlotPayload_slotHold(ctx, field)
+	case "alternatives":
+		return ec.fieldContext_HoldSlotPayload_alternatives(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_HoldSlotPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HoldSlotPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Invoice(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5113,6 +5304,16 @@ func (ec *executionContext) childFields_PractitionerPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type PractitionerPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ReleaseSlotPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "slotHold":
+		return ec.fieldContext_ReleaseSlotPayload_slotHold(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReleaseSlotPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReleaseSlotPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RescheduleAppointmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "appointment":
@@ -5225,6 +5426,22 @@ func (ec *executionContext) childFields_SlotCheck(ctx context.Context, field gra
 		return ec.fieldContext_SlotCheck_alternatives(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SlotCheck", field.Name)
+}
+
+func (ec *executionContext) childFields_SlotHold(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_SlotHold_id(ctx, field)
+	case "practitioner":
+		return ec.fieldContext_SlotHold_practitioner(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_SlotHold_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_SlotHold_endsAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_SlotHold_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SlotHold", field.Name)
 }
 
 func (ec *executionContext) childFields_SlotObstacle(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5939,12 +6156,40 @@ func (ec *executionContext) field_Mutation_createService_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_holdSlot_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.HoldSlotInput, error) {
+			return ec.unmarshalNHoldSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_markNoShow_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.AppointmentStepInput, error) {
 			return ec.unmarshalNAppointmentStepInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStepInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_releaseSlot_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.ReleaseSlotInput, error) {
+			return ec.unmarshalNReleaseSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐReleaseSlotInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -9357,6 +9602,102 @@ func (ec *executionContext) fieldContext_CreateContactPayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _HoldSlotPayload_slotHold(ctx context.Context, field graphql.CollectedField, obj *models.HoldSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldSlotPayload_slotHold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SlotHold, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.SlotHold) graphql.Marshaler {
+			return ec.marshalOSlotHold2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotHold(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HoldSlotPayload_slotHold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SlotHold(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HoldSlotPayload_alternatives(ctx context.Context, field graphql.CollectedField, obj *models.HoldSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldSlotPayload_alternatives(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Alternatives, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Slot) graphql.Marshaler {
+			return ec.marshalNSlot2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldSlotPayload_alternatives(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Slot(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HoldSlotPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.HoldSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldSlotPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldSlotPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Invoice_id(ctx context.Context, field graphql.CollectedField, obj *models.Invoice) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12334,6 +12675,94 @@ func (ec *executionContext) fieldContext_Mutation_revokeMember(ctx context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_holdSlot(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_holdSlot(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().HoldSlot(ctx, fc.Args["input"].(models.HoldSlotInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.HoldSlotPayload) graphql.Marshaler {
+			return ec.marshalNHoldSlotPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_holdSlot(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HoldSlotPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_holdSlot_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_releaseSlot(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_releaseSlot(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReleaseSlot(ctx, fc.Args["input"].(models.ReleaseSlotInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ReleaseSlotPayload) graphql.Marshaler {
+			return ec.marshalNReleaseSlotPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐReleaseSlotPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_releaseSlot(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReleaseSlotPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_releaseSlot_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *models.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13865,6 +14294,70 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _ReleaseSlotPayload_slotHold(ctx context.Context, field graphql.CollectedField, obj *models.ReleaseSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleaseSlotPayload_slotHold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SlotHold, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.SlotHold) graphql.Marshaler {
+			return ec.marshalOSlotHold2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotHold(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReleaseSlotPayload_slotHold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReleaseSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SlotHold(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReleaseSlotPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.ReleaseSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleaseSlotPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReleaseSlotPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReleaseSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RescheduleAppointmentPayload_appointment(ctx context.Context, field graphql.CollectedField, obj *models.RescheduleAppointmentPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14745,6 +15238,130 @@ func (ec *executionContext) fieldContext_SlotCheck_alternatives(_ context.Contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _SlotHold_id(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GetID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotHold", field, true, false, "ID")
+}
+
+func (ec *executionContext) _SlotHold_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_practitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.SlotHold().Practitioner(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {
+			return ec.marshalNPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_practitioner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SlotHold",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SlotHold_startsAt(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_startsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_startsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotHold", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _SlotHold_endsAt(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_endsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_endsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotHold", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _SlotHold_expiresAt(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotHold", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _SlotObstacle_kind(ctx context.Context, field graphql.CollectedField, obj *models.SlotObstacle) (ret graphql.Marshaler) {
@@ -17629,6 +18246,73 @@ func UnmarshalDateTimeRange(ctx context.Context, raw any) (*models.DateTimeRange
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputHoldSlotInput(ctx context.Context, obj any) (*models.HoldSlotInput, error) {
+	var it models.HoldSlotInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["ttlSeconds"]; !present {
+		asMap["ttlSeconds"] = 300
+	}
+
+	fieldsInOrder := [...]string{"practitionerId", "startsAt", "endsAt", "ttlSeconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		case "startsAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startsAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.StartsAt = data
+		case "endsAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.EndsAt = data
+		case "ttlSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ttlSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.TTLSeconds = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalHoldSlotInput unmarshals raw into the HoldSlotInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalHoldSlotInput(ctx context.Context, raw any) (*models.HoldSlotInput, error) {
+	var out *models.HoldSlotInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "HoldSlotInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputMoneyInput(ctx context.Context, obj any) (*models.MoneyInput, error) {
 	var it models.MoneyInput
 	if obj == nil {
@@ -17679,6 +18363,48 @@ func (ec *executionContext) unmarshalInputMoneyInput(ctx context.Context, obj an
 func UnmarshalMoneyInput(ctx context.Context, raw any) (*models.MoneyInput, error) {
 	var out *models.MoneyInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "MoneyInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputReleaseSlotInput(ctx context.Context, obj any) (*models.ReleaseSlotInput, error) {
+	var it models.ReleaseSlotInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalReleaseSlotInput unmarshals raw into the ReleaseSlotInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalReleaseSlotInput(ctx context.Context, raw any) (*models.ReleaseSlotInput, error) {
+	var out *models.ReleaseSlotInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ReleaseSlotInput", raw, &out)
 	return out, err
 }
 
@@ -17882,7 +18608,7 @@ func (ec *executionContext) unmarshalInputScheduleAppointmentInput(ctx context.C
 		asMap["overbook"] = false
 	}
 
-	fieldsInOrder := [...]string{"contactId", "practitionerId", "serviceId", "startsAt", "endsAt", "notes", "allowOutsideHours", "overbook", "externalReference"}
+	fieldsInOrder := [...]string{"contactId", "practitionerId", "serviceId", "startsAt", "endsAt", "notes", "allowOutsideHours", "overbook", "holdId", "externalReference"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -17945,6 +18671,13 @@ func (ec *executionContext) unmarshalInputScheduleAppointmentInput(ctx context.C
 				return &it, err
 			}
 			it.Overbook = data
+		case "holdId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("holdId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.HoldID = data
 		case "externalReference":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("externalReference"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -18836,6 +19569,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._TimeOff(ctx, sel, obj)
+	case *models.SlotHold:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._SlotHold(ctx, sel, obj)
 	case *models.Service:
 		if obj == nil {
 			return graphql.Null
@@ -19716,6 +20454,49 @@ func (ec *executionContext) _CreateContactPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._CreateContactPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var holdSlotPayloadImplementors = []string{"HoldSlotPayload"}
+
+func (ec *executionContext) _HoldSlotPayload(ctx context.Context, sel ast.SelectionSet, obj *models.HoldSlotPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, holdSlotPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HoldSlotPayload")
+		case "slotHold":
+			out.Values[i] = ec._HoldSlotPayload_slotHold(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "alternatives":
+			out.Values[i] = ec._HoldSlotPayload_alternatives(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._HoldSlotPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -20645,6 +21426,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "holdSlot":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_holdSlot(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "releaseSlot":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_releaseSlot(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -21085,6 +21880,44 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 	return out
 }
 
+var releaseSlotPayloadImplementors = []string{"ReleaseSlotPayload"}
+
+func (ec *executionContext) _ReleaseSlotPayload(ctx context.Context, sel ast.SelectionSet, obj *models.ReleaseSlotPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, releaseSlotPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReleaseSlotPayload")
+		case "slotHold":
+			out.Values[i] = ec._ReleaseSlotPayload_slotHold(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReleaseSlotPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var rescheduleAppointmentPayloadImplementors = []string{"RescheduleAppointmentPayload"}
 
 func (ec *executionContext) _RescheduleAppointmentPayload(ctx context.Context, sel ast.SelectionSet, obj *models.RescheduleAppointmentPayload) graphql.Marshaler {
@@ -21471,6 +22304,60 @@ func (ec *executionContext) _SlotCheck(ctx context.Context, sel ast.SelectionSet
 			out.Values[i] = ec._SlotCheck_alternatives(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var slotHoldImplementors = []string{"SlotHold", "Node"}
+
+func (ec *executionContext) _SlotHold(ctx context.Context, sel ast.SelectionSet, obj *models.SlotHold) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, slotHoldImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SlotHold")
+		case "id":
+			out.Values[i] = ec._SlotHold_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "practitioner":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._SlotHold_practitioner(ctx, field, obj)
+				})
+		case "startsAt":
+			out.Values[i] = ec._SlotHold_startsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endsAt":
+			out.Values[i] = ec._SlotHold_endsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expiresAt":
+			out.Values[i] = ec._SlotHold_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -22606,6 +23493,19 @@ func (ec *executionContext) unmarshalNDateTimeRange2githubᚗcomᚋtaskmedᚋtas
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNHoldSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotInput(ctx context.Context, v any) (models.HoldSlotInput, error) {
+	res, err := ec.unmarshalInputHoldSlotInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNHoldSlotPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotPayload(ctx context.Context, sel ast.SelectionSet, v *models.HoldSlotPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "HoldSlotPayload!")
+		return graphql.Null
+	}
+	return ec._HoldSlotPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -22998,6 +23898,19 @@ func (ec *executionContext) unmarshalNRecordKind2githubᚗcomᚋtaskmedᚋtaskme
 
 func (ec *executionContext) marshalNRecordKind2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRecordKind(ctx context.Context, sel ast.SelectionSet, v models.RecordKind) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNReleaseSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐReleaseSlotInput(ctx context.Context, v any) (models.ReleaseSlotInput, error) {
+	res, err := ec.unmarshalInputReleaseSlotInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReleaseSlotPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐReleaseSlotPayload(ctx context.Context, sel ast.SelectionSet, v *models.ReleaseSlotPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ReleaseSlotPayload!")
+		return graphql.Null
+	}
+	return ec._ReleaseSlotPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRemoveTimeOffInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRemoveTimeOffInput(ctx context.Context, v any) (models.RemoveTimeOffInput, error) {
@@ -24091,6 +25004,13 @@ func (ec *executionContext) marshalOService2ᚖgithubᚗcomᚋtaskmedᚋtaskmed�
 		return graphql.Null
 	}
 	return ec._Service(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSlotHold2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotHold(ctx context.Context, sel ast.SelectionSet, v *models.SlotHold) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SlotHold(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {

@@ -26,6 +26,7 @@ func Objects() (*objects.Table, error) {
 		contactConnectionObject(),
 		contactEdgeObject(),
 		createContactPayloadObject(),
+		holdSlotPayloadObject(),
 		invoiceObject(),
 		invoiceConnectionObject(),
 		invoiceEdgeObject(),
@@ -46,6 +47,7 @@ func Objects() (*objects.Table, error) {
 		practitionerEdgeObject(),
 		practitionerPayloadObject(),
 		queryObject(),
+		releaseSlotPayloadObject(),
 		rescheduleAppointmentPayloadObject(),
 		scheduleAppointmentPayloadObject(),
 		serviceObject(),
@@ -55,6 +57,7 @@ func Objects() (*objects.Table, error) {
 		setWorkingHoursPayloadObject(),
 		slotObject(),
 		slotCheckObject(),
+		slotHoldObject(),
 		slotObstacleObject(),
 		timeOffObject(),
 		timeOffPayloadObject(),
@@ -1002,6 +1005,47 @@ func createContactPayloadObject() *objects.Object {
 	}
 }
 
+func holdSlotPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "HoldSlotPayload",
+		Satisfies: holdSlotPayloadImplementors,
+		Value:     (*models.HoldSlotPayload)(nil),
+		Nil:       objects.IsNil[models.HoldSlotPayload],
+		Fields: map[string]*objects.Field{
+			"slotHold": {
+				Name: "slotHold", Object: "HoldSlotPayload", Result: "SlotHold", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.HoldSlotPayload).SlotHold
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"alternatives": {
+				Name: "alternatives", Object: "HoldSlotPayload", Result: "Slot", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.HoldSlotPayload).Alternatives
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Slot], objects.PointerAt[models.Slot]),
+				Length:   objects.Length[*models.Slot],
+				At:       objects.PointerAt[models.Slot],
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "HoldSlotPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.HoldSlotPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func invoiceObject() *objects.Object {
 	return &objects.Object{
 		Name:      "Invoice",
@@ -1812,6 +1856,14 @@ func mutationObject() *objects.Object {
 				Name: "revokeMember", Object: "Mutation", Result: "MemberPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_revokeMember_args,
 			},
+			"holdSlot": {
+				Name: "holdSlot", Object: "Mutation", Result: "HoldSlotPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_holdSlot_args,
+			},
+			"releaseSlot": {
+				Name: "releaseSlot", Object: "Mutation", Result: "ReleaseSlotPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_releaseSlot_args,
+			},
 		},
 	}
 }
@@ -2167,6 +2219,37 @@ func queryObject() *objects.Object {
 			"medicalRecords": {
 				Name: "medicalRecords", Object: "Query", Result: "MedicalRecordConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_medicalRecords_args,
+			},
+		},
+	}
+}
+
+func releaseSlotPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ReleaseSlotPayload",
+		Satisfies: releaseSlotPayloadImplementors,
+		Value:     (*models.ReleaseSlotPayload)(nil),
+		Nil:       objects.IsNil[models.ReleaseSlotPayload],
+		Fields: map[string]*objects.Field{
+			"slotHold": {
+				Name: "slotHold", Object: "ReleaseSlotPayload", Result: "SlotHold", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.ReleaseSlotPayload).SlotHold
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "ReleaseSlotPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ReleaseSlotPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -2536,6 +2619,53 @@ func slotCheckObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.Slot], objects.PointerAt[models.Slot]),
 				Length:   objects.Length[*models.Slot],
 				At:       objects.PointerAt[models.Slot],
+			},
+		},
+	}
+}
+
+func slotHoldObject() *objects.Object {
+	return &objects.Object{
+		Name:      "SlotHold",
+		Satisfies: slotHoldImplementors,
+		Value:     (*models.SlotHold)(nil),
+		Nil:       objects.IsNil[models.SlotHold],
+		GlobalID:  func(value any) string { return value.(*models.SlotHold).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "SlotHold", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotHold).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"practitioner": {
+				Name: "practitioner", Object: "SlotHold", Result: "Practitioner", Composite: true, NonNull: true,
+			},
+			"startsAt": {
+				Name: "startsAt", Object: "SlotHold", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotHold).StartsAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"endsAt": {
+				Name: "endsAt", Object: "SlotHold", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotHold).EndsAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"expiresAt": {
+				Name: "expiresAt", Object: "SlotHold", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotHold).ExpiresAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
 			},
 		},
 	}

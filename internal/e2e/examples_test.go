@@ -60,8 +60,10 @@ func TestExamples_Work(t *testing.T) {
 		"set-working-hours":     {`"outside":[`, "Dr. Carlos Prado", `"userErrors":[]`},
 		"add-time-off":          {`"within":[{`, "Ana Souza", `"practitioner":null`, `"userErrors":[]`},
 		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
-		"nodes":                 {`"__typename":"Contact"`, `"__typename":"Practitioner"`, `"__typename":"Appointment"`},
-		"waiting-room":          {`"nodes":[`},
+		// The example before it has booked the slot.
+		"hold-slot":    {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},
+		"nodes":        {`"__typename":"Contact"`, `"__typename":"Practitioner"`, `"__typename":"Appointment"`},
+		"waiting-room": {`"nodes":[`},
 	}
 	examples := web.Examples()
 	require.Len(t, examples, len(want))

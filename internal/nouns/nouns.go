@@ -25,6 +25,7 @@ func All() []entity.Declaration {
 		scheduling.Appointment(),
 		scheduling.AppointmentStepTaken(),
 		scheduling.Slot(),
+		scheduling.SlotHold(),
 		scheduling.TimeOff(),
 		scheduling.WorkingHours(),
 	}

@@ -45,6 +45,8 @@ type proposal struct {
 	zone             *time.Location
 	anyHours         bool
 	overbook         bool
+	// strict is set for what is for a time to come, and for nobody who overrides.
+	strict bool
 	// again is set for a time that was had before and is only taken back: nothing but
 	// what takes the same time is in its way.
 	again bool
@@ -131,7 +133,7 @@ func (p *proposal) refusals(obstacles []*models.SlotObstacle, over *bool) (left 
 		goes := false
 		switch o.Kind {
 		case models.SlotObstacleKindInThePast:
-			goes = p.again || o.Overridable
+			goes = p.again || (o.Overridable && !p.strict)
 		case models.SlotObstacleKindOutsideWorkingHours, models.SlotObstacleKindTimeOff, models.SlotObstacleKindClinicClosed,
 			models.SlotObstacleKindOffGrid:
 			goes = p.anyHours

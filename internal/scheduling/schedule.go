@@ -89,6 +89,9 @@ func newScheduleRequest(scope *tenant.Scope, input models.ScheduleAppointmentInp
 	case input.ServiceID == nil:
 		r.in.Add(models.UserErrorCodeRequired, fieldEndsAt, "say when it ends, or which service it is")
 	}
+	if input.HoldID != nil {
+		r.hold = r.in.ID(fieldHoldID, models.KindSlotHold, *input.HoldID)
+	}
 	r.notes = r.in.OptionalLines("notes", input.Notes, longestNotes)
 	r.anyHours = privilege(&r.in, scope.Role, "allowOutsideHours", input.AllowOutsideHours)
 	r.overbook = privilege(&r.in, scope.Role, "overbook", input.Overbook)
@@ -134,6 +137,11 @@ func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (
 	if r.hasEnd {
 		checkEnd(&r.in, r.span.From, r.span.To, r.zone)
 	}
+	if r.in.Err() == nil && r.hold != uuid.Nil {
+		if err := r.redeem(tx, &r.in, scope); err != nil {
+			return nil, err
+		}
+	}
 	over := false
 	if r.in.Err() == nil {
 		over, err = d.checkFree(tx, &r.in, scope, &r.proposal)
@@ -143,7 +151,7 @@ func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (
 	}
 	if err := r.in.Err(); err != nil {
 		return nil, inOrderOf(err, fieldContactID, fieldPractitionerID, fieldServiceID, fieldStartsAt, fieldEndsAt,
-			"notes", "allowOutsideHours", "overbook", fieldExternalReference)
+			"notes", "allowOutsideHours", "overbook", fieldHoldID, fieldExternalReference)
 	}
 	booked := &models.Appointment{
 		ClinicID: scope.ClinicID, ID: models.NewID(), ContactID: r.contact, PractitionerID: r.practitioner,
@@ -252,7 +260,7 @@ func (d *Diary) explain(ctx context.Context, refused error, asked *proposal) err
 		return err
 	}
 	switch constraint {
-	case constraintDoubleBooking, constraintHolds:
+	case constraintDoubleBooking, constraintHolds, constraintDoubleHold, constraintHeldTaken:
 		facts, err := d.Ask(ctx, asked.practitioner, uuid.Nil, uuid.Nil, asked.span)
 		if err != nil {
 			return err

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { EXAMPLES, parseExample } from './examples';
 
-test('nineteen examples ship, each with a title, words and variables that are JSON', () => {
-  expect(EXAMPLES).toHaveLength(19);
+test('twenty examples ship, each with a title, words and variables that are JSON', () => {
+  expect(EXAMPLES).toHaveLength(20);
   expect(EXAMPLES[0]).toMatchObject({ id: 'example-day-view', title: 'Day view', operationName: 'DayView' });
   for (const example of EXAMPLES) {
     expect(example.about, example.id).not.toBe('');
     expect(() => JSON.parse(example.variables || '{}'), example.id).not.toThrow();
   }
-  expect(new Set(EXAMPLES.map(example => example.id)).size).toBe(19);
+  expect(new Set(EXAMPLES.map(example => example.id)).size).toBe(20);
   expect(EXAMPLES.filter(example => example.kind === 'mutation').map(example => example.operationName)).toEqual([
     'CreateContact',
     'ScheduleAppointment',
@@ -19,6 +19,7 @@ test('nineteen examples ship, each with a title, words and variables that are JS
     'CreateService',
     'SetWorkingHours',
     'AddTimeOff',
+    'HoldSlot',
   ]);
 });
 

@@ -63,7 +63,7 @@ interface ClinicAnswer {
 }
 interface DiaryAnswer {
   appointments?: Nodes;
-  availability?: { startsAt?: string }[];
+  availability?: { startsAt?: string; endsAt?: string }[];
 }
 
 /**
@@ -101,6 +101,7 @@ export async function fetchValues(run: Run | null, now: Date): Promise<Values> {
     ...(appointment?.startsAt && dayOf(dateIn(zone, new Date(appointment.startsAt)), zone)),
     ...named('contactId', appointment?.contact?.id),
     ...named('freeSlotStart', diary.availability?.[0]?.startsAt),
+    ...named('freeSlotEnd', diary.availability?.[0]?.endsAt),
   };
 }
 
