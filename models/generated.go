@@ -429,6 +429,28 @@ type HealthPlanInput struct {
 	ValidUntil *Date `json:"validUntil"`
 }
 
+// A time to hold.
+type HoldSlotInput struct {
+	// Who treats.
+	PractitionerID string `json:"practitionerId"`
+	// When it begins.
+	StartsAt time.Time `json:"startsAt"`
+	// When it ends; 24 hours after that at most.
+	EndsAt time.Time `json:"endsAt"`
+	// For how many seconds; 1 to 3600.
+	TTLSeconds *int `json:"ttlSeconds"`
+}
+
+// What is held now, or why not and what is free instead.
+type HoldSlotPayload struct {
+	// The hold; null where there are userErrors.
+	SlotHold *SlotHold `json:"slotHold"`
+	// Free slots nearest to the one asked for, where that was refused; 5 at most.
+	Alternatives []*Slot `json:"alternatives"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Another calendar's file.
 type ImportCalendarInput struct {
 	// Whose time it takes.
@@ -659,6 +681,20 @@ type RefundPaymentPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Which hold is not needed any more.
+type ReleaseSlotInput struct {
+	// The hold's global id.
+	ID string `json:"id"`
+}
+
+// What was released, or why not.
+type ReleaseSlotPayload struct {
+	// The hold as it was; null where there are userErrors.
+	SlotHold *SlotHold `json:"slotHold"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which absence is taken back.
 type RemoveTimeOffInput struct {
 	// The absence's global id.
@@ -677,9 +713,9 @@ type RescheduleAppointmentInput struct {
 	EndsAt *time.Time `json:"endsAt"`
 	// Who treats now; as before if left out.
 	PractitionerID *string `json:"practitionerId"`
-	// Move it outside the working hours or into time off; OWNER, ADMIN and PRACTITIONER may.
+	// Move it outside the working hours, into time off or off the grid; OWNER, ADMIN and PRACTITIONER may.
 	AllowOutsideHours *bool `json:"allowOutsideHours"`
-	// Move it over another appointment; OWNER, ADMIN and PRACTITIONER may.
+	// Move it over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may.
 	Overbook *bool `json:"overbook"`
 }
 
@@ -729,10 +765,12 @@ type ScheduleAppointmentInput struct {
 	EndsAt *time.Time `json:"endsAt"`
 	// What the front desk should know, up to 10,000 characters.
 	Notes *string `json:"notes"`
-	// Book outside the working hours or in time off; OWNER, ADMIN and PRACTITIONER may.
+	// Book outside the working hours, in time off or off the grid; OWNER, ADMIN and PRACTITIONER may.
 	AllowOutsideHours *bool `json:"allowOutsideHours"`
-	// Book over another appointment; OWNER, ADMIN and PRACTITIONER may.
+	// Book over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may.
 	Overbook *bool `json:"overbook"`
+	// The viewer's hold on the slot, which the booking redeems.
+	HoldID *string `json:"holdId"`
 	// A partner's own key for it, unique within the clinic, up to 255 characters.
 	ExternalReference *string `json:"externalReference"`
 }
@@ -811,6 +849,28 @@ type SignMedicalRecordInput struct {
 	ID string `json:"id"`
 	// The version that was read before signing; STALE where it is no longer the current one.
 	ExpectedVersion *int `json:"expectedVersion"`
+}
+
+// Why a time cannot be had, most decisive first, and what can be had instead.
+type SlotCheck struct {
+	// Whether nothing stands in the way: then it can be booked.
+	Free bool `json:"free"`
+	// All that stands in the way, the most decisive first.
+	Obstacles []*SlotObstacle `json:"obstacles"`
+	// Free slots nearest to the time asked for, where that is not free; 5 at most.
+	Alternatives []*Slot `json:"alternatives"`
+}
+
+// One thing that stands in the way of a time.
+type SlotObstacle struct {
+	// What it is.
+	Kind SlotObstacleKind `json:"kind"`
+	// The same in words for the user.
+	Message string `json:"message"`
+	// The appointments, holds, absences or practitioner that are meant.
+	EntityIds []string `json:"entityIds"`
+	// Whether the viewer's role may book all the same: OFF_GRID, OUTSIDE_WORKING_HOURS, TIME_OFF and CLINIC_CLOSED with allowOutsideHours, APPOINTMENT, HOLD and CONTACT_BUSY with overbook, IN_THE_PAST without more.
+	Overridable bool `json:"overridable"`
 }
 
 // What was added or taken back and what lies within it, or why not.
@@ -1763,6 +1823,91 @@ func (e *Role) UnmarshalJSON(b []byte) error {
 }
 
 func (e Role) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What stands in the way of a time.
+type SlotObstacleKind string
+
+const (
+	// It has begun. Visits of the last day may be entered; OWNER, ADMIN and PRACTITIONER may enter those of the last year.
+	SlotObstacleKindInThePast SlotObstacleKind = "IN_THE_PAST"
+	// The practitioner does not work then.
+	SlotObstacleKindOutsideWorkingHours SlotObstacleKind = "OUTSIDE_WORKING_HOURS"
+	// The practitioner is away.
+	SlotObstacleKindTimeOff SlotObstacleKind = "TIME_OFF"
+	// The whole clinic is closed.
+	SlotObstacleKindClinicClosed SlotObstacleKind = "CLINIC_CLOSED"
+	// The practitioner has an appointment.
+	SlotObstacleKindAppointment SlotObstacleKind = "APPOINTMENT"
+	// Somebody holds it while they make a booking, or it is offered to somebody on the waiting list.
+	SlotObstacleKindHold SlotObstacleKind = "HOLD"
+	// The practitioner takes no appointments at present.
+	SlotObstacleKindPractitionerInactive SlotObstacleKind = "PRACTITIONER_INACTIVE"
+	// The practitioner, or the clinic, does not offer this service.
+	SlotObstacleKindServiceNotOffered SlotObstacleKind = "SERVICE_NOT_OFFERED"
+	// The contact is with somebody else then.
+	SlotObstacleKindContactBusy SlotObstacleKind = "CONTACT_BUSY"
+	// Within a stretch of working hours slots begin at its start and at multiples of the clinic's slotGridMinutes after it.
+	SlotObstacleKindOffGrid SlotObstacleKind = "OFF_GRID"
+	// The clocks skip it, as it was written.
+	SlotObstacleKindDstGap SlotObstacleKind = "DST_GAP"
+)
+
+var AllSlotObstacleKind = []SlotObstacleKind{
+	SlotObstacleKindInThePast,
+	SlotObstacleKindOutsideWorkingHours,
+	SlotObstacleKindTimeOff,
+	SlotObstacleKindClinicClosed,
+	SlotObstacleKindAppointment,
+	SlotObstacleKindHold,
+	SlotObstacleKindPractitionerInactive,
+	SlotObstacleKindServiceNotOffered,
+	SlotObstacleKindContactBusy,
+	SlotObstacleKindOffGrid,
+	SlotObstacleKindDstGap,
+}
+
+func (e SlotObstacleKind) IsValid() bool {
+	switch e {
+	case SlotObstacleKindInThePast, SlotObstacleKindOutsideWorkingHours, SlotObstacleKindTimeOff, SlotObstacleKindClinicClosed, SlotObstacleKindAppointment, SlotObstacleKindHold, SlotObstacleKindPractitionerInactive, SlotObstacleKindServiceNotOffered, SlotObstacleKindContactBusy, SlotObstacleKindOffGrid, SlotObstacleKindDstGap:
+		return true
+	}
+	return false
+}
+
+func (e SlotObstacleKind) String() string {
+	return string(e)
+}
+
+func (e *SlotObstacleKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = SlotObstacleKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid SlotObstacleKind", str)
+	}
+	return nil
+}
+
+func (e SlotObstacleKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *SlotObstacleKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e SlotObstacleKind) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -22,6 +22,7 @@ const (
 	KindContact       Kind = "contact"
 	KindAppointment   Kind = "appointment"
 	KindSeries        Kind = "series"
+	KindSlotHold      Kind = "slot_hold"
 	KindMedicalRecord Kind = "medical_record"
 	KindAttachment    Kind = "attachment"
 	KindAPIKey        Kind = "api_key"

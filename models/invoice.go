@@ -23,7 +23,7 @@ type Invoice struct {
 	// OverdueAt is the instant at which DueDate has passed in the clinic's zone; the
 	// database keeps it.
 	OverdueAt time.Time `gorm:"->"`
-	Currency      string
+	Currency  string
 	// TotalMinor and PaidMinor are in minor units of Currency.
 	TotalMinor int64
 	PaidMinor  int64

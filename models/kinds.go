@@ -19,6 +19,7 @@ func Kinds() []Kind {
 		KindRefund,
 		KindSeries,
 		KindService,
+		KindSlotHold,
 		KindTimeOff,
 	}
 }

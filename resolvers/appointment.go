@@ -64,19 +64,6 @@ func stepped(appointment *models.Appointment, err error) (*models.AppointmentSte
 	return &models.AppointmentStepPayload{Appointment: appointment, UserErrors: userErrors}, err
 }
 
-func (r *queryResolver) Availability(ctx context.Context, practitionerIDs []string, serviceID string, rangeArg models.DateTimeRange) ([]*models.Slot, error) {
-	service, err := queryID("serviceId", models.KindService, serviceID)
-	if err != nil {
-		return nil, err
-	}
-	practitioners, err := queryIDs("practitionerIds", models.KindPractitioner, practitionerIDs)
-	if err != nil {
-		return nil, err
-	}
-	free, err := r.diary.Availability(ctx, practitioners, service, rangeArg)
-	return orEmpty(free), err
-}
-
 func orEmpty[T any](list []*T) []*T {
 	if list == nil {
 		return []*T{}

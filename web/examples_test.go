@@ -38,7 +38,7 @@ func someValues() map[string]string {
 	for _, name := range []string{"practitionerId", "serviceId", "contactId", "appointmentId"} {
 		values[name] = name[:len(name)-2] + "_01h455vb4pex5vsknk084sn02q"
 	}
-	values["freeSlotStart"] = "2026-11-23T09:00:00Z"
+	values["freeSlotStart"], values["freeSlotEnd"] = "2026-11-23T09:00:00Z", "2026-11-23T09:30:00Z"
 	return values
 }
 
@@ -97,12 +97,12 @@ func TestValues_AskTheClinic(t *testing.T) {
 		switch query {
 		case clinicQuery:
 			return json.RawMessage(`{"viewer": {"clinic": {"timeZone": "America/Sao_Paulo",
-				"practitioners": {"nodes": [{"id": "practitioner_1"}]}, "services": {"nodes": [{"id": "service_1"}]}}},
+				"practitioners": {"nodes": [{"id": "practitioner_1", "services": {"nodes": [{"id": "service_1"}]}}]}}},
 				"contacts": {"nodes": [{"id": "contact_1"}]}}`), nil
 		case diaryQuery:
 			ranges = variables
 			return json.RawMessage(`{"appointments": {"nodes": [{"id": "appointment_1", "startsAt": "2026-11-24T01:00:00Z", "contact": {"id": "contact_2"}}]},
-				"availability": [{"startsAt": "2026-11-23T09:00:00-03:00"}]}`), nil
+				"availability": [{"startsAt": "2026-11-23T09:00:00-03:00", "endsAt": "2026-11-23T09:30:00-03:00"}]}`), nil
 		default:
 			return nil, errors.New("another query")
 		}
@@ -119,7 +119,7 @@ func TestValues_AskTheClinic(t *testing.T) {
 		"dayStart": "2026-11-23T00:00:00-03:00", "dayEnd": "2026-11-24T00:00:00-03:00",
 		"practitionerId": "practitioner_1", "serviceId": "service_1",
 		"contactId": "contact_2", "appointmentId": "appointment_1",
-		"freeSlotStart": "2026-11-23T09:00:00-03:00",
+		"freeSlotStart": "2026-11-23T09:00:00-03:00", "freeSlotEnd": "2026-11-23T09:30:00-03:00",
 	}, values)
 	assert.Equal(t, map[string]string{"from": "2026-11-22T00:00:00-03:00", "to": "2026-11-30T00:00:00-03:00"}, ranges["near"])
 }

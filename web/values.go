@@ -27,7 +27,7 @@ type Run func(ctx context.Context, query string, variables map[string]any) (json
 //	                                            from today on
 //	practitionerId, serviceId, contactId,       ids that exist in the clinic
 //	appointmentId
-//	freeSlotStart                               a slot that can be booked, RFC 3339
+//	freeSlotStart, freeSlotEnd                  a slot that can be booked, RFC 3339
 //
 // What the clinic has none of is left out, so that Resolve names it.
 func Values(ctx context.Context, run Run, now time.Time) (map[string]string, error) {
@@ -36,7 +36,6 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 			Clinic struct {
 				TimeZone      string
 				Practitioners nodes
-				Services      nodes
 			}
 		}
 		Contacts nodes
@@ -51,7 +50,9 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 	now = now.In(zone)
 	values := dates(now)
 	put(values, "practitionerId", clinic.Viewer.Clinic.Practitioners.first().ID)
-	put(values, "serviceId", clinic.Viewer.Clinic.Services.first().ID)
+	if offered := clinic.Viewer.Clinic.Practitioners.first().Services; offered != nil {
+		put(values, "serviceId", offered.first().ID)
+	}
 	put(values, "contactId", clinic.Contacts.first().ID)
 	if values["practitionerId"] == "" || values["serviceId"] == "" {
 		return values, nil
@@ -59,7 +60,7 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 
 	var diary struct {
 		Appointments nodes
-		Availability []struct{ StartsAt string }
+		Availability []struct{ StartsAt, EndsAt string }
 	}
 	err = fetch(ctx, run, diaryQuery, map[string]any{
 		"near":            map[string]string{"from": values["todayStart"], "to": values["nextWeekStart"]},
@@ -79,6 +80,7 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 	}
 	if len(diary.Availability) > 0 {
 		put(values, "freeSlotStart", diary.Availability[0].StartsAt)
+		put(values, "freeSlotEnd", diary.Availability[0].EndsAt)
 	}
 	return values, nil
 }
@@ -105,6 +107,8 @@ type node struct {
 	ID       string
 	StartsAt time.Time
 	Contact  struct{ ID string }
+	// Services are a practitioner's.
+	Services *nodes
 }
 
 type nodes struct{ Nodes []node }

@@ -44,6 +44,7 @@ type ResolverRoot interface {
 	Refund() RefundResolver
 	Service() ServiceResolver
 	Slot() SlotResolver
+	SlotHold() SlotHoldResolver
 	TimeOff() TimeOffResolver
 	Viewer() ViewerResolver
 }
@@ -225,6 +226,12 @@ type ComplexityRoot struct {
 		ValidUntil func(childComplexity int) int
 	}
 
+	HoldSlotPayload struct {
+		Alternatives func(childComplexity int) int
+		SlotHold     func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
 	ImportCalendarPayload struct {
 		Added      func(childComplexity int) int
 		Removed    func(childComplexity int) int
@@ -366,11 +373,13 @@ type ComplexityRoot struct {
 		CreateMedicalRecord     func(childComplexity int, input models.CreateMedicalRecordInput) int
 		CreatePractitioner      func(childComplexity int, input models.CreatePractitionerInput) int
 		CreateService           func(childComplexity int, input models.CreateServiceInput) int
+		HoldSlot                func(childComplexity int, input models.HoldSlotInput) int
 		ImportCalendar          func(childComplexity int, input models.ImportCalendarInput) int
 		IssueInvoice            func(childComplexity int, input models.IssueInvoiceInput) int
 		MarkNoShow              func(childComplexity int, input models.AppointmentStepInput) int
 		RecordPayment           func(childComplexity int, input models.RecordPaymentInput) int
 		RefundPayment           func(childComplexity int, input models.RefundPaymentInput) int
+		ReleaseSlot             func(childComplexity int, input models.ReleaseSlotInput) int
 		RemoveTimeOff           func(childComplexity int, input models.RemoveTimeOffInput) int
 		RescheduleAppointment   func(childComplexity int, input models.RescheduleAppointmentInput) int
 		RevokeCalendarFeed      func(childComplexity int, input models.RevokeCalendarFeedInput) int
@@ -456,10 +465,12 @@ type ComplexityRoot struct {
 		Invoices        func(childComplexity int, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) int
 		MedicalRecord   func(childComplexity int, id string) int
 		MedicalRecords  func(childComplexity int, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
+		NextFreeSlots   func(childComplexity int, serviceID string, practitionerIds []string, after *time.Time, first *int) int
 		Node            func(childComplexity int, id string) int
 		Nodes           func(childComplexity int, ids []string) int
 		Practitioner    func(childComplexity int, id string) int
 		SearchContacts  func(childComplexity int, query string, first *int, after *string) int
+		SlotCheck       func(childComplexity int, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) int
 		Viewer          func(childComplexity int) int
 	}
 
@@ -478,6 +489,11 @@ type ComplexityRoot struct {
 
 	RefundPaymentPayload struct {
 		Refund     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	ReleaseSlotPayload struct {
+		SlotHold   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -535,6 +551,27 @@ type ComplexityRoot struct {
 		EndsAt       func(childComplexity int) int
 		Practitioner func(childComplexity int) int
 		StartsAt     func(childComplexity int) int
+	}
+
+	SlotCheck struct {
+		Alternatives func(childComplexity int) int
+		Free         func(childComplexity int) int
+		Obstacles    func(childComplexity int) int
+	}
+
+	SlotHold struct {
+		EndsAt       func(childComplexity int) int
+		ExpiresAt    func(childComplexity int) int
+		GetID        func(childComplexity int) int
+		Practitioner func(childComplexity int) int
+		StartsAt     func(childComplexity int) int
+	}
+
+	SlotObstacle struct {
+		EntityIds   func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		Message     func(childComplexity int) int
+		Overridable func(childComplexity int) int
 	}
 
 	TimeOff struct {
@@ -675,6 +712,8 @@ type MutationResolver interface {
 	AddMember(ctx context.Context, input models.AddMemberInput) (*models.MemberPayload, error)
 	UpdateMember(ctx context.Context, input models.UpdateMemberInput) (*models.MemberPayload, error)
 	RevokeMember(ctx context.Context, input models.RevokeMemberInput) (*models.MemberPayload, error)
+	HoldSlot(ctx context.Context, input models.HoldSlotInput) (*models.HoldSlotPayload, error)
+	ReleaseSlot(ctx context.Context, input models.ReleaseSlotInput) (*models.ReleaseSlotPayload, error)
 }
 type PaymentResolver interface {
 	Invoice(ctx context.Context, obj *models.Payment) (*models.Invoice, error)
@@ -694,6 +733,8 @@ type QueryResolver interface {
 	Appointment(ctx context.Context, id string) (*models.Appointment, error)
 	Appointments(ctx context.Context, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
 	Availability(ctx context.Context, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) ([]*models.Slot, error)
+	NextFreeSlots(ctx context.Context, serviceID string, practitionerIds []string, after *time.Time, first *int) ([]*models.Slot, error)
+	SlotCheck(ctx context.Context, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) (*models.SlotCheck, error)
 	CalendarChanges(ctx context.Context, practitionerID *string, syncToken *string, first *int) (*models.CalendarChanges, error)
 	CalendarFeeds(ctx context.Context) ([]*models.CalendarFeed, error)
 	Viewer(ctx context.Context) (*models.Viewer, error)
@@ -716,6 +757,9 @@ type ServiceResolver interface {
 }
 type SlotResolver interface {
 	Practitioner(ctx context.Context, obj *models.Slot) (*models.Practitioner, error)
+}
+type SlotHoldResolver interface {
+	Practitioner(ctx context.Context, obj *models.SlotHold) (*models.Practitioner, error)
 }
 type TimeOffResolver interface {
 	Practitioner(ctx context.Context, obj *models.TimeOff) (*models.Practitioner, error)
@@ -1499,6 +1543,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.HealthPlan.ValidUntil(childComplexity), true
 
+	case "HoldSlotPayload.alternatives":
+		if e.ComplexityRoot.HoldSlotPayload.Alternatives == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoldSlotPayload.Alternatives(childComplexity), true
+	case "HoldSlotPayload.slotHold":
+		if e.ComplexityRoot.HoldSlotPayload.SlotHold == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoldSlotPayload.SlotHold(childComplexity), true
+	case "HoldSlotPayload.userErrors":
+		if e.ComplexityRoot.HoldSlotPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoldSlotPayload.UserErrors(childComplexity), true
+
 	case "ImportCalendarPayload.added":
 		if e.ComplexityRoot.ImportCalendarPayload.Added == nil {
 			break
@@ -2137,6 +2200,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateService(childComplexity, args["input"].(models.CreateServiceInput)), true
+	case "Mutation.holdSlot":
+		if e.ComplexityRoot.Mutation.HoldSlot == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_holdSlot_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.HoldSlot(childComplexity, args["input"].(models.HoldSlotInput)), true
 	case "Mutation.importCalendar":
 		if e.ComplexityRoot.Mutation.ImportCalendar == nil {
 			break
@@ -2192,6 +2266,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RefundPayment(childComplexity, args["input"].(models.RefundPaymentInput)), true
+	case "Mutation.releaseSlot":
+		if e.ComplexityRoot.Mutation.ReleaseSlot == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_releaseSlot_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReleaseSlot(childComplexity, args["input"].(models.ReleaseSlotInput)), true
 	case "Mutation.removeTimeOff":
 		if e.ComplexityRoot.Mutation.RemoveTimeOff == nil {
 			break
@@ -2749,6 +2834,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.MedicalRecords(childComplexity, args["contactId"].(string), args["kind"].([]models.RecordKind), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.nextFreeSlots":
+		if e.ComplexityRoot.Query.NextFreeSlots == nil {
+			break
+		}
+
+		args, err := ec.field_Query_nextFreeSlots_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.NextFreeSlots(childComplexity, args["serviceId"].(string), args["practitionerIds"].([]string), args["after"].(*time.Time), args["first"].(*int)), true
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
 			break
@@ -2793,6 +2889,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.SearchContacts(childComplexity, args["query"].(string), args["first"].(*int), args["after"].(*string)), true
+	case "Query.slotCheck":
+		if e.ComplexityRoot.Query.SlotCheck == nil {
+			break
+		}
+
+		args, err := ec.field_Query_slotCheck_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.SlotCheck(childComplexity, args["practitionerId"].(string), args["startsAt"].(time.Time), args["endsAt"].(*time.Time), args["serviceId"].(*string), args["contactId"].(*string)), true
 	case "Query.viewer":
 		if e.ComplexityRoot.Query.Viewer == nil {
 			break
@@ -2856,6 +2963,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RefundPaymentPayload.UserErrors(childComplexity), true
+
+	case "ReleaseSlotPayload.slotHold":
+		if e.ComplexityRoot.ReleaseSlotPayload.SlotHold == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReleaseSlotPayload.SlotHold(childComplexity), true
+	case "ReleaseSlotPayload.userErrors":
+		if e.ComplexityRoot.ReleaseSlotPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReleaseSlotPayload.UserErrors(childComplexity), true
 
 	case "RescheduleAppointmentPayload.alternatives":
 		if e.ComplexityRoot.RescheduleAppointmentPayload.Alternatives == nil {
@@ -3045,6 +3165,81 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Slot.StartsAt(childComplexity), true
 
+	case "SlotCheck.alternatives":
+		if e.ComplexityRoot.SlotCheck.Alternatives == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotCheck.Alternatives(childComplexity), true
+	case "SlotCheck.free":
+		if e.ComplexityRoot.SlotCheck.Free == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotCheck.Free(childComplexity), true
+	case "SlotCheck.obstacles":
+		if e.ComplexityRoot.SlotCheck.Obstacles == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotCheck.Obstacles(childComplexity), true
+
+	case "SlotHold.endsAt":
+		if e.ComplexityRoot.SlotHold.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.EndsAt(childComplexity), true
+	case "SlotHold.expiresAt":
+		if e.ComplexityRoot.SlotHold.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.ExpiresAt(childComplexity), true
+	case "SlotHold.id":
+		if e.ComplexityRoot.SlotHold.GetID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.GetID(childComplexity), true
+	case "SlotHold.practitioner":
+		if e.ComplexityRoot.SlotHold.Practitioner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.Practitioner(childComplexity), true
+	case "SlotHold.startsAt":
+		if e.ComplexityRoot.SlotHold.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotHold.StartsAt(childComplexity), true
+
+	case "SlotObstacle.entityIds":
+		if e.ComplexityRoot.SlotObstacle.EntityIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotObstacle.EntityIds(childComplexity), true
+	case "SlotObstacle.kind":
+		if e.ComplexityRoot.SlotObstacle.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotObstacle.Kind(childComplexity), true
+	case "SlotObstacle.message":
+		if e.ComplexityRoot.SlotObstacle.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotObstacle.Message(childComplexity), true
+	case "SlotObstacle.overridable":
+		if e.ComplexityRoot.SlotObstacle.Overridable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SlotObstacle.Overridable(childComplexity), true
+
 	case "TimeOff.endsAt":
 		if e.ComplexityRoot.TimeOff.EndsAt == nil {
 			break
@@ -3230,12 +3425,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DateRange", ec.unmarshalInputDateRange),
 			graphql.NewInputUnmarshaler("DateTimeRange", ec.unmarshalInputDateTimeRange),
 			graphql.NewInputUnmarshaler("HealthPlanInput", ec.unmarshalInputHealthPlanInput),
+			graphql.NewInputUnmarshaler("HoldSlotInput", ec.unmarshalInputHoldSlotInput),
 			graphql.NewInputUnmarshaler("ImportCalendarInput", ec.unmarshalInputImportCalendarInput),
 			graphql.NewInputUnmarshaler("InvoiceItemInput", ec.unmarshalInputInvoiceItemInput),
 			graphql.NewInputUnmarshaler("IssueInvoiceInput", ec.unmarshalInputIssueInvoiceInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
 			graphql.NewInputUnmarshaler("RecordPaymentInput", ec.unmarshalInputRecordPaymentInput),
 			graphql.NewInputUnmarshaler("RefundPaymentInput", ec.unmarshalInputRefundPaymentInput),
+			graphql.NewInputUnmarshaler("ReleaseSlotInput", ec.unmarshalInputReleaseSlotInput),
 			graphql.NewInputUnmarshaler("RemoveTimeOffInput", ec.unmarshalInputRemoveTimeOffInput),
 			graphql.NewInputUnmarshaler("RescheduleAppointmentInput", ec.unmarshalInputRescheduleAppointmentInput),
 			graphql.NewInputUnmarshaler("RevokeCalendarFeedInput", ec.unmarshalInputRevokeCalendarFeedInput),
@@ -3500,16 +3697,6 @@ input AppointmentOrder {
   direction: SortDirection!
 }
 
-"A free time of a practitioner."
-type Slot @cacheControl(maxAge: 300, scope: TENANT) {
-  "Whose time it is."
-  practitioner: Practitioner!
-  "When it begins."
-  startsAt: DateTime!
-  "When it ends."
-  endsAt: DateTime!
-}
-
 extend type Query {
   "An appointment by id; null where this clinic has none with it."
   appointment(
@@ -3531,15 +3718,6 @@ extend type Query {
     "Only what comes before this cursor."
     before: String
   ): AppointmentConnection! @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
-  "Free slots as long as the service takes, within working hours, less appointments, holds and time off, from now on; side by side from the start of each free stretch; a range of at most 31 days."
-  availability(
-    "Whose time; all active practitioners if left out. 50 at most."
-    practitionerIds: [ID!]
-    "The service, which says how long a slot is."
-    serviceId: ID!
-    "The range that slots must lie in; both ends are needed."
-    range: DateTimeRange!
-  ): [Slot!]! @cost(weight: "50") @listSize(assumedSize: 200, requireOneSlicingArgument: false)
 }
 
 "A new appointment."
@@ -3556,10 +3734,12 @@ input ScheduleAppointmentInput {
   endsAt: DateTime
   "What the front desk should know, up to 10,000 characters."
   notes: String
-  "Book outside the working hours or in time off; OWNER, ADMIN and PRACTITIONER may."
+  "Book outside the working hours, in time off or off the grid; OWNER, ADMIN and PRACTITIONER may."
   allowOutsideHours: Boolean = false
-  "Book over another appointment; OWNER, ADMIN and PRACTITIONER may."
+  "Book over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may."
   overbook: Boolean = false
+  "The viewer's hold on the slot, which the booking redeems."
+  holdId: ID
   "A partner's own key for it, unique within the clinic, up to 255 characters."
   externalReference: String
 }
@@ -3586,9 +3766,9 @@ input RescheduleAppointmentInput {
   endsAt: DateTime
   "Who treats now; as before if left out."
   practitionerId: ID
-  "Move it outside the working hours or into time off; OWNER, ADMIN and PRACTITIONER may."
+  "Move it outside the working hours, into time off or off the grid; OWNER, ADMIN and PRACTITIONER may."
   allowOutsideHours: Boolean = false
-  "Move it over another appointment; OWNER, ADMIN and PRACTITIONER may."
+  "Move it over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may."
   overbook: Boolean = false
 }
 
@@ -3703,6 +3883,100 @@ extend type Mutation {
     "Which appointment, and why."
     input: CancelAppointmentInput!
   ): AppointmentStepPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+}
+`, BuiltIn: false},
+	{Name: "../availability.graphqls", Input: `"A free time of a practitioner."
+type Slot @cacheControl(maxAge: 300, scope: TENANT) {
+  "Whose time it is."
+  practitioner: Practitioner!
+  "When it begins."
+  startsAt: DateTime!
+  "When it ends."
+  endsAt: DateTime!
+}
+
+"Why a time cannot be had, most decisive first, and what can be had instead."
+type SlotCheck @cacheControl(maxAge: 300, scope: ROLE) {
+  "Whether nothing stands in the way: then it can be booked."
+  free: Boolean!
+  "All that stands in the way, the most decisive first."
+  obstacles: [SlotObstacle!]! @listSize(assumedSize: 3, requireOneSlicingArgument: false)
+  "Free slots nearest to the time asked for, where that is not free; 5 at most."
+  alternatives: [Slot!]! @listSize(assumedSize: 5, requireOneSlicingArgument: false)
+}
+
+"What stands in the way of a time."
+enum SlotObstacleKind {
+  "It has begun. Visits of the last day may be entered; OWNER, ADMIN and PRACTITIONER may enter those of the last year."
+  IN_THE_PAST
+  "The practitioner does not work then."
+  OUTSIDE_WORKING_HOURS
+  "The practitioner is away."
+  TIME_OFF
+  "The whole clinic is closed."
+  CLINIC_CLOSED
+  "The practitioner has an appointment."
+  APPOINTMENT
+  "Somebody holds it while they make a booking, or it is offered to somebody on the waiting list."
+  HOLD
+  "The practitioner takes no appointments at present."
+  PRACTITIONER_INACTIVE
+  "The practitioner, or the clinic, does not offer this service."
+  SERVICE_NOT_OFFERED
+  "The contact is with somebody else then."
+  CONTACT_BUSY
+  "Within a stretch of working hours slots begin at its start and at multiples of the clinic's slotGridMinutes after it."
+  OFF_GRID
+  "The clocks skip it, as it was written."
+  DST_GAP
+}
+
+"One thing that stands in the way of a time."
+type SlotObstacle {
+  "What it is."
+  kind: SlotObstacleKind!
+  "The same in words for the user."
+  message: String!
+  "The appointments, holds, absences or practitioner that are meant."
+  entityIds: [ID!]!
+  "Whether the viewer's role may book all the same: OFF_GRID, OUTSIDE_WORKING_HOURS, TIME_OFF and CLINIC_CLOSED with allowOutsideHours, APPOINTMENT, HOLD and CONTACT_BUSY with overbook, IN_THE_PAST without more."
+  overridable: Boolean!
+}
+
+extend type Query {
+  "Free slots as long as the service takes, at every time on the clinic's grid at which it fits into working hours less appointments, holds and time off, from now on; a range of at most 31 days, and 20,000 slots."
+  availability(
+    "Whose time; all active practitioners who offer the service if left out. 50 at most."
+    practitionerIds: [ID!]
+    "The service, which says how long a slot is."
+    serviceId: ID!
+    "The range that slots must lie in; both ends are needed."
+    range: DateTimeRange!
+  ): [Slot!]! @cost(weight: "50") @listSize(assumedSize: 200, requireOneSlicingArgument: false)
+  "The next free slots of a service from an instant on, earliest first, however far ahead within 180 days."
+  nextFreeSlots(
+    "The service, which says how long a slot is."
+    serviceId: ID!
+    "Whose time; all active practitioners who offer the service if left out. 100 at most."
+    practitionerIds: [ID!]
+    "From when on; from now on if left out."
+    after: DateTime
+    "How many; 1 to 100."
+    first: Int = 10
+  ): [Slot!]! @cost(weight: "50") @listSize(assumedSize: 10, slicingArguments: ["first"], requireOneSlicingArgument: false)
+  "Whether a time can be booked and, if not, every rule and every entity that stands in its way."
+  slotCheck(
+    "Who treats."
+    practitionerId: ID!
+    "When it begins."
+    startsAt: DateTime!
+    "When it ends; needed where there is no service, which says how long it takes."
+    endsAt: DateTime
+    "What is done."
+    serviceId: ID
+    "Who comes; then it is also looked whether they have another appointment."
+    contactId: ID
+  ): SlotCheck! @cost(weight: "50")
 }
 `, BuiltIn: false},
 	{Name: "../calendar.graphqls", Input: `"A secret, revocable iCalendar (RFC 5545) address that any calendar client can subscribe to: the appointments of a practitioner or of the clinic, from 90 days back to 400 days ahead. Patients appear by their initials alone. Whoever has the address can read it, without signing in: revoke it when somebody leaves."
@@ -5470,6 +5744,69 @@ type Query {
 "Where every write begins. Each mutation takes one input and answers with what it made and the user's mistakes; where there are any, nothing was written."
 type Mutation
 `, BuiltIn: false},
+	{Name: "../slot_hold.graphqls", Input: `"Keeps a slot while the booking is being made; frees itself when it expires."
+type SlotHold implements Node @cacheControl(maxAge: 300, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) {
+  "The global id: send it as holdId with the booking."
+  id: ID!
+  "Whose time is held."
+  practitioner: Practitioner!
+  "When it begins."
+  startsAt: DateTime!
+  "When it ends."
+  endsAt: DateTime!
+  "Until when it is held; from then on it is in nobody's way."
+  expiresAt: DateTime!
+}
+
+"A time to hold."
+input HoldSlotInput {
+  "Who treats."
+  practitionerId: ID!
+  "When it begins."
+  startsAt: DateTime!
+  "When it ends; 24 hours after that at most."
+  endsAt: DateTime!
+  "For how many seconds; 1 to 3600."
+  ttlSeconds: Int = 300
+}
+
+"What is held now, or why not and what is free instead."
+type HoldSlotPayload {
+  "The hold; null where there are userErrors."
+  slotHold: SlotHold
+  "Free slots nearest to the one asked for, where that was refused; 5 at most."
+  alternatives: [Slot!]! @listSize(assumedSize: 5, requireOneSlicingArgument: false)
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+"Which hold is not needed any more."
+input ReleaseSlotInput {
+  "The hold's global id."
+  id: ID!
+}
+
+"What was released, or why not."
+type ReleaseSlotPayload {
+  "The hold as it was; null where there are userErrors."
+  slotHold: SlotHold
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+extend type Mutation {
+  "Keeps a free slot for the viewer while they make the booking: nobody else can book or hold it until it is booked with holdId, released or expires. 20 at a time at most."
+  holdSlot(
+    "The slot."
+    input: HoldSlotInput!
+  ): HoldSlotPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+  "Gives a held slot free. OWNER and ADMIN may release what others hold."
+  releaseSlot(
+    "Which hold."
+    input: ReleaseSlotInput!
+  ): ReleaseSlotPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -5821,6 +6158,18 @@ func (ec *executionContext) childFields_HealthPlan(ctx context.Context, field gr
 		return ec.fieldContext_HealthPlan_validUntil(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type HealthPlan", field.Name)
+}
+
+func (ec *executionContext) childFields_HoldSlotPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "slotHold":
+		return ec.fieldContext_HoldSlotPayload_slotHold(ctx, field)
+	case "alternatives":
+		return ec.fieldContext_HoldSlotPayload_alternatives(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_HoldSlotPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HoldSlotPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ImportCalendarPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6211,6 +6560,16 @@ func (ec *executionContext) childFields_RefundPaymentPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type RefundPaymentPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ReleaseSlotPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "slotHold":
+		return ec.fieldContext_ReleaseSlotPayload_slotHold(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReleaseSlotPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReleaseSlotPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RescheduleAppointmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "appointment":
@@ -6321,6 +6680,48 @@ func (ec *executionContext) childFields_Slot(ctx context.Context, field graphql.
 		return ec.fieldContext_Slot_endsAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Slot", field.Name)
+}
+
+func (ec *executionContext) childFields_SlotCheck(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "free":
+		return ec.fieldContext_SlotCheck_free(ctx, field)
+	case "obstacles":
+		return ec.fieldContext_SlotCheck_obstacles(ctx, field)
+	case "alternatives":
+		return ec.fieldContext_SlotCheck_alternatives(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SlotCheck", field.Name)
+}
+
+func (ec *executionContext) childFields_SlotHold(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_SlotHold_id(ctx, field)
+	case "practitioner":
+		return ec.fieldContext_SlotHold_practitioner(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_SlotHold_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_SlotHold_endsAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_SlotHold_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SlotHold", field.Name)
+}
+
+func (ec *executionContext) childFields_SlotObstacle(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_SlotObstacle_kind(ctx, field)
+	case "message":
+		return ec.fieldContext_SlotObstacle_message(ctx, field)
+	case "entityIds":
+		return ec.fieldContext_SlotObstacle_entityIds(ctx, field)
+	case "overridable":
+		return ec.fieldContext_SlotObstacle_overridable(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SlotObstacle", field.Name)
 }
 
 func (ec *executionContext) childFields_TimeOff(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7049,6 +7450,20 @@ func (ec *executionContext) field_Mutation_createService_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_holdSlot_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.HoldSlotInput, error) {
+			return ec.unmarshalNHoldSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_importCalendar_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7111,6 +7526,20 @@ func (ec *executionContext) field_Mutation_refundPayment_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.RefundPaymentInput, error) {
 			return ec.unmarshalNRefundPaymentInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRefundPaymentInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_releaseSlot_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.ReleaseSlotInput, error) {
+			return ec.unmarshalNReleaseSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐReleaseSlotInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7883,6 +8312,44 @@ func (ec *executionContext) field_Query_medicalRecords_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_nextFreeSlots_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "serviceId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["serviceId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "practitionerIds",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["practitionerIds"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_node_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7952,6 +8419,52 @@ func (ec *executionContext) field_Query_searchContacts_args(ctx context.Context,
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_slotCheck_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "practitionerId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["practitionerId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "startsAt",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["startsAt"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "endsAt",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["endsAt"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "serviceId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["serviceId"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "contactId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["contactId"] = arg4
 	return args, nil
 }
 
@@ -11216,6 +11729,102 @@ func (ec *executionContext) _HealthPlan_validUntil(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_HealthPlan_validUntil(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("HealthPlan", field, false, false, "Date")
+}
+
+func (ec *executionContext) _HoldSlotPayload_slotHold(ctx context.Context, field graphql.CollectedField, obj *models.HoldSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldSlotPayload_slotHold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SlotHold, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.SlotHold) graphql.Marshaler {
+			return ec.marshalOSlotHold2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotHold(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HoldSlotPayload_slotHold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SlotHold(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HoldSlotPayload_alternatives(ctx context.Context, field graphql.CollectedField, obj *models.HoldSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldSlotPayload_alternatives(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Alternatives, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Slot) graphql.Marshaler {
+			return ec.marshalNSlot2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldSlotPayload_alternatives(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Slot(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HoldSlotPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.HoldSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HoldSlotPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HoldSlotPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HoldSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ImportCalendarPayload_added(ctx context.Context, field graphql.CollectedField, obj *models.ImportCalendarPayload) (ret graphql.Marshaler) {
@@ -15008,6 +15617,94 @@ func (ec *executionContext) fieldContext_Mutation_revokeMember(ctx context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_holdSlot(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_holdSlot(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().HoldSlot(ctx, fc.Args["input"].(models.HoldSlotInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.HoldSlotPayload) graphql.Marshaler {
+			return ec.marshalNHoldSlotPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_holdSlot(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HoldSlotPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_holdSlot_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_releaseSlot(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_releaseSlot(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReleaseSlot(ctx, fc.Args["input"].(models.ReleaseSlotInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ReleaseSlotPayload) graphql.Marshaler {
+			return ec.marshalNReleaseSlotPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐReleaseSlotPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_releaseSlot(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReleaseSlotPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_releaseSlot_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *models.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16135,6 +16832,94 @@ func (ec *executionContext) fieldContext_Query_availability(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_nextFreeSlots(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_nextFreeSlots(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().NextFreeSlots(ctx, fc.Args["serviceId"].(string), fc.Args["practitionerIds"].([]string), fc.Args["after"].(*time.Time), fc.Args["first"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Slot) graphql.Marshaler {
+			return ec.marshalNSlot2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_nextFreeSlots(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Slot(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_nextFreeSlots_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_slotCheck(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_slotCheck(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().SlotCheck(ctx, fc.Args["practitionerId"].(string), fc.Args["startsAt"].(time.Time), fc.Args["endsAt"].(*time.Time), fc.Args["serviceId"].(*string), fc.Args["contactId"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.SlotCheck) graphql.Marshaler {
+			return ec.marshalNSlotCheck2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotCheck(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_slotCheck(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SlotCheck(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_slotCheck_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_calendarChanges(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17008,6 +17793,70 @@ func (ec *executionContext) fieldContext_RefundPaymentPayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _ReleaseSlotPayload_slotHold(ctx context.Context, field graphql.CollectedField, obj *models.ReleaseSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleaseSlotPayload_slotHold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SlotHold, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.SlotHold) graphql.Marshaler {
+			return ec.marshalOSlotHold2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotHold(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReleaseSlotPayload_slotHold(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReleaseSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SlotHold(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReleaseSlotPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.ReleaseSlotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleaseSlotPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReleaseSlotPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReleaseSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RescheduleAppointmentPayload_appointment(ctx context.Context, field graphql.CollectedField, obj *models.RescheduleAppointmentPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17865,6 +18714,309 @@ func (ec *executionContext) _Slot_endsAt(ctx context.Context, field graphql.Coll
 }
 func (ec *executionContext) fieldContext_Slot_endsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Slot", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _SlotCheck_free(ctx context.Context, field graphql.CollectedField, obj *models.SlotCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotCheck_free(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Free, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotCheck_free(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotCheck", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _SlotCheck_obstacles(ctx context.Context, field graphql.CollectedField, obj *models.SlotCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotCheck_obstacles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Obstacles, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.SlotObstacle) graphql.Marshaler {
+			return ec.marshalNSlotObstacle2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotCheck_obstacles(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SlotCheck",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SlotObstacle(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SlotCheck_alternatives(ctx context.Context, field graphql.CollectedField, obj *models.SlotCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotCheck_alternatives(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Alternatives, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Slot) graphql.Marshaler {
+			return ec.marshalNSlot2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotCheck_alternatives(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SlotCheck",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Slot(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SlotHold_id(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GetID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotHold", field, true, false, "ID")
+}
+
+func (ec *executionContext) _SlotHold_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_practitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.SlotHold().Practitioner(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {
+			return ec.marshalNPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_practitioner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SlotHold",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SlotHold_startsAt(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_startsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_startsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotHold", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _SlotHold_endsAt(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_endsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_endsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotHold", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _SlotHold_expiresAt(ctx context.Context, field graphql.CollectedField, obj *models.SlotHold) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotHold_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotHold_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotHold", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _SlotObstacle_kind(ctx context.Context, field graphql.CollectedField, obj *models.SlotObstacle) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotObstacle_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.SlotObstacleKind) graphql.Marshaler {
+			return ec.marshalNSlotObstacleKind2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotObstacle_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotObstacle", field, false, false, "SlotObstacleKind")
+}
+
+func (ec *executionContext) _SlotObstacle_message(ctx context.Context, field graphql.CollectedField, obj *models.SlotObstacle) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotObstacle_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotObstacle_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotObstacle", field, false, false, "String")
+}
+
+func (ec *executionContext) _SlotObstacle_entityIds(ctx context.Context, field graphql.CollectedField, obj *models.SlotObstacle) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotObstacle_entityIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EntityIds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNID2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotObstacle_entityIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotObstacle", field, false, false, "ID")
+}
+
+func (ec *executionContext) _SlotObstacle_overridable(ctx context.Context, field graphql.CollectedField, obj *models.SlotObstacle) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SlotObstacle_overridable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Overridable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SlotObstacle_overridable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SlotObstacle", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _TimeOff_id(ctx context.Context, field graphql.CollectedField, obj *models.TimeOff) (ret graphql.Marshaler) {
@@ -20969,6 +22121,73 @@ func UnmarshalHealthPlanInput(ctx context.Context, raw any) (*models.HealthPlanI
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputHoldSlotInput(ctx context.Context, obj any) (*models.HoldSlotInput, error) {
+	var it models.HoldSlotInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["ttlSeconds"]; !present {
+		asMap["ttlSeconds"] = 300
+	}
+
+	fieldsInOrder := [...]string{"practitionerId", "startsAt", "endsAt", "ttlSeconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		case "startsAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startsAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.StartsAt = data
+		case "endsAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.EndsAt = data
+		case "ttlSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ttlSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.TTLSeconds = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalHoldSlotInput unmarshals raw into the HoldSlotInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalHoldSlotInput(ctx context.Context, raw any) (*models.HoldSlotInput, error) {
+	var out *models.HoldSlotInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "HoldSlotInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputImportCalendarInput(ctx context.Context, obj any) (*models.ImportCalendarInput, error) {
 	var it models.ImportCalendarInput
 	if obj == nil {
@@ -21313,6 +22532,48 @@ func UnmarshalRefundPaymentInput(ctx context.Context, raw any) (*models.RefundPa
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputReleaseSlotInput(ctx context.Context, obj any) (*models.ReleaseSlotInput, error) {
+	var it models.ReleaseSlotInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalReleaseSlotInput unmarshals raw into the ReleaseSlotInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalReleaseSlotInput(ctx context.Context, raw any) (*models.ReleaseSlotInput, error) {
+	var out *models.ReleaseSlotInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ReleaseSlotInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRemoveTimeOffInput(ctx context.Context, obj any) (*models.RemoveTimeOffInput, error) {
 	var it models.RemoveTimeOffInput
 	if obj == nil {
@@ -21555,7 +22816,7 @@ func (ec *executionContext) unmarshalInputScheduleAppointmentInput(ctx context.C
 		asMap["overbook"] = false
 	}
 
-	fieldsInOrder := [...]string{"contactId", "practitionerId", "serviceId", "startsAt", "endsAt", "notes", "allowOutsideHours", "overbook", "externalReference"}
+	fieldsInOrder := [...]string{"contactId", "practitionerId", "serviceId", "startsAt", "endsAt", "notes", "allowOutsideHours", "overbook", "holdId", "externalReference"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -21618,6 +22879,13 @@ func (ec *executionContext) unmarshalInputScheduleAppointmentInput(ctx context.C
 				return &it, err
 			}
 			it.Overbook = data
+		case "holdId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("holdId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.HoldID = data
 		case "externalReference":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("externalReference"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -22663,6 +23931,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._TimeOff(ctx, sel, obj)
+	case *models.SlotHold:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._SlotHold(ctx, sel, obj)
 	case *models.Service:
 		if obj == nil {
 			return graphql.Null
@@ -23860,6 +25133,49 @@ func (ec *executionContext) _HealthPlan(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var holdSlotPayloadImplementors = []string{"HoldSlotPayload"}
+
+func (ec *executionContext) _HoldSlotPayload(ctx context.Context, sel ast.SelectionSet, obj *models.HoldSlotPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, holdSlotPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HoldSlotPayload")
+		case "slotHold":
+			out.Values[i] = ec._HoldSlotPayload_slotHold(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "alternatives":
+			out.Values[i] = ec._HoldSlotPayload_alternatives(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._HoldSlotPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var importCalendarPayloadImplementors = []string{"ImportCalendarPayload"}
 
 func (ec *executionContext) _ImportCalendarPayload(ctx context.Context, sel ast.SelectionSet, obj *models.ImportCalendarPayload) graphql.Marshaler {
@@ -24994,6 +26310,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "holdSlot":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_holdSlot(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "releaseSlot":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_releaseSlot(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -25395,6 +26725,18 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_availability(ctx, field)
 				})
+		case "nextFreeSlots":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_nextFreeSlots(ctx, field)
+				})
+		case "slotCheck":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_slotCheck(ctx, field)
+				})
 		case "calendarChanges":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
 				true, true,
@@ -25614,6 +26956,44 @@ func (ec *executionContext) _RefundPaymentPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._RefundPaymentPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var releaseSlotPayloadImplementors = []string{"ReleaseSlotPayload"}
+
+func (ec *executionContext) _ReleaseSlotPayload(ctx context.Context, sel ast.SelectionSet, obj *models.ReleaseSlotPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, releaseSlotPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReleaseSlotPayload")
+		case "slotHold":
+			out.Values[i] = ec._ReleaseSlotPayload_slotHold(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReleaseSlotPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26015,6 +27395,151 @@ func (ec *executionContext) _Slot(ctx context.Context, sel ast.SelectionSet, obj
 			out.Values[i] = ec._Slot_endsAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var slotCheckImplementors = []string{"SlotCheck"}
+
+func (ec *executionContext) _SlotCheck(ctx context.Context, sel ast.SelectionSet, obj *models.SlotCheck) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, slotCheckImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SlotCheck")
+		case "free":
+			out.Values[i] = ec._SlotCheck_free(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "obstacles":
+			out.Values[i] = ec._SlotCheck_obstacles(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "alternatives":
+			out.Values[i] = ec._SlotCheck_alternatives(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var slotHoldImplementors = []string{"SlotHold", "Node"}
+
+func (ec *executionContext) _SlotHold(ctx context.Context, sel ast.SelectionSet, obj *models.SlotHold) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, slotHoldImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SlotHold")
+		case "id":
+			out.Values[i] = ec._SlotHold_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "practitioner":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._SlotHold_practitioner(ctx, field, obj)
+				})
+		case "startsAt":
+			out.Values[i] = ec._SlotHold_startsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endsAt":
+			out.Values[i] = ec._SlotHold_endsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expiresAt":
+			out.Values[i] = ec._SlotHold_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var slotObstacleImplementors = []string{"SlotObstacle"}
+
+func (ec *executionContext) _SlotObstacle(ctx context.Context, sel ast.SelectionSet, obj *models.SlotObstacle) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, slotObstacleImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SlotObstacle")
+		case "kind":
+			out.Values[i] = ec._SlotObstacle_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._SlotObstacle_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "entityIds":
+			out.Values[i] = ec._SlotObstacle_entityIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "overridable":
+			out.Values[i] = ec._SlotObstacle_overridable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -27162,6 +28687,19 @@ func (ec *executionContext) unmarshalNDateTimeRange2githubᚗcomᚋtaskmedᚋtas
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNHoldSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotInput(ctx context.Context, v any) (models.HoldSlotInput, error) {
+	res, err := ec.unmarshalInputHoldSlotInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNHoldSlotPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotPayload(ctx context.Context, sel ast.SelectionSet, v *models.HoldSlotPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "HoldSlotPayload!")
+		return graphql.Null
+	}
+	return ec._HoldSlotPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -27709,6 +29247,19 @@ func (ec *executionContext) marshalNRefundPaymentPayload2ᚖgithubᚗcomᚋtaskm
 	return ec._RefundPaymentPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNReleaseSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐReleaseSlotInput(ctx context.Context, v any) (models.ReleaseSlotInput, error) {
+	res, err := ec.unmarshalInputReleaseSlotInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReleaseSlotPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐReleaseSlotPayload(ctx context.Context, sel ast.SelectionSet, v *models.ReleaseSlotPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ReleaseSlotPayload!")
+		return graphql.Null
+	}
+	return ec._ReleaseSlotPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRemoveTimeOffInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRemoveTimeOffInput(ctx context.Context, v any) (models.RemoveTimeOffInput, error) {
 	res, err := ec.unmarshalInputRemoveTimeOffInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -27907,6 +29458,48 @@ func (ec *executionContext) marshalNSlot2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋm
 		return graphql.Null
 	}
 	return ec._Slot(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSlotCheck2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotCheck(ctx context.Context, sel ast.SelectionSet, v *models.SlotCheck) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SlotCheck!")
+		return graphql.Null
+	}
+	return ec._SlotCheck(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSlotObstacle2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.SlotObstacle) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSlotObstacle2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacle(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSlotObstacle2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacle(ctx context.Context, sel ast.SelectionSet, v *models.SlotObstacle) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SlotObstacle!")
+		return graphql.Null
+	}
+	return ec._SlotObstacle(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSlotObstacleKind2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleKind(ctx context.Context, v any) (models.SlotObstacleKind, error) {
+	var res models.SlotObstacleKind
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSlotObstacleKind2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleKind(ctx context.Context, sel ast.SelectionSet, v models.SlotObstacleKind) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) unmarshalNSortDirection2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSortDirection(ctx context.Context, v any) (models.SortDirection, error) {
@@ -28865,6 +30458,13 @@ func (ec *executionContext) marshalOService2ᚖgithubᚗcomᚋtaskmedᚋtaskmed�
 		return graphql.Null
 	}
 	return ec._Service(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSlotHold2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotHold(ctx context.Context, sel ast.SelectionSet, v *models.SlotHold) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SlotHold(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {

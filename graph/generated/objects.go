@@ -31,6 +31,7 @@ func Objects() (*objects.Table, error) {
 		createCalendarFeedPayloadObject(),
 		createContactPayloadObject(),
 		healthPlanObject(),
+		holdSlotPayloadObject(),
 		importCalendarPayloadObject(),
 		invoiceObject(),
 		invoiceConnectionObject(),
@@ -58,6 +59,7 @@ func Objects() (*objects.Table, error) {
 		recordPaymentPayloadObject(),
 		refundObject(),
 		refundPaymentPayloadObject(),
+		releaseSlotPayloadObject(),
 		rescheduleAppointmentPayloadObject(),
 		revokeCalendarFeedPayloadObject(),
 		scheduleAppointmentPayloadObject(),
@@ -67,6 +69,9 @@ func Objects() (*objects.Table, error) {
 		servicePayloadObject(),
 		setWorkingHoursPayloadObject(),
 		slotObject(),
+		slotCheckObject(),
+		slotHoldObject(),
+		slotObstacleObject(),
 		timeOffObject(),
 		timeOffPayloadObject(),
 		updateContactPayloadObject(),
@@ -1351,6 +1356,47 @@ func healthPlanObject() *objects.Object {
 	}
 }
 
+func holdSlotPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "HoldSlotPayload",
+		Satisfies: holdSlotPayloadImplementors,
+		Value:     (*models.HoldSlotPayload)(nil),
+		Nil:       objects.IsNil[models.HoldSlotPayload],
+		Fields: map[string]*objects.Field{
+			"slotHold": {
+				Name: "slotHold", Object: "HoldSlotPayload", Result: "SlotHold", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.HoldSlotPayload).SlotHold
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"alternatives": {
+				Name: "alternatives", Object: "HoldSlotPayload", Result: "Slot", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.HoldSlotPayload).Alternatives
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Slot], objects.PointerAt[models.Slot]),
+				Length:   objects.Length[*models.Slot],
+				At:       objects.PointerAt[models.Slot],
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "HoldSlotPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.HoldSlotPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func importCalendarPayloadObject() *objects.Object {
 	return &objects.Object{
 		Name:      "ImportCalendarPayload",
@@ -2355,6 +2401,14 @@ func mutationObject() *objects.Object {
 				Name: "revokeMember", Object: "Mutation", Result: "MemberPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_revokeMember_args,
 			},
+			"holdSlot": {
+				Name: "holdSlot", Object: "Mutation", Result: "HoldSlotPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_holdSlot_args,
+			},
+			"releaseSlot": {
+				Name: "releaseSlot", Object: "Mutation", Result: "ReleaseSlotPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_releaseSlot_args,
+			},
 		},
 	}
 }
@@ -2736,6 +2790,17 @@ func queryObject() *objects.Object {
 				At:        objects.PointerAt[models.Slot],
 				Arguments: ec.field_Query_availability_args,
 			},
+			"nextFreeSlots": {
+				Name: "nextFreeSlots", Object: "Query", Result: "Slot", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements:  objects.Elements(objects.Length[*models.Slot], objects.PointerAt[models.Slot]),
+				Length:    objects.Length[*models.Slot],
+				At:        objects.PointerAt[models.Slot],
+				Arguments: ec.field_Query_nextFreeSlots_args,
+			},
+			"slotCheck": {
+				Name: "slotCheck", Object: "Query", Result: "SlotCheck", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_slotCheck_args,
+			},
 			"calendarChanges": {
 				Name: "calendarChanges", Object: "Query", Result: "CalendarChanges", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_calendarChanges_args,
@@ -2894,6 +2959,37 @@ func refundPaymentPayloadObject() *objects.Object {
 				Name: "userErrors", Object: "RefundPaymentPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
 					v := object.(*models.RefundPaymentPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func releaseSlotPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ReleaseSlotPayload",
+		Satisfies: releaseSlotPayloadImplementors,
+		Value:     (*models.ReleaseSlotPayload)(nil),
+		Nil:       objects.IsNil[models.ReleaseSlotPayload],
+		Fields: map[string]*objects.Field{
+			"slotHold": {
+				Name: "slotHold", Object: "ReleaseSlotPayload", Result: "SlotHold", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.ReleaseSlotPayload).SlotHold
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "ReleaseSlotPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ReleaseSlotPayload).UserErrors
 					return v
 				},
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
@@ -3258,6 +3354,142 @@ func slotObject() *objects.Object {
 				Leaf: func(b []byte, object any) ([]byte, bool) {
 					v := object.(*models.Slot).EndsAt
 					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func slotCheckObject() *objects.Object {
+	return &objects.Object{
+		Name:      "SlotCheck",
+		Satisfies: slotCheckImplementors,
+		Value:     (*models.SlotCheck)(nil),
+		Nil:       objects.IsNil[models.SlotCheck],
+		Fields: map[string]*objects.Field{
+			"free": {
+				Name: "free", Object: "SlotCheck", Result: "Boolean", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotCheck).Free
+					b = strconv.AppendBool(b, v)
+					return b, true
+				},
+			},
+			"obstacles": {
+				Name: "obstacles", Object: "SlotCheck", Result: "SlotObstacle", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.SlotCheck).Obstacles
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.SlotObstacle], objects.PointerAt[models.SlotObstacle]),
+				Length:   objects.Length[*models.SlotObstacle],
+				At:       objects.PointerAt[models.SlotObstacle],
+			},
+			"alternatives": {
+				Name: "alternatives", Object: "SlotCheck", Result: "Slot", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.SlotCheck).Alternatives
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Slot], objects.PointerAt[models.Slot]),
+				Length:   objects.Length[*models.Slot],
+				At:       objects.PointerAt[models.Slot],
+			},
+		},
+	}
+}
+
+func slotHoldObject() *objects.Object {
+	return &objects.Object{
+		Name:      "SlotHold",
+		Satisfies: slotHoldImplementors,
+		Value:     (*models.SlotHold)(nil),
+		Nil:       objects.IsNil[models.SlotHold],
+		GlobalID:  func(value any) string { return value.(*models.SlotHold).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "SlotHold", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotHold).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"practitioner": {
+				Name: "practitioner", Object: "SlotHold", Result: "Practitioner", Composite: true, NonNull: true,
+			},
+			"startsAt": {
+				Name: "startsAt", Object: "SlotHold", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotHold).StartsAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"endsAt": {
+				Name: "endsAt", Object: "SlotHold", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotHold).EndsAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"expiresAt": {
+				Name: "expiresAt", Object: "SlotHold", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotHold).ExpiresAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func slotObstacleObject() *objects.Object {
+	return &objects.Object{
+		Name:      "SlotObstacle",
+		Satisfies: slotObstacleImplementors,
+		Value:     (*models.SlotObstacle)(nil),
+		Nil:       objects.IsNil[models.SlotObstacle],
+		Fields: map[string]*objects.Field{
+			"kind": {
+				Name: "kind", Object: "SlotObstacle", Result: "SlotObstacleKind", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotObstacle).Kind
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"message": {
+				Name: "message", Object: "SlotObstacle", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotObstacle).Message
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"entityIds": {
+				Name: "entityIds", Object: "SlotObstacle", Result: "ID", List: true, NonNull: true, ElemNonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotObstacle).EntityIds
+					b = append(b, '[')
+					for i0, v0 := range v {
+						if i0 > 0 {
+							b = append(b, ',')
+						}
+						b = objects.AppendString(b, v0)
+					}
+					b = append(b, ']')
+					return b, true
+				},
+			},
+			"overridable": {
+				Name: "overridable", Object: "SlotObstacle", Result: "Boolean", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SlotObstacle).Overridable
+					b = strconv.AppendBool(b, v)
 					return b, true
 				},
 			},

@@ -52,6 +52,9 @@ func (Relations) Service() ServiceResolver { return serviceRelations{} }
 // Slot has the resolvers of the relations of Slot.
 func (Relations) Slot() SlotResolver { return slotRelations{} }
 
+// SlotHold has the resolvers of the relations of SlotHold.
+func (Relations) SlotHold() SlotHoldResolver { return slotHoldRelations{} }
+
 // TimeOff has the resolvers of the relations of TimeOff.
 func (Relations) TimeOff() TimeOffResolver { return timeOffRelations{} }
 
@@ -233,6 +236,12 @@ func (serviceRelations) Practitioners(ctx context.Context, obj *models.Service, 
 type slotRelations struct{}
 
 func (slotRelations) Practitioner(ctx context.Context, obj *models.Slot) (*models.Practitioner, error) {
+	return loaders.Child[*models.Practitioner](ctx, obj)
+}
+
+type slotHoldRelations struct{}
+
+func (slotHoldRelations) Practitioner(ctx context.Context, obj *models.SlotHold) (*models.Practitioner, error) {
 	return loaders.Child[*models.Practitioner](ctx, obj)
 }
 

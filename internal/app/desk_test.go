@@ -123,7 +123,7 @@ func TestDesk_SetsAPractitionerUpAndBooksThem(t *testing.T) {
 	assert.Len(t, week["workingHours"], 5)
 	assert.Greater(t, week["version"], practitioner["version"])
 	desk.Must(t, slots, asked, &free)
-	require.Len(t, free.Availability, 6, "four hours of 40 minutes, seen at once though the answer before was kept")
+	require.Len(t, free.Availability, 14, "every quarter of an hour at which 40 minutes fit into four hours, seen at once though the answer before was kept")
 
 	booked := k.made(desk, "scheduleAppointment", "appointment", "id endsAt nextSteps", map[string]any{
 		"contactId": models.KindContact.Global(k.clinic.Contacts[0]), "practitionerId": practitioner["id"], "serviceId": service["id"],
@@ -148,7 +148,7 @@ func TestDesk_SetsAPractitionerUpAndBooksThem(t *testing.T) {
 		assert.Empty(t, free.Availability, "away, or closed")
 		_, mistakes = k.do(desk, "scheduleAppointment", "alternatives { startsAt }", map[string]any{
 			"contactId": models.KindContact.Global(k.clinic.Contacts[1]), "practitionerId": practitioner["id"], "serviceId": service["id"],
-			"startsAt": deskMonday.Add(80 * time.Minute),
+			"startsAt": deskMonday.Add(90 * time.Minute),
 		})
 		assert.Equal(t, []string{"OUT_OF_HOURS startsAt"}, mistakes)
 		var closures struct{ Clinic struct{ Closures []any } }
@@ -163,7 +163,7 @@ func TestDesk_SetsAPractitionerUpAndBooksThem(t *testing.T) {
 		}
 		k.made(owner, "removeTimeOff", "timeOff", "id", map[string]any{"id": off["id"]})
 		desk.Must(t, slots, asked, &free)
-		assert.Len(t, free.Availability, 5)
+		assert.Len(t, free.Availability, 11)
 	}
 
 	// Another zone moves the hours, not the appointments.

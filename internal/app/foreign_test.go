@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -75,7 +76,12 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	invoice := models.NewID()
 	d.Exec(t, "INSERT INTO invoices (clinic_id, id, contact_id, appointment_id, number, total_minor, due_date) VALUES ($1, $2, $3, $4, '1', 100, '2026-12-01')",
 		c.ID, invoice, c.Contacts[0], appointment)
+	hold := models.NewID()
+	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5::timestamptz, $5::timestamptz + interval '30 minutes', now(), now() + interval '1 hour')`,
+		c.ID, hold, c.Practitioners[0], testkit.Subject(slug, models.RoleOwner), today().AddDate(0, 0, 9).Add(15*time.Hour))
 	f.ids = map[models.Kind]string{
+		models.KindSlotHold:      models.KindSlotHold.Global(hold),
 		models.KindInvoice:       models.KindInvoice.Global(invoice),
 		models.KindClinic:        models.KindClinic.Global(c.ID),
 		models.KindPractitioner:  models.KindPractitioner.Global(c.Practitioners[0]),

@@ -63,6 +63,9 @@ func TestExamples_Work(t *testing.T) {
 		"waiting-room":          {`"nodes":[`},
 		"create-invoice":        {`"number":"1"`, `"OPEN"`, `"description":"Material descartável"`, `"userErrors":[]`},
 		"overdue-invoices":      {`"totalCount":0`},
+		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
+		// The example before it has booked the slot.
+		"hold-slot": {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},
 	}
 	examples := web.Examples()
 	require.Len(t, examples, len(want))

@@ -106,8 +106,9 @@ func (t *turn) caller() person {
 func (t *turn) practitioner() (practitioner, service string) {
 	s := t.site()
 	n := t.dice.IntN(len(s.practitioners))
+	who, offered := s.practitioners[n], s.services[s.practitioners[n]]
 	if t.chance(usualService) {
-		return s.practitioners[n], s.services[n%len(s.services)]
+		return who, offered[n%len(offered)]
 	}
-	return s.practitioners[n], pick(t.dice, s.services)
+	return who, pick(t.dice, offered)
 }

@@ -156,7 +156,7 @@ func TestRun_FindsAServerThatAnswersOldVersions(t *testing.T) {
 		written := map[string]any{"contact": map[string]any{"id": contact, "version": 2}, "appointment": nil, "medicalRecord": nil}
 		ids, diary := map[string]any{"nodes": []any{shown}}, map[string]any{"nodes": []any{booked}, "pageInfo": map[string]any{"hasNextPage": false}}
 		_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{
-			"clinic": map[string]any{"practitioners": ids, "services": ids}, "contacts": ids, "searchContacts": ids,
+			"clinic": map[string]any{"practitioners": map[string]any{"nodes": []any{map[string]any{"id": contact, "services": ids}}}}, "contacts": ids, "searchContacts": ids,
 			"contact": shown, "appointments": diary, "practitioner": map[string]any{"appointments": diary},
 			"availability":  []any{map[string]any{"startsAt": time.Now()}},
 			"createContact": written, "updateContact": written, "scheduleAppointment": written, "createMedicalRecord": written,

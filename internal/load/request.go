@@ -18,8 +18,9 @@ const longestAnswer = 8 << 20
 // site is a clinic and what is known of it.
 type site struct {
 	Clinic
+	// practitioners are those who offer anything, and services what each offers.
 	practitioners []string
-	services      []string
+	services      map[string][]string
 	// days are the days that the load is about, from the first that has patients.
 	days []time.Time
 	// soon are the patients of the first two days, in their order, and others the

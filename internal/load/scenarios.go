@@ -35,10 +35,15 @@ const horizon = 14
 
 // open looks around a clinic: the ids that the load asks about.
 func (w *world) open(ctx context.Context, clinic Clinic, server int) (*site, error) {
-	s := &site{Clinic: clinic}
+	s := &site{Clinic: clinic, services: map[string][]string{}}
 	var around struct {
 		Clinic struct {
-			Practitioners, Services struct{ Nodes []entity }
+			Practitioners struct {
+				Nodes []struct {
+					ID       string
+					Services struct{ Nodes []entity }
+				}
+			}
 		}
 		Contacts struct{ Nodes []person }
 	}
@@ -49,19 +54,22 @@ func (w *world) open(ctx context.Context, clinic Clinic, server int) (*site, err
 		}
 		return json.Unmarshal(answer.data, into)
 	}
-	err := ask(`query Around { clinic { practitioners(active: true, first: 100) { nodes { id } } services(active: true, first: 100) { nodes { id } } }
+	err := ask(`query Around { clinic { practitioners(active: true, first: 100) { nodes { id services(first: 20) { nodes { id } } } } }
 		contacts(filter: {status: [ACTIVE]}, first: 100) { nodes { id name } } }`, nil, &around)
 	if err != nil {
 		return nil, err
 	}
-	for list, nodes := range map[*[]string][]entity{&s.practitioners: around.Clinic.Practitioners.Nodes, &s.services: around.Clinic.Services.Nodes} {
-		for _, node := range nodes {
-			*list = append(*list, node.ID)
+	for _, who := range around.Clinic.Practitioners.Nodes {
+		for _, service := range who.Services.Nodes {
+			s.services[who.ID] = append(s.services[who.ID], service.ID)
+		}
+		if len(who.Services.Nodes) > 0 {
+			s.practitioners = append(s.practitioners, who.ID)
 		}
 	}
 	s.others = around.Contacts.Nodes
-	if len(s.others) == 0 || len(s.practitioners) == 0 || len(s.services) == 0 {
-		return nil, errors.New("the clinic has no contacts, practitioners or services: seed it first")
+	if len(s.others) == 0 || len(s.practitioners) == 0 {
+		return nil, errors.New("the clinic has no contacts, or no practitioners who offer anything: seed it first")
 	}
 	const saoPaulo = 3 * time.Hour // behind UTC, all year round
 	today := time.Now().Add(-saoPaulo).UTC().Truncate(24 * time.Hour).Add(saoPaulo)

@@ -30,6 +30,7 @@ func All() []entity.Declaration {
 		scheduling.Appointment(),
 		scheduling.AppointmentStepTaken(),
 		scheduling.Slot(),
+		scheduling.SlotHold(),
 		scheduling.TimeOff(),
 		scheduling.WorkingHours(),
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/taskmed/taskmed/internal/availability"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/touched"
@@ -192,17 +193,17 @@ func dependsOnDiary(r *entity.Reading, ask *entity.Ask) error {
 		if err != nil {
 			return err
 		}
-		dependOnDays(r, []uuid.UUID{practitioner}, filter.Range)
+		availability.DependOnDays(r, []uuid.UUID{practitioner}, filter.Range)
 	case filter.Days != nil && filter.Days.From != nil && filter.Days.To != nil:
-		dependOnDates(r, *filter.Days.From, *filter.Days.To)
+		availability.DependOnDates(r, *filter.Days.From, *filter.Days.To)
 	default:
-		dependOnDays(r, nil, filter.Range)
+		availability.DependOnDays(r, nil, filter.Range)
 	}
 	return nil
 }
 
 func dependsOnPractitioners(r *entity.Reading, ask *entity.Ask) error {
 	span := entity.Arg[models.DateTimeRange](ask.Args, "range")
-	dependOnDays(r, ask.Keys, &span)
+	availability.DependOnDays(r, ask.Keys, &span)
 	return nil
 }

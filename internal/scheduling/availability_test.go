@@ -10,28 +10,36 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/availability"
 	"github.com/taskmed/taskmed/internal/database"
-	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/graph"
 	"github.com/taskmed/taskmed/models"
 )
 
-// byHand asks Postgres for the free minutes, joins those that touch, and lays
-// slots over them: $1 clinic, $2 from, $3 to, $4 the slot's minutes, $5 now.
+// byHand asks Postgres for the free minutes and, of those at which a slot may begin,
+// for those that as many free ones follow as a slot takes: $1 clinic, $2 from, $3 to,
+// $4 service, $5 now.
 const byHand = `
 WITH free AS (
-  SELECT p.id AS practitioner, m.at
+  SELECT p.id AS practitioner, m.at, s.duration_minutes AS minutes, EXISTS (
+      SELECT FROM working_hours w
+      WHERE w.clinic_id = p.clinic_id AND w.practitioner_id = p.id
+        AND w.weekday = extract(isodow FROM m.at AT TIME ZONE c.time_zone)
+        AND shown.minute >= w.from_minute AND shown.minute < w.to_minute
+        AND (shown.minute - w.from_minute) %% c.slot_grid_minutes = 0) AS begins
   FROM practitioners p
   JOIN clinics c ON c.id = p.clinic_id
+  JOIN services s ON s.clinic_id = p.clinic_id AND s.id = $4 AND s.active
+  JOIN practitioner_services o ON o.clinic_id = p.clinic_id AND o.practitioner_id = p.id AND o.service_id = s.id
   CROSS JOIN generate_series($2::timestamptz, $3::timestamptz - interval '1 minute', interval '1 minute') AS m(at)
+  CROSS JOIN LATERAL (SELECT (extract(epoch FROM (m.at AT TIME ZONE c.time_zone)::time) / 60)::int AS minute) AS shown
   WHERE p.clinic_id = $1 AND p.active AND m.at >= $5
     AND EXISTS (
       SELECT FROM working_hours w
       WHERE w.clinic_id = p.clinic_id AND w.practitioner_id = p.id
         AND w.weekday = extract(isodow FROM m.at AT TIME ZONE c.time_zone)
-        AND extract(epoch FROM (m.at AT TIME ZONE c.time_zone)::time) / 60 >= w.from_minute
-        AND extract(epoch FROM (m.at AT TIME ZONE c.time_zone)::time) / 60 < w.to_minute)
+        AND shown.minute >= w.from_minute AND shown.minute < w.to_minute)
     AND NOT EXISTS (
       SELECT FROM appointments a WHERE a.clinic_id = p.clinic_id AND a.practitioner_id = p.id
         AND a.status NOT IN ('cancelado', 'faltou') AND a.starts_at <= m.at AND a.ends_at > m.at)
@@ -39,25 +47,23 @@ WITH free AS (
       SELECT FROM slot_holds h WHERE h.clinic_id = p.clinic_id AND h.practitioner_id = p.id
         AND h.expires_at > now() AND h.starts_at <= m.at AND h.ends_at > m.at)
     AND NOT EXISTS (
-      SELECT FROM time_off o WHERE o.clinic_id = p.clinic_id AND o.practitioner_id = p.id
+      SELECT FROM time_off o WHERE o.clinic_id = p.clinic_id AND (o.practitioner_id = p.id OR o.practitioner_id IS NULL)
         AND o.starts_at <= m.at AND o.ends_at > m.at)
-), stretches AS (
-  SELECT practitioner, min(at) AS starts_at, count(*) AS minutes
-  FROM (SELECT *, at - row_number() OVER (PARTITION BY practitioner ORDER BY at) * interval '1 minute' AS stretch FROM free) AS numbered
-  GROUP BY practitioner, stretch
 )
-SELECT practitioner, starts_at + n * $4::int * interval '1 minute' AS slot
-FROM stretches CROSS JOIN LATERAL generate_series(0, minutes / $4::int - 1) AS n
-ORDER BY slot, practitioner`
+SELECT practitioner, at, at + minutes * interval '1 minute' FROM (
+  SELECT *, count(*) OVER follow = minutes AS fits FROM free
+  WINDOW follow AS (PARTITION BY practitioner ORDER BY at RANGE BETWEEN CURRENT ROW AND interval '%d minutes' FOLLOWING)) AS counted
+WHERE begins AND fits ORDER BY at, practitioner`
 
-func (o *office) slotsBySQL(t *testing.T, clinic *testkit.Clinic, within scheduling.Span, minutes int) (all []string) {
+func (o *office) slotsBySQL(t *testing.T, clinic *testkit.Clinic, within availability.Span, service int) (all []string) {
 	t.Helper()
-	rows, err := o.sql.Query(t.Context(), byHand, clinic.ID, within.From, within.To, minutes, o.now)
+	minutes := o.Count(t, "SELECT duration_minutes FROM services WHERE id = $1", clinic.Services[service])
+	rows, err := o.sql.Query(t.Context(), fmt.Sprintf(byHand, minutes-1), clinic.ID, within.From, within.To, clinic.Services[service], o.now)
 	require.NoError(t, err)
 	var practitioner uuid.UUID
-	var starts time.Time
-	_, err = pgx.ForEachRow(rows, []any{&practitioner, &starts}, func() error {
-		all = append(all, slotLine(practitioner, starts, starts.Add(time.Duration(minutes)*time.Minute)))
+	var starts, ends time.Time
+	_, err = pgx.ForEachRow(rows, []any{&practitioner, &starts, &ends}, func() error {
+		all = append(all, slotLine(practitioner, starts, ends))
 		return nil
 	})
 	require.NoError(t, err)
@@ -105,15 +111,15 @@ func TestAvailability_IsThatOfSQLByHand(t *testing.T) {
 			clinic.ID, models.NewID(), clinic.Practitioners[1], day.Add(10*time.Hour), day.Add(40*time.Hour))
 		o.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, expires_at) VALUES ($1, $2, $3, 'x', $4, $5, clock_timestamp() + interval '9 minutes')`,
 			clinic.ID, models.NewID(), clinic.Practitioners[0], day.Add(1234*time.Minute), day.Add(1294*time.Minute))
-		for service, minutes := range []int{30, 60} {
+		for service := range 2 {
 			// From the middle of a working night to the middle of a working day.
-			within := scheduling.Span{From: from, To: from.AddDate(0, 0, 6).Add(10*time.Hour + 17*time.Minute)}
-			wanted := o.slotsBySQL(t, clinic, within, minutes)
+			within := availability.Span{From: from, To: from.AddDate(0, 0, 6).Add(10*time.Hour + 17*time.Minute)}
+			wanted := o.slotsBySQL(t, clinic, within, service)
 			require.Greater(t, len(wanted), 40)
 			ctx, counts := database.WithCounts(clinic.As(t.Context(), models.RoleReceptionist))
 			got, err := o.diary.Availability(ctx, nil, clinic.Services[service], models.DateTimeRange{From: &within.From, To: &within.To})
 			require.NoError(t, err)
-			require.Equal(t, wanted, lines(got), "%s from %s, %d minutes", c.zone, c.from, minutes)
+			require.Equal(t, wanted, lines(got), "%s from %s, service %d", c.zone, c.from, service)
 			require.EqualValues(t, 3, counts.Statements.Load())
 		}
 	}
@@ -128,10 +134,15 @@ func TestAvailability_OffersNothingThatCannotBeBooked(t *testing.T) {
 	monday := models.DateTimeRange{From: new(o.at(t, "00:00")), To: new(o.at(t, "00:00", 1))}
 	offered, err := o.diary.Availability(ctx, o.here.Practitioners[:1], o.here.Services[0], monday)
 	require.NoError(t, err)
-	require.Equal(t, "Beatriz Mon 10:08-10:38", o.times(offered)[0])
+	require.Equal(t, "Beatriz Mon 10:15-10:45", o.times(offered)[0], "on the clinic's grid, whatever the time is now")
+	last := o.now
 	for _, slot := range offered {
+		if slot.StartsAt.Before(last) {
+			continue // the one before takes its time
+		}
 		_, _, err := o.diary.Schedule(ctx, o.visit(slot.StartsAt))
 		require.NoError(t, err)
+		last = slot.EndsAt
 	}
 	left, err := o.diary.Availability(ctx, o.here.Practitioners[:1], o.here.Services[0], monday)
 	require.NoError(t, err)
@@ -158,7 +169,7 @@ func TestAvailability_IsEmptyWhereNobodyIsThere(t *testing.T) {
 	require.Empty(t, offered)
 	offered, err = o.diary.Availability(ctx, slices.Repeat(o.here.Practitioners, 30), o.here.Services[1], monday)
 	require.NoError(t, err)
-	require.Len(t, offered, 9, "the same practitioner thirty times is one")
+	require.Len(t, offered, 13+17, "the same practitioners thirty times are two, of whom one is inactive")
 	o.Exec(t, "UPDATE services SET active = false WHERE id = $1", o.here.Services[0])
 	offered, err = o.diary.Availability(ctx, nil, o.here.Services[0], monday)
 	require.NoError(t, err)
@@ -198,10 +209,15 @@ func TestAvailability_RefusesWhatItCannotAnswer(t *testing.T) {
 	month := models.DateTimeRange{From: &from, To: new(o.at(t, "00:00", 31))}
 	_, err = o.diary.Availability(ctx, nil, o.here.Services[0], month)
 	require.NoError(t, err)
-	o.Exec(t, "UPDATE services SET duration_minutes = 1 WHERE id = $1", o.here.Services[0])
+	o.Exec(t, "UPDATE clinics SET slot_grid_minutes = 1 WHERE id = $1", o.here.ID)
 	_, err = o.diary.Availability(ctx, nil, o.here.Services[0], month)
 	badInput(t, err, "more slots than anyone reads")
+	require.ErrorContains(t, err, "until 2026-1", "it says how far they go")
+	o.Exec(t, "UPDATE clinics SET slot_grid_minutes = 15 WHERE id = $1", o.here.ID)
 	o.Exec(t, "INSERT INTO practitioners (clinic_id, id, name) SELECT $1, gen_random_uuid(), 'Dr. ' || n FROM generate_series(1, 49) n", o.here.ID)
+	_, err = o.diary.Availability(ctx, nil, o.here.Services[1], whole)
+	require.NoError(t, err, "they do not offer it")
+	o.Exec(t, "INSERT INTO practitioner_services (clinic_id, practitioner_id, service_id) SELECT $1, id, $2 FROM practitioners WHERE clinic_id = $1 ON CONFLICT DO NOTHING", o.here.ID, o.here.Services[1])
 	_, err = o.diary.Availability(ctx, nil, o.here.Services[1], whole)
 	badInput(t, err, "a clinic of 51 practitioners")
 }

@@ -141,3 +141,10 @@ func (o *office) times(slots []*models.Slot) (all []string) {
 	}
 	return all
 }
+
+func parse(t *testing.T, text string) time.Time {
+	t.Helper()
+	instant, err := models.UnmarshalDateTime(text)
+	require.NoError(t, err)
+	return instant
+}

@@ -2,7 +2,6 @@ package scheduling
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -10,6 +9,8 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/taskmed/taskmed/internal/availability"
+	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
 )
@@ -29,21 +30,26 @@ const (
 const (
 	longestAppointment = 24 * time.Hour
 	// What came and went yesterday may still be written down.
-	farthestBack       = 24 * time.Hour
-	farthestAheadYears = 2
-	// So long ago who may override enters visits.
-	farthestBackYears = 1
+	farthestBack = 24 * time.Hour
 )
 
 // proposal is the time that somebody asks for.
 type proposal struct {
-	// appointment is the one that is to move; uuid.Nil for a new one.
-	appointment  uuid.UUID
-	practitioner uuid.UUID
-	span         Span
-	zone         *time.Location
-	anyHours     bool
-	overbook     bool
+	// appointment is the one that is to move, hold the one that is redeemed; uuid.Nil for
+	// a new one, and for none.
+	appointment, hold uuid.UUID
+	practitioner      uuid.UUID
+	// contact and service are what is asked about with the time; uuid.Nil for none.
+	contact, service uuid.UUID
+	span             availability.Span
+	zone             *time.Location
+	anyHours         bool
+	overbook         bool
+	// strict is set for what is for a time to come, and for nobody who overrides.
+	strict bool
+	// again is set for a time that was had before and is only taken back: nothing but
+	// what takes the same time is in its way.
+	again bool
 	// reference is the external reference that a new appointment is to have.
 	reference *string
 }
@@ -51,37 +57,31 @@ type proposal struct {
 // checkStart refuses starts that no appointment can have.
 func checkStart(in *validate.Input, role models.Role, start, now time.Time, zone *time.Location) {
 	switch {
-	case skipped(start, zone):
-		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, skippedWords(start, zone))
-	case !wholeMinute(start):
+	case availability.Skipped(start, zone):
+		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, availability.SkippedWords(start, zone))
+	case !availability.WholeMinute(start):
 		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, "an appointment begins at a whole minute")
-	case start.Before(now.AddDate(-farthestBackYears, 0, 0)):
+	case !availability.MayEnter(models.RoleOwner, start, now):
 		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, "this is more than a year in the past")
-	case start.Before(now.Add(-farthestBack)) && !mayOverride(role):
+	case !availability.MayEnter(role, start, now):
 		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, "this is more than a day in the past; an owner, an admin or a practitioner may enter it")
-	case start.After(now.AddDate(farthestAheadYears, 0, 0)):
-		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, fmt.Sprintf("this is more than %d years ahead", farthestAheadYears))
+	case start.After(availability.Latest(now)):
+		in.Add(models.UserErrorCodeInvalid, fieldStartsAt, "this is more than two years ahead")
 	}
 }
 
 // checkEnd refuses ends that no appointment can have.
 func checkEnd(in *validate.Input, start, end time.Time, zone *time.Location) {
 	switch {
-	case skipped(end, zone):
-		in.Add(models.UserErrorCodeInvalid, fieldEndsAt, skippedWords(end, zone))
-	case !wholeMinute(end):
+	case availability.Skipped(end, zone):
+		in.Add(models.UserErrorCodeInvalid, fieldEndsAt, availability.SkippedWords(end, zone))
+	case !availability.WholeMinute(end):
 		in.Add(models.UserErrorCodeInvalid, fieldEndsAt, "an appointment ends at a whole minute")
 	case !end.After(start):
 		in.Add(models.UserErrorCodeInvalid, fieldEndsAt, "an appointment ends after it begins")
 	case end.Sub(start) > longestAppointment:
 		in.Add(models.UserErrorCodeInvalid, fieldEndsAt, "an appointment takes 24 hours at most")
 	}
-}
-
-func wholeMinute(t time.Time) bool { return t.Truncate(time.Minute).Equal(t) }
-
-func skippedWords(written time.Time, zone *time.Location) string {
-	return fmt.Sprintf("this time does not exist: in %s the clocks skip %s", zone, written.Format("15:04 on 2006-01-02"))
 }
 
 // lockPractitioner locks the practitioner's row until the transaction ends: two
@@ -104,65 +104,77 @@ func (d *Diary) lockPractitioner(tx *gorm.DB, in *validate.Input, id uuid.UUID) 
 	return nil
 }
 
-// checkFree refuses a time that is outside the working hours, in time off, held
-// or taken. An overbooked appointment may lie over others: it tells whether it
-// does. The practitioner must be locked.
-func (p *proposal) checkFree(tx *gorm.DB, in *validate.Input, clinic uuid.UUID) (over bool, err error) {
-	var taken []*busy
-	// The list of one is passed on as an array; as ? GORM would spell it out.
-	if err := tx.Raw(busySQL, clinic, []uuid.UUID{p.practitioner}, p.span.From, p.span.To).Find(&taken).Error; err != nil {
+// checkFree refuses a time that anything stands in the way of which the proposal does
+// not go over. It tells whether an appointment or a hold was gone over. The practitioner
+// and the contact must be locked.
+func (d *Diary) checkFree(tx *gorm.DB, in *validate.Input, scope *tenant.Scope, p *proposal) (over bool, err error) {
+	facts, err := d.In(tx).Ask(tx.Statement.Context, p.practitioner, p.service, p.contact, p.span)
+	if err != nil {
 		return false, err
 	}
-	taken = slices.DeleteFunc(taken, func(b *busy) bool { return b.Kind == busyAppointment && b.ID == p.appointment })
-	if !p.anyHours {
-		if err := p.checkHours(tx, in, taken); err != nil {
-			return false, err
+	refused := p.refusals(facts.Obstacles(scope, p.question(), d.now()), &over)
+	for _, o := range refused {
+		// Whoever needs another time anyway will look for one on the grid.
+		if o.Kind != models.SlotObstacleKindOffGrid || len(refused) == 1 {
+			in.Add(codeOf(o.Kind), fieldOf(o.Kind), o.Message, o.EntityIds...)
 		}
 	}
-	if p.overbook {
-		return slices.ContainsFunc(taken, func(b *busy) bool { return b.Kind != busyTimeOff }), nil
-	}
-	if clash := refuseTaken(taken); clash != nil {
-		in.Add(clash.Code, fieldStartsAt, clash.Message, clash.EntityIds...)
-	}
-	return false, nil
+	return over, nil
 }
 
-func (p *proposal) checkHours(tx *gorm.DB, in *validate.Input, taken []*busy) error {
-	if slices.ContainsFunc(taken, func(b *busy) bool { return b.Kind == busyTimeOff }) {
-		in.Add(models.UserErrorCodeOutOfHours, fieldStartsAt, "the practitioner is away at that time")
-		return nil
-	}
-	var hours []*models.WorkingHour
-	if err := tx.Where("practitioner_id = ?", p.practitioner).Find(&hours).Error; err != nil {
-		return err
-	}
-	if !covers(working(hours, p.zone, p.span), p.span) {
-		in.Add(models.UserErrorCodeOutOfHours, fieldStartsAt, "the practitioner does not work at that time")
-	}
-	return nil
+func (p *proposal) question() availability.Question {
+	return availability.Question{Practitioner: p.practitioner, Span: p.span, Appointment: p.appointment, Hold: p.hold}
 }
 
-// refuseTaken is the mistake of asking for a time that appointments or holds
-// take; nil if none does.
-func refuseTaken(taken []*busy) *models.UserError {
-	var inTheWay []string
-	held := false
-	for _, b := range taken {
-		switch b.Kind {
-		case busyAppointment:
-			inTheWay = append(inTheWay, models.KindAppointment.Global(b.ID))
-		case busyHold:
-			held = true
+// refusals are the obstacles that the proposal does not go over; over tells whether it
+// goes over what takes the practitioner's time.
+func (p *proposal) refusals(obstacles []*models.SlotObstacle, over *bool) (left []*models.SlotObstacle) {
+	for _, o := range obstacles {
+		goes := false
+		switch o.Kind {
+		case models.SlotObstacleKindInThePast:
+			goes = p.again || (o.Overridable && !p.strict)
+		case models.SlotObstacleKindOutsideWorkingHours, models.SlotObstacleKindTimeOff, models.SlotObstacleKindClinicClosed,
+			models.SlotObstacleKindOffGrid:
+			goes = p.anyHours
+		case models.SlotObstacleKindAppointment, models.SlotObstacleKindHold:
+			goes = p.overbook
+			*over = *over || goes
+		case models.SlotObstacleKindContactBusy:
+			goes = p.overbook
+		case models.SlotObstacleKindPractitionerInactive, models.SlotObstacleKindServiceNotOffered, models.SlotObstacleKindDstGap:
+			goes = p.again
+		}
+		if !goes {
+			left = append(left, o)
 		}
 	}
-	switch {
-	case len(inTheWay) > 0:
-		return models.NewUserError(models.UserErrorCodeConflict, fieldStartsAt, "this time is taken", inTheWay...)
-	case held:
-		return models.NewUserError(models.UserErrorCodeConflict, fieldStartsAt, "this time is held for someone")
+	return left
+}
+
+// codeOf and fieldOf are how a booking tells an obstacle.
+func codeOf(kind models.SlotObstacleKind) models.UserErrorCode {
+	switch kind {
+	case models.SlotObstacleKindInThePast, models.SlotObstacleKindDstGap:
+		return models.UserErrorCodeInvalid
+	case models.SlotObstacleKindOutsideWorkingHours, models.SlotObstacleKindTimeOff, models.SlotObstacleKindClinicClosed,
+		models.SlotObstacleKindOffGrid:
+		return models.UserErrorCodeOutOfHours
+	case models.SlotObstacleKindAppointment, models.SlotObstacleKindHold, models.SlotObstacleKindContactBusy,
+		models.SlotObstacleKindPractitionerInactive, models.SlotObstacleKindServiceNotOffered:
 	}
-	return nil
+	return models.UserErrorCodeConflict
+}
+
+func fieldOf(kind models.SlotObstacleKind) string {
+	switch kind {
+	case models.SlotObstacleKindPractitionerInactive:
+		return fieldPractitionerID
+	case models.SlotObstacleKindServiceNotOffered:
+		return fieldServiceID
+	default:
+		return fieldStartsAt
+	}
 }
 
 // inOrderOf puts the mistakes of an input in the order of its fields.

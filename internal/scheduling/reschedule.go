@@ -71,16 +71,19 @@ func newRescheduleRequest(scope *tenant.Scope, input models.RescheduleAppointmen
 }
 
 func (d *Diary) reschedule(tx *gorm.DB, scope *tenant.Scope, r *rescheduleRequest) (*models.Appointment, error) {
-	if !r.elsewho && r.appointment != uuid.Nil {
-		if err := r.findPractitioner(tx); err != nil {
+	if r.appointment != uuid.Nil {
+		if err := r.find(tx); err != nil {
 			return nil, err
 		}
 	}
-	// Locked first, as in every booking; then the appointment.
+	// Locked first, as in every booking, and then the contact; then the appointment.
 	if r.practitioner != uuid.Nil {
 		if err := d.lockPractitioner(tx, &r.in, r.practitioner); err != nil {
 			return nil, err
 		}
+	}
+	if err := lockOf(tx, r.contact); err != nil {
+		return nil, err
 	}
 	appointment, err := r.lockAppointment(tx)
 	if err != nil {
@@ -90,7 +93,7 @@ func (d *Diary) reschedule(tx *gorm.DB, scope *tenant.Scope, r *rescheduleReques
 	if err != nil {
 		return nil, err
 	}
-	r.zone, err = d.zone(known.TimeZone)
+	r.zone, err = d.Zone(known.TimeZone)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +108,7 @@ func (d *Diary) reschedule(tx *gorm.DB, scope *tenant.Scope, r *rescheduleReques
 	}
 	over := false
 	if r.in.Err() == nil {
-		if over, err = r.checkFree(tx, &r.in, scope.ClinicID); err != nil {
+		if over, err = d.checkFree(tx, &r.in, scope, &r.proposal); err != nil {
 			return nil, err
 		}
 	}
@@ -131,15 +134,22 @@ func (r *rescheduleRequest) stays(appointment *models.Appointment) bool {
 	return appointment.PractitionerID == r.practitioner && appointment.StartsAt.Equal(r.span.From) && appointment.EndsAt.Equal(r.span.To)
 }
 
-// findPractitioner looks, without a lock, whose appointment it is.
-func (r *rescheduleRequest) findPractitioner(tx *gorm.DB) error {
+// find looks, without a lock, whose appointment it is.
+func (r *rescheduleRequest) find(tx *gorm.DB) error {
 	var appointment models.Appointment
-	err := tx.Select("practitioner_id").Where("id = ?", r.appointment).Take(&appointment).Error
+	err := tx.Select("practitioner_id", "contact_id", "service_id").Where("id = ?", r.appointment).Take(&appointment).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		// Reported when it is to be locked.
 		return nil
 	}
-	r.practitioner = appointment.PractitionerID
+	r.contact = appointment.ContactID
+	switch {
+	case !r.elsewho:
+		r.practitioner = appointment.PractitionerID
+	case r.practitioner != appointment.PractitionerID && appointment.ServiceID != nil:
+		// Who treats them already goes on, even if they offer it to nobody new.
+		r.service = *appointment.ServiceID
+	}
 	return err
 }
 
@@ -158,7 +168,7 @@ func (r *rescheduleRequest) lockAppointment(tx *gorm.DB) (*models.Appointment, e
 	if err != nil {
 		return nil, err
 	}
-	if !r.elsewho && appointment.PractitionerID != r.practitioner {
+	if (!r.elsewho && appointment.PractitionerID != r.practitioner) || appointment.ContactID != r.contact {
 		return nil, errMoved
 	}
 	switch appointment.Status {

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/taskmed/taskmed/internal/availability"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
@@ -57,7 +58,7 @@ func (d *Diary) outcome(ctx context.Context, booked *models.Appointment, asked *
 	if !refusedTime(err) {
 		return nil, []*models.Slot{}, err
 	}
-	instead, failed := d.alternatives(ctx, asked)
+	instead, failed := d.Alternatives(ctx, asked.practitioner, asked.service, asked.span)
 	if failed != nil {
 		return nil, nil, failed
 	}
@@ -69,11 +70,9 @@ func (d *Diary) outcome(ctx context.Context, booked *models.Appointment, asked *
 type scheduleRequest struct {
 	proposal
 
-	in      validate.Input
-	contact uuid.UUID
-	service uuid.UUID
-	hasEnd  bool
-	notes   *string
+	in     validate.Input
+	hasEnd bool
+	notes  *string
 }
 
 func newScheduleRequest(scope *tenant.Scope, input models.ScheduleAppointmentInput) *scheduleRequest {
@@ -90,6 +89,9 @@ func newScheduleRequest(scope *tenant.Scope, input models.ScheduleAppointmentInp
 	case input.ServiceID == nil:
 		r.in.Add(models.UserErrorCodeRequired, fieldEndsAt, "say when it ends, or which service it is")
 	}
+	if input.HoldID != nil {
+		r.hold = r.in.ID(fieldHoldID, models.KindSlotHold, *input.HoldID)
+	}
 	r.notes = r.in.OptionalLines("notes", input.Notes, longestNotes)
 	r.anyHours = privilege(&r.in, scope.Role, "allowOutsideHours", input.AllowOutsideHours)
 	r.overbook = privilege(&r.in, scope.Role, "overbook", input.Overbook)
@@ -102,7 +104,7 @@ func privilege(in *validate.Input, role models.Role, field string, flag *bool) b
 	if flag == nil || !*flag {
 		return false
 	}
-	if !mayOverride(role) {
+	if !availability.MayOverride(role) {
 		in.Add(models.UserErrorCodeForbidden, field, "your role may not do this; an owner, an admin or a practitioner may")
 	}
 	return true
@@ -118,7 +120,7 @@ func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (
 		}
 	}
 	if r.contact != uuid.Nil {
-		if err := lockContact(tx, &r.in, r.contact); err != nil {
+		if err := d.lockContact(tx, &r.in, r.contact); err != nil {
 			return nil, err
 		}
 	}
@@ -126,7 +128,7 @@ func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (
 	if err != nil {
 		return nil, err
 	}
-	r.zone, err = d.zone(facts.TimeZone)
+	r.zone, err = d.Zone(facts.TimeZone)
 	if err != nil {
 		return nil, err
 	}
@@ -135,16 +137,21 @@ func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (
 	if r.hasEnd {
 		checkEnd(&r.in, r.span.From, r.span.To, r.zone)
 	}
+	if r.in.Err() == nil && r.hold != uuid.Nil {
+		if err := r.redeem(tx, &r.in, scope); err != nil {
+			return nil, err
+		}
+	}
 	over := false
 	if r.in.Err() == nil {
-		over, err = r.checkFree(tx, &r.in, scope.ClinicID)
+		over, err = d.checkFree(tx, &r.in, scope, &r.proposal)
 		if err != nil {
 			return nil, err
 		}
 	}
 	if err := r.in.Err(); err != nil {
 		return nil, inOrderOf(err, fieldContactID, fieldPractitionerID, fieldServiceID, fieldStartsAt, fieldEndsAt,
-			"notes", "allowOutsideHours", "overbook", fieldExternalReference)
+			"notes", "allowOutsideHours", "overbook", fieldHoldID, fieldExternalReference)
 	}
 	booked := &models.Appointment{
 		ClinicID: scope.ClinicID, ID: models.NewID(), ContactID: r.contact, PractitionerID: r.practitioner,
@@ -157,10 +164,11 @@ func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (
 	return booked, tx.Clauses(everyColumn()).Create(booked).Error
 }
 
-// lockContact sees to it that the contact is not put away while it is booked.
-func lockContact(tx *gorm.DB, in *validate.Input, id uuid.UUID) error {
+// lockContact sees to it that the contact is not put away while it is booked, and not
+// booked elsewhere for the same time.
+func (d *Diary) lockContact(tx *gorm.DB, in *validate.Input, id uuid.UUID) error {
 	var contact models.Contact
-	err := tx.Select("id", "status").Clauses(clause.Locking{Strength: "SHARE"}).Where("id = ?", id).Take(&contact).Error
+	err := tx.Select("id", "status").Clauses(clause.Locking{Strength: d.lock}).Where("id = ?", id).Take(&contact).Error
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound):
 		in.Add(models.UserErrorCodeNotFound, fieldContactID, "this clinic has no such contact")
@@ -170,6 +178,15 @@ func lockContact(tx *gorm.DB, in *validate.Input, id uuid.UUID) error {
 		in.Add(models.UserErrorCodeConflict, fieldContactID, "this contact was put away: make them active first", contact.GetID())
 	}
 	return nil
+}
+
+// lockOf locks the contact of an appointment that there is, whatever became of them;
+// uuid.Nil is none.
+func lockOf(tx *gorm.DB, contact uuid.UUID) error {
+	if contact == uuid.Nil {
+		return nil
+	}
+	return tx.Select("id").Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", contact).Take(&models.Contact{}).Error
 }
 
 // facts are what a booking must know about the clinic.
@@ -243,15 +260,15 @@ func (d *Diary) explain(ctx context.Context, refused error, asked *proposal) err
 		return err
 	}
 	switch constraint {
-	case constraintDoubleBooking, constraintHolds:
-		taken, err := database.Rows[busy](ctx, d.db, busySQL,
-			scope.ClinicID, []uuid.UUID{asked.practitioner}, asked.span.From, asked.span.To)
+	case constraintDoubleBooking, constraintHolds, constraintDoubleHold, constraintHeldTaken:
+		facts, err := d.Ask(ctx, asked.practitioner, uuid.Nil, uuid.Nil, asked.span)
 		if err != nil {
 			return err
 		}
-		taken = slices.DeleteFunc(taken, func(b *busy) bool { return b.ID == asked.appointment })
-		if clash := refuseTaken(taken); clash != nil {
-			return models.Invalid{clash}
+		for _, o := range facts.Obstacles(scope, asked.question(), d.now()) {
+			if o.Kind == models.SlotObstacleKindAppointment || o.Kind == models.SlotObstacleKindHold {
+				return models.Refuse(codeOf(o.Kind), fieldOf(o.Kind), o.Message, o.EntityIds...)
+			}
 		}
 		// What was in the way has gone meanwhile.
 		return models.Refuse(models.UserErrorCodeConflict, fieldStartsAt, "this time was taken a moment ago: try again")
@@ -265,4 +282,17 @@ func (d *Diary) explain(ctx context.Context, refused error, asked *proposal) err
 			models.KindAppointment.Global(id))
 	}
 	return refused
+}
+
+// refusedTime tells whether an error refuses the time that was asked for, so
+// that another one would do.
+func refusedTime(err error) bool {
+	var mistakes models.Invalid
+	if !errors.As(err, &mistakes) {
+		return false
+	}
+	return slices.ContainsFunc(mistakes, func(mistake *models.UserError) bool {
+		taken := mistake.Code == models.UserErrorCodeConflict || mistake.Code == models.UserErrorCodeOutOfHours
+		return taken && slices.Equal(mistake.Field, []string{fieldStartsAt})
+	})
 }

@@ -55,8 +55,8 @@ func TestSchedule_RefusesAnOverlappingSlot(t *testing.T) {
 	_, instead, err := o.diary.Schedule(o.as(t, models.RoleReceptionist), o.visit(o.at(t, "09:10")))
 	refused(t, err, models.UserErrorCodeConflict, "startsAt")
 	require.Equal(t, []string{
-		"Beatriz Mon 09:30-10:00", "Beatriz Mon 08:30-09:00", "Beatriz Mon 10:00-10:30",
-		"Beatriz Mon 08:00-08:30", "Beatriz Mon 10:30-11:00",
+		"Beatriz Mon 09:30-10:00", "Beatriz Mon 09:45-10:15", "Beatriz Mon 08:30-09:00",
+		"Beatriz Mon 10:00-10:30", "Beatriz Mon 08:15-08:45",
 	}, o.times(instead))
 
 	for _, clock := range []string{"08:30", "09:30"} {
@@ -74,7 +74,7 @@ func TestSchedule_OffersOthersWhereThePractitionerIsFull(t *testing.T) {
 	refused(t, err, models.UserErrorCodeConflict, "startsAt")
 	require.Equal(t, []string{
 		"Beatriz Mon 08:00-08:30", "Beatriz Mon 09:00-09:30",
-		"Carlos Mon 08:30-09:00", "Carlos Mon 08:00-08:30", "Carlos Mon 09:00-09:30",
+		"Carlos Mon 08:30-09:00", "Carlos Mon 08:15-08:45", "Carlos Mon 08:45-09:15",
 	}, o.times(instead))
 }
 
@@ -160,7 +160,8 @@ func TestSchedule_RespectsHoldsUntilTheyExpire(t *testing.T) {
 	hold(o.at(t, "14:00"), "-20 minutes", "-10 minutes")
 	_, instead, err := o.diary.Schedule(o.as(t, models.RoleReceptionist), o.visit(o.at(t, "09:30")))
 	clash := refused(t, err, models.UserErrorCodeConflict, "startsAt")
-	require.Empty(t, clash.EntityIds)
+	require.Len(t, clash.EntityIds, 1)
+	require.Contains(t, clash.EntityIds[0], "slot_hold_")
 	require.Equal(t, "Beatriz Mon 10:00-10:30", o.times(instead)[0])
 	o.book(t, o.at(t, "14:00"))
 }

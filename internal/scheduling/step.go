@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"github.com/taskmed/taskmed/internal/availability"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -122,12 +123,15 @@ func (d *Diary) take(tx *gorm.DB, scope *tenant.Scope, c *change, asked *proposa
 		if err := d.lockPractitioner(tx, &validate.Input{}, before.PractitionerID); err != nil {
 			return nil, err
 		}
+		if err := lockOf(tx, before.ContactID); err != nil {
+			return nil, err
+		}
 	}
 	appointment, err := lockAppointment(tx, c.id, c.input.ExpectedVersion)
 	if err != nil {
 		return nil, err
 	}
-	if before == nil || before.PractitionerID != appointment.PractitionerID || before.Status.TakesTime() != appointment.Status.TakesTime() {
+	if before == nil || before.PractitionerID != appointment.PractitionerID || before.ContactID != appointment.ContactID || before.Status.TakesTime() != appointment.Status.TakesTime() {
 		return nil, errMoved
 	}
 	next, columns, err := d.follow(tx, scope, c, appointment)
@@ -138,9 +142,9 @@ func (d *Diary) take(tx *gorm.DB, scope *tenant.Scope, c *change, asked *proposa
 	if next.TakesTime() && !from.TakesTime() {
 		*asked = proposal{
 			appointment: appointment.ID, practitioner: appointment.PractitionerID,
-			span: Span{From: appointment.StartsAt, To: appointment.EndsAt}, anyHours: true, overbook: appointment.Overbooked,
+			span: availability.Span{From: appointment.StartsAt, To: appointment.EndsAt}, contact: appointment.ContactID, anyHours: true, overbook: appointment.Overbooked, again: true,
 		}
-		if _, err := asked.checkFree(tx, &c.in, scope.ClinicID); err != nil {
+		if _, err := d.checkFree(tx, &c.in, scope, asked); err != nil {
 			return nil, err
 		}
 		if err := c.in.Err(); err != nil {
@@ -159,7 +163,7 @@ func (d *Diary) take(tx *gorm.DB, scope *tenant.Scope, c *change, asked *proposa
 // look finds, without a lock, whose appointment it is and what it is.
 func (c *change) look(tx *gorm.DB) (*models.Appointment, error) {
 	var appointment models.Appointment
-	err := tx.Select("practitioner_id", "status").Where("id = ?", c.id).Take(&appointment).Error
+	err := tx.Select("practitioner_id", "contact_id", "status").Where("id = ?", c.id).Take(&appointment).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return nil, models.Refuse(models.UserErrorCodeNotFound, fieldID, "this clinic has no such appointment")
 	}
@@ -221,7 +225,7 @@ func undo(tx *gorm.DB, scope *tenant.Scope, appointment *models.Appointment) (mo
 		return "", nil, refuseStep(appointment, "the appointment was moved since its last step: move it back with rescheduleAppointment")
 	case last.To != appointment.Status:
 		return "", nil, refuseStep(appointment, "the appointment is "+appointment.Status.String()+" by none of its steps, so none can be undone")
-	case treats(last.Step) && !mayOverride(scope.Role):
+	case treats(last.Step) && !availability.MayOverride(scope.Role):
 		return "", nil, models.Refuse(models.UserErrorCodeForbidden, fieldID, "your role may not undo this step; an owner, an admin or a practitioner may")
 	}
 	columns := map[string]any{}
@@ -291,16 +295,6 @@ func treats(step models.AppointmentStep) bool {
 	return step == models.AppointmentStepStart || step == models.AppointmentStepComplete
 }
 
-// mayOverride tells whether a role may go beyond the diary's rules.
-func mayOverride(role models.Role) bool {
-	switch role {
-	case models.RoleOwner, models.RoleAdmin, models.RolePractitioner:
-		return true
-	case models.RoleReceptionist, models.RoleFinance, models.RolePartner:
-	}
-	return false
-}
-
 // dateRule says why a step cannot be taken today; "" where it can. Whoever comes, comes
 // on the appointment's day, in the clinic's zone, or was forgotten the day before;
 // later only who may override writes it down.
@@ -319,7 +313,7 @@ func dateRule(step models.AppointmentStep, role models.Role, appointment *models
 		if models.DateOf(now).Before(day) {
 			return "this is possible on the appointment's day, " + day.String() + ": if the contact is here today, move the appointment first"
 		}
-		if now.Sub(appointment.EndsAt) > farthestBack && !mayOverride(role) {
+		if now.Sub(appointment.EndsAt) > farthestBack && !availability.MayOverride(role) {
 			return "the appointment was more than a day ago; an owner, an admin or a practitioner may still write it down"
 		}
 	case models.AppointmentStepCancel, models.AppointmentStepUndo, models.AppointmentStepReschedule:

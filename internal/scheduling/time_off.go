@@ -3,6 +3,7 @@ package scheduling
 import (
 	"time"
 
+	"github.com/taskmed/taskmed/internal/availability"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/models"
 )
@@ -31,26 +32,18 @@ func closes(q *entity.Query, args entity.Args) error {
 // touchesRange is for what has a beginning and an end: it is meant if it shares
 // time with the range, of which both ends are needed.
 func touchesRange(q *entity.Query, args entity.Args) error {
-	span, err := bounded(entity.Arg[models.DateTimeRange](args, "range"))
+	span, err := availability.Bounded(entity.Arg[models.DateTimeRange](args, "range"))
 	if err != nil {
 		return err
 	}
 	if span.To.Sub(span.From) > longestTimeOffRange {
 		return models.BadInput("the range may span 366 days at most")
 	}
-	if span.empty() {
+	if !span.From.Before(span.To) {
 		q.Nothing()
 		return nil
 	}
 	q.Where("starts_at < ?", span.To)
 	q.Where("ends_at > ?", span.From)
 	return nil
-}
-
-// bounded is a range of which both ends are given, the end not before the start.
-func bounded(within models.DateTimeRange) (Span, error) {
-	if within.From == nil || within.To == nil {
-		return Span{}, models.BadInput("the range needs both from and to")
-	}
-	return Span{*within.From, *within.To}, entity.Ordered(*within.From, *within.To)
 }

@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/taskmed/taskmed/internal/availability"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -142,14 +143,17 @@ func (d *Diary) outside(tx *gorm.DB, clinic uuid.UUID, practitioner *uuid.UUID) 
 	if err != nil {
 		return nil, err
 	}
-	zone, err := d.zone(known.TimeZone)
+	zone, err := d.Zone(known.TimeZone)
 	if err != nil {
 		return nil, err
 	}
-	whose := perPractitioner(nil, hours, func(h *models.WorkingHour) uuid.UUID { return h.PractitionerID })
+	whose := map[uuid.UUID][]*models.WorkingHour{}
+	for _, stretch := range hours {
+		whose[stretch.PractitionerID] = append(whose[stretch.PractitionerID], stretch)
+	}
 	for _, appointment := range all {
-		span := Span{appointment.StartsAt, appointment.EndsAt}
-		if !covers(working(whose[appointment.PractitionerID], zone, span), span) {
+		span := availability.Span{From: appointment.StartsAt, To: appointment.EndsAt}
+		if !availability.Works(whose[appointment.PractitionerID], zone, span) {
 			found = append(found, appointment)
 		}
 	}
@@ -173,7 +177,7 @@ func (d *Diary) AddTimeOff(ctx context.Context, input models.AddTimeOffInput) (*
 		mayClose(&in, scope.Role)
 	}
 	for field, instant := range map[string]time.Time{fieldStartsAt: input.StartsAt, fieldEndsAt: input.EndsAt} {
-		if !wholeMinute(instant) {
+		if !availability.WholeMinute(instant) {
 			in.Add(models.UserErrorCodeInvalid, field, "time off begins and ends at a whole minute")
 		}
 	}

@@ -65,8 +65,7 @@ describe('fetchValues', () => {
               viewer: {
                 clinic: {
                   timeZone: 'America/Sao_Paulo',
-                  practitioners: { nodes: [{ id: 'practitioner_1' }] },
-                  services: { nodes: [{ id: 'service_1' }] },
+                  practitioners: { nodes: [{ id: 'practitioner_1', services: { nodes: [{ id: 'service_1' }] } }] },
                 },
               },
               contacts: { nodes: [{ id: 'contact_1' }] },
@@ -75,7 +74,7 @@ describe('fetchValues', () => {
         : {
             data: {
               appointments: { nodes: [{ id: 'appointment_1', startsAt: '2026-11-24T01:00:00Z', contact: { id: 'contact_2' } }] },
-              availability: [{ startsAt: '2026-11-23T09:00:00-03:00' }],
+              availability: [{ startsAt: '2026-11-23T09:00:00-03:00', endsAt: '2026-11-23T09:30:00-03:00' }],
             },
           };
     expect(await fetchValues(run, now)).toMatchObject({
@@ -88,6 +87,7 @@ describe('fetchValues', () => {
       contactId: 'contact_2',
       appointmentId: 'appointment_1',
       freeSlotStart: '2026-11-23T09:00:00-03:00',
+      freeSlotEnd: '2026-11-23T09:30:00-03:00',
     });
   });
 

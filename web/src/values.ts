@@ -55,15 +55,15 @@ interface Answer {
 export type Run = (query: string, variables: Record<string, unknown>) => Promise<Answer>;
 
 interface Nodes {
-  nodes?: { id?: string; startsAt?: string; contact?: { id?: string } | null }[];
+  nodes?: { id?: string; startsAt?: string; contact?: { id?: string } | null; services?: Nodes }[];
 }
 interface ClinicAnswer {
-  viewer?: { clinic?: { timeZone?: string; practitioners?: Nodes; services?: Nodes } };
+  viewer?: { clinic?: { timeZone?: string; practitioners?: Nodes } };
   contacts?: Nodes;
 }
 interface DiaryAnswer {
   appointments?: Nodes;
-  availability?: { startsAt?: string }[];
+  availability?: { startsAt?: string; endsAt?: string }[];
 }
 
 /**
@@ -81,7 +81,7 @@ export async function fetchValues(run: Run | null, now: Date): Promise<Values> {
   const values: Values = {
     ...dateValues(zone, now),
     ...named('practitionerId', mine?.practitioners?.nodes?.[0]?.id),
-    ...named('serviceId', mine?.services?.nodes?.[0]?.id),
+    ...named('serviceId', mine?.practitioners?.nodes?.[0]?.services?.nodes?.[0]?.id),
     ...named('contactId', clinic.contacts?.nodes?.[0]?.id),
   };
   if (!values.practitionerId || !values.serviceId) {
@@ -101,6 +101,7 @@ export async function fetchValues(run: Run | null, now: Date): Promise<Values> {
     ...(appointment?.startsAt && dayOf(dateIn(zone, new Date(appointment.startsAt)), zone)),
     ...named('contactId', appointment?.contact?.id),
     ...named('freeSlotStart', diary.availability?.[0]?.startsAt),
+    ...named('freeSlotEnd', diary.availability?.[0]?.endsAt),
   };
 }
 

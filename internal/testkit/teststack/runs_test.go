@@ -86,6 +86,7 @@ func unshared() map[string]string {
 		"cmd/taskmed":               "its goroutines are two servers' beginnings and ends; chaos starts it with the detector",
 		"graph/generated":           "gqlgen's; chaos and gqlserver run it with the detector",
 		"internal/answering":        "the program's name, which is read once; chaos runs it with the detector",
+		"internal/availability":     "one zone's cache, by sync.Map; chaos runs it with the detector",
 		"internal/devstack":         "it waits for programs",
 		"internal/loaders":          "it has no tests of its own; chaos and entity run it with the detector",
 		"internal/people":           "one lock around counts; chaos runs it with the detector",

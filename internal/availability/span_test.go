@@ -1,4 +1,4 @@
-package scheduling_test
+package availability_test
 
 import (
 	"slices"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/internal/availability"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -24,10 +24,11 @@ func zones() []string {
 // scene is a week of a practitioner's, drawn around a change of the clocks.
 type scene struct {
 	zone   *time.Location
-	within scheduling.Span
+	within availability.Span
 	hours  []*models.WorkingHour
-	busy   []scheduling.Span
+	busy   []availability.Span
 	length time.Duration
+	grid   time.Duration
 }
 
 func drawScene(t *rapid.T) scene {
@@ -42,7 +43,7 @@ func drawScene(t *rapid.T) scene {
 		// Zone files may end with an artificial change in the midst of a minute.
 		middle = change.Truncate(time.Minute)
 	}
-	s := scene{zone: zone, length: minutes("length", 1, 180)}
+	s := scene{zone: zone, length: minutes("length", 1, 180), grid: minutes("grid", 1, 90)}
 	s.within.From = middle.Add(-minutes("before", 12*60, 3*24*60)).UTC()
 	s.within.To = middle.Add(minutes("after", 12*60, 3*24*60)).UTC()
 	for weekday := 1; weekday <= 7; weekday++ {
@@ -59,7 +60,7 @@ func drawScene(t *rapid.T) scene {
 	}
 	for range rapid.IntRange(0, 12).Draw(t, "busy") {
 		from := s.within.From.Add(minutes("busy from", -120, 6*24*60))
-		s.busy = append(s.busy, scheduling.Span{From: from, To: from.Add(minutes("busy for", 1, 600))})
+		s.busy = append(s.busy, availability.Span{From: from, To: from.Add(minutes("busy for", 1, 600))})
 	}
 	return s
 }
@@ -75,95 +76,51 @@ func (s scene) works(minute time.Time) bool {
 }
 
 func (s scene) free(minute time.Time) bool {
-	return s.works(minute) && !slices.ContainsFunc(s.busy, func(b scheduling.Span) bool {
+	return s.works(minute) && !slices.ContainsFunc(s.busy, func(b availability.Span) bool {
 		return !minute.Before(b.From) && minute.Before(b.To)
 	})
 }
 
-// byTheMinute lays slots by walking minute after minute, which leaves no room
-// for clever mistakes.
-func (s scene) byTheMinute() []scheduling.Span {
-	var laid []scheduling.Span
-	var start time.Time
-	for minute := s.within.From; minute.Before(s.within.To); minute = minute.Add(time.Minute) {
-		if !s.free(minute) {
-			start = time.Time{}
-			continue
+// byTheMinute looks at minute after minute, which leaves no room for clever mistakes.
+func (s scene) byTheMinute() []availability.Span {
+	var found []availability.Span
+	for start := s.within.From; start.Before(s.within.To); start = start.Add(time.Minute) {
+		local := start.In(s.zone)
+		shown := local.Hour()*60 + local.Minute()
+		begins := slices.ContainsFunc(s.hours, func(h *models.WorkingHour) bool {
+			return h.ISOWeekday == (int(local.Weekday())+6)%7+1 && h.FromMinute <= shown && shown < h.ToMinute &&
+				(shown-h.FromMinute)%int(s.grid/time.Minute) == 0
+		})
+		end := start.Add(s.length)
+		free := begins && !end.After(s.within.To)
+		for minute := start; free && minute.Before(end); minute = minute.Add(time.Minute) {
+			free = s.free(minute)
 		}
-		if start.IsZero() {
-			start = minute
-		}
-		if end := minute.Add(time.Minute); end.Sub(start) == s.length {
-			laid = append(laid, scheduling.Span{From: start, To: end})
-			start = time.Time{}
-			if end.Before(s.within.To) && s.free(end) {
-				start = end
-			}
+		if free {
+			found = append(found, availability.Span{From: start, To: end})
 		}
 	}
-	return laid
+	return found
 }
 
+// What is listed as free is what each minute says, and what the rules say of each time.
 func TestFreeSlots_AreThoseFoundMinuteByMinute(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawScene(t)
-		offered := scheduling.FreeSlots(s.hours, s.zone, s.within, s.busy, s.length)
+		offered := availability.FreeSlots(s.hours, s.zone, s.grid, s.within, s.busy, s.length)
 		wanted := s.byTheMinute()
 		require.Len(t, offered, len(wanted))
 		for i, slot := range offered {
 			require.True(t, slot.From.Equal(wanted[i].From) && slot.To.Equal(wanted[i].To), "slot %d is %v, not %v", i, slot, wanted[i])
 		}
-	})
-}
-
-func TestFreeSlots_LieInWorkingHoursAndOverlapNothing(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		s := drawScene(t)
-		last := s.within.From
-		for _, slot := range scheduling.FreeSlots(s.hours, s.zone, s.within, s.busy, s.length) {
-			require.Equal(t, s.length, slot.To.Sub(slot.From))
-			require.False(t, slot.From.Before(last), "slots overlap each other or go backwards")
-			require.False(t, slot.To.After(s.within.To))
-			last = slot.To
-			for minute := slot.From; minute.Before(slot.To); minute = minute.Add(time.Minute) {
-				require.True(t, s.works(minute), "%v is outside the working hours", minute)
-			}
-			for _, taken := range s.busy {
-				require.False(t, slot.From.Before(taken.To) && taken.From.Before(slot.To), "%v overlaps %v", slot, taken)
-			}
+		for range 50 {
+			start := s.within.From.Add(time.Duration(rapid.IntRange(0, int(s.within.To.Sub(s.within.From)/time.Minute)).Draw(t, "start")) * time.Minute)
+			asked := availability.Span{From: start, To: start.Add(s.length)}
+			listed := slices.ContainsFunc(wanted, func(one availability.Span) bool { return one.From.Equal(start) })
+			require.Equal(t, listed, availability.IsFree(s.hours, s.zone, s.grid, s.busy, asked, s.within), "%v", asked)
 		}
 	})
-}
-
-func TestNearest_IsTheHeadOfAllSlotsByDistance(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		s := drawScene(t)
-		free := scheduling.Subtract(scheduling.Working(s.hours, s.zone, s.within), s.busy)
-		wanted := s.within.From.Add(time.Duration(rapid.IntRange(-3000, 12000).Draw(t, "wanted")) * time.Minute)
-		count := rapid.IntRange(1, 6).Draw(t, "count")
-
-		all := scheduling.Slots(free, s.length)
-		slices.SortStableFunc(all, func(a, b scheduling.Span) int {
-			return int(a.From.Sub(wanted).Abs() - b.From.Sub(wanted).Abs())
-		})
-		near := scheduling.Nearest(free, s.length, wanted, count)
-		require.Len(t, near, min(count, len(all)))
-		for i := range near {
-			require.True(t, near[i].From.Equal(all[i].From), "number %d is %v, not %v", i, near[i], all[i])
-		}
-	})
-}
-
-func TestSlots_BeginAtWholeMinutes(t *testing.T) {
-	t.Parallel()
-	at := func(text string) time.Time { return parse(t, "2026-11-23T"+text+"Z") }
-	offered := scheduling.Slots([]scheduling.Span{{From: at("10:07:23.5"), To: at("11:08:10")}}, 30*time.Minute)
-	require.Equal(t, []scheduling.Span{
-		{From: at("10:08:00"), To: at("10:38:00")}, {From: at("10:38:00"), To: at("11:08:00")},
-	}, offered)
 }
 
 func TestWorking_FollowsTheClocks(t *testing.T) {
@@ -193,7 +150,7 @@ func TestWorking_FollowsTheClocks(t *testing.T) {
 			weekday := (int(day.Weekday())+6)%7 + 1
 			hours = append(hours, &models.WorkingHour{ISOWeekday: weekday, FromMinute: c.from, ToMinute: c.to})
 			var got []string
-			for _, span := range scheduling.Working(hours, zone, scheduling.Span{From: day.Add(-48 * time.Hour), To: day.Add(48 * time.Hour)}) {
+			for _, span := range availability.Working(hours, zone, availability.Span{From: day.Add(-48 * time.Hour), To: day.Add(48 * time.Hour)}) {
 				got = append(got, span.From.UTC().Format(time.RFC3339), span.To.UTC().Format(time.RFC3339))
 			}
 			require.Equal(t, c.want, got)
@@ -208,8 +165,8 @@ func TestWorking_JoinsHoursThatMeetAtMidnight(t *testing.T) {
 	night := []*models.WorkingHour{
 		{ISOWeekday: 7, FromMinute: 1380, ToMinute: 1440}, {ISOWeekday: 1, FromMinute: 0, ToMinute: 60}, {ISOWeekday: 1, FromMinute: 60, ToMinute: 90},
 	}
-	spans := scheduling.Working(night, zone, scheduling.Span{From: parse(t, "2026-11-21T00:00:00Z"), To: parse(t, "2026-11-25T00:00:00Z")})
-	require.Equal(t, []scheduling.Span{{From: parse(t, "2026-11-22T23:00:00Z"), To: parse(t, "2026-11-23T01:30:00Z")}}, spans)
+	spans := availability.Working(night, zone, availability.Span{From: parse(t, "2026-11-21T00:00:00Z"), To: parse(t, "2026-11-25T00:00:00Z")})
+	require.Equal(t, []availability.Span{{From: parse(t, "2026-11-22T23:00:00Z"), To: parse(t, "2026-11-23T01:30:00Z")}}, spans)
 }
 
 func TestSkipped_KnowsTimesThatTheClocksSkip(t *testing.T) {
@@ -238,7 +195,7 @@ func TestSkipped_KnowsTimesThatTheClocksSkip(t *testing.T) {
 		require.NoError(t, err)
 		written, err := models.UnmarshalDateTime(c.written)
 		require.NoError(t, err)
-		require.Equal(t, c.want, scheduling.Skipped(written, zone), "%s in %s", c.written, c.zone)
+		require.Equal(t, c.want, availability.Skipped(written, zone), "%s in %s", c.written, c.zone)
 	}
 }
 

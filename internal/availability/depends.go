@@ -1,4 +1,4 @@
-package scheduling
+package availability
 
 import (
 	"time"
@@ -24,10 +24,10 @@ const (
 // concerns every answer.
 const daysOfClinic = "SELECT ARRAY(SELECT cache_days(time_zone, $2, $3)) FROM clinics WHERE id = $1"
 
-// dependOnDays declares the appointments of a range: the practitioners', or
+// DependOnDays declares the appointments of a range: the practitioners', or
 // everybody's for nil. Where nobody keeps the answer, or the range is open or
 // long, more is declared than it depends on, and no statement is spent on days.
-func dependOnDays(r *entity.Reading, practitioners []uuid.UUID, within *models.DateTimeRange) {
+func DependOnDays(r *entity.Reading, practitioners []uuid.UUID, within *models.DateTimeRange) {
 	if !r.Kept() || !closed(within) || within.To.Sub(*within.From) > longestByDay {
 		dependOnAll(r, practitioners)
 		return
@@ -53,8 +53,8 @@ func dependOnDays(r *entity.Reading, practitioners []uuid.UUID, within *models.D
 	}, *within.From, *within.To)
 }
 
-// dependOnDates declares the appointments of days of the clinic's calendar.
-func dependOnDates(r *entity.Reading, from, to models.Date) {
+// DependOnDates declares the appointments of days of the clinic's calendar.
+func DependOnDates(r *entity.Reading, from, to models.Date) {
 	const most = 62
 	var days []touched.Tag
 	for day := from; !to.Before(day); day = day.AddDays(1) {
