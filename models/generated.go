@@ -251,16 +251,28 @@ type ContactEdge struct {
 	Node *Contact `json:"node"`
 }
 
-// Which contacts: all conditions must hold.
+// Which contacts: all conditions must hold. Without status, archived contacts are left out. An empty list selects nothing.
 type ContactFilter struct {
 	// In one of these statuses.
 	Status []ContactStatus `json:"status"`
 	// With this label.
 	Tag *string `json:"tag"`
+	// With every one of these labels, 50 at most.
+	AllTags []string `json:"allTags"`
 	// Made within this range.
 	CreatedAt *DateTimeRange `json:"createdAt"`
+	// Last changed within this range.
+	UpdatedAt *DateTimeRange `json:"updatedAt"`
 	// With this key of a partner's.
 	ExternalReference *string `json:"externalReference"`
+	// Whose birthday falls into these days, whatever the year; with an open end, whose date of birth is known. Who was born on 29 February has it on the 28th in years that have no 29th.
+	Birthday *DateRange `json:"birthday"`
+	// Who has or had an appointment with this practitioner; cancelled ones do not count.
+	PractitionerID *string `json:"practitionerId"`
+	// Whose latest appointment that has begun, and was neither cancelled nor missed, began within this range.
+	LastAppointment *DateTimeRange `json:"lastAppointment"`
+	// Whether they have a CPF.
+	HasTaxID *bool `json:"hasTaxId"`
 }
 
 // The order of contacts; those that are equal go by id.

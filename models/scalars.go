@@ -74,6 +74,12 @@ func (d Date) Before(other Date) bool { return d.midnight.Before(other.midnight)
 // AddDays is the day so many days later.
 func (d Date) AddDays(days int) Date { return Date{d.midnight.AddDate(0, 0, days)} }
 
+// AddYear is the same day a year later; of the 29th of February, the 1st of March.
+func (d Date) AddYear() Date { return Date{d.midnight.AddDate(1, 0, 0)} }
+
+// Birthday is the day's month and day as a number, 229 for the 29th of February.
+func (d Date) Birthday() int16 { return int16(d.midnight.Month())*100 + int16(d.midnight.Day()) }
+
 // String is the ISO 8601 form.
 func (d Date) String() string { return d.midnight.Format(time.DateOnly) }
 

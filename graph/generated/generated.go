@@ -4761,16 +4761,28 @@ type ContactEdge {
   node: Contact!
 }
 
-"Which contacts: all conditions must hold."
+"Which contacts: all conditions must hold. Without status, archived contacts are left out. An empty list selects nothing."
 input ContactFilter {
   "In one of these statuses."
   status: [ContactStatus!]
   "With this label."
   tag: String
+  "With every one of these labels, 50 at most."
+  allTags: [String!]
   "Made within this range."
   createdAt: DateTimeRange
+  "Last changed within this range."
+  updatedAt: DateTimeRange
   "With this key of a partner's."
   externalReference: String
+  "Whose birthday falls into these days, whatever the year; with an open end, whose date of birth is known. Who was born on 29 February has it on the 28th in years that have no 29th."
+  birthday: DateRange
+  "Who has or had an appointment with this practitioner; cancelled ones do not count."
+  practitionerId: ID
+  "Whose latest appointment that has begun, and was neither cancelled nor missed, began within this range."
+  lastAppointment: DateTimeRange
+  "Whether they have a CPF."
+  hasTaxId: Boolean
 }
 
 "What contacts are sorted by."
@@ -4797,7 +4809,7 @@ extend type Query {
     "The global id."
     id: ID!
   ): Contact
-  "The clinic's contacts, by name unless told otherwise."
+  "The clinic's contacts but for archived ones, by name unless told otherwise."
   contacts(
     "Which contacts."
     filter: ContactFilter
@@ -21358,7 +21370,7 @@ func (ec *executionContext) unmarshalInputContactFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"status", "tag", "createdAt", "externalReference"}
+	fieldsInOrder := [...]string{"status", "tag", "allTags", "createdAt", "updatedAt", "externalReference", "birthday", "practitionerId", "lastAppointment", "hasTaxId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -21379,6 +21391,13 @@ func (ec *executionContext) unmarshalInputContactFilter(ctx context.Context, obj
 				return &it, err
 			}
 			it.Tag = data
+		case "allTags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allTags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.AllTags = data
 		case "createdAt":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdAt"))
 			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateTimeRange(ctx, v)
@@ -21386,6 +21405,13 @@ func (ec *executionContext) unmarshalInputContactFilter(ctx context.Context, obj
 				return &it, err
 			}
 			it.CreatedAt = data
+		case "updatedAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("updatedAt"))
+			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateTimeRange(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.UpdatedAt = data
 		case "externalReference":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("externalReference"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -21393,6 +21419,34 @@ func (ec *executionContext) unmarshalInputContactFilter(ctx context.Context, obj
 				return &it, err
 			}
 			it.ExternalReference = data
+		case "birthday":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("birthday"))
+			data, err := ec.unmarshalODateRange2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateRange(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Birthday = data
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		case "lastAppointment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lastAppointment"))
+			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateTimeRange(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.LastAppointment = data
+		case "hasTaxId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hasTaxId"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.HasTaxID = data
 		}
 	}
 	return &it, nil

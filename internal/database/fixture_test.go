@@ -67,6 +67,7 @@ func (s sample) tables() []table {
 		{s, "contact_search_phones", func(n int) row {
 			return row{"contact_id": s.id("contacts", min(n, 1)), "phone_tail": fmt.Sprint("t", n), "phone_national": "n", "phone_local": "l"}
 		}},
+		{s, "contact_tags", func(n int) row { return row{"contact_id": s.id("contacts", min(n, 1)), "tag": fmt.Sprint("t", n)} }},
 		{s, "contact_search_vocabulary", func(n int) row { return row{"word": fmt.Sprint("w", n)} }},
 		{s, "contact_search_misspellings", func(n int) row { return row{"word": fmt.Sprint("w", n), "remainder": "w"} }},
 		{s, "consents", func(int) row {
@@ -162,7 +163,7 @@ func (t table) row(n int) row {
 	case "clinics":
 		whole["id"] = t.clinic
 	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones",
-		"idempotency_keys", "practitioner_services", "counters", "appointment_changes":
+		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes":
 		whole["clinic_id"] = t.clinic
 	default:
 		whole["clinic_id"], whole["id"] = t.clinic, t.id(t.name, n)

@@ -48,6 +48,8 @@ func operations() []operation {
 			return "clinic_id, word, archived, place, line, contact_id"
 		case "contact_search_phones":
 			return "clinic_id, phone_tail, contact_id"
+		case "contact_tags":
+			return "clinic_id, tag, contact_id"
 		case "contact_search_vocabulary":
 			return "clinic_id, word"
 		case "contact_search_misspellings":

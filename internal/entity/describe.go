@@ -37,6 +37,8 @@ type Shown struct {
 	// Order and Desc are what the rows are sorted by unless told otherwise.
 	Order string
 	Desc  bool
+	// Where is the condition that rows meet unless the arguments ask for others, too.
+	Where string
 }
 
 // Shown gives the fields that show entities of an object type, in the order of
@@ -53,6 +55,7 @@ func (r *Registry) Shown(object string) []Shown {
 		switch made := relation.(type) {
 		case *list:
 			shown.How, shown.Parent, shown.Through, shown.Order, shown.Desc = Paged, made.Parent, made.Through, made.Order, made.Desc
+			shown.Where = made.Where
 		case *all:
 			shown.How, shown.Parent, shown.Order = Whole, made.parent, made.order.column
 		case *first:

@@ -29,6 +29,10 @@ type List struct {
 	By    func(args Args) (column string, desc, given bool)
 	// Filter turns arguments into conditions.
 	Filter func(q *Query, args Args) error
+	// Where is a condition, in SQL without values, that the list's rows meet unless
+	// Unless says that the arguments ask for others, too.
+	Where  string
+	Unless func(args Args) bool
 	// Depends declares what decides which entities are in the list, and in which
 	// order. Without it that is the kind's list as a whole ("contact/list") or,
 	// below a parent, the parent's ("appointment/contact=ID").
@@ -91,6 +95,9 @@ func (l *list) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
 		if err := l.Filter(q, ask.Args); err != nil {
 			return nil, err
 		}
+	}
+	if l.Where != "" && (l.Unless == nil || !l.Unless(ask.Args)) {
+		q.Where(l.Where)
 	}
 	wanted := shown(ask.Place, true)
 	order, name := l.order(ask.Args, w)
@@ -155,7 +162,7 @@ type pages struct {
 func (p *pages) queue(q, counted *Query, order *ordered) (err error) {
 	l, n := p.list, p.list.noun
 	st := &statement{
-		noun: n, where: q.conditions, each: q.each, order: order, limit: p.window.Limit + 1, joins: p.ask.joins,
+		noun: n, where: q.conditions, each: q.each, gathered: q.gathered, order: order, limit: p.window.Limit + 1, joins: p.ask.joins,
 		columns: n.columnsFor(p.wanted, order.column, l.Parent),
 	}
 	expected := st.limit

@@ -24,6 +24,8 @@ type Query struct {
 	each *each
 	// nothing is set where no row can be meant.
 	nothing bool
+	// gathered is set where rows are found first and sorted then.
+	gathered bool
 	// now is the answer's instant.
 	now time.Time
 }
@@ -40,14 +42,18 @@ type each struct {
 	array string
 }
 
+// Now is the operation's clock.
+func (q *Query) Now() time.Time { return q.now }
+
 // Where adds a condition.
 func (q *Query) Where(sql string, values ...any) {
 	q.conditions = append(q.conditions, condition{sql, values})
 }
 
-// Now is the answer's instant. What the list has by the clock ends some time: its
-// Depends says when.
-func (q *Query) Now() time.Time { return q.now }
+// Gather says that the conditions leave few rows, by an index of their own: they are
+// found first and sorted then. Without it Postgres, which plans without looking at
+// values, hopes to meet a page of them soon in the list's order.
+func (q *Query) Gather() { q.gathered = true }
 
 // Nothing makes the list an empty one.
 func (q *Query) Nothing() { q.nothing = true }

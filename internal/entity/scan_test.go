@@ -149,7 +149,7 @@ func TestScan_LeavesFewColumnsToPgx(t *testing.T) {
 		others = append(others, names...)
 	}
 	slices.Sort(others)
-	require.Equal(t, []string{"calendar_feeds.secret_hash", "contacts.tags", "medical_records.codes"}, others)
+	require.Equal(t, []string{"calendar_feeds.secret_hash", "contacts.other_phones", "contacts.tags", "medical_records.codes"}, others)
 }
 
 func TestScan_RefusesWhatDoesNotFit(t *testing.T) {

@@ -23,8 +23,10 @@ type statement struct {
 	columns []string
 	where   []condition
 	each    *each
-	order   *ordered
-	limit   int
+	// gathered has all rows found before any is sorted.
+	gathered bool
+	order    *ordered
+	limit    int
 	// per is the column that points at a parent: the statement then reads the same
 	// once per parent, each with the order and limit of its own.
 	per     string
@@ -134,6 +136,9 @@ func (st *statement) shape() string {
 	if st.counting {
 		b.WriteString(" count")
 	}
+	if st.gathered {
+		b.WriteString(" gathered")
+	}
 	for _, j := range st.joins {
 		b.WriteString("\nbeside " + j.column + " " + j.of.object)
 		for _, name := range j.columns {
@@ -179,6 +184,9 @@ func (st *statement) compose(ctx context.Context, db *database.DB, scope *tenant
 			return st.count(tx, slots)
 		}
 		tx = tx.Select(st.columns)
+		if st.gathered {
+			return st.oneOf(tx, slots)
+		}
 		if st.each != nil {
 			tx = tx.Where(st.each.sql + " = one.value")
 		}
@@ -255,11 +263,17 @@ func (st *statement) linked() string {
 		st.through.Table, st.noun.table, st.through.Row, st.noun.table)
 }
 
+// oneOf adds that a column has one of several values, where that is one look-up.
+func (st *statement) oneOf(tx *gorm.DB, slots func(int) []any) *gorm.DB {
+	if st.each == nil {
+		return tx
+	}
+	return tx.Where(st.each.sql+" = ANY(?)", slots(len(st.each.values))...)
+}
+
 // count makes the statement one that counts: per parent where there are parents.
 func (st *statement) count(tx *gorm.DB, slots func(int) []any) *gorm.DB {
-	if st.each != nil {
-		tx = tx.Where(st.each.sql+" = ANY(?)", slots(len(st.each.values))...)
-	}
+	tx = st.oneOf(tx, slots)
 	if st.through != nil {
 		parent := "link." + st.through.Parent
 		return tx.Joins(fmt.Sprintf("JOIN %s link ON link.clinic_id = %s.clinic_id AND link.%s = %s.id",
@@ -277,6 +291,9 @@ func (st *statement) count(tx *gorm.DB, slots func(int) []any) *gorm.DB {
 func (st *statement) around(sql string, made *composed, slots func(int) []any) string {
 	if st.counting {
 		return sql
+	}
+	if st.gathered { // OFFSET 0 keeps the order and the limit out of what is planned
+		return "SELECT found.* FROM (" + sql + " OFFSET 0) AS found" + st.order.sql("found.") + " LIMIT " + strconv.Itoa(st.limit)
 	}
 	placeholder := func() string {
 		of, _ := slots(1)[0].(slot)

@@ -3,7 +3,6 @@ package people
 import (
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/tenant"
-	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -22,6 +21,7 @@ func Contact() entity.Declaration {
 		Lists: []entity.List{{
 			Field: "Query.contacts", Order: "name_key",
 			By: contactOrder, Filter: contactFilter, Depends: dependsOnContacts,
+			Where: "status <> 'arquivado'", Unless: asksForStatus,
 		}},
 		Mask: func(scope *tenant.Scope, contact *models.Contact) {
 			if contact.TaxID != nil && !models.SeesWholeTaxID(scope.Role) {
@@ -46,37 +46,4 @@ func contactOrder(args entity.Args) (column string, desc, given bool) {
 		return "updated_at", desc, true
 	}
 	return "", false, false
-}
-
-func contactFilter(q *entity.Query, args entity.Args) error {
-	filter := entity.Arg[*models.ContactFilter](args, "filter")
-	if filter == nil {
-		return nil
-	}
-	if err := entity.In(q, "status", filter.Status); err != nil {
-		return err
-	}
-	if filter.Tag != nil {
-		tag, err := storable("filter.tag", *filter.Tag)
-		if err != nil {
-			return err
-		}
-		q.Where("? = ANY(tags)", tag)
-	}
-	if filter.ExternalReference != nil {
-		reference, err := storable("filter.externalReference", *filter.ExternalReference)
-		if err != nil {
-			return err
-		}
-		q.Where("external_reference = ?", reference)
-	}
-	return q.Within("created_at", filter.CreatedAt)
-}
-
-func dependsOnContacts(r *entity.Reading, ask *entity.Ask) error {
-	r.Depends(touched.Of("contact/list"))
-	if column, _, _ := contactOrder(ask.Args); column == "updated_at" {
-		r.Depends(touched.Of("contact/updated"))
-	}
-	return nil
 }

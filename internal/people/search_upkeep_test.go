@@ -69,7 +69,7 @@ func TestSearch_FollowsEveryChange(t *testing.T) {
 }
 
 func searchTables() []string {
-	return []string{"contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones"}
+	return []string{"contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones", "contact_tags"}
 }
 
 // contents is all that the search knows of a clinic.

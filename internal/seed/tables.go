@@ -22,7 +22,7 @@ func seededTables() []string {
 
 // searchTables follow the contacts.
 func searchTables() []string {
-	return []string{"contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones"}
+	return []string{"contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones", "contact_tags"}
 }
 
 // expected is about how many rows the tables that can get many will get.

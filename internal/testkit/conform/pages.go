@@ -78,6 +78,9 @@ func (s *Suite) inOrder(t testing.TB, p path, v variant, parent uuid.UUID) []str
 			}
 		}
 	}
+	if p.Where != "" {
+		where += " AND " + p.Where
+	}
 	if !strings.Contains(order, ",") { // what a list is sorted by, its entities have
 		where += " AND " + order + " IS NOT NULL"
 	}

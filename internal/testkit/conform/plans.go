@@ -13,11 +13,12 @@ import (
 	"github.com/taskmed/taskmed/internal/profile"
 )
 
-// walked are the filters that no index narrows, and why: their lists are read in
-// their own order until the page is full.
+// walked are the filters that no index of the list's own table narrows in so small a
+// clinic, and why: their lists are read in their own order until the page is full.
 func walked() map[string]string {
+	const elsewhere = "an index of another table narrows it, where there is much to narrow: TestContacts_FiltersAreServedByIndexes"
 	return map[string]string{
-		"Query.contacts filter.tag": "under row-level security an index serves leakproof operators alone, and those of arrays are none",
+		"Query.contacts filter.tag": elsewhere, "Query.contacts filter.allTags": elsewhere, "Query.contacts filter.practitionerId": elsewhere,
 	}
 }
 
@@ -40,6 +41,10 @@ func (s *Suite) Plans(t testing.TB, object string) (faults []string) {
 func (s *Suite) plans(t testing.TB, object string, sorts bool) (faults []string) {
 	t.Helper()
 	of := s.described(t, object)
+	of.Columns = nil // indexes may have columns that no field is made of
+	for _, c := range s.columns(t, of.Table) {
+		of.Columns = append(of.Columns, c.name)
+	}
 	for _, p := range s.paths(object) {
 		parent := s.parent(t, p, s.own)
 		for _, v := range s.variants(t, p, s.own) {
