@@ -143,7 +143,7 @@ CREATE TABLE refunds (
   PRIMARY KEY (clinic_id, id),
   FOREIGN KEY (clinic_id, payment_id) REFERENCES payments (clinic_id, id)
 );
-CREATE INDEX idx_refunds_payment ON refunds (clinic_id, payment_id, created_at);
+CREATE INDEX idx_refunds_payment ON refunds (clinic_id, payment_id, created_at, id);
 CREATE INDEX idx_refunds_clinic_created ON refunds (clinic_id, created_at);
 SELECT protect_tenant_table('refunds', 'SELECT, INSERT');
 SELECT cache_announce('refunds',

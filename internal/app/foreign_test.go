@@ -74,8 +74,11 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	d.Exec(t, "INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body) VALUES ($1, $2, $3, $4, 'evolution', $5, $5)",
 		c.ID, record, c.Contacts[0], c.Practitioners[0], f.canary)
 	invoice := models.NewID()
-	d.Exec(t, "INSERT INTO invoices (clinic_id, id, contact_id, appointment_id, number, total_minor, due_date) VALUES ($1, $2, $3, $4, '1', 100, '2026-12-01')",
+	d.Exec(t, "INSERT INTO invoices (clinic_id, id, contact_id, appointment_id, number, status, total_minor, paid_minor, due_date) VALUES ($1, $2, $3, $4, '1', 'paga_parcialmente', 100, 10, '2026-12-01')",
 		c.ID, invoice, c.Contacts[0], appointment)
+	payment, refund := models.NewID(), models.NewID()
+	d.Exec(t, "INSERT INTO payments (clinic_id, id, invoice_id, amount_minor, refunded_minor, method, paid_at) VALUES ($1, $2, $3, 20, 10, 'pix', now())", c.ID, payment, invoice)
+	d.Exec(t, "INSERT INTO refunds (clinic_id, id, payment_id, amount_minor, reason) VALUES ($1, $2, $3, 10, $4)", c.ID, refund, payment, f.canary)
 	hold := models.NewID()
 	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5::timestamptz, $5::timestamptz + interval '30 minutes', now(), now() + interval '1 hour')`,
@@ -83,6 +86,8 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	f.ids = map[models.Kind]string{
 		models.KindSlotHold:      models.KindSlotHold.Global(hold),
 		models.KindInvoice:       models.KindInvoice.Global(invoice),
+		models.KindPayment:       models.KindPayment.Global(payment),
+		models.KindRefund:        models.KindRefund.Global(refund),
 		models.KindClinic:        models.KindClinic.Global(c.ID),
 		models.KindPractitioner:  models.KindPractitioner.Global(c.Practitioners[0]),
 		models.KindService:       models.KindService.Global(c.Services[0]),

@@ -1,6 +1,7 @@
 package seed
 
 import (
+	"fmt"
 	"sort"
 	"strconv"
 	"time"
@@ -104,8 +105,8 @@ func (c *clinic) settle(s source, n int, bill *invoice) {
 	case drawn < 78:
 		pay(bill.total)
 		bill.status = "paga"
-		if drawn < 2 {
-			c.giveBack(s, bill)
+		if len(c.refunds) == 0 || drawn < 2 {
+			c.giveBack(bill)
 		}
 	case drawn < 84 && bill.due >= c.today:
 		pay(bill.total / 2)
@@ -118,7 +119,8 @@ func (c *clinic) settle(s source, n int, bill *invoice) {
 }
 
 // giveBack refunds half of the last payment.
-func (c *clinic) giveBack(s source, bill *invoice) {
+func (c *clinic) giveBack(bill *invoice) {
+	s := c.source(fmt.Sprint("refund ", len(c.refunds)))
 	last := len(c.payments) - 1
 	p := &c.payments[last]
 	p.refunded = p.amount / 2

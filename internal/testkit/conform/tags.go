@@ -200,8 +200,9 @@ func (s *Suite) linking(t testing.TB, object string) []write {
 const mostTried = 40
 
 // writes change one column of a row after the other, to several values each: of the
-// first row that the clinic has, and of one in the middle that short pages do not
-// show. Some are refused by what the table demands.
+// first row that the clinic has, of one in the middle that short pages do not show,
+// and of one below a parent that is asked for, where nothing else is shown. Some are
+// refused by what the table demands.
 func (s *Suite) writes(t testing.TB, of entity.Described) []write {
 	t.Helper()
 	tenant := tenantColumn(of.Table)
@@ -214,7 +215,7 @@ func (s *Suite) writes(t testing.TB, of entity.Described) []write {
 	columns := s.columns(t, of.Table)
 	var all []write
 	half := len(rows) / 2
-	for _, tried := range [][]uuid.UUID{rows[:max(1, half)], rows[half:]} {
+	for _, tried := range append([][]uuid.UUID{rows[:max(1, half)], rows[half:]}, s.asked(t, of)...) {
 		tried = tried[:min(len(tried), mostTried)]
 		for _, c := range columns {
 			if c.name == "id" || c.name == tenant || c.generated {
@@ -265,6 +266,23 @@ func (s *Suite) writes(t testing.TB, of entity.Described) []write {
 		all = append(all, write{"a row less", fmt.Sprintf("DELETE FROM %s WHERE clinic_id = '%s'", of.Table, s.own.ID), having, false})
 	}
 	return all
+}
+
+// asked are rows of what is no Node below the parents that questions are about.
+func (s *Suite) asked(t testing.TB, of entity.Described) (rows [][]uuid.UUID) {
+	t.Helper()
+	if of.Kind != "" {
+		return nil
+	}
+	for _, p := range s.paths(of.Object) {
+		if p.Parent == "" {
+			continue
+		}
+		for _, parent := range s.parents(t, p, s.own, 1) {
+			rows = append(rows, s.ids(t, fmt.Sprintf("SELECT id FROM %s WHERE clinic_id = $1 AND %s = $2 ORDER BY id", of.Table, p.Parent), s.own.ID, parent))
+		}
+	}
+	return rows
 }
 
 // Write runs a random one of all writes to all nouns past the API, in the furnished
