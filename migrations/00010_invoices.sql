@@ -23,8 +23,11 @@ CREATE TABLE invoices (
     ('rascunho', 'aberta', 'paga_parcialmente', 'paga', 'anulada')),
   due_date date NOT NULL,
   -- The instant at which due_date has passed in the clinic's zone, kept by
-  -- invoices_overdue: that time passes is written by nobody.
+  -- invoices_follow_clinic: that time passes is written by nobody.
   overdue_at timestamptz NOT NULL,
+  -- The clinic's PIX key and name, kept by the same and by clinics_invoices_follow.
+  pix_key text,
+  payee text NOT NULL,
   currency char(3) NOT NULL DEFAULT 'BRL' CHECK (currency ~ '^[A-Z]{3}$'),
   total_minor bigint NOT NULL CHECK (total_minor >= 0),
   paid_minor bigint NOT NULL DEFAULT 0,
@@ -50,32 +53,35 @@ CREATE INDEX idx_invoices_clinic_status_due ON invoices (clinic_id, status, due_
 CREATE INDEX idx_invoices_contact ON invoices (clinic_id, contact_id, due_date, id);
 CREATE UNIQUE INDEX idx_invoices_appointment ON invoices (clinic_id, appointment_id) WHERE appointment_id IS NOT NULL AND status <> 'anulada';
 -- +goose StatementBegin
-CREATE FUNCTION invoices_overdue() RETURNS trigger
+CREATE FUNCTION invoices_follow_clinic() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
   -- First: whoever changes the zone meanwhile must see this invoice, or this one must
   -- see the new zone.
   PERFORM cache_hold_zone(NEW.clinic_id, false);
-  SELECT (NEW.due_date + 1)::timestamp AT TIME ZONE c.time_zone INTO NEW.overdue_at
+  SELECT (NEW.due_date + 1)::timestamp AT TIME ZONE c.time_zone, c.pix_key, c.name INTO NEW.overdue_at, NEW.pix_key, NEW.payee
   FROM clinics c WHERE c.id = NEW.clinic_id;
   RETURN NEW;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER invoices_overdue BEFORE INSERT OR UPDATE OF due_date, clinic_id, overdue_at ON invoices
-  FOR EACH ROW EXECUTE FUNCTION invoices_overdue();
+CREATE TRIGGER invoices_follow_clinic BEFORE INSERT OR UPDATE OF due_date, clinic_id, overdue_at, pix_key, payee ON invoices
+  FOR EACH ROW EXECUTE FUNCTION invoices_follow_clinic();
 
 -- +goose StatementBegin
 CREATE FUNCTION clinics_invoices_follow() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM cache_hold_zone(NEW.id, true);
-  UPDATE invoices i SET overdue_at = (i.due_date + 1)::timestamp AT TIME ZONE NEW.time_zone
-  WHERE i.clinic_id = NEW.id AND i.overdue_at IS DISTINCT FROM (i.due_date + 1)::timestamp AT TIME ZONE NEW.time_zone;
+  -- The row's own trigger takes all of it from the clinic.
+  UPDATE invoices i SET overdue_at = i.overdue_at
+  WHERE i.clinic_id = NEW.id AND i.status NOT IN ('paga', 'anulada')
+    OR i.clinic_id = NEW.id AND i.overdue_at IS DISTINCT FROM (i.due_date + 1)::timestamp AT TIME ZONE NEW.time_zone;
   RETURN NULL;
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER clinics_invoices_follow AFTER UPDATE ON clinics
-  FOR EACH ROW WHEN (OLD.time_zone IS DISTINCT FROM NEW.time_zone) EXECUTE FUNCTION clinics_invoices_follow();
+  FOR EACH ROW WHEN ((OLD.time_zone, OLD.pix_key, OLD.name) IS DISTINCT FROM (NEW.time_zone, NEW.pix_key, NEW.name))
+  EXECUTE FUNCTION clinics_invoices_follow();
 CREATE TRIGGER invoices_touch BEFORE UPDATE ON invoices FOR EACH ROW EXECUTE FUNCTION touch_row();
 SELECT protect_tenant_table('invoices', 'SELECT, INSERT, UPDATE');
 SELECT cache_announce('invoices',
@@ -153,7 +159,7 @@ SELECT cache_announce('refunds',
 DROP TRIGGER clinics_invoices_follow ON clinics;
 DROP TABLE refunds, payments, invoice_items, invoices, counters;
 DROP FUNCTION clinics_invoices_follow();
-DROP FUNCTION invoices_overdue();
+DROP FUNCTION invoices_follow_clinic();
 DROP FUNCTION cache_tags_refunds();
 DROP FUNCTION cache_tags_payments();
 DROP FUNCTION cache_tags_invoice_items();

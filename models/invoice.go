@@ -23,7 +23,10 @@ type Invoice struct {
 	// OverdueAt is the instant at which DueDate has passed in the clinic's zone; the
 	// database keeps it.
 	OverdueAt time.Time `gorm:"->"`
-	Currency  string
+	// PixKey and Payee are the clinic's, for whoever pays; the database keeps them.
+	PixKey   *string `gorm:"->"`
+	Payee    string  `gorm:"->"`
+	Currency string
 	// TotalMinor and PaidMinor are in minor units of Currency.
 	TotalMinor int64
 	PaidMinor  int64

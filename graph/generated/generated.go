@@ -252,6 +252,7 @@ type ComplexityRoot struct {
 		Number      func(childComplexity int) int
 		Paid        func(childComplexity int) int
 		Payments    func(childComplexity int) int
+		Pix         func(childComplexity int) int
 		Status      func(childComplexity int) int
 		Total       func(childComplexity int) int
 		UpdatedAt   func(childComplexity int) int
@@ -417,6 +418,13 @@ type ComplexityRoot struct {
 		PaidAt     func(childComplexity int) int
 		Refunded   func(childComplexity int) int
 		Refunds    func(childComplexity int) int
+	}
+
+	PixCharge struct {
+		Amount  func(childComplexity int) int
+		Payload func(childComplexity int) int
+		QrSvg   func(childComplexity int) int
+		Txid    func(childComplexity int) int
 	}
 
 	Practitioner struct {
@@ -1659,6 +1667,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Invoice.Payments(childComplexity), true
+	case "Invoice.pix":
+		if e.ComplexityRoot.Invoice.Pix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invoice.Pix(childComplexity), true
 	case "Invoice.status":
 		if e.ComplexityRoot.Invoice.Status == nil {
 			break
@@ -2560,6 +2574,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Payment.Refunds(childComplexity), true
+
+	case "PixCharge.amount":
+		if e.ComplexityRoot.PixCharge.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PixCharge.Amount(childComplexity), true
+	case "PixCharge.payload":
+		if e.ComplexityRoot.PixCharge.Payload == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PixCharge.Payload(childComplexity), true
+	case "PixCharge.qrSvg":
+		if e.ComplexityRoot.PixCharge.QrSvg == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PixCharge.QrSvg(childComplexity), true
+	case "PixCharge.txid":
+		if e.ComplexityRoot.PixCharge.Txid == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PixCharge.Txid(childComplexity), true
 
 	case "Practitioner.active":
 		if e.ComplexityRoot.Practitioner.Active == nil {
@@ -5153,6 +5192,8 @@ type Invoice implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi @all
   status: InvoiceStatus!
   "The last day on which it is paid in time."
   dueDate: Date!
+  "How to pay the balance by PIX: null for drafts, paid and void ones, and where the clinic has no PIX key."
+  pix: PixCharge
   "Why it is void; null where it is not."
   voidReason: String
   "What was paid for it, oldest first."
@@ -5177,6 +5218,18 @@ type InvoiceItem @allow(roles: [OWNER, ADMIN, RECEPTIONIST, FINANCE]) {
   unitPrice: Money!
   "What all of them cost."
   total: Money!
+}
+
+"A static BR Code (EMV MPM, CRC-16/CCITT-FALSE) with the invoice's txid, made here, without a network."
+type PixCharge {
+  "What a banking app takes as copia e cola."
+  payload: String!
+  "The payload as a QR code: an SVG image."
+  qrSvg: String!
+  "How the payment is known again, 25 characters. The same code can be paid twice: endToEndId tells payments apart."
+  txid: String!
+  "What is to be paid."
+  amount: Money!
 }
 
 "How money came in."
@@ -6224,6 +6277,8 @@ func (ec *executionContext) childFields_Invoice(ctx context.Context, field graph
 		return ec.fieldContext_Invoice_status(ctx, field)
 	case "dueDate":
 		return ec.fieldContext_Invoice_dueDate(ctx, field)
+	case "pix":
+		return ec.fieldContext_Invoice_pix(ctx, field)
 	case "voidReason":
 		return ec.fieldContext_Invoice_voidReason(ctx, field)
 	case "payments":
@@ -6470,6 +6525,20 @@ func (ec *executionContext) childFields_Payment(ctx context.Context, field graph
 		return ec.fieldContext_Payment_refunds(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Payment", field.Name)
+}
+
+func (ec *executionContext) childFields_PixCharge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "payload":
+		return ec.fieldContext_PixCharge_payload(ctx, field)
+	case "qrSvg":
+		return ec.fieldContext_PixCharge_qrSvg(ctx, field)
+	case "txid":
+		return ec.fieldContext_PixCharge_txid(ctx, field)
+	case "amount":
+		return ec.fieldContext_PixCharge_amount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PixCharge", field.Name)
 }
 
 func (ec *executionContext) childFields_Practitioner(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -12270,6 +12339,38 @@ func (ec *executionContext) fieldContext_Invoice_dueDate(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Invoice", field, false, false, "Date")
 }
 
+func (ec *executionContext) _Invoice_pix(ctx context.Context, field graphql.CollectedField, obj *models.Invoice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invoice_pix(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Pix(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.PixCharge) graphql.Marshaler {
+			return ec.marshalOPixCharge2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPixCharge(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invoice_pix(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Invoice",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PixCharge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Invoice_voidReason(ctx context.Context, field graphql.CollectedField, obj *models.Invoice) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16024,6 +16125,107 @@ func (ec *executionContext) fieldContext_Payment_refunds(_ context.Context, fiel
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Refund(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PixCharge_payload(ctx context.Context, field graphql.CollectedField, obj *models.PixCharge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PixCharge_payload(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Payload, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PixCharge_payload(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PixCharge", field, false, false, "String")
+}
+
+func (ec *executionContext) _PixCharge_qrSvg(ctx context.Context, field graphql.CollectedField, obj *models.PixCharge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PixCharge_qrSvg(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.QrSvg(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PixCharge_qrSvg(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PixCharge", field, true, false, "String")
+}
+
+func (ec *executionContext) _PixCharge_txid(ctx context.Context, field graphql.CollectedField, obj *models.PixCharge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PixCharge_txid(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Txid, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PixCharge_txid(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PixCharge", field, false, false, "String")
+}
+
+func (ec *executionContext) _PixCharge_amount(ctx context.Context, field graphql.CollectedField, obj *models.PixCharge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PixCharge_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PixCharge_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PixCharge",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
 		},
 	}
 	return fc, nil
@@ -25352,6 +25554,11 @@ func (ec *executionContext) _Invoice(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "pix":
+			out.Values[i] = ec._Invoice_pix(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "voidReason":
 			out.Values[i] = ec._Invoice_voidReason(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -26496,6 +26703,54 @@ func (ec *executionContext) _Payment(ctx context.Context, sel ast.SelectionSet, 
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Payment_refunds(ctx, field, obj)
 				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pixChargeImplementors = []string{"PixCharge"}
+
+func (ec *executionContext) _PixCharge(ctx context.Context, sel ast.SelectionSet, obj *models.PixCharge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pixChargeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PixCharge")
+		case "payload":
+			out.Values[i] = ec._PixCharge_payload(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "qrSvg":
+			out.Values[i] = ec._PixCharge_qrSvg(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "txid":
+			out.Values[i] = ec._PixCharge_txid(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "amount":
+			out.Values[i] = ec._PixCharge_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -30439,6 +30694,13 @@ func (ec *executionContext) marshalOPayment2ᚖgithubᚗcomᚋtaskmedᚋtaskmed�
 		return graphql.Null
 	}
 	return ec._Payment(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOPixCharge2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPixCharge(ctx context.Context, sel ast.SelectionSet, v *models.PixCharge) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PixCharge(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx context.Context, sel ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {

@@ -51,6 +51,7 @@ func Objects() (*objects.Table, error) {
 		mutationObject(),
 		pageInfoObject(),
 		paymentObject(),
+		pixChargeObject(),
 		practitionerObject(),
 		practitionerConnectionObject(),
 		practitionerEdgeObject(),
@@ -1549,6 +1550,16 @@ func invoiceObject() *objects.Object {
 					return b, true
 				},
 			},
+			"pix": {
+				Name: "pix", Object: "Invoice", Result: "PixCharge", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.Invoice).Pix()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
 			"voidReason": {
 				Name: "voidReason", Object: "Invoice", Result: "String",
 				Leaf: func(b []byte, object any) ([]byte, bool) {
@@ -2537,6 +2548,51 @@ func paymentObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.Refund], objects.PointerAt[models.Refund]),
 				Length:   objects.Length[*models.Refund],
 				At:       objects.PointerAt[models.Refund],
+			},
+		},
+	}
+}
+
+func pixChargeObject() *objects.Object {
+	return &objects.Object{
+		Name:      "PixCharge",
+		Satisfies: pixChargeImplementors,
+		Value:     (*models.PixCharge)(nil),
+		Nil:       objects.IsNil[models.PixCharge],
+		Fields: map[string]*objects.Field{
+			"payload": {
+				Name: "payload", Object: "PixCharge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.PixCharge).Payload
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"qrSvg": {
+				Name: "qrSvg", Object: "PixCharge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.PixCharge).QrSvg()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"txid": {
+				Name: "txid", Object: "PixCharge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.PixCharge).Txid
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"amount": {
+				Name: "amount", Object: "PixCharge", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.PixCharge).Amount()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
 			},
 		},
 	}

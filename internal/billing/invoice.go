@@ -20,6 +20,7 @@ func Invoice() entity.Declaration {
 		Age:  func(now time.Time, row *models.Invoice) time.Time { return row.AgeAt(now) },
 		Columns: map[string][]string{
 			"status": {"status", "overdue_at"},
+			"pix":    append(money("total_minor", "paid_minor"), "status", "overdue_at", "pix_key", "payee"),
 			"total":  money("total_minor"), "paid": money("paid_minor"), "balance": money("total_minor", "paid_minor"),
 		},
 		One: map[string]entity.One{

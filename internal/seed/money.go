@@ -130,3 +130,6 @@ func (c *clinic) giveBack(bill *invoice) {
 	bill.status = "paga_parcialmente"
 	bill.version, bill.updated = bill.version+1, at
 }
+
+// pixKey is the clinic's key at the Banco Central: a mail address that nobody can have.
+func (c *clinic) pixKey() string { return "pix@" + c.slug + ".example" }

@@ -22,8 +22,8 @@ func (c *clinic) people() []batch {
 		{"clinic_slugs", []string{"slug", "clinic"}, 1, func(_ int, row []any) {
 			row[0], row[1] = c.slug, c.id
 		}},
-		{"clinics", []string{"id", "name", "slug", "time_zone", "created_at", "updated_at"}, 1, func(_ int, row []any) {
-			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, c.name, c.slug, c.zoneName, c.created, c.created
+		{"clinics", []string{"id", "name", "slug", "time_zone", "created_at", "updated_at", "pix_key"}, 1, func(_ int, row []any) {
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6] = c.id, c.name, c.slug, c.zoneName, c.created, c.created, c.pixKey()
 		}},
 		{"memberships", []string{"clinic_id", "id", "subject", "name", "role", "permissions", "created_at", "updated_at"}, len(c.members), func(i int, row []any) {
 			m := &c.members[i]
@@ -114,13 +114,13 @@ func (c *clinic) talkAndMoney() []batch {
 		}},
 		{"invoices", []string{
 			"clinic_id", "id", "number", "contact_id", "appointment_id", "status", "due_date", "total_minor", "paid_minor",
-			"void_reason", "version", "created_at", "updated_at", "issued_at", "overdue_at",
+			"void_reason", "version", "created_at", "updated_at", "issued_at", "overdue_at", "pix_key", "payee",
 		}, len(c.invoices), func(i int, row []any) {
 			v := &c.invoices[i]
 			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, v.id, v.number, c.contacts[v.contact].id, c.appointments[v.appointment].id, v.status
 			row[6], row[7], row[8], row[9] = day(v.due), v.total, v.paid, text(v.voidReason)
 			row[10], row[11], row[12], row[13] = int32(v.version), v.created, v.updated, v.created
-			row[14] = (v.due + 1).at(0, c.zone)
+			row[14], row[15], row[16] = (v.due+1).at(0, c.zone), c.pixKey(), c.name
 		}},
 		{"invoice_items", []string{"clinic_id", "id", "invoice_id", "position", "service_id", "description", "quantity", "unit_price_minor"}, len(c.items), func(i int, row []any) {
 			t := &c.items[i]
