@@ -227,6 +227,47 @@ func TestInvoice_NothingIsBilledOrTakenTwice(t *testing.T) {
 	require.EqualValues(t, 10, d.read(t, again.ID).Paid.AmountMinor)
 }
 
+// An open invoice says how to pay it by PIX, to the key that the clinic has now.
+func TestInvoice_IsPaidByPix(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	made := d.bill(t, 12345)
+	pix := func() (payload string) {
+		var got struct {
+			Invoice struct {
+				Pix *struct{ Payload, QrSvg, Txid string }
+			}
+		}
+		d.finance.Must(t, `query ($id: ID!) { invoice(id: $id) { pix { payload qrSvg txid amount { amountMinor } } } }`, map[string]any{"id": made.ID}, &got)
+		if got.Invoice.Pix == nil {
+			return ""
+		}
+		require.Contains(t, got.Invoice.Pix.QrSvg, "<svg")
+		require.Len(t, got.Invoice.Pix.Txid, 25)
+		return got.Invoice.Pix.Payload
+	}
+	owner := d.server.As(t, d.clinic, models.RoleOwner)
+	become := func(key any) {
+		var got struct {
+			UpdateClinic struct{ UserErrors []mistake }
+		}
+		owner.Must(t, `mutation ($key: String) { updateClinic(input: {pixKey: $key}) { userErrors { code field } } }`, map[string]any{"key": key}, &got)
+		require.Empty(t, got.UpdateClinic.UserErrors)
+	}
+	require.Empty(t, pix(), "the clinic has no key")
+	become("pix@aurora.example")
+	require.Contains(t, pix(), "0118pix@aurora.example")
+	require.Contains(t, pix(), "5406123.45")
+	become("+5511987654321")
+	require.Contains(t, pix(), "0114+5511987654321", "what was kept is forgotten")
+	_, wrong := d.pay(t, made.ID, 345, nil)
+	require.Empty(t, wrong)
+	require.Contains(t, pix(), "5406120.00", "the balance")
+	_, wrong = d.pay(t, made.ID, 12000, nil)
+	require.Empty(t, wrong)
+	require.Empty(t, pix(), "nothing is owed")
+}
+
 // Mistakes are named at their place, all at once.
 func TestInvoice_NamesTheItemThatIsWrong(t *testing.T) {
 	t.Parallel()
