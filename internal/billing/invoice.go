@@ -88,7 +88,7 @@ func untilMidnight(r *entity.Reading, ask *entity.Ask) {
 	if entity.Arg[[]models.InvoiceStatus](ask.Args, "status") == nil || !r.Kept() {
 		return
 	}
-	r.Find("SELECT (($2::timestamptz AT TIME ZONE time_zone)::date + 1)::timestamp AT TIME ZONE time_zone FROM clinics WHERE id = $1",
+	r.Find("SELECT (($2::timestamptz AT TIME ZONE time_zone)::date + 1::integer)::timestamp AT TIME ZONE time_zone FROM clinics WHERE id = $1",
 		func(rows pgx.Rows) error {
 			midnight, err := pgx.CollectOneRow(rows, pgx.RowTo[time.Time])
 			if err == nil {

@@ -12,7 +12,7 @@
 // metrics and alerts to dashboard; .golangci.yml holds that.
 //
 // A request is noted from Begin to its end (request.go) by what gqlgen (extension.go),
-// Postgres (sql.go) and the other parts (parts.go) tell of it. Every interval a snapshot
+// Postgres (sql.go) and the parts of other rooms tell of it. Every interval a snapshot
 // is taken and judged (sample.go). docs/observability.md is written by the rooms
 // (document.go).
 //

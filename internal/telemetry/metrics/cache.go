@@ -22,7 +22,7 @@ const cacheHit = "taskmed; hit"
 func CacheReasons() []string {
 	return []string{
 		"first seen", "expired", "invalidated", "redis", "the kept answer cannot be read", "the cache is", "has errors", "has no data",
-		"ran out of time", "mutation", "subscription", "not cacheable", "no-cache", "no-store", "off",
+		"ran out of time", "comes in parts", "its variables cannot be compared", "Postgres is not heard", "every clinic was written to", "mutation", "subscription", "not cacheable", "no-cache", "no-store", "off",
 	}
 }
 
