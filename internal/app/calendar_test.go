@@ -340,7 +340,10 @@ func TestImportCalendar_BlocksTimeOnceAndFollowsTheCalendar(t *testing.T) {
 	assert.Equal(t, imported{Updated: 2, Removed: 1, Skipped: 1, UserErrors: []mistake{}}, k.imports(reception, practitioner, ics(later, series, moved, off)))
 	assert.Equal(t, []string{"11-24 11:00-11-24 12:00 Congresso", "12-09 10:00-12-09 11:00", "12-09 10:00-12-09 12:00", byHand}, k.away(practitioner)[:4])
 	// An older file tells nothing new.
-	assert.Equal(t, "11-24 11:00-11-24 12:00 Congresso", func() string { k.imports(reception, practitioner, ics(single, series, moved, off)); return k.away(practitioner)[0] }())
+	assert.Equal(t, "11-24 11:00-11-24 12:00 Congresso", func() string {
+		k.imports(reception, practitioner, ics(single, series, moved, off))
+		return k.away(practitioner)[0]
+	}())
 
 	// An invitation is no whole calendar, and another calendar is not this one.
 	invitation := strings.Replace(ics("UID:c DTSTART:20261130T120000Z DTEND:20261130T130000Z"), "VERSION", "METHOD:REQUEST\r\nVERSION", 1)
