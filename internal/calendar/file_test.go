@@ -63,7 +63,7 @@ func TestFile_IsTheFileThatOthersRead(t *testing.T) {
 			require.NoError(t, os.MkdirAll("testdata", 0o750))
 			require.NoError(t, os.WriteFile(name, made, 0o600))
 		}
-		kept, err := os.ReadFile(name) //nolint:gosec // one of two names
+		kept, err := os.ReadFile(name)
 		require.NoError(t, err)
 		assert.Equal(t, string(kept), string(made), name)
 	}

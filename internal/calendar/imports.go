@@ -254,7 +254,7 @@ func (m *merge) run(tx *gorm.DB, done *Imported) error {
 // gone are the rows that the file no longer has: of events that it has otherwise, and of
 // the calendars that it has as a whole.
 func (m *merge) gone() []uuid.UUID {
-	var whole, named = map[string]bool{}, map[string]bool{}
+	whole, named := map[string]bool{}, map[string]bool{}
 	for _, calendar := range m.contents.Whole {
 		whole[short(calendar, 300)] = true
 	}
