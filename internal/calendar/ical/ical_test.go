@@ -165,6 +165,25 @@ func TestRead_ZonesOfTheFilesOwn(t *testing.T) {
 	require.Equal(t, 15, got.Events[0].Occurrences[0].Start.Hour())
 }
 
+// Every zone of Windows' is one that this program knows.
+func TestRead_KnowsWindowsZones(t *testing.T) {
+	t.Parallel()
+	table, err := os.ReadFile("windowszones.txt")
+	require.NoError(t, err)
+	count := 0
+	for line := range strings.Lines(string(table)) {
+		theirs, ours, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		zone, err := time.LoadLocation(ours)
+		require.NoError(t, err)
+		got, err := ical.Read(file("DTSTART;TZID="+strings.ToUpper(theirs)+":20261123T120000", "DURATION:PT1H"), options(t))
+		require.NoError(t, err)
+		require.Empty(t, got.Notes, theirs)
+		require.Equal(t, ical.At(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), zone).UTC(), got.Events[0].Occurrences[0].Start, theirs)
+		count++
+	}
+	require.Greater(t, count, 130)
+}
+
 func TestRead_SkipsWhatTakesNoTimeAndSaysWhatItCouldNotRead(t *testing.T) {
 	t.Parallel()
 	for words, lines := range map[string][]string{
