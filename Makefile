@@ -44,7 +44,7 @@ $(WEB_MODULES): web/package.json web/package-lock.json
 MODULE := github.com/taskmed/taskmed
 # These share state between goroutines and run with the race detector; chaos
 # builds the whole server with it.
-RACE := internal/auth internal/chaos internal/database internal/entity internal/fitness \
+RACE := internal/auth internal/calendar internal/chaos internal/database internal/entity internal/fitness \
 	internal/gcpace internal/gqlserver internal/gqlserver/operation internal/keyed internal/load \
 	internal/maintenance internal/persisted internal/profile internal/telemetry \
 	internal/telemetry/dashboard internal/telemetry/logs internal/telemetry/metrics internal/answers internal/trust internal/coherence

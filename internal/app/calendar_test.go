@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -397,4 +398,29 @@ func TestImportCalendar_TakesItsOwnFeed(t *testing.T) {
 	assert.Equal(t, 5, k.imports(k.as(models.RoleOwner), models.KindPractitioner.Global(k.clinic.Practitioners[1]), feed.body).Added)
 	assert.Equal(t, 5, k.d.Count(t, `SELECT count(*) FROM time_off o JOIN appointments a USING (clinic_id, starts_at, ends_at)
 		WHERE o.practitioner_id = $1 AND a.practitioner_id = $2 AND o.reason IS NULL`, k.clinic.Practitioners[1], k.clinic.Practitioners[0]))
+}
+
+func TestImportCalendar_TwoAtOnceWriteOnce(t *testing.T) {
+	t.Parallel()
+	k := newDesk(t)
+	reception, practitioner := k.as(models.RoleReceptionist), models.KindPractitioner.Global(k.clinic.Practitioners[0])
+	file := ics("UID:a DTSTART:20261124T120000Z DURATION:PT1H RRULE:FREQ=DAILY;COUNT=20", "UID:b DTSTART:20261124T150000Z DURATION:PT1H")
+	answers := make(chan *api.Response, 6)
+	for range cap(answers) {
+		go func() {
+			answers <- reception.Do(t, "mutation ($input: ImportCalendarInput!) { importCalendar(input: $input) { added updated removed } }",
+				map[string]any{"input": map[string]any{"practitionerId": practitioner, "ics": file}})
+		}()
+	}
+	added := 0
+	for range cap(answers) {
+		answer := <-answers
+		require.Empty(t, answer.Errors)
+		var got struct{ ImportCalendar imported }
+		require.NoError(t, json.Unmarshal(answer.Data, &got))
+		added += got.ImportCalendar.Added
+		assert.Zero(t, got.ImportCalendar.Updated+got.ImportCalendar.Removed)
+	}
+	assert.Equal(t, 21, added)
+	assert.Equal(t, 21, k.d.Count(t, "SELECT count(*) FROM time_off WHERE practitioner_id = $1", k.clinic.Practitioners[0]))
 }

@@ -168,8 +168,10 @@ func (e *event) write(l *lines, zone *time.Location, whose bool) {
 	if whose {
 		summary += " · " + e.PractitionerName
 	}
+	// A time that the clocks show twice says nothing: clients differ in which is meant.
+	inUTC := zone == time.UTC || shownTwice(e.StartsAt.In(zone)) || shownTwice(e.EndsAt.In(zone))
 	at := func(property string, instant time.Time) {
-		if zone == time.UTC {
+		if inUTC {
 			l.add(property, utc(instant))
 			return
 		}
@@ -196,6 +198,23 @@ func (e *event) write(l *lines, zone *time.Location, whose bool) {
 	l.add("TRANSP", transparency)
 	l.add("CLASS", "PRIVATE")
 	l.add("END", "VEVENT")
+}
+
+// shownTwice tells whether the clocks show an instant's time at another instant, too.
+func shownTwice(at time.Time) bool {
+	start, end := at.ZoneBounds()
+	_, offset := at.Zone()
+	if !start.IsZero() {
+		_, before := start.Add(-time.Second).In(at.Location()).Zone()
+		if at.Sub(start) < time.Duration(before-offset)*time.Second {
+			return true
+		}
+	}
+	if end.IsZero() {
+		return false
+	}
+	_, after := end.In(at.Location()).Zone()
+	return end.Sub(at) <= time.Duration(offset-after)*time.Second
 }
 
 // initials are the first letters of a name's words, without the particles between them:

@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/taskmed/taskmed/internal/calendar/ical"
+	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -78,6 +79,11 @@ func (c *Calendar) Import(ctx context.Context, input models.ImportCalendarInput)
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
+	// Read before anything is locked: it may take a while.
+	contents, from, err := c.contents(ctx, scope.ClinicID, input.Ics)
+	if err != nil {
+		return nil, err
+	}
 	var done *Imported
 	err = c.db.InTenant(ctx, func(tx *gorm.DB) error {
 		// Locked first, as bookings do: two imports come one after the other.
@@ -87,24 +93,6 @@ func (c *Calendar) Import(ctx context.Context, input models.ImportCalendarInput)
 		}
 		if err != nil {
 			return err
-		}
-		var clinic models.Clinic
-		if err := tx.Select("time_zone").Where("id = ?", scope.ClinicID).Take(&clinic).Error; err != nil {
-			return err
-		}
-		zone, err := c.zone(clinic.TimeZone)
-		if err != nil {
-			return err
-		}
-		now := c.now().In(zone)
-		from := time.Date(now.Year(), now.Month(), now.Day()-importDaysBack, 0, 0, 0, 0, zone)
-		contents, err := ical.Read(input.Ics, ical.Options{Zone: zone, From: from, To: from.AddDate(importYearsAhead, 0, importDaysBack)})
-		if err != nil {
-			code := models.UserErrorCodeInvalid
-			if errors.Is(err, ical.ErrTooLong) || errors.Is(err, ical.ErrEvents) || errors.Is(err, ical.ErrDates) || errors.Is(err, ical.ErrOccurrences) {
-				code = models.UserErrorCodeLimit
-			}
-			return models.Refuse(code, "ics", err.Error())
 		}
 		done = &Imported{Skipped: contents.Skipped}
 		for _, note := range contents.Notes {
@@ -120,6 +108,29 @@ func (c *Calendar) Import(ctx context.Context, input models.ImportCalendarInput)
 		return nil, err
 	}
 	return done, nil
+}
+
+// contents reads a file, as it is at this day in the clinic's zone. from is the first day
+// of which the dates of recurring events are taken.
+func (c *Calendar) contents(ctx context.Context, clinic uuid.UUID, text string) (contents *ical.Contents, from time.Time, err error) {
+	name, err := database.Value[string](ctx, c.db, "SELECT time_zone FROM clinics WHERE id = $1", clinic)
+	if err != nil {
+		return nil, from, err
+	}
+	zone, err := c.zone(name)
+	if err != nil {
+		return nil, from, err
+	}
+	now := c.now().In(zone)
+	from = time.Date(now.Year(), now.Month(), now.Day()-importDaysBack, 0, 0, 0, 0, zone)
+	contents, err = ical.Read(text, ical.Options{Zone: zone, From: from, To: from.AddDate(importYearsAhead, 0, importDaysBack)})
+	switch {
+	case errors.Is(err, ical.ErrTooLong), errors.Is(err, ical.ErrEvents), errors.Is(err, ical.ErrDates), errors.Is(err, ical.ErrOccurrences):
+		err = models.Refuse(models.UserErrorCodeLimit, "ics", err.Error())
+	case err != nil:
+		err = models.Refuse(models.UserErrorCodeInvalid, "ics", err.Error())
+	}
+	return contents, from, err
 }
 
 // merge compares what a file says with what is there.
@@ -254,7 +265,7 @@ func (m *merge) run(tx *gorm.DB, done *Imported) error {
 // gone are the rows that the file no longer has: of events that it has otherwise, and of
 // the calendars that it has as a whole.
 func (m *merge) gone() []uuid.UUID {
-	var whole, named = map[string]bool{}, map[string]bool{}
+	whole, named := map[string]bool{}, map[string]bool{}
 	for _, calendar := range m.contents.Whole {
 		whole[short(calendar, 300)] = true
 	}

@@ -108,14 +108,16 @@ func (b *builder) begin(component string) {
 // end closes a component and what was left open in it; an end of what is not open is
 // passed over.
 func (b *builder) end(component string) {
-	at := slices.Index(b.stack, component)
-	if last := lastIndex(b.stack, component); last >= 0 {
-		at = last
+	closed := false
+	for at, above := range slices.Backward(b.stack) {
+		if above == component {
+			b.stack, closed = b.stack[:at], true
+			break
+		}
 	}
-	if at < 0 {
+	if !closed {
 		return
 	}
-	b.stack = b.stack[:at]
 	switch len(b.stack) {
 	case 0:
 		b.calendar = nil
@@ -127,15 +129,6 @@ func (b *builder) end(component string) {
 	case 2:
 		b.seen = nil
 	}
-}
-
-func lastIndex(list []string, wanted string) int {
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i] == wanted {
-			return i
-		}
-	}
-	return -1
 }
 
 func (b *builder) property(p property) {
@@ -176,7 +169,7 @@ func (e *vevent) take(p property, err *error) {
 
 // key tells a calendar from others of the same practitioner's.
 func (c *calendar) key() string {
-	for _, property := range strings.Fields(ofCalendar) {
+	for property := range strings.FieldsSeq(ofCalendar) {
 		if value := strings.TrimSpace(c.identity[property]); value != "" {
 			return property + ":" + value
 		}

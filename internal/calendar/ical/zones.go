@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -14,15 +13,15 @@ import (
 //go:embed windowszones.txt
 var windowsZones string
 
-var windows = sync.OnceValue(func() map[string]string { //nolint:gochecknoglobals // a constant that is read once
-	all := map[string]string{}
+// windows is the zone of IANA's for one of Windows'; "" for what is none.
+func windows(name string) string {
 	for line := range strings.Lines(windowsZones) {
-		if theirs, ours, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
-			all[strings.ToLower(theirs)] = ours
+		if theirs, ours, _ := strings.Cut(strings.TrimSpace(line), "\t"); strings.EqualFold(theirs, name) {
+			return ours
 		}
 	}
-	return all
-})
+	return ""
+}
 
 // zone tells which instant a clock on the wall means.
 type zone interface {
@@ -86,9 +85,8 @@ func named(name string) *time.Location {
 		return location
 	}
 	// "Eastern Standard Time 1" is how Outlook tells two definitions apart.
-	bare := strings.TrimRight(strings.ToLower(name), " 0123456789")
-	for _, spelling := range []string{strings.ToLower(name), bare} {
-		if ours, ok := windows()[spelling]; ok {
+	for _, spelling := range []string{name, strings.TrimRight(name, " 0123456789")} {
+		if ours := windows(spelling); ours != "" {
 			return iana(ours)
 		}
 	}

@@ -154,6 +154,7 @@ func (w *writing) fields(of *ast.Definition, deep bool) (leaves, objects []*ast.
 	for _, field := range of.Fields {
 		target := w.Schema.Types[field.Type.Name()]
 		switch {
+		case field.Name == "syncToken": // another at each reading, as others write
 		case strings.HasPrefix(field.Name, "__") || !w.may(field.Directives) || !w.may(target.Directives):
 		case target.IsLeafType():
 			leaves = append(leaves, field)
