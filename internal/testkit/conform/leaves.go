@@ -47,6 +47,9 @@ func (s *Suite) leafList(object string) []leaf {
 			all = append(all, leaf{[]string{field.Name}, result, s.registry.MadeOf(object, field.Name), ""})
 		case known.Part != nil:
 			for _, part := range result.Fields {
+				if s.schema.Types[part.Type.Name()].Kind == ast.Object {
+					continue // a part of a part: for the noun's own test
+				}
 				all = append(all, leaf{[]string{field.Name, part.Name}, s.schema.Types[part.Type.Name()], partOf(s.registry.MadeOf(object, field.Name), part.Name), ""})
 			}
 		}

@@ -87,7 +87,6 @@ func unshared() map[string]string {
 		"graph/generated":           "gqlgen's; chaos and gqlserver run it with the detector",
 		"internal/answering":        "the program's name, which is read once; chaos runs it with the detector",
 		"internal/availability":     "one zone's cache, by sync.Map; chaos runs it with the detector",
-		"internal/calendar/ical":    "a table that is read once",
 		"internal/devstack":         "it waits for programs",
 		"internal/loaders":          "it has no tests of its own; chaos and entity run it with the detector",
 		"internal/people":           "one lock around counts; chaos runs it with the detector",
