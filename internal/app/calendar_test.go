@@ -346,6 +346,14 @@ func TestImportCalendar_BlocksTimeOnceAndFollowsTheCalendar(t *testing.T) {
 		return k.away(practitioner)[0]
 	}())
 
+	// A change of all wins over what it told before, whatever version an occurrence of it has.
+	series2 := strings.Replace(series, "DTSTAMP", "SEQUENCE:1 DTSTAMP", 1)
+	moved2 := strings.Replace(moved, "DTSTAMP", "SEQUENCE:5 DTSTAMP", 1)
+	assert.Equal(t, imported{Skipped: 1, UserErrors: []mistake{}}, k.imports(reception, practitioner, ics(later, series2, moved2, off)))
+	series3 := strings.NewReplacer("SEQUENCE:1", "SEQUENCE:2", "DURATION:PT1H", "DURATION:PT3H").Replace(series2)
+	assert.Equal(t, imported{Updated: 1, Skipped: 1, UserErrors: []mistake{}}, k.imports(reception, practitioner, ics(later, series3, moved2, off)))
+	assert.Equal(t, []string{"12-09 10:00-12-09 12:00", "12-09 10:00-12-09 13:00"}, k.away(practitioner)[1:3])
+
 	// An invitation is no whole calendar, and another calendar is not this one.
 	invitation := strings.Replace(ics("UID:c DTSTART:20261130T120000Z DTEND:20261130T130000Z"), "VERSION", "METHOD:REQUEST\r\nVERSION", 1)
 	assert.Equal(t, imported{Added: 1, UserErrors: []mistake{}}, k.imports(reception, practitioner, invitation))
@@ -377,6 +385,9 @@ func TestImportCalendar_RefusesAndSaysWhy(t *testing.T) {
 	assert.Equal(t, 1, got.Skipped)
 	require.Len(t, got.UserErrors, 1)
 	assert.Contains(t, got.UserErrors[0].Message, `event "b"`)
+	odd := k.imports(reception, practitioner, ics(single, "UID:\x00c\u0007 SUMMARY:a\x00b DTSTART:20261124T120000Z DURATION:PT1H"))
+	assert.Equal(t, imported{Added: 1, UserErrors: []mistake{}}, odd, "characters that no text can have are left out")
+	assert.Equal(t, 1, k.imports(reception, practitioner, ics(single)).Removed)
 	answer := k.as(models.RolePartner).Do(t, `mutation ($p: ID!) { importCalendar(input: {practitionerId: $p, ics: ""}) { added } }`, map[string]any{"p": practitioner})
 	require.NotEmpty(t, answer.Errors)
 	assert.Equal(t, "FORBIDDEN", answer.Errors[0].Extensions.Code)

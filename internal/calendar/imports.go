@@ -46,6 +46,7 @@ type blocked struct {
 	ExternalCalendar string
 	ExternalUID      string
 	ExternalInstance string
+	ExternalOwn      bool
 	ExternalSequence int
 	ExternalStamp    *time.Time
 	ExternalModified *time.Time
@@ -150,11 +151,11 @@ func newMerge(practitioner uuid.UUID, contents *ical.Contents, before []*blocked
 		contents: contents, from: from, before: map[[2]string]*blocked{}, wanted: map[[2]string]*blocked{},
 		followed: map[string]bool{}, stays: map[[2]string]bool{},
 	}
-	// The newest of what is there of an event as a whole, and of each occurrence.
+	// The newest of what an event told that stands for all of its occurrences.
 	known := map[string]ical.Version{}
 	for _, row := range before {
 		m.before[row.key()] = row
-		if v, there := known[row.ExternalUID]; !there || v.Older(row.version()) {
+		if v, there := known[row.ExternalUID]; !row.ExternalOwn && (!there || v.Older(row.version())) {
 			known[row.ExternalUID] = row.version()
 		}
 	}
@@ -195,13 +196,14 @@ func (m *merge) whole(practitioner uuid.UUID, event *ical.Event, uid string, kno
 }
 
 func (m *merge) want(practitioner uuid.UUID, event *ical.Event, uid string) {
-	var in validate.Input
-	summary := short(event.Summary, longestReason)
-	reason := in.OptionalText("ics", &summary, longestReason)
+	var reason *string
+	if summary := short(validate.Line(event.Summary), longestReason); summary != "" {
+		reason = &summary
+	}
 	for _, o := range event.Occurrences {
 		row := &blocked{
 			ID: models.NewID(), PractitionerID: practitioner, StartsAt: o.Start, EndsAt: o.End, Reason: reason,
-			ExternalCalendar: short(event.Calendar, 300), ExternalUID: uid, ExternalInstance: o.Instance,
+			ExternalCalendar: short(event.Calendar, 300), ExternalUID: uid, ExternalInstance: o.Instance, ExternalOwn: event.Instance != "",
 			ExternalSequence: event.Version.Sequence, ExternalStamp: instantOf(event.Version.Stamp), ExternalModified: instantOf(event.Version.Modified),
 		}
 		m.wanted[row.key()] = row
@@ -237,7 +239,7 @@ func (m *merge) run(tx *gorm.DB, done *Imported) error {
 		case old.same(row):
 		default:
 			changes := map[string]any{
-				"starts_at": row.StartsAt, "ends_at": row.EndsAt, "reason": row.Reason, "external_calendar": row.ExternalCalendar,
+				"starts_at": row.StartsAt, "ends_at": row.EndsAt, "reason": row.Reason, "external_calendar": row.ExternalCalendar, "external_own": row.ExternalOwn,
 				"external_sequence": row.ExternalSequence, "external_stamp": row.ExternalStamp, "external_modified": row.ExternalModified,
 			}
 			if err := tx.Model(&blocked{}).Where("id = ?", old.ID).Updates(changes).Error; err != nil {
@@ -298,7 +300,7 @@ func (b *blocked) same(other *blocked) bool {
 	modified := b.ExternalModified == nil && other.ExternalModified == nil ||
 		b.ExternalModified != nil && other.ExternalModified != nil && b.ExternalModified.Equal(*other.ExternalModified)
 	return b.StartsAt.Equal(other.StartsAt) && b.EndsAt.Equal(other.EndsAt) && equal(b.Reason, other.Reason) &&
-		b.ExternalCalendar == other.ExternalCalendar && b.ExternalSequence == other.ExternalSequence && modified
+		b.ExternalCalendar == other.ExternalCalendar && b.ExternalOwn == other.ExternalOwn && b.ExternalSequence == other.ExternalSequence && modified
 }
 
 func equal(a, b *string) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }

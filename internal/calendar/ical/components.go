@@ -170,7 +170,7 @@ func (e *vevent) take(p property, err *error) {
 // key tells a calendar from others of the same practitioner's.
 func (c *calendar) key() string {
 	for property := range strings.FieldsSeq(ofCalendar) {
-		if value := strings.TrimSpace(c.identity[property]); value != "" {
+		if value := clean(c.identity[property]); value != "" {
 			return property + ":" + value
 		}
 	}

@@ -167,6 +167,16 @@ func (r *reader) note(e *vevent, words string) {
 	}
 }
 
+// clean leaves out what no text has: control characters and what is no UTF-8.
+func clean(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, text))
+}
+
 func shorten(text string, longest int) string {
 	text = strings.ToValidUTF8(text, "")
 	if utf8.RuneCountInString(text) <= longest {
@@ -183,7 +193,7 @@ var (
 )
 
 func (r *reader) event(e *vevent) (*Event, error) {
-	event := &Event{Calendar: e.calendar.key(), UID: strings.TrimSpace(e.one["UID"].value)}
+	event := &Event{Calendar: e.calendar.key(), UID: clean(e.one["UID"].value)}
 	if event.UID == "" {
 		return nil, errUID
 	}
@@ -196,7 +206,7 @@ func (r *reader) event(e *vevent) (*Event, error) {
 		event.Version.Modified = stamp.local
 	}
 	if class := name(e.one["CLASS"].value); class == "" || class == "PUBLIC" {
-		event.Summary = plain(strings.ToValidUTF8(e.one["SUMMARY"].value, ""))
+		event.Summary = clean(plain(e.one["SUMMARY"].value))
 	}
 	if which, there := e.one["RECURRENCE-ID"]; there {
 		at, err := which.stamp()
