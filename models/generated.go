@@ -109,6 +109,16 @@ type AppointmentConnection struct {
 	TotalCount int `json:"totalCount"`
 }
 
+// How many appointments a group has.
+type AppointmentCount struct {
+	// The group's value; of two groups both, with a slash between them.
+	Key string `json:"key"`
+	// How many appointments.
+	Count int `json:"count"`
+	// How many minutes they take together.
+	Minutes int `json:"minutes"`
+}
+
 // One appointment of a page.
 type AppointmentEdge struct {
 	// Where it stands in the list.
@@ -1150,6 +1160,76 @@ func (e *AdministrativeSex) UnmarshalJSON(b []byte) error {
 }
 
 func (e AdministrativeSex) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What appointments are counted by.
+type AppointmentGroup string
+
+const (
+	// The day on which they begin in the clinic's time zone, e.g. 2026-11-23.
+	AppointmentGroupDay AppointmentGroup = "DAY"
+	// Its ISO 8601 week, e.g. 2026-W48.
+	AppointmentGroupWeek AppointmentGroup = "WEEK"
+	// Its month, e.g. 2026-11.
+	AppointmentGroupMonth AppointmentGroup = "MONTH"
+	// The practitioner's global id.
+	AppointmentGroupPractitioner AppointmentGroup = "PRACTITIONER"
+	// The service's global id; empty where there is none.
+	AppointmentGroupService AppointmentGroup = "SERVICE"
+	// The status, e.g. SCHEDULED.
+	AppointmentGroupStatus AppointmentGroup = "STATUS"
+)
+
+var AllAppointmentGroup = []AppointmentGroup{
+	AppointmentGroupDay,
+	AppointmentGroupWeek,
+	AppointmentGroupMonth,
+	AppointmentGroupPractitioner,
+	AppointmentGroupService,
+	AppointmentGroupStatus,
+}
+
+func (e AppointmentGroup) IsValid() bool {
+	switch e {
+	case AppointmentGroupDay, AppointmentGroupWeek, AppointmentGroupMonth, AppointmentGroupPractitioner, AppointmentGroupService, AppointmentGroupStatus:
+		return true
+	}
+	return false
+}
+
+func (e AppointmentGroup) String() string {
+	return string(e)
+}
+
+func (e *AppointmentGroup) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = AppointmentGroup(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid AppointmentGroup", str)
+	}
+	return nil
+}
+
+func (e AppointmentGroup) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *AppointmentGroup) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e AppointmentGroup) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

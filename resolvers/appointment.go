@@ -64,6 +64,12 @@ func stepped(appointment *models.Appointment, err error) (*models.AppointmentSte
 	return &models.AppointmentStepPayload{Appointment: appointment, UserErrors: userErrors}, err
 }
 
+func (r *queryResolver) AppointmentCounts(
+	ctx context.Context, filter models.AppointmentFilter, groupBy []models.AppointmentGroup,
+) ([]*models.AppointmentCount, error) {
+	return r.diary.Counts(ctx, filter, groupBy)
+}
+
 func orEmpty[T any](list []*T) []*T {
 	if list == nil {
 		return []*T{}

@@ -95,6 +95,12 @@ type ComplexityRoot struct {
 		TotalCount func(childComplexity int) int
 	}
 
+	AppointmentCount struct {
+		Count   func(childComplexity int) int
+		Key     func(childComplexity int) int
+		Minutes func(childComplexity int) int
+	}
+
 	AppointmentEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
@@ -460,26 +466,27 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Appointment     func(childComplexity int, id string) int
-		Appointments    func(childComplexity int, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) int
-		Availability    func(childComplexity int, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) int
-		CalendarChanges func(childComplexity int, practitionerID *string, syncToken *string, first *int) int
-		CalendarFeeds   func(childComplexity int) int
-		Clinic          func(childComplexity int) int
-		Clinics         func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Contact         func(childComplexity int, id string) int
-		Contacts        func(childComplexity int, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) int
-		Invoice         func(childComplexity int, id string) int
-		Invoices        func(childComplexity int, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) int
-		MedicalRecord   func(childComplexity int, id string) int
-		MedicalRecords  func(childComplexity int, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
-		NextFreeSlots   func(childComplexity int, serviceID string, practitionerIds []string, after *time.Time, first *int) int
-		Node            func(childComplexity int, id string) int
-		Nodes           func(childComplexity int, ids []string) int
-		Practitioner    func(childComplexity int, id string) int
-		SearchContacts  func(childComplexity int, query string, first *int, after *string) int
-		SlotCheck       func(childComplexity int, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) int
-		Viewer          func(childComplexity int) int
+		Appointment       func(childComplexity int, id string) int
+		AppointmentCounts func(childComplexity int, filter models.AppointmentFilter, groupBy []models.AppointmentGroup) int
+		Appointments      func(childComplexity int, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) int
+		Availability      func(childComplexity int, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) int
+		CalendarChanges   func(childComplexity int, practitionerID *string, syncToken *string, first *int) int
+		CalendarFeeds     func(childComplexity int) int
+		Clinic            func(childComplexity int) int
+		Clinics           func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Contact           func(childComplexity int, id string) int
+		Contacts          func(childComplexity int, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) int
+		Invoice           func(childComplexity int, id string) int
+		Invoices          func(childComplexity int, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) int
+		MedicalRecord     func(childComplexity int, id string) int
+		MedicalRecords    func(childComplexity int, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
+		NextFreeSlots     func(childComplexity int, serviceID string, practitionerIds []string, after *time.Time, first *int) int
+		Node              func(childComplexity int, id string) int
+		Nodes             func(childComplexity int, ids []string) int
+		Practitioner      func(childComplexity int, id string) int
+		SearchContacts    func(childComplexity int, query string, first *int, after *string) int
+		SlotCheck         func(childComplexity int, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) int
+		Viewer            func(childComplexity int) int
 	}
 
 	RecordPaymentPayload struct {
@@ -740,6 +747,7 @@ type QueryResolver interface {
 	Nodes(ctx context.Context, ids []string) ([]models.Node, error)
 	Appointment(ctx context.Context, id string) (*models.Appointment, error)
 	Appointments(ctx context.Context, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
+	AppointmentCounts(ctx context.Context, filter models.AppointmentFilter, groupBy []models.AppointmentGroup) ([]*models.AppointmentCount, error)
 	Availability(ctx context.Context, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) ([]*models.Slot, error)
 	NextFreeSlots(ctx context.Context, serviceID string, practitionerIds []string, after *time.Time, first *int) ([]*models.Slot, error)
 	SlotCheck(ctx context.Context, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) (*models.SlotCheck, error)
@@ -1001,6 +1009,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AppointmentConnection.TotalCount(childComplexity), true
+
+	case "AppointmentCount.count":
+		if e.ComplexityRoot.AppointmentCount.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentCount.Count(childComplexity), true
+	case "AppointmentCount.key":
+		if e.ComplexityRoot.AppointmentCount.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentCount.Key(childComplexity), true
+	case "AppointmentCount.minutes":
+		if e.ComplexityRoot.AppointmentCount.Minutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentCount.Minutes(childComplexity), true
 
 	case "AppointmentEdge.cursor":
 		if e.ComplexityRoot.AppointmentEdge.Cursor == nil {
@@ -2750,6 +2777,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Appointment(childComplexity, args["id"].(string)), true
+	case "Query.appointmentCounts":
+		if e.ComplexityRoot.Query.AppointmentCounts == nil {
+			break
+		}
+
+		args, err := ec.field_Query_appointmentCounts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.AppointmentCounts(childComplexity, args["filter"].(models.AppointmentFilter), args["groupBy"].([]models.AppointmentGroup)), true
 	case "Query.appointments":
 		if e.ComplexityRoot.Query.Appointments == nil {
 			break
@@ -3757,6 +3795,42 @@ extend type Query {
     "Only what comes before this cursor."
     before: String
   ): AppointmentConnection! @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
+}
+
+"What appointments are counted by."
+enum AppointmentGroup {
+  "The day on which they begin in the clinic's time zone, e.g. 2026-11-23."
+  DAY
+  "Its ISO 8601 week, e.g. 2026-W48."
+  WEEK
+  "Its month, e.g. 2026-11."
+  MONTH
+  "The practitioner's global id."
+  PRACTITIONER
+  "The service's global id; empty where there is none."
+  SERVICE
+  "The status, e.g. SCHEDULED."
+  STATUS
+}
+
+"How many appointments a group has."
+type AppointmentCount @cacheControl(maxAge: 300, scope: TENANT) @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
+  "The group's value; of two groups both, with a slash between them."
+  key: String!
+  "How many appointments."
+  count: Int!
+  "How many minutes they take together."
+  minutes: Int!
+}
+
+extend type Query {
+  "How many appointments there are, and how long they take, by one or two groups in the order of their keys: months at a glance, reports. 10,000 groups at most."
+  appointmentCounts(
+    "Which appointments."
+    filter: AppointmentFilter!
+    "One or two groups."
+    groupBy: [AppointmentGroup!]!
+  ): [AppointmentCount!]! @cost(weight: "50") @listSize(assumedSize: 50, requireOneSlicingArgument: false)
 }
 
 "A new appointment."
@@ -5963,6 +6037,18 @@ func (ec *executionContext) childFields_AppointmentConnection(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type AppointmentConnection", field.Name)
 }
 
+func (ec *executionContext) childFields_AppointmentCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_AppointmentCount_key(ctx, field)
+	case "count":
+		return ec.fieldContext_AppointmentCount_count(ctx, field)
+	case "minutes":
+		return ec.fieldContext_AppointmentCount_minutes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AppointmentCount", field.Name)
+}
+
 func (ec *executionContext) childFields_AppointmentEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "cursor":
@@ -8015,6 +8101,28 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_appointmentCounts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (models.AppointmentFilter, error) {
+			return ec.unmarshalNAppointmentFilter2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "groupBy",
+		func(ctx context.Context, v any) ([]models.AppointmentGroup, error) {
+			return ec.unmarshalNAppointmentGroup2ᚕgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentGroupᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["groupBy"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_appointment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -9511,6 +9619,75 @@ func (ec *executionContext) _AppointmentConnection_totalCount(ctx context.Contex
 }
 func (ec *executionContext) fieldContext_AppointmentConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AppointmentConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AppointmentCount_key(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentCount_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentCount_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppointmentCount", field, false, false, "String")
+}
+
+func (ec *executionContext) _AppointmentCount_count(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentCount_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentCount_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppointmentCount", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AppointmentCount_minutes(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentCount_minutes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Minutes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentCount_minutes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AppointmentCount", field, false, false, "Int")
 }
 
 func (ec *executionContext) _AppointmentEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentEdge) (ret graphql.Marshaler) {
@@ -16996,6 +17173,50 @@ func (ec *executionContext) fieldContext_Query_appointments(ctx context.Context,
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_appointments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_appointmentCounts(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_appointmentCounts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AppointmentCounts(ctx, fc.Args["filter"].(models.AppointmentFilter), fc.Args["groupBy"].([]models.AppointmentGroup))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.AppointmentCount) graphql.Marshaler {
+			return ec.marshalNAppointmentCount2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentCountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_appointmentCounts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AppointmentCount(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_appointmentCounts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -24515,6 +24736,49 @@ func (ec *executionContext) _AppointmentConnection(ctx context.Context, sel ast.
 	return out
 }
 
+var appointmentCountImplementors = []string{"AppointmentCount"}
+
+func (ec *executionContext) _AppointmentCount(ctx context.Context, sel ast.SelectionSet, obj *models.AppointmentCount) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, appointmentCountImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AppointmentCount")
+		case "key":
+			out.Values[i] = ec._AppointmentCount_key(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._AppointmentCount_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "minutes":
+			out.Values[i] = ec._AppointmentCount_minutes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var appointmentEdgeImplementors = []string{"AppointmentEdge"}
 
 func (ec *executionContext) _AppointmentEdge(ctx context.Context, sel ast.SelectionSet, obj *models.AppointmentEdge) graphql.Marshaler {
@@ -27028,6 +27292,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_appointments(ctx, field)
 				})
+		case "appointmentCounts":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_appointmentCounts(ctx, field)
+				})
 		case "availability":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
 				true, true,
@@ -28582,6 +28852,30 @@ func (ec *executionContext) marshalNAppointmentConnection2ᚖgithubᚗcomᚋtask
 	return ec._AppointmentConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNAppointmentCount2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentCountᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.AppointmentCount) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAppointmentCount2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentCount(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAppointmentCount2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentCount(ctx context.Context, sel ast.SelectionSet, v *models.AppointmentCount) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AppointmentCount!")
+		return graphql.Null
+	}
+	return ec._AppointmentCount(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNAppointmentEdge2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.AppointmentEdge) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -28604,6 +28898,51 @@ func (ec *executionContext) marshalNAppointmentEdge2ᚖgithubᚗcomᚋtaskmedᚋ
 		return graphql.Null
 	}
 	return ec._AppointmentEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAppointmentFilter2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentFilter(ctx context.Context, v any) (models.AppointmentFilter, error) {
+	res, err := ec.unmarshalInputAppointmentFilter(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNAppointmentGroup2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentGroup(ctx context.Context, v any) (models.AppointmentGroup, error) {
+	var res models.AppointmentGroup
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAppointmentGroup2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentGroup(ctx context.Context, sel ast.SelectionSet, v models.AppointmentGroup) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNAppointmentGroup2ᚕgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentGroupᚄ(ctx context.Context, v any) ([]models.AppointmentGroup, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]models.AppointmentGroup, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNAppointmentGroup2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentGroup(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNAppointmentGroup2ᚕgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []models.AppointmentGroup) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAppointmentGroup2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentGroup(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNAppointmentOrderField2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentOrderField(ctx context.Context, v any) (models.AppointmentOrderField, error) {

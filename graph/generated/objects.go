@@ -15,6 +15,7 @@ func Objects() (*objects.Table, error) {
 		addressObject(),
 		appointmentObject(),
 		appointmentConnectionObject(),
+		appointmentCountObject(),
 		appointmentEdgeObject(),
 		appointmentStepPayloadObject(),
 		appointmentStepTakenObject(),
@@ -423,6 +424,41 @@ func appointmentConnectionObject() *objects.Object {
 				Name: "totalCount", Object: "AppointmentConnection", Result: "Int", NonNull: true,
 				Leaf: func(b []byte, object any) ([]byte, bool) {
 					v := object.(*models.AppointmentConnection).TotalCount
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func appointmentCountObject() *objects.Object {
+	return &objects.Object{
+		Name:      "AppointmentCount",
+		Satisfies: appointmentCountImplementors,
+		Value:     (*models.AppointmentCount)(nil),
+		Nil:       objects.IsNil[models.AppointmentCount],
+		Fields: map[string]*objects.Field{
+			"key": {
+				Name: "key", Object: "AppointmentCount", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.AppointmentCount).Key
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"count": {
+				Name: "count", Object: "AppointmentCount", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.AppointmentCount).Count
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"minutes": {
+				Name: "minutes", Object: "AppointmentCount", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.AppointmentCount).Minutes
 					b = strconv.AppendInt(b, int64(v), 10)
 					return b, true
 				},
@@ -2838,6 +2874,13 @@ func queryObject() *objects.Object {
 			"appointments": {
 				Name: "appointments", Object: "Query", Result: "AppointmentConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_appointments_args,
+			},
+			"appointmentCounts": {
+				Name: "appointmentCounts", Object: "Query", Result: "AppointmentCount", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements:  objects.Elements(objects.Length[*models.AppointmentCount], objects.PointerAt[models.AppointmentCount]),
+				Length:    objects.Length[*models.AppointmentCount],
+				At:        objects.PointerAt[models.AppointmentCount],
+				Arguments: ec.field_Query_appointmentCounts_args,
 			},
 			"availability": {
 				Name: "availability", Object: "Query", Result: "Slot", Composite: true, List: true, NonNull: true, ElemNonNull: true,

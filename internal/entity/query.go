@@ -3,9 +3,11 @@ package entity
 import (
 	"database/sql/driver"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 
 	"github.com/taskmed/taskmed/models"
 )
@@ -181,6 +183,21 @@ func In[E driver.Valuer](q *Query, column string, values []E) error {
 		q.Where(column+" = ANY(?)", words)
 	}
 	return nil
+}
+
+// Apply puts the conditions into a statement that GORM builds, for what is counted or
+// summed over a list's rows. GORM spells lists out, each value a parameter.
+func (q *Query) Apply(tx *gorm.DB) *gorm.DB {
+	if q.nothing {
+		return tx.Where("false")
+	}
+	for _, c := range q.conditions {
+		tx = tx.Where(strings.ReplaceAll(c.sql, "= ANY(?)", "IN ?"), c.values...)
+	}
+	if q.each != nil {
+		tx = tx.Where(q.each.sql+" IN ?", q.each.values...)
+	}
+	return tx
 }
 
 // Args are a field's arguments as Go values, by name.

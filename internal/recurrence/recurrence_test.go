@@ -1,0 +1,347 @@
+package recurrence_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/internal/recurrence"
+)
+
+func wall(t *testing.T, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse("2006-01-02 15:04", text)
+	require.NoError(t, err)
+	return at
+}
+
+func utc(at time.Time) time.Time { return at }
+
+func dates(times []time.Time) (all []string) {
+	for _, at := range times {
+		all = append(all, at.Format(time.DateOnly))
+	}
+	return all
+}
+
+// The examples of RFC 5545, section 3.8.5.3, that are series of so few dates.
+func TestTimes_AreThoseOfTheRFC(t *testing.T) {
+	t.Parallel()
+	for rule, want := range map[string]struct{ start, dates string }{
+		"FREQ=DAILY;INTERVAL=10;COUNT=5":                             {"1997-09-02 09:00", "1997-09-02 1997-09-12 1997-09-22 1997-10-02 1997-10-12"},
+		"FREQ=WEEKLY;COUNT=3":                                        {"1997-09-02 09:00", "1997-09-02 1997-09-09 1997-09-16"},
+		"FREQ=WEEKLY;UNTIL=19971007T000000Z;WKST=SU;BYDAY=TU,TH":     {"1997-09-02 09:00", "1997-09-02 1997-09-04 1997-09-09 1997-09-11 1997-09-16 1997-09-18 1997-09-23 1997-09-25 1997-09-30 1997-10-02"},
+		"FREQ=WEEKLY;INTERVAL=2;COUNT=8;WKST=SU;BYDAY=TU,TH":         {"1997-09-02 09:00", "1997-09-02 1997-09-04 1997-09-16 1997-09-18 1997-09-30 1997-10-02 1997-10-14 1997-10-16"},
+		"FREQ=MONTHLY;COUNT=4;BYDAY=1FR":                             {"1997-09-05 09:00", "1997-09-05 1997-10-03 1997-11-07 1997-12-05"},
+		"FREQ=MONTHLY;INTERVAL=2;COUNT=4;BYDAY=1SU,-1SU":             {"1997-09-07 09:00", "1997-09-07 1997-09-28 1997-11-02 1997-11-30"},
+		"FREQ=MONTHLY;COUNT=3;BYDAY=-2MO":                            {"1997-09-22 09:00", "1997-09-22 1997-10-20 1997-11-17"},
+		"FREQ=MONTHLY;COUNT=3;BYMONTHDAY=-3":                         {"1997-09-28 09:00", "1997-09-28 1997-10-29 1997-11-28"},
+		"FREQ=MONTHLY;COUNT=5;BYMONTHDAY=2,15":                       {"1997-09-02 09:00", "1997-09-02 1997-09-15 1997-10-02 1997-10-15 1997-11-02"},
+		"FREQ=MONTHLY;COUNT=3;BYDAY=FR;BYMONTHDAY=13":                {"1998-02-13 09:00", "1998-02-13 1998-03-13 1998-11-13"},
+		"FREQ=MONTHLY;COUNT=4;BYDAY=SA;BYMONTHDAY=7,8,9,10,11,12,13": {"1997-09-13 09:00", "1997-09-13 1997-10-11 1997-11-08 1997-12-13"},
+		"FREQ=MONTHLY;COUNT=3;BYDAY=TU,WE,TH;BYSETPOS=3":             {"1997-09-04 09:00", "1997-09-04 1997-10-07 1997-11-06"},
+		"FREQ=MONTHLY;COUNT=4;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-2":      {"1997-09-29 09:00", "1997-09-29 1997-10-30 1997-11-27 1997-12-30"},
+		"FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=MO":         {"1997-08-05 09:00", "1997-08-05 1997-08-10 1997-08-19 1997-08-24"},
+		"FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=SU":         {"1997-08-05 09:00", "1997-08-05 1997-08-17 1997-08-19 1997-08-31"},
+		"FREQ=YEARLY;COUNT=3;BYDAY=20MO":                             {"1997-05-19 09:00", "1997-05-19 1998-05-18 1999-05-17"},
+		"rrule:freq=yearly;count=2":                                  {"1997-09-02 09:00", "1997-09-02 1998-09-02"},
+		"FREQ=MONTHLY;COUNT=3":                                       {"2026-01-31 09:00", "2026-01-31 2026-03-31 2026-05-31"},
+		"FREQ=DAILY;UNTIL=19970905":                                  {"1997-09-02 09:00", "1997-09-02 1997-09-03 1997-09-04 1997-09-05"},
+		"FREQ=DAILY;UNTIL=19970904T090000":                           {"1997-09-02 09:00", "1997-09-02 1997-09-03 1997-09-04"},
+		"FREQ=DAILY;UNTIL=19970904T085900":                           {"1997-09-02 09:00", "1997-09-02 1997-09-03"},
+	} {
+		parsed, err := recurrence.Parse(rule)
+		require.NoError(t, err, rule)
+		times, err := parsed.Times(wall(t, want.start), utc)
+		require.NoError(t, err, rule)
+		require.Equal(t, strings.Fields(want.dates), dates(times), rule)
+	}
+}
+
+func TestParse_RefusesByName(t *testing.T) {
+	t.Parallel()
+	for rule, says := range map[string]string{
+		"": "FREQ=WEEKLY", "COUNT=3": "needs FREQ", "FREQ=HOURLY;COUNT=3": "FREQ=HOURLY is not supported", "FREQ=DAILY": "either by COUNT",
+		"FREQ=DAILY;COUNT=3;UNTIL=20270101": "either by COUNT", "FREQ=DAILY;COUNT=0": "COUNT is a whole number", "FREQ=DAILY;COUNT=201": "1 to 200",
+		"FREQ=DAILY;COUNT=3;INTERVAL=0": "INTERVAL", "FREQ=DAILY;COUNT=3;COUNT=4": "COUNT stands twice", "FREQ=DAILY;COUNT=+3": "COUNT",
+		"FREQ=DAILY;COUNT=3;BYHOUR=9": "BYHOUR is not supported", "FREQ=YEARLY;COUNT=3;BYWEEKNO=20": "BYWEEKNO is not supported", "FREQ=YEARLY;COUNT=3;BYMONTH=1": "BYMONTH is not",
+		"FREQ=YEARLY;COUNT=3;BYYEARDAY=1": "BYYEARDAY is not supported", "FREQ=DAILY;COUNT=3;RSCALE=CHINESE": "RSCALE is not supported",
+		"FREQ=WEEKLY;COUNT=3;BYMONTHDAY=1": "BYMONTHDAY does not go", "FREQ=WEEKLY;COUNT=3;BYDAY=2MO": "a number before a day", "FREQ=DAILY;COUNT=3;BYDAY=XX": "BYDAY has days",
+		"FREQ=MONTHLY;COUNT=3;BYMONTHDAY=0": "BYMONTHDAY has numbers", "FREQ=MONTHLY;COUNT=3;BYMONTHDAY=32": "BYMONTHDAY has numbers", "FREQ=MONTHLY;COUNT=3;BYSETPOS=1": "BYSETPOS picks",
+		"FREQ=DAILY;UNTIL=2027-01-01": "UNTIL is a day", "FREQ=DAILY;UNTIL=20270230": "UNTIL is a day", "FREQ=DAILY;COUNT=3;": "is none", "FREQ=WEEKLY;COUNT=3;WKST=XX": "WKST=XX",
+		"FREQ=DAILY;COUNT=3\nRRULE:FREQ=WEEKLY;COUNT=2": "COUNT", "FREQ=DAILY;COUNT=3;X-NAME=1": "X-NAME is not supported",
+		"FREQ=DAILY;COUNT=3;BYDAY=" + strings.Repeat("MO,", 200): "500 characters",
+	} {
+		_, err := recurrence.Parse(rule)
+		require.ErrorContains(t, err, says, rule)
+	}
+	for rule, says := range map[string]string{
+		"FREQ=DAILY;UNTIL=20280101":                    "more than 200 dates",
+		"FREQ=WEEKLY;COUNT=150":                        "150 dates within 2 years",
+		"FREQ=WEEKLY;INTERVAL=2;UNTIL=20301231":        "more than 2 years",
+		"FREQ=WEEKLY;COUNT=3;BYDAY=TU":                 "the first one is 2026-11-24",
+		"FREQ=DAILY;UNTIL=20200101":                    "no date",
+		"FREQ=MONTHLY;COUNT=3;BYMONTHDAY=31;BYDAY=1MO": "0 of 3",
+	} {
+		parsed, err := recurrence.Parse(rule)
+		require.NoError(t, err, rule)
+		_, err = parsed.Times(wall(t, "2026-11-23 09:00"), utc)
+		require.ErrorContains(t, err, says, rule)
+	}
+}
+
+// oracle knows rules as predicates on days, which it asks of every day of two years, and
+// zones by the changes of their offset, which it finds by bisection.
+type oracle struct {
+	rule  *recurrence.Rule
+	start time.Time
+}
+
+// index numbers a day's period from that of the start; -1 is none of the rule's.
+func (o oracle) index(day time.Time) int {
+	days := func(at time.Time) int { return int(at.Unix() / 86400) }
+	n := 0
+	switch o.rule.Frequency {
+	case recurrence.Daily:
+		n = days(day) - days(o.start)
+	case recurrence.Weekly:
+		// Day 0 of the epoch was a Thursday; weeks are counted from their first day.
+		week := func(at time.Time) int { return (days(at) + 4 - int(o.rule.WeekStart) + 7) / 7 }
+		n = week(day) - week(o.start)
+	case recurrence.Monthly:
+		n = (day.Year()-o.start.Year())*12 + int(day.Month()) - int(o.start.Month())
+	case recurrence.Yearly:
+		n = day.Year() - o.start.Year()
+	}
+	if n < 0 || n%o.rule.Interval != 0 {
+		return -1
+	}
+	return n
+}
+
+// nth counts the days of a day's weekday in its month or year, from either end.
+func (o oracle) nth(day time.Time, step int) (n int) {
+	same := func(other time.Time) bool {
+		return other.Year() == day.Year() && (o.rule.Frequency == recurrence.Yearly || other.Month() == day.Month())
+	}
+	for other := day; same(other); other = other.AddDate(0, 0, -7*step) {
+		n += step
+	}
+	return n
+}
+
+func (o oracle) means(day time.Time) bool {
+	r := o.rule
+	if r.ByMonthDay != nil && !slices.ContainsFunc(r.ByMonthDay, func(n int) bool {
+		return day.Day() == n || n < 0 && daysLeft(day) == -n
+	}) {
+		return false
+	}
+	if r.ByDay != nil && !slices.ContainsFunc(r.ByDay, func(d recurrence.Day) bool {
+		return d.Weekday == day.Weekday() && (d.Nth == 0 || d.Nth == o.nth(day, 1) || d.Nth == o.nth(day, -1))
+	}) {
+		return false
+	}
+	if r.ByDay != nil || r.ByMonthDay != nil {
+		return true
+	}
+	switch r.Frequency {
+	case recurrence.Weekly:
+		return day.Weekday() == o.start.Weekday()
+	case recurrence.Monthly:
+		return day.Day() == o.start.Day()
+	case recurrence.Yearly:
+		return day.Format("01-02") == o.start.Format("01-02")
+	case recurrence.Daily:
+	}
+	return true
+}
+
+// daysLeft counts a day and those after it in its month.
+func daysLeft(day time.Time) (n int) {
+	for other := day; other.Month() == day.Month(); other = other.AddDate(0, 0, 1) {
+		n++
+	}
+	return n
+}
+
+func (o oracle) times() (all []time.Time) {
+	groups := map[int][]time.Time{}
+	first := time.Date(o.start.Year(), 1, -6, o.start.Hour(), o.start.Minute(), 0, 0, time.UTC)
+	last := o.start.AddDate(2, 0, 0)
+	// A period is looked at to its end, or positions from its end would be others.
+	for day := first; day.Before(last.AddDate(1, 0, 1)); day = day.AddDate(0, 0, 1) {
+		if n := o.index(day); n >= 0 && o.means(day) {
+			groups[n] = append(groups[n], day)
+		}
+	}
+	for _, group := range groups {
+		for i, day := range group {
+			if o.rule.BySetPos == nil || slices.Contains(o.rule.BySetPos, i+1) || slices.Contains(o.rule.BySetPos, i-len(group)) {
+				all = append(all, day)
+			}
+		}
+	}
+	slices.SortFunc(all, time.Time.Compare)
+	return slices.DeleteFunc(all, func(at time.Time) bool { return at.Before(o.start) || at.After(last) })
+}
+
+// offset is a zone's, in seconds.
+func offset(at int64, zone *time.Location) int64 {
+	_, seconds := time.Unix(at, 0).In(zone).Zone()
+	return int64(seconds)
+}
+
+// instant looks for the changes of the offset around a wall-clock time, and takes the
+// first stretch between two of them in which the clock shows it; where there is none, the
+// offset before the change that skips it.
+func instant(wall int64, zone *time.Location) int64 {
+	const around = 40 * 3600
+	edges := []int64{wall - around}
+	for at := wall - around; at < wall+around; at += 1800 {
+		if offset(at, zone) == offset(at+1800, zone) {
+			continue
+		}
+		low, high := at, at+1800
+		for high-low > 1 {
+			if middle := (low + high) / 2; offset(middle, zone) == offset(at, zone) {
+				low = middle
+			} else {
+				high = middle
+			}
+		}
+		edges = append(edges, high)
+	}
+	edges = append(edges, wall+around)
+	skipped := int64(0)
+	for i := range len(edges) - 1 {
+		is := offset(edges[i], zone)
+		if at := wall - is; at >= edges[i] && at < edges[i+1] {
+			return at
+		}
+		if wall-is >= edges[i+1] {
+			skipped = wall - is
+		}
+	}
+	return skipped
+}
+
+// Rules, starts and zones by the thousand, against days and offsets counted one by one:
+// TASKMED_RECURRENCE_CASES=10000 takes a minute.
+func TestTimes_AreThoseOfTheOracle(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(2026, 11))
+	zones := []struct {
+		name, near string
+	}{
+		{"America/Santiago", "2026-09-06 00:00"}, {"America/Santiago", "2027-04-04 00:00"}, {"Africa/Cairo", "2026-04-24 00:00"}, {"Africa/Cairo", "2026-10-30 00:00"},
+		{"America/Sao_Paulo", "2018-11-04 00:00"}, {"America/Sao_Paulo", "2018-02-18 00:00"}, {"Australia/Lord_Howe", "2026-10-04 02:00"}, {"Australia/Lord_Howe", "2027-04-04 02:00"},
+		{"Pacific/Apia", "2011-12-30 00:00"}, {"Pacific/Apia", "2012-04-01 03:00"}, {"America/New_York", "2027-03-14 02:00"}, {"Europe/Lisbon", "2026-10-25 01:00"},
+	}
+	frequencies := []string{"DAILY", "WEEKLY", "MONTHLY", "YEARLY"}
+	days := []string{"SU", "MO", "TU", "WE", "TH", "FR", "SA"}
+	pick := func(from []string) string { return from[random.IntN(len(from))] }
+	cases := 1000
+	if text := os.Getenv("TASKMED_RECURRENCE_CASES"); text != "" {
+		var err error
+		cases, err = strconv.Atoi(text)
+		require.NoError(t, err)
+	}
+	booked, gaps, twice := 0, 0, 0
+	for n := range cases {
+		place := zones[random.IntN(len(zones))]
+		zone, err := time.LoadLocation(place.name)
+		require.NoError(t, err)
+		frequency := pick(frequencies)
+		rule := fmt.Sprintf("FREQ=%s;COUNT=%d", frequency, 1+random.IntN(12))
+		if random.IntN(2) == 0 {
+			rule += fmt.Sprintf(";INTERVAL=%d", 1+random.IntN(4))
+		}
+		if random.IntN(2) == 0 {
+			by := []string{}
+			for range 1 + random.IntN(3) {
+				nth := ""
+				if (frequency == "MONTHLY" || frequency == "YEARLY") && random.IntN(2) == 0 {
+					nth = []string{"1", "2", "-1", "4", "5", "-2"}[random.IntN(6)]
+				}
+				by = append(by, nth+pick(days))
+			}
+			rule += ";BYDAY=" + strings.Join(by, ",")
+		} else if frequency != "WEEKLY" && random.IntN(2) == 0 {
+			rule += fmt.Sprintf(";BYMONTHDAY=%d,%d", 1+random.IntN(31), -1-random.IntN(31))
+		}
+		if strings.Contains(rule, "BY") && random.IntN(3) == 0 {
+			rule += fmt.Sprintf(";BYSETPOS=%s", []string{"1", "-1", "2", "1,-1", "3"}[random.IntN(5)])
+		}
+		if random.IntN(3) == 0 {
+			rule += ";WKST=" + pick(days)
+		}
+		parsed, err := recurrence.Parse(rule)
+		require.NoError(t, err, rule)
+		start := wall(t, place.near).AddDate(0, 0, -random.IntN(20)).Add(time.Duration(random.IntN(240)) * time.Minute)
+		// The first date is the start, mostly, so that there is a series.
+		want := oracle{parsed, start}.times()
+		if len(want) > 0 && !want[0].Equal(start) {
+			start = want[0]
+			want = oracle{parsed, start}.times()
+		}
+		times, err := parsed.Times(start, utc)
+		if len(want) < max(1, parsed.Count) || !want[0].Equal(start) {
+			require.Error(t, err, "%s from %s", rule, start)
+			continue
+		}
+		require.NoError(t, err, "%s from %s", rule, start)
+		require.Equal(t, want[:parsed.Count], times, "%d: %s from %s", n, rule, start)
+		for _, at := range times {
+			booked++
+			want := instant(at.Unix(), zone)
+			require.Equal(t, want, recurrence.InZone(at, zone).Unix(), "%s in %s", at, place.name)
+			back := recurrence.Wall(recurrence.InZone(at, zone), zone)
+			if !back.Equal(at) {
+				gaps++
+			} else if want+offset(want, zone) == at.Unix() && offset(want+7200, zone) < offset(want, zone) {
+				twice++
+			}
+		}
+	}
+	t.Logf("%d dates, %d of them skipped by the clocks, %d near a time shown twice", booked, gaps, twice)
+	require.Greater(t, booked, 2*cases)
+	require.Greater(t, gaps, cases/100)
+	require.Positive(t, twice)
+}
+
+func TestInZone_TakesTheOffsetFromBefore(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ zone, wall, want string }{
+		{"America/New_York", "2027-03-14 02:30", "2027-03-14T03:30:00-04:00"},
+		{"America/New_York", "2026-11-01 01:30", "2026-11-01T01:30:00-04:00"},
+		{"America/Sao_Paulo", "2018-11-04 00:00", "2018-11-04T01:00:00-02:00"},
+		{"Pacific/Apia", "2011-12-30 12:00", "2011-12-31T12:00:00+14:00"},
+		{"Australia/Lord_Howe", "2026-10-04 02:15", "2026-10-04T02:45:00+11:00"},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		require.NoError(t, err)
+		require.Equal(t, c.want, recurrence.InZone(wall(t, c.wall), zone).Format(time.RFC3339), c.zone)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("FREQ=MONTHLY;COUNT=3;BYDAY=-1FR,2MO;BYSETPOS=1")
+	f.Add("FREQ=DAILY;UNTIL=20270101T000000Z;INTERVAL=3")
+	f.Fuzz(func(t *testing.T, text string) {
+		rule, err := recurrence.Parse(text)
+		if err != nil {
+			return
+		}
+		times, err := rule.Times(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), utc)
+		require.LessOrEqual(t, len(times), 200)
+		require.Equal(t, err != nil, times == nil)
+	})
+}

@@ -1,0 +1,205 @@
+// Package recurrence reads rules of RFC 5545 (section 3.3.10, RRULE) of the kind that
+// appointments recur by, and lays out their dates. It is pure arithmetic on days of a
+// calendar: which instants they are is the clinic's zone's to say.
+package recurrence
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Frequency is how long a rule's period is.
+type Frequency int
+
+// The frequencies.
+const (
+	Daily Frequency = iota
+	Weekly
+	Monthly
+	Yearly
+)
+
+// The bounds of a rule.
+const (
+	longestRule     = 500
+	mostDates       = 200
+	longestInterval = 1000
+	mostValues      = 62
+	longestYears    = 2
+)
+
+// Day is a day of the week, and which of the period: the second Monday is {2, Monday},
+// the last Friday {-1, Friday}; 0 is every one.
+type Day struct {
+	Nth     int
+	Weekday time.Weekday
+}
+
+// Rule is a rule that was read.
+type Rule struct {
+	Frequency  Frequency
+	Interval   int
+	Count      int
+	Until      Until
+	ByDay      []Day
+	ByMonthDay []int
+	BySetPos   []int
+	WeekStart  time.Weekday
+}
+
+// Until is the last moment at which a date may lie: a day, a wall-clock time or, with a
+// Z, an instant. The zero Until is none.
+type Until struct {
+	Time    time.Time
+	AllDay  bool
+	Instant bool
+}
+
+// Parse reads a rule. What is not understood is refused by its name: an appointment on
+// the wrong day would be worse.
+func Parse(text string) (*Rule, error) {
+	text = strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:")
+	if len(text) > longestRule {
+		return nil, fmt.Errorf("a rule has %d characters at most", longestRule)
+	}
+	r := &Rule{Interval: 1, WeekStart: time.Monday, Frequency: -1}
+	seen := map[string]bool{}
+	for part := range strings.SplitSeq(text, ";") {
+		name, value, found := strings.Cut(part, "=")
+		switch {
+		case !found || value == "":
+			return nil, fmt.Errorf("a rule is made of parts like FREQ=WEEKLY, with semicolons between them; %q is none", part)
+		case seen[name]:
+			return nil, fmt.Errorf("%s stands twice in the rule", name)
+		}
+		seen[name] = true
+		if err := r.read(name, value); err != nil {
+			return nil, err
+		}
+	}
+	return r, r.check(seen)
+}
+
+func (r *Rule) read(name, value string) (err error) {
+	switch name {
+	case "FREQ":
+		r.Frequency, err = oneOf(name, value, map[string]Frequency{"DAILY": Daily, "WEEKLY": Weekly, "MONTHLY": Monthly, "YEARLY": Yearly})
+	case "INTERVAL":
+		r.Interval, err = number(name, value, 1, longestInterval)
+	case "COUNT":
+		r.Count, err = number(name, value, 1, mostDates)
+	case "UNTIL":
+		r.Until, err = until(value)
+	case "WKST":
+		r.WeekStart, err = oneOf(name, value, weekdays)
+	case "BYDAY":
+		r.ByDay, err = list(name, value, day)
+	case "BYMONTHDAY":
+		r.ByMonthDay, err = list(name, value, signed(31))
+	case "BYSETPOS":
+		r.BySetPos, err = list(name, value, signed(366))
+	default:
+		err = fmt.Errorf("%s is not supported: a rule has FREQ (DAILY, WEEKLY, MONTHLY, YEARLY), INTERVAL, COUNT or UNTIL, BYDAY, BYMONTHDAY, BYSETPOS and WKST", name)
+	}
+	return err
+}
+
+// check refuses what parts mean only together, or not at all.
+func (r *Rule) check(seen map[string]bool) error {
+	switch {
+	case !seen["FREQ"]:
+		return errors.New("a rule needs FREQ: DAILY, WEEKLY, MONTHLY or YEARLY")
+	case seen["COUNT"] == seen["UNTIL"]:
+		return errors.New("a rule says either by COUNT how often it is, or by UNTIL how long")
+	case r.Frequency == Weekly && r.ByMonthDay != nil:
+		return errors.New("BYMONTHDAY does not go with FREQ=WEEKLY")
+	case r.BySetPos != nil && r.ByDay == nil && r.ByMonthDay == nil:
+		return errors.New("BYSETPOS picks among the days of BYDAY or BYMONTHDAY: name those, too")
+	}
+	if r.Frequency == Daily || r.Frequency == Weekly || (r.Frequency == Yearly && r.ByMonthDay != nil) {
+		for _, day := range r.ByDay {
+			if day.Nth != 0 {
+				return errors.New("a number before a day in BYDAY goes with FREQ=MONTHLY, or FREQ=YEARLY without BYMONTHDAY")
+			}
+		}
+	}
+	return nil
+}
+
+var weekdays = map[string]time.Weekday{ //nolint:gochecknoglobals // the RFC's words, never written
+	"SU": time.Sunday, "MO": time.Monday, "TU": time.Tuesday, "WE": time.Wednesday, "TH": time.Thursday, "FR": time.Friday, "SA": time.Saturday,
+}
+
+func oneOf[T any](name, value string, words map[string]T) (T, error) {
+	if found, ok := words[value]; ok {
+		return found, nil
+	}
+	var none T
+	return none, fmt.Errorf("%s=%s is not supported", name, value)
+}
+
+func number(name, value string, least, most int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least || n > most || value[0] == '+' {
+		return 0, fmt.Errorf("%s is a whole number from %d to %d", name, least, most)
+	}
+	return n, nil
+}
+
+// list reads values with commas between them; a value that stands twice counts once.
+func list[T comparable](name, value string, read func(name, value string) (T, error)) ([]T, error) {
+	var values []T
+	for one := range strings.SplitSeq(value, ",") {
+		read, err := read(name, one)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(values, read) {
+			values = append(values, read)
+		}
+	}
+	if len(values) > mostValues {
+		return nil, fmt.Errorf("%s has %d values at most", name, mostValues)
+	}
+	return values, nil
+}
+
+// signed reads a number that counts from the start or, below zero, from the end.
+func signed(most int) func(name, value string) (int, error) {
+	return func(name, value string) (int, error) {
+		n, err := strconv.Atoi(value)
+		if err != nil || n == 0 || n > most || n < -most {
+			return 0, fmt.Errorf("%s has numbers from 1 to %d, or from -%d to -1", name, most, most)
+		}
+		return n, nil
+	}
+}
+
+func day(name, value string) (Day, error) {
+	if len(value) < 2 {
+		return Day{}, fmt.Errorf("%s has days like MO or 2TU or -1FR", name)
+	}
+	weekday, known := weekdays[value[len(value)-2:]]
+	if !known {
+		return Day{}, fmt.Errorf("%s has days like MO or 2TU or -1FR", name)
+	}
+	if len(value) == 2 {
+		return Day{Weekday: weekday}, nil
+	}
+	nth, err := signed(53)(name, value[:len(value)-2])
+	return Day{nth, weekday}, err
+}
+
+func until(value string) (Until, error) {
+	for layout, of := range map[string]Until{"20060102": {AllDay: true}, "20060102T150405": {}, "20060102T150405Z": {Instant: true}} {
+		if at, err := time.Parse(layout, value); err == nil && len(value) == len(layout) {
+			of.Time = at
+			return of, nil
+		}
+	}
+	return Until{}, errors.New("UNTIL is a day like 20261231, or a time like 20261231T235900 or, in UTC, 20261231T235900Z")
+}
