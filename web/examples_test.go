@@ -47,7 +47,7 @@ func TestExamples_FitTheSchema(t *testing.T) {
 	api := schema(t)
 
 	examples := Examples()
-	require.Len(t, examples, 18)
+	require.Len(t, examples, 23)
 	for _, example := range examples {
 		document, err := gqlparser.LoadQueryWithRules(api, example.Query, rules.NewDefaultRules())
 		require.Empty(t, err, example.Name)

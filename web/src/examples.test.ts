@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { EXAMPLES, parseExample } from './examples';
 
-test('eighteen examples ship, each with a title, words and variables that are JSON', () => {
-  expect(EXAMPLES).toHaveLength(18);
+test('twenty-three examples ship, each with a title, words and variables that are JSON', () => {
+  expect(EXAMPLES).toHaveLength(23);
   expect(EXAMPLES[0]).toMatchObject({ id: 'example-day-view', title: 'Day view', operationName: 'DayView' });
   for (const example of EXAMPLES) {
     expect(example.about, example.id).not.toBe('');
     expect(() => JSON.parse(example.variables || '{}'), example.id).not.toThrow();
   }
-  expect(new Set(EXAMPLES.map(example => example.id)).size).toBe(18);
+  expect(new Set(EXAMPLES.map(example => example.id)).size).toBe(23);
   expect(EXAMPLES.filter(example => example.kind === 'mutation').map(example => example.operationName)).toEqual([
     'CreateContact',
     'ScheduleAppointment',
@@ -19,6 +19,8 @@ test('eighteen examples ship, each with a title, words and variables that are JS
     'CreateService',
     'SetWorkingHours',
     'AddTimeOff',
+    'DiscardMedicalRecord',
+    'WithdrawMedicalRecord',
   ]);
 });
 
