@@ -431,6 +431,22 @@ type DateTimeRange struct {
 	To *time.Time `json:"to"`
 }
 
+// Which draft to discard.
+type DiscardMedicalRecordInput struct {
+	// The record's global id.
+	ID string `json:"id"`
+	// The version that the decision is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+}
+
+// The draft that is no more, or why it still is.
+type DiscardMedicalRecordPayload struct {
+	// The draft as it was; null where there are userErrors.
+	MedicalRecord *MedicalRecord `json:"medicalRecord"`
+	// The user's mistakes; where there are any, nothing was discarded.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A health plan that a contact has.
 type HealthPlan struct {
 	// What it is called.
@@ -1088,6 +1104,16 @@ type VoidInvoiceInput struct {
 	// The invoice.
 	ID string `json:"id"`
 	// Why; up to 500 characters.
+	Reason string `json:"reason"`
+}
+
+// Which signed record to withdraw.
+type WithdrawMedicalRecordInput struct {
+	// The record's global id.
+	ID string `json:"id"`
+	// The version that the decision is based on; STALE where it is no longer the current one.
+	ExpectedVersion *int `json:"expectedVersion"`
+	// Why it should not be there, 1 to 1,000 characters.
 	Reason string `json:"reason"`
 }
 
@@ -1845,6 +1871,70 @@ func (e *RecordKind) UnmarshalJSON(b []byte) error {
 }
 
 func (e RecordKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What has become of a medical record: FHIR's composition status.
+type RecordStatus string
+
+const (
+	// Being written: FHIR's preliminary.
+	RecordStatusDraft RecordStatus = "DRAFT"
+	// Signed: FHIR's final.
+	RecordStatusSigned RecordStatus = "SIGNED"
+	// Signed, and corrected by another that is signed: FHIR's amended.
+	RecordStatusAmended RecordStatus = "AMENDED"
+	// Should not be there, and counts no more: FHIR's entered-in-error.
+	RecordStatusWithdrawn RecordStatus = "WITHDRAWN"
+)
+
+var AllRecordStatus = []RecordStatus{
+	RecordStatusDraft,
+	RecordStatusSigned,
+	RecordStatusAmended,
+	RecordStatusWithdrawn,
+}
+
+func (e RecordStatus) IsValid() bool {
+	switch e {
+	case RecordStatusDraft, RecordStatusSigned, RecordStatusAmended, RecordStatusWithdrawn:
+		return true
+	}
+	return false
+}
+
+func (e RecordStatus) String() string {
+	return string(e)
+}
+
+func (e *RecordStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RecordStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RecordStatus", str)
+	}
+	return nil
+}
+
+func (e RecordStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RecordStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RecordStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -19,14 +19,21 @@ type MedicalRecord struct {
 	Codes          Texts
 	Data           JSON
 	SignedAt       *time.Time
-	SignedBy       *string
+	// Signer is the subject who signed, SignedByID the member.
+	Signer     *string    `gorm:"column:signed_by" db:"signed_by"`
+	SignedByID *uuid.UUID `gorm:"->"`
 	// Digest is the SHA-256 of the signed content, hexadecimal.
 	Digest          *string
 	AmendsID        *uuid.UUID
 	AmendmentReason *string
-	Version         int       `gorm:"->"`
-	CreatedAt       time.Time `gorm:"->"`
-	UpdatedAt       time.Time `gorm:"->"`
+	// AmendedAt is when the amendment was signed that counts.
+	AmendedAt        *time.Time `gorm:"->"`
+	WithdrawnAt      *time.Time
+	WithdrawnBy      *string
+	WithdrawalReason *string
+	Version          int       `gorm:"->"`
+	CreatedAt        time.Time `gorm:"->"`
+	UpdatedAt        time.Time `gorm:"->"`
 
 	Prefetched `gorm:"-"`
 }
@@ -39,3 +46,27 @@ func (r *MedicalRecord) GetID() string { return KindMedicalRecord.Global(r.ID) }
 
 // GetCodes are the ICD-10 codes, never nil.
 func (r *MedicalRecord) GetCodes() []string { return list(r.Codes) }
+
+// Status is what has become of the record: withdrawn over amended over signed.
+func (r *MedicalRecord) Status() RecordStatus {
+	switch {
+	case r.WithdrawnAt != nil:
+		return RecordStatusWithdrawn
+	case r.AmendedAt != nil:
+		return RecordStatusAmended
+	case r.SignedAt != nil:
+		return RecordStatusSigned
+	}
+	return RecordStatusDraft
+}
+
+// ReadsRecords tells whether a role may read what medical records say.
+func ReadsRecords(role Role) bool {
+	switch role {
+	case RoleOwner, RoleAdmin, RolePractitioner:
+		return true
+	case RoleReceptionist, RoleFinance, RolePartner:
+		return false
+	}
+	return false
+}

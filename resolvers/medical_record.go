@@ -26,6 +26,17 @@ func (r *mutationResolver) AmendMedicalRecord(ctx context.Context, input models.
 	return charted(record, err)
 }
 
+func (r *mutationResolver) DiscardMedicalRecord(ctx context.Context, input models.DiscardMedicalRecordInput) (*models.DiscardMedicalRecordPayload, error) {
+	record, err := r.chart.Discard(writing(ctx), input)
+	userErrors, err := mistakes(err)
+	return &models.DiscardMedicalRecordPayload{MedicalRecord: record, UserErrors: userErrors}, err
+}
+
+func (r *mutationResolver) WithdrawMedicalRecord(ctx context.Context, input models.WithdrawMedicalRecordInput) (*models.MedicalRecordPayload, error) {
+	record, err := r.chart.Withdraw(writing(ctx), input)
+	return charted(record, err)
+}
+
 // charted is the payload of a mutation that writes a medical record.
 func charted(record *models.MedicalRecord, err error) (*models.MedicalRecordPayload, error) {
 	userErrors, err := mistakes(err)

@@ -176,32 +176,33 @@ type ComplexityRoot struct {
 	}
 
 	Contact struct {
-		Address           func(childComplexity int) int
-		Appointments      func(childComplexity int, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) int
-		BirthDate         func(childComplexity int) int
-		CreatedAt         func(childComplexity int) int
-		DeceasedOn        func(childComplexity int) int
-		Email             func(childComplexity int) int
-		ExternalReference func(childComplexity int) int
-		GetID             func(childComplexity int) int
-		GetOtherPhones    func(childComplexity int) int
-		GetTags           func(childComplexity int) int
-		Guardian          func(childComplexity int) int
-		HealthPlan        func(childComplexity int) int
-		Invoices          func(childComplexity int, status []models.InvoiceStatus, first *int, after *string, last *int, before *string) int
-		LastAppointment   func(childComplexity int) int
-		MedicalRecords    func(childComplexity int, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
-		Name              func(childComplexity int) int
-		NextAppointment   func(childComplexity int) int
-		Notes             func(childComplexity int) int
-		Phone             func(childComplexity int) int
-		PreferredName     func(childComplexity int) int
-		Sex               func(childComplexity int) int
-		Source            func(childComplexity int) int
-		Status            func(childComplexity int) int
-		TaxID             func(childComplexity int) int
-		UpdatedAt         func(childComplexity int) int
-		Version           func(childComplexity int) int
+		Address            func(childComplexity int) int
+		Appointments       func(childComplexity int, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) int
+		BirthDate          func(childComplexity int) int
+		CreatedAt          func(childComplexity int) int
+		DeceasedOn         func(childComplexity int) int
+		Email              func(childComplexity int) int
+		ExternalReference  func(childComplexity int) int
+		GetID              func(childComplexity int) int
+		GetOtherPhones     func(childComplexity int) int
+		GetTags            func(childComplexity int) int
+		Guardian           func(childComplexity int) int
+		HealthPlan         func(childComplexity int) int
+		Invoices           func(childComplexity int, status []models.InvoiceStatus, first *int, after *string, last *int, before *string) int
+		LastAppointment    func(childComplexity int) int
+		MedicalRecords     func(childComplexity int, kind []models.RecordKind, first *int, after *string, last *int, before *string) int
+		Name               func(childComplexity int) int
+		NextAppointment    func(childComplexity int) int
+		Notes              func(childComplexity int) int
+		Phone              func(childComplexity int) int
+		PossibleDuplicates func(childComplexity int) int
+		PreferredName      func(childComplexity int) int
+		Sex                func(childComplexity int) int
+		Source             func(childComplexity int) int
+		Status             func(childComplexity int) int
+		TaxID              func(childComplexity int) int
+		UpdatedAt          func(childComplexity int) int
+		Version            func(childComplexity int) int
 	}
 
 	ContactConnection struct {
@@ -224,6 +225,11 @@ type ComplexityRoot struct {
 	CreateContactPayload struct {
 		Contact    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	DiscardMedicalRecordPayload struct {
+		MedicalRecord func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
 	}
 
 	HealthPlan struct {
@@ -292,22 +298,27 @@ type ComplexityRoot struct {
 	}
 
 	MedicalRecord struct {
-		AmendedBy    func(childComplexity int) int
-		Amends       func(childComplexity int) int
-		Appointment  func(childComplexity int) int
-		Body         func(childComplexity int) int
-		Contact      func(childComplexity int) int
-		CreatedAt    func(childComplexity int) int
-		Data         func(childComplexity int) int
-		Digest       func(childComplexity int) int
-		GetCodes     func(childComplexity int) int
-		GetID        func(childComplexity int) int
-		Kind         func(childComplexity int) int
-		Practitioner func(childComplexity int) int
-		SignedAt     func(childComplexity int) int
-		Title        func(childComplexity int) int
-		UpdatedAt    func(childComplexity int) int
-		Version      func(childComplexity int) int
+		AmendedBy        func(childComplexity int) int
+		AmendmentReason  func(childComplexity int) int
+		Amends           func(childComplexity int) int
+		Appointment      func(childComplexity int) int
+		Body             func(childComplexity int) int
+		Contact          func(childComplexity int) int
+		CreatedAt        func(childComplexity int) int
+		Data             func(childComplexity int) int
+		Digest           func(childComplexity int) int
+		GetCodes         func(childComplexity int) int
+		GetID            func(childComplexity int) int
+		Kind             func(childComplexity int) int
+		Practitioner     func(childComplexity int) int
+		SignedAt         func(childComplexity int) int
+		SignedBy         func(childComplexity int) int
+		Status           func(childComplexity int) int
+		Title            func(childComplexity int) int
+		UpdatedAt        func(childComplexity int) int
+		Version          func(childComplexity int) int
+		WithdrawalReason func(childComplexity int) int
+		WithdrawnAt      func(childComplexity int) int
 	}
 
 	MedicalRecordConnection struct {
@@ -380,6 +391,7 @@ type ComplexityRoot struct {
 		CreateMedicalRecord     func(childComplexity int, input models.CreateMedicalRecordInput) int
 		CreatePractitioner      func(childComplexity int, input models.CreatePractitionerInput) int
 		CreateService           func(childComplexity int, input models.CreateServiceInput) int
+		DiscardMedicalRecord    func(childComplexity int, input models.DiscardMedicalRecordInput) int
 		HoldSlot                func(childComplexity int, input models.HoldSlotInput) int
 		ImportCalendar          func(childComplexity int, input models.ImportCalendarInput) int
 		IssueInvoice            func(childComplexity int, input models.IssueInvoiceInput) int
@@ -406,6 +418,7 @@ type ComplexityRoot struct {
 		UpdatePractitioner      func(childComplexity int, input models.UpdatePractitionerInput) int
 		UpdateService           func(childComplexity int, input models.UpdateServiceInput) int
 		VoidInvoice             func(childComplexity int, input models.VoidInvoiceInput) int
+		WithdrawMedicalRecord   func(childComplexity int, input models.WithdrawMedicalRecordInput) int
 	}
 
 	PageInfo struct {
@@ -484,6 +497,7 @@ type ComplexityRoot struct {
 		Node              func(childComplexity int, id string) int
 		Nodes             func(childComplexity int, ids []string) int
 		Practitioner      func(childComplexity int, id string) int
+		RecordDrafts      func(childComplexity int, practitionerID *string, first *int, after *string, last *int, before *string) int
 		SearchContacts    func(childComplexity int, query string, first *int, after *string) int
 		SlotCheck         func(childComplexity int, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) int
 		Viewer            func(childComplexity int) int
@@ -661,6 +675,8 @@ type ClinicResolver interface {
 type ContactResolver interface {
 	Guardian(ctx context.Context, obj *models.Contact) (*models.Contact, error)
 
+	PossibleDuplicates(ctx context.Context, obj *models.Contact) ([]*models.Contact, error)
+
 	Appointments(ctx context.Context, obj *models.Contact, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error)
 	NextAppointment(ctx context.Context, obj *models.Contact) (*models.Appointment, error)
 	LastAppointment(ctx context.Context, obj *models.Contact) (*models.Appointment, error)
@@ -681,6 +697,8 @@ type MedicalRecordResolver interface {
 	Contact(ctx context.Context, obj *models.MedicalRecord) (*models.Contact, error)
 	Practitioner(ctx context.Context, obj *models.MedicalRecord) (*models.Practitioner, error)
 	Appointment(ctx context.Context, obj *models.MedicalRecord) (*models.Appointment, error)
+
+	SignedBy(ctx context.Context, obj *models.MedicalRecord) (*models.Member, error)
 
 	Amends(ctx context.Context, obj *models.MedicalRecord) (*models.MedicalRecord, error)
 	AmendedBy(ctx context.Context, obj *models.MedicalRecord) (*models.MedicalRecord, error)
@@ -724,6 +742,8 @@ type MutationResolver interface {
 	UpdateMedicalRecord(ctx context.Context, input models.UpdateMedicalRecordInput) (*models.MedicalRecordPayload, error)
 	SignMedicalRecord(ctx context.Context, input models.SignMedicalRecordInput) (*models.MedicalRecordPayload, error)
 	AmendMedicalRecord(ctx context.Context, input models.AmendMedicalRecordInput) (*models.MedicalRecordPayload, error)
+	DiscardMedicalRecord(ctx context.Context, input models.DiscardMedicalRecordInput) (*models.DiscardMedicalRecordPayload, error)
+	WithdrawMedicalRecord(ctx context.Context, input models.WithdrawMedicalRecordInput) (*models.MedicalRecordPayload, error)
 	AddMember(ctx context.Context, input models.AddMemberInput) (*models.MemberPayload, error)
 	UpdateMember(ctx context.Context, input models.UpdateMemberInput) (*models.MemberPayload, error)
 	RevokeMember(ctx context.Context, input models.RevokeMemberInput) (*models.MemberPayload, error)
@@ -764,6 +784,7 @@ type QueryResolver interface {
 	Invoices(ctx context.Context, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) (*models.InvoiceConnection, error)
 	MedicalRecord(ctx context.Context, id string) (*models.MedicalRecord, error)
 	MedicalRecords(ctx context.Context, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error)
+	RecordDrafts(ctx context.Context, practitionerID *string, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error)
 }
 type RefundResolver interface {
 	Payment(ctx context.Context, obj *models.Refund) (*models.Payment, error)
@@ -1452,6 +1473,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.Phone(childComplexity), true
+	case "Contact.possibleDuplicates":
+		if e.ComplexityRoot.Contact.PossibleDuplicates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.PossibleDuplicates(childComplexity), true
 	case "Contact.preferredName":
 		if e.ComplexityRoot.Contact.PreferredName == nil {
 			break
@@ -1558,6 +1585,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateContactPayload.UserErrors(childComplexity), true
+
+	case "DiscardMedicalRecordPayload.medicalRecord":
+		if e.ComplexityRoot.DiscardMedicalRecordPayload.MedicalRecord == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiscardMedicalRecordPayload.MedicalRecord(childComplexity), true
+	case "DiscardMedicalRecordPayload.userErrors":
+		if e.ComplexityRoot.DiscardMedicalRecordPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DiscardMedicalRecordPayload.UserErrors(childComplexity), true
 
 	case "HealthPlan.cardNumber":
 		if e.ComplexityRoot.HealthPlan.CardNumber == nil {
@@ -1819,6 +1859,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MedicalRecord.AmendedBy(childComplexity), true
+	case "MedicalRecord.amendmentReason":
+		if e.ComplexityRoot.MedicalRecord.AmendmentReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MedicalRecord.AmendmentReason(childComplexity), true
 	case "MedicalRecord.amends":
 		if e.ComplexityRoot.MedicalRecord.Amends == nil {
 			break
@@ -1891,6 +1937,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MedicalRecord.SignedAt(childComplexity), true
+	case "MedicalRecord.signedBy":
+		if e.ComplexityRoot.MedicalRecord.SignedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MedicalRecord.SignedBy(childComplexity), true
+	case "MedicalRecord.status":
+		if e.ComplexityRoot.MedicalRecord.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MedicalRecord.Status(childComplexity), true
 	case "MedicalRecord.title":
 		if e.ComplexityRoot.MedicalRecord.Title == nil {
 			break
@@ -1909,6 +1967,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MedicalRecord.Version(childComplexity), true
+	case "MedicalRecord.withdrawalReason":
+		if e.ComplexityRoot.MedicalRecord.WithdrawalReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MedicalRecord.WithdrawalReason(childComplexity), true
+	case "MedicalRecord.withdrawnAt":
+		if e.ComplexityRoot.MedicalRecord.WithdrawnAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MedicalRecord.WithdrawnAt(childComplexity), true
 
 	case "MedicalRecordConnection.edges":
 		if e.ComplexityRoot.MedicalRecordConnection.Edges == nil {
@@ -2241,6 +2311,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateService(childComplexity, args["input"].(models.CreateServiceInput)), true
+	case "Mutation.discardMedicalRecord":
+		if e.ComplexityRoot.Mutation.DiscardMedicalRecord == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_discardMedicalRecord_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DiscardMedicalRecord(childComplexity, args["input"].(models.DiscardMedicalRecordInput)), true
 	case "Mutation.holdSlot":
 		if e.ComplexityRoot.Mutation.HoldSlot == nil {
 			break
@@ -2527,6 +2608,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.VoidInvoice(childComplexity, args["input"].(models.VoidInvoiceInput)), true
+	case "Mutation.withdrawMedicalRecord":
+		if e.ComplexityRoot.Mutation.WithdrawMedicalRecord == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_withdrawMedicalRecord_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.WithdrawMedicalRecord(childComplexity, args["input"].(models.WithdrawMedicalRecordInput)), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -2955,6 +3047,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Practitioner(childComplexity, args["id"].(string)), true
+	case "Query.recordDrafts":
+		if e.ComplexityRoot.Query.RecordDrafts == nil {
+			break
+		}
+
+		args, err := ec.field_Query_recordDrafts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.RecordDrafts(childComplexity, args["practitionerId"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.searchContacts":
 		if e.ComplexityRoot.Query.SearchContacts == nil {
 			break
@@ -3501,6 +3604,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateServiceInput", ec.unmarshalInputCreateServiceInput),
 			graphql.NewInputUnmarshaler("DateRange", ec.unmarshalInputDateRange),
 			graphql.NewInputUnmarshaler("DateTimeRange", ec.unmarshalInputDateTimeRange),
+			graphql.NewInputUnmarshaler("DiscardMedicalRecordInput", ec.unmarshalInputDiscardMedicalRecordInput),
 			graphql.NewInputUnmarshaler("HealthPlanInput", ec.unmarshalInputHealthPlanInput),
 			graphql.NewInputUnmarshaler("HoldSlotInput", ec.unmarshalInputHoldSlotInput),
 			graphql.NewInputUnmarshaler("ImportCalendarInput", ec.unmarshalInputImportCalendarInput),
@@ -3528,6 +3632,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("UpdatePractitionerInput", ec.unmarshalInputUpdatePractitionerInput),
 			graphql.NewInputUnmarshaler("UpdateServiceInput", ec.unmarshalInputUpdateServiceInput),
 			graphql.NewInputUnmarshaler("VoidInvoiceInput", ec.unmarshalInputVoidInvoiceInput),
+			graphql.NewInputUnmarshaler("WithdrawMedicalRecordInput", ec.unmarshalInputWithdrawMedicalRecordInput),
 			graphql.NewInputUnmarshaler("WorkingHoursInput", ec.unmarshalInputWorkingHoursInput),
 		)
 	}
@@ -4804,6 +4909,8 @@ type Contact implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi @all
   guardian: Contact
   "The health plan that pays."
   healthPlan: HealthPlan
+  "Contacts that may be the same person, ten at most, the best first: the same phone or date of birth, and a like name. Of two who have a CPF each it is less likely; no two have the same."
+  possibleDuplicates: [Contact!]! @cost(weight: "10") @listSize(assumedSize: 10, requireOneSlicingArgument: false)
   "Where they stand with the clinic."
   status: ContactStatus!
   "The clinic's own labels, in alphabetical order."
@@ -5559,6 +5666,18 @@ enum RecordKind {
   REFERRAL
 }
 
+"What has become of a medical record: FHIR's composition status."
+enum RecordStatus {
+  "Being written: FHIR's preliminary."
+  DRAFT
+  "Signed: FHIR's final."
+  SIGNED
+  "Signed, and corrected by another that is signed: FHIR's amended."
+  AMENDED
+  "Should not be there, and counts no more: FHIR's entered-in-error."
+  WITHDRAWN
+}
+
 "A draft can change; a signed record never does: it is amended, and every version stays readable."
 type MedicalRecord implements Node @cacheControl(maxAge: 300, scope: ROLE) @phi @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) {
   "The global id."
@@ -5571,7 +5690,9 @@ type MedicalRecord implements Node @cacheControl(maxAge: 300, scope: ROLE) @phi 
   appointment: Appointment
   "What it is."
   kind: RecordKind!
-  "The heading."
+  "What has become of it."
+  status: RecordStatus!
+  "The heading. It may name what the contact has: roles without the right to body get the kind's name."
   title: String!
   "The text."
   body: String! @allow(roles: [OWNER, ADMIN, PRACTITIONER])
@@ -5581,12 +5702,20 @@ type MedicalRecord implements Node @cacheControl(maxAge: 300, scope: ROLE) @phi 
   data: JSON @allow(roles: [OWNER, ADMIN, PRACTITIONER])
   "When it was signed; null for a draft."
   signedAt: DateTime
-  "SHA-256 of the signed content, hexadecimal."
-  digest: String
+  "Who signed: the member who is the practitioner. It is no ICP-Brasil signature. Null for what was signed by nobody who belonged to the clinic by then."
+  signedBy: Member
+  "SHA-256 of the signed content, hexadecimal; only for roles that may read body, for by it a guess of the text can be tested."
+  digest: String @allow(roles: [OWNER, ADMIN, PRACTITIONER])
   "The record that this one corrects."
   amends: MedicalRecord
-  "The record that corrects this one."
+  "The record that corrects this one, a draft or signed, and not withdrawn."
   amendedBy: MedicalRecord
+  "Why it corrects the other one."
+  amendmentReason: String @allow(roles: [OWNER, ADMIN, PRACTITIONER])
+  "When it was withdrawn."
+  withdrawnAt: DateTime
+  "Why it was withdrawn."
+  withdrawalReason: String @allow(roles: [OWNER, ADMIN, PRACTITIONER])
   "Counts the changes: send it back as expectedVersion."
   version: Int!
   "When it was first written."
@@ -5636,6 +5765,22 @@ extend type Query {
     "Only what comes before this cursor."
     before: String
   ): MedicalRecordConnection! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
+}
+
+extend type Query {
+  "What is still to be signed, the oldest first: of one practitioner, or of all."
+  recordDrafts(
+    "Whose drafts."
+    practitionerId: ID
+    "How many from the start; 1 to 100, 20 if neither first nor last is given."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many from the end; 1 to 100."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): MedicalRecordConnection! @allow(roles: [OWNER, ADMIN, PRACTITIONER]) @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
 }
 
 "A new draft."
@@ -5698,6 +5843,32 @@ input AmendMedicalRecordInput {
   data: JSON
 }
 
+"Which draft to discard."
+input DiscardMedicalRecordInput {
+  "The record's global id."
+  id: ID!
+  "The version that the decision is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+}
+
+"Which signed record to withdraw."
+input WithdrawMedicalRecordInput {
+  "The record's global id."
+  id: ID!
+  "The version that the decision is based on; STALE where it is no longer the current one."
+  expectedVersion: Int
+  "Why it should not be there, 1 to 1,000 characters."
+  reason: String!
+}
+
+"The draft that is no more, or why it still is."
+type DiscardMedicalRecordPayload {
+  "The draft as it was; null where there are userErrors."
+  medicalRecord: MedicalRecord
+  "The user's mistakes; where there are any, nothing was discarded."
+  userErrors: [UserError!]!
+}
+
 "The medical record as it is now, or why not."
 type MedicalRecordPayload {
   "The medical record as it is now; null where there are userErrors."
@@ -5717,7 +5888,7 @@ extend type Mutation {
     "The changes."
     input: UpdateMedicalRecordInput!
   ): MedicalRecordPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER]) @cost(weight: "10")
-  "Signs a draft: its content gets a digest and never changes again."
+  "Signs a draft: its content gets a digest and never changes again. Only the member who is its practitioner may; anybody else gets FORBIDDEN."
   signMedicalRecord(
     "Which draft."
     input: SignMedicalRecordInput!
@@ -5727,30 +5898,40 @@ extend type Mutation {
     "The correction."
     input: AmendMedicalRecordInput!
   ): MedicalRecordPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER]) @cost(weight: "10")
+  "Deletes a draft, and only a draft. A practitioner discards their own; owners and admins any."
+  discardMedicalRecord(
+    "Which draft."
+    input: DiscardMedicalRecordInput!
+  ): DiscardMedicalRecordPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER]) @cost(weight: "10")
+  "Says of a signed record that it should not be there, of the wrong patient, say: it stays readable to those who may, and counts no more. A practitioner withdraws their own; owners and admins any."
+  withdrawMedicalRecord(
+    "Which record, and why."
+    input: WithdrawMedicalRecordInput!
+  ): MedicalRecordPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER]) @cost(weight: "10")
 }
 `, BuiltIn: false},
-	{Name: "../member.graphqls", Input: `"A person who belongs to the clinic, in a role. OWNER and ADMIN see and change them; the last OWNER stays."
-type Member implements Node @cacheControl(maxAge: 300, scope: TENANT) @open @allow(roles: [OWNER, ADMIN]) {
+	{Name: "../member.graphqls", Input: `"A person who belongs to the clinic, in a role. OWNER and ADMIN see and change them; the last OWNER stays. Who reads medical records is told who signed."
+type Member implements Node @cacheControl(maxAge: 300, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) {
   "The global id."
   id: ID!
   "The person's subject in the identity provider."
-  subject: String!
+  subject: String! @allow(roles: [OWNER, ADMIN])
   "The name that the clinic knows them by."
   name: String
   "What they may do."
-  role: Role!
+  role: Role! @allow(roles: [OWNER, ADMIN])
   "The practitioner who they are, where they are one."
-  practitioner: Practitioner
+  practitioner: Practitioner @allow(roles: [OWNER, ADMIN])
   "When they became a member."
-  createdAt: DateTime!
+  createdAt: DateTime! @allow(roles: [OWNER, ADMIN])
   "When the membership ended; null while it lasts."
-  revokedAt: DateTime
+  revokedAt: DateTime @allow(roles: [OWNER, ADMIN])
   "Counts the changes: send it back as expectedVersion."
-  version: Int!
+  version: Int! @allow(roles: [OWNER, ADMIN])
 }
 
 "A page of members."
-type MemberConnection {
+type MemberConnection @allow(roles: [OWNER, ADMIN]) {
   "The page with its cursors."
   edges: [MemberEdge!]!
   "The page without cursors."
@@ -5762,7 +5943,7 @@ type MemberConnection {
 }
 
 "One member of a page."
-type MemberEdge {
+type MemberEdge @allow(roles: [OWNER, ADMIN]) {
   "Where it stands in the list."
   cursor: String!
   "The member."
@@ -6225,6 +6406,8 @@ func (ec *executionContext) childFields_Contact(ctx context.Context, field graph
 		return ec.fieldContext_Contact_guardian(ctx, field)
 	case "healthPlan":
 		return ec.fieldContext_Contact_healthPlan(ctx, field)
+	case "possibleDuplicates":
+		return ec.fieldContext_Contact_possibleDuplicates(ctx, field)
 	case "status":
 		return ec.fieldContext_Contact_status(ctx, field)
 	case "tags":
@@ -6297,6 +6480,16 @@ func (ec *executionContext) childFields_CreateContactPayload(ctx context.Context
 		return ec.fieldContext_CreateContactPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateContactPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DiscardMedicalRecordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "medicalRecord":
+		return ec.fieldContext_DiscardMedicalRecordPayload_medicalRecord(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DiscardMedicalRecordPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DiscardMedicalRecordPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_HealthPlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6441,6 +6634,8 @@ func (ec *executionContext) childFields_MedicalRecord(ctx context.Context, field
 		return ec.fieldContext_MedicalRecord_appointment(ctx, field)
 	case "kind":
 		return ec.fieldContext_MedicalRecord_kind(ctx, field)
+	case "status":
+		return ec.fieldContext_MedicalRecord_status(ctx, field)
 	case "title":
 		return ec.fieldContext_MedicalRecord_title(ctx, field)
 	case "body":
@@ -6451,12 +6646,20 @@ func (ec *executionContext) childFields_MedicalRecord(ctx context.Context, field
 		return ec.fieldContext_MedicalRecord_data(ctx, field)
 	case "signedAt":
 		return ec.fieldContext_MedicalRecord_signedAt(ctx, field)
+	case "signedBy":
+		return ec.fieldContext_MedicalRecord_signedBy(ctx, field)
 	case "digest":
 		return ec.fieldContext_MedicalRecord_digest(ctx, field)
 	case "amends":
 		return ec.fieldContext_MedicalRecord_amends(ctx, field)
 	case "amendedBy":
 		return ec.fieldContext_MedicalRecord_amendedBy(ctx, field)
+	case "amendmentReason":
+		return ec.fieldContext_MedicalRecord_amendmentReason(ctx, field)
+	case "withdrawnAt":
+		return ec.fieldContext_MedicalRecord_withdrawnAt(ctx, field)
+	case "withdrawalReason":
+		return ec.fieldContext_MedicalRecord_withdrawalReason(ctx, field)
 	case "version":
 		return ec.fieldContext_MedicalRecord_version(ctx, field)
 	case "createdAt":
@@ -7617,6 +7820,20 @@ func (ec *executionContext) field_Mutation_createService_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_discardMedicalRecord_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.DiscardMedicalRecordInput, error) {
+			return ec.unmarshalNDiscardMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDiscardMedicalRecordInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_holdSlot_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7973,6 +8190,20 @@ func (ec *executionContext) field_Mutation_voidInvoice_args(ctx context.Context,
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.VoidInvoiceInput, error) {
 			return ec.unmarshalNVoidInvoiceInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐVoidInvoiceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_withdrawMedicalRecord_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.WithdrawMedicalRecordInput, error) {
+			return ec.unmarshalNWithdrawMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWithdrawMedicalRecordInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -8578,6 +8809,52 @@ func (ec *executionContext) field_Query_practitioner_args(ctx context.Context, r
 		return nil, err
 	}
 	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_recordDrafts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "practitionerId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["practitionerId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg4
 	return args, nil
 }
 
@@ -11238,6 +11515,38 @@ func (ec *executionContext) fieldContext_Contact_healthPlan(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Contact_possibleDuplicates(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_possibleDuplicates(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Contact().PossibleDuplicates(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Contact) graphql.Marshaler {
+			return ec.marshalNContact2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐContactᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_possibleDuplicates(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Contact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Contact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Contact_status(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11910,6 +12219,70 @@ func (ec *executionContext) _CreateContactPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_CreateContactPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "CreateContactPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DiscardMedicalRecordPayload_medicalRecord(ctx context.Context, field graphql.CollectedField, obj *models.DiscardMedicalRecordPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DiscardMedicalRecordPayload_medicalRecord(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MedicalRecord, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.MedicalRecord) graphql.Marshaler {
+			return ec.marshalOMedicalRecord2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMedicalRecord(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DiscardMedicalRecordPayload_medicalRecord(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DiscardMedicalRecordPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MedicalRecord(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DiscardMedicalRecordPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.DiscardMedicalRecordPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DiscardMedicalRecordPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DiscardMedicalRecordPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DiscardMedicalRecordPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -13194,6 +13567,29 @@ func (ec *executionContext) fieldContext_MedicalRecord_kind(_ context.Context, f
 	return graphql.NewScalarFieldContext("MedicalRecord", field, false, false, "RecordKind")
 }
 
+func (ec *executionContext) _MedicalRecord_status(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MedicalRecord_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.RecordStatus) graphql.Marshaler {
+			return ec.marshalNRecordStatus2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRecordStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MedicalRecord_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MedicalRecord", field, true, false, "RecordStatus")
+}
+
 func (ec *executionContext) _MedicalRecord_title(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13309,6 +13705,38 @@ func (ec *executionContext) fieldContext_MedicalRecord_signedAt(_ context.Contex
 	return graphql.NewScalarFieldContext("MedicalRecord", field, false, false, "DateTime")
 }
 
+func (ec *executionContext) _MedicalRecord_signedBy(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MedicalRecord_signedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.MedicalRecord().SignedBy(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Member) graphql.Marshaler {
+			return ec.marshalOMember2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMember(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MedicalRecord_signedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MedicalRecord",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Member(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _MedicalRecord_digest(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13394,6 +13822,75 @@ func (ec *executionContext) fieldContext_MedicalRecord_amendedBy(_ context.Conte
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _MedicalRecord_amendmentReason(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MedicalRecord_amendmentReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AmendmentReason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MedicalRecord_amendmentReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MedicalRecord", field, false, false, "String")
+}
+
+func (ec *executionContext) _MedicalRecord_withdrawnAt(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MedicalRecord_withdrawnAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WithdrawnAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MedicalRecord_withdrawnAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MedicalRecord", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _MedicalRecord_withdrawalReason(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MedicalRecord_withdrawalReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WithdrawalReason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MedicalRecord_withdrawalReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MedicalRecord", field, false, false, "String")
 }
 
 func (ec *executionContext) _MedicalRecord_version(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
@@ -15775,6 +16272,94 @@ func (ec *executionContext) fieldContext_Mutation_amendMedicalRecord(ctx context
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_discardMedicalRecord(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_discardMedicalRecord(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DiscardMedicalRecord(ctx, fc.Args["input"].(models.DiscardMedicalRecordInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.DiscardMedicalRecordPayload) graphql.Marshaler {
+			return ec.marshalNDiscardMedicalRecordPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDiscardMedicalRecordPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_discardMedicalRecord(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DiscardMedicalRecordPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_discardMedicalRecord_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_withdrawMedicalRecord(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_withdrawMedicalRecord(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().WithdrawMedicalRecord(ctx, fc.Args["input"].(models.WithdrawMedicalRecordInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.MedicalRecordPayload) graphql.Marshaler {
+			return ec.marshalNMedicalRecordPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMedicalRecordPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_withdrawMedicalRecord(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MedicalRecordPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_withdrawMedicalRecord_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_addMember(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17885,6 +18470,50 @@ func (ec *executionContext) fieldContext_Query_medicalRecords(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_medicalRecords_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_recordDrafts(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_recordDrafts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().RecordDrafts(ctx, fc.Args["practitionerId"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.MedicalRecordConnection) graphql.Marshaler {
+			return ec.marshalNMedicalRecordConnection2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMedicalRecordConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_recordDrafts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MedicalRecordConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_recordDrafts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -22542,6 +23171,55 @@ func UnmarshalDateTimeRange(ctx context.Context, raw any) (*models.DateTimeRange
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputDiscardMedicalRecordInput(ctx context.Context, obj any) (*models.DiscardMedicalRecordInput, error) {
+	var it models.DiscardMedicalRecordInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalDiscardMedicalRecordInput unmarshals raw into the DiscardMedicalRecordInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDiscardMedicalRecordInput(ctx context.Context, raw any) (*models.DiscardMedicalRecordInput, error) {
+	var out *models.DiscardMedicalRecordInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DiscardMedicalRecordInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputHealthPlanInput(ctx context.Context, obj any) (*models.HealthPlanInput, error) {
 	var it models.HealthPlanInput
 	if obj == nil {
@@ -24339,6 +25017,62 @@ func UnmarshalVoidInvoiceInput(ctx context.Context, raw any) (*models.VoidInvoic
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputWithdrawMedicalRecordInput(ctx context.Context, obj any) (*models.WithdrawMedicalRecordInput, error) {
+	var it models.WithdrawMedicalRecordInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ExpectedVersion = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Reason = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalWithdrawMedicalRecordInput unmarshals raw into the WithdrawMedicalRecordInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalWithdrawMedicalRecordInput(ctx context.Context, raw any) (*models.WithdrawMedicalRecordInput, error) {
+	var out *models.WithdrawMedicalRecordInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "WithdrawMedicalRecordInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputWorkingHoursInput(ctx context.Context, obj any) (*models.WorkingHoursInput, error) {
 	var it models.WorkingHoursInput
 	if obj == nil {
@@ -25361,6 +26095,12 @@ func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "possibleDuplicates":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Contact_possibleDuplicates(ctx, field, obj)
+				})
 		case "status":
 			out.Values[i] = ec._Contact_status(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -25590,6 +26330,44 @@ func (ec *executionContext) _CreateContactPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._CreateContactPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var discardMedicalRecordPayloadImplementors = []string{"DiscardMedicalRecordPayload"}
+
+func (ec *executionContext) _DiscardMedicalRecordPayload(ctx context.Context, sel ast.SelectionSet, obj *models.DiscardMedicalRecordPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, discardMedicalRecordPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DiscardMedicalRecordPayload")
+		case "medicalRecord":
+			out.Values[i] = ec._DiscardMedicalRecordPayload_medicalRecord(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DiscardMedicalRecordPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26083,6 +26861,11 @@ func (ec *executionContext) _MedicalRecord(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "status":
+			out.Values[i] = ec._MedicalRecord_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "title":
 			out.Values[i] = ec._MedicalRecord_title(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -26108,6 +26891,12 @@ func (ec *executionContext) _MedicalRecord(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "signedBy":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MedicalRecord_signedBy(ctx, field, obj)
+				})
 		case "digest":
 			out.Values[i] = ec._MedicalRecord_digest(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -26125,6 +26914,21 @@ func (ec *executionContext) _MedicalRecord(ctx context.Context, sel ast.Selectio
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._MedicalRecord_amendedBy(ctx, field, obj)
 				})
+		case "amendmentReason":
+			out.Values[i] = ec._MedicalRecord_amendmentReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "withdrawnAt":
+			out.Values[i] = ec._MedicalRecord_withdrawnAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "withdrawalReason":
+			out.Values[i] = ec._MedicalRecord_withdrawalReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "version":
 			out.Values[i] = ec._MedicalRecord_version(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -26814,6 +27618,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "discardMedicalRecord":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_discardMedicalRecord(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "withdrawMedicalRecord":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_withdrawMedicalRecord(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "addMember":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_addMember(ctx, field)
@@ -27393,6 +28211,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_medicalRecords(ctx, field)
+				})
+		case "recordDrafts":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_recordDrafts(ctx, field)
 				})
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
@@ -29335,6 +30159,19 @@ func (ec *executionContext) unmarshalNDateTimeRange2githubᚗcomᚋtaskmedᚋtas
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNDiscardMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDiscardMedicalRecordInput(ctx context.Context, v any) (models.DiscardMedicalRecordInput, error) {
+	res, err := ec.unmarshalInputDiscardMedicalRecordInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDiscardMedicalRecordPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDiscardMedicalRecordPayload(ctx context.Context, sel ast.SelectionSet, v *models.DiscardMedicalRecordPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "DiscardMedicalRecordPayload!")
+		return graphql.Null
+	}
+	return ec._DiscardMedicalRecordPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNHoldSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotInput(ctx context.Context, v any) (models.HoldSlotInput, error) {
 	res, err := ec.unmarshalInputHoldSlotInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -29858,6 +30695,16 @@ func (ec *executionContext) marshalNRecordPaymentPayload2ᚖgithubᚗcomᚋtaskm
 	return ec._RecordPaymentPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRecordStatus2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRecordStatus(ctx context.Context, v any) (models.RecordStatus, error) {
+	var res models.RecordStatus
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRecordStatus2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRecordStatus(ctx context.Context, sel ast.SelectionSet, v models.RecordStatus) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) marshalNRefund2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRefundᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.Refund) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -30357,6 +31204,11 @@ func (ec *executionContext) unmarshalNWeekday2githubᚗcomᚋtaskmedᚋtaskmed�
 
 func (ec *executionContext) marshalNWeekday2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWeekday(ctx context.Context, sel ast.SelectionSet, v models.Weekday) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNWithdrawMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWithdrawMedicalRecordInput(ctx context.Context, v any) (models.WithdrawMedicalRecordInput, error) {
+	res, err := ec.unmarshalInputWithdrawMedicalRecordInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNWorkingHours2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWorkingHourᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.WorkingHour) graphql.Marshaler {

@@ -31,6 +31,7 @@ func Objects() (*objects.Table, error) {
 		contactEdgeObject(),
 		createCalendarFeedPayloadObject(),
 		createContactPayloadObject(),
+		discardMedicalRecordPayloadObject(),
 		healthPlanObject(),
 		holdSlotPayloadObject(),
 		importCalendarPayloadObject(),
@@ -1105,6 +1106,12 @@ func contactObject() *objects.Object {
 					return v
 				},
 			},
+			"possibleDuplicates": {
+				Name: "possibleDuplicates", Object: "Contact", Result: "Contact", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.Contact], objects.PointerAt[models.Contact]),
+				Length:   objects.Length[*models.Contact],
+				At:       objects.PointerAt[models.Contact],
+			},
 			"status": {
 				Name: "status", Object: "Contact", Result: "ContactStatus", NonNull: true,
 				Leaf: func(b []byte, object any) ([]byte, bool) {
@@ -1340,6 +1347,37 @@ func createContactPayloadObject() *objects.Object {
 				Name: "userErrors", Object: "CreateContactPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
 					v := object.(*models.CreateContactPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func discardMedicalRecordPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "DiscardMedicalRecordPayload",
+		Satisfies: discardMedicalRecordPayloadImplementors,
+		Value:     (*models.DiscardMedicalRecordPayload)(nil),
+		Nil:       objects.IsNil[models.DiscardMedicalRecordPayload],
+		Fields: map[string]*objects.Field{
+			"medicalRecord": {
+				Name: "medicalRecord", Object: "DiscardMedicalRecordPayload", Result: "MedicalRecord", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.DiscardMedicalRecordPayload).MedicalRecord
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "DiscardMedicalRecordPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.DiscardMedicalRecordPayload).UserErrors
 					return v
 				},
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
@@ -1835,6 +1873,14 @@ func medicalRecordObject() *objects.Object {
 					return b, true
 				},
 			},
+			"status": {
+				Name: "status", Object: "MedicalRecord", Result: "RecordStatus", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.MedicalRecord).Status()
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
 			"title": {
 				Name: "title", Object: "MedicalRecord", Result: "String", NonNull: true,
 				Leaf: func(b []byte, object any) ([]byte, bool) {
@@ -1890,6 +1936,9 @@ func medicalRecordObject() *objects.Object {
 					return b, true
 				},
 			},
+			"signedBy": {
+				Name: "signedBy", Object: "MedicalRecord", Result: "Member", Composite: true,
+			},
 			"digest": {
 				Name: "digest", Object: "MedicalRecord", Result: "String",
 				Leaf: func(b []byte, object any) ([]byte, bool) {
@@ -1907,6 +1956,42 @@ func medicalRecordObject() *objects.Object {
 			},
 			"amendedBy": {
 				Name: "amendedBy", Object: "MedicalRecord", Result: "MedicalRecord", Composite: true,
+			},
+			"amendmentReason": {
+				Name: "amendmentReason", Object: "MedicalRecord", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.MedicalRecord).AmendmentReason
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"withdrawnAt": {
+				Name: "withdrawnAt", Object: "MedicalRecord", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.MedicalRecord).WithdrawnAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"withdrawalReason": {
+				Name: "withdrawalReason", Object: "MedicalRecord", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.MedicalRecord).WithdrawalReason
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
 			},
 			"version": {
 				Name: "version", Object: "MedicalRecord", Result: "Int", NonNull: true,
@@ -2436,6 +2521,14 @@ func mutationObject() *objects.Object {
 				Name: "amendMedicalRecord", Object: "Mutation", Result: "MedicalRecordPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_amendMedicalRecord_args,
 			},
+			"discardMedicalRecord": {
+				Name: "discardMedicalRecord", Object: "Mutation", Result: "DiscardMedicalRecordPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_discardMedicalRecord_args,
+			},
+			"withdrawMedicalRecord": {
+				Name: "withdrawMedicalRecord", Object: "Mutation", Result: "MedicalRecordPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_withdrawMedicalRecord_args,
+			},
 			"addMember": {
 				Name: "addMember", Object: "Mutation", Result: "MemberPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_addMember_args,
@@ -2951,6 +3044,10 @@ func queryObject() *objects.Object {
 			"medicalRecords": {
 				Name: "medicalRecords", Object: "Query", Result: "MedicalRecordConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_medicalRecords_args,
+			},
+			"recordDrafts": {
+				Name: "recordDrafts", Object: "Query", Result: "MedicalRecordConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_recordDrafts_args,
 			},
 		},
 	}

@@ -117,6 +117,10 @@ func (contactRelations) Guardian(ctx context.Context, obj *models.Contact) (*mod
 	return loaders.Child[*models.Contact](ctx, obj)
 }
 
+func (contactRelations) PossibleDuplicates(ctx context.Context, obj *models.Contact) ([]*models.Contact, error) {
+	return loaders.Child[[]*models.Contact](ctx, obj)
+}
+
 func (contactRelations) Appointments(ctx context.Context, obj *models.Contact, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error) {
 	return loaders.Child[*models.AppointmentConnection](ctx, obj)
 }
@@ -173,6 +177,10 @@ func (medicalRecordRelations) Practitioner(ctx context.Context, obj *models.Medi
 
 func (medicalRecordRelations) Appointment(ctx context.Context, obj *models.MedicalRecord) (*models.Appointment, error) {
 	return loaders.Child[*models.Appointment](ctx, obj)
+}
+
+func (medicalRecordRelations) SignedBy(ctx context.Context, obj *models.MedicalRecord) (*models.Member, error) {
+	return loaders.Child[*models.Member](ctx, obj)
 }
 
 func (medicalRecordRelations) Amends(ctx context.Context, obj *models.MedicalRecord) (*models.MedicalRecord, error) {
@@ -280,6 +288,7 @@ func RootRelations() []string {
 		"invoices",
 		"medicalRecord",
 		"medicalRecords",
+		"recordDrafts",
 	}
 }
 
@@ -340,5 +349,10 @@ func (QueryRelations) MedicalRecord(ctx context.Context, id string) (*models.Med
 
 // MedicalRecords reads what was fetched for its place.
 func (QueryRelations) MedicalRecords(ctx context.Context, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error) {
+	return loaders.Root[*models.MedicalRecordConnection](ctx)
+}
+
+// RecordDrafts reads what was fetched for its place.
+func (QueryRelations) RecordDrafts(ctx context.Context, practitionerID *string, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error) {
 	return loaders.Root[*models.MedicalRecordConnection](ctx)
 }

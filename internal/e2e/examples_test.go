@@ -68,7 +68,12 @@ func TestExamples_Work(t *testing.T) {
 		"overdue-invoices":      {`"totalCount":0`},
 		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
 		// The example before it has booked the slot.
-		"hold-slot": {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},
+		"hold-slot":               {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},
+		"birthdays":               {`"nodes":[`, `"totalCount":`},
+		"possible-duplicates":     {"Ana Souza", `"possibleDuplicates":[`},
+		"record-drafts":           {`"nodes":[`, `"totalCount":`},
+		"discard-medical-record":  {`"NOT_FOUND"`, `"medicalRecord":null`},
+		"withdraw-medical-record": {`"NOT_FOUND"`, `"medicalRecord":null`},
 	}
 	examples := web.Examples()
 	require.Len(t, examples, len(want))

@@ -37,6 +37,8 @@ type Shown struct {
 	// Order and Desc are what the rows are sorted by unless told otherwise.
 	Order string
 	Desc  bool
+	// Finder is the function that finds rows of a parent, where that is how they are.
+	Finder string
 	// Where is the condition that rows meet unless the arguments ask for others, too.
 	Where string
 }
@@ -57,7 +59,7 @@ func (r *Registry) Shown(object string) []Shown {
 			shown.How, shown.Parent, shown.Through, shown.Order, shown.Desc = Paged, made.Parent, made.Through, made.Order, made.Desc
 			shown.Where = made.Where
 		case *all:
-			shown.How, shown.Parent, shown.Order = Whole, made.parent, made.order.column
+			shown.How, shown.Parent, shown.Order, shown.Finder = Whole, made.parent, made.order.column, made.finder
 		case *first:
 			shown.How, shown.Parent, shown.Order, shown.Desc = Alone, made.parent, made.order.column, made.order.backwards
 		}

@@ -16,6 +16,11 @@ type All struct {
 	// stand between commas.
 	Order  string
 	Filter func(q *Query, args Args) error
+	// Finder, in the place of Parent and Order, is a function of Postgres' that is given
+	// a parent's id, and gives the ids of the rows and their places; Depends declares
+	// what these depend on.
+	Finder  string
+	Depends func(r *Reading, ask *Ask)
 }
 
 // First is the first of a list alone, or null.
@@ -37,6 +42,7 @@ type some struct {
 	parent string
 	order  ordered
 	limit  int
+	finder string
 }
 
 func (s *some) key() string   { return "id" }
@@ -45,14 +51,20 @@ func (s *some) target() *noun { return s.noun }
 func (s *some) known(*Reading, *Ask) []uuid.UUID { return nil }
 
 func (s *some) rows(r *Reading, ask *Ask, q *Query) (perParent func() (map[uuid.UUID][]any, error), err error) {
-	r.dependOnParents(s.noun, s.parent, ask.Keys)
+	if s.parent != "" {
+		r.dependOnParents(s.noun, s.parent, ask.Keys)
+	}
 	if q.nothing {
 		return func() (map[uuid.UUID][]any, error) { return nil, nil }, nil
 	}
 	var read []any
+	var via []uuid.UUID
 	reads := &statement{
 		noun: s.noun, where: q.conditions, each: q.each, order: &s.order, limit: s.limit, per: s.parent, parents: ask.Keys, joins: ask.joins,
 		columns: s.noun.columnsFor(shown(ask.Place, false), append(s.order.columns(), s.parent)...),
+	}
+	if s.finder != "" {
+		reads.finder, reads.via = s.finder, &via
 	}
 	sent, err := r.rows(reads, len(ask.Keys), &read)
 	if err != nil {
@@ -62,10 +74,11 @@ func (s *some) rows(r *Reading, ask *Ask, q *Query) (perParent func() (map[uuid.
 		if sent.Err != nil {
 			return nil, sent.Err
 		}
-		parent := s.noun.fields[s.parent]
 		grouped := map[uuid.UUID][]any{}
-		for _, row := range read {
-			if id, ok := parent.id(row); ok {
+		for i, row := range read {
+			if s.finder != "" {
+				grouped[via[i]] = append(grouped[via[i]], row)
+			} else if id, ok := s.noun.fields[s.parent].id(row); ok {
 				grouped[id] = append(grouped[id], row)
 			}
 		}
@@ -86,6 +99,9 @@ func (a *all) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
 		if err := a.declared.Filter(q, ask.Args); err != nil {
 			return nil, err
 		}
+	}
+	if a.declared.Depends != nil {
+		a.declared.Depends(r, ask)
 	}
 	perParent, err := a.rows(r, ask, q)
 	if err != nil {

@@ -116,11 +116,15 @@ func (r *Registry) relate(n *noun) (faults []error) {
 	}
 	for _, declared := range n.all {
 		faults = append(faults, n.has(declared.Field, declared.Order, declared.Parent)...)
-		add(declared.Field, &all{some{n, declared.Parent, ordered{declared.Order, false}, mostPerParent}, declared})
+		made := &all{some{n, declared.Parent, ordered{declared.Order, false}, mostPerParent, declared.Finder}, declared}
+		if declared.Finder != "" {
+			made.order.column = foundPlace
+		}
+		add(declared.Field, made)
 	}
 	for _, declared := range n.first {
 		faults = append(faults, n.has(declared.Field, declared.Order, declared.Parent)...)
-		add(declared.Field, &first{some{n, declared.Parent, ordered{declared.Order, declared.Desc}, 1}, declared})
+		add(declared.Field, &first{some{n, declared.Parent, ordered{declared.Order, declared.Desc}, 1, ""}, declared})
 	}
 	return faults
 }

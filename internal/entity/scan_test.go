@@ -90,6 +90,7 @@ func TestScan_ReadsEveryColumnAsPgxDoes(t *testing.T) {
 			WHERE id = ` + ana,
 		"UPDATE practitioners SET registration = 'CRM 1', color = '#ffffff', active = false WHERE id = " + beatriz,
 		"UPDATE practitioners SET specialty = NULL WHERE id <> " + beatriz,
+		"UPDATE practitioners p SET member_id = m.id FROM memberships m WHERE m.clinic_id = p.clinic_id AND m.role = 'practitioner' AND p.id = " + beatriz,
 		"UPDATE services SET price_minor = 9007199254740993, currency = 'USD' WHERE duration_minutes = 60",
 		`INSERT INTO time_off (clinic_id, id, practitioner_id, starts_at, ends_at, reason) SELECT clinic_id, gen_random_uuid(), id, '2026-01-01', '2026-01-02', CASE active WHEN true THEN 'r' END FROM practitioners`,
 		`INSERT INTO appointments (clinic_id, id, contact_id, practitioner_id, service_id, starts_at, ends_at, status, notes, cancellation_reason, external_reference, overbooked)
@@ -97,8 +98,8 @@ func TestScan_ReadsEveryColumnAsPgxDoes(t *testing.T) {
 				'2026-02-01'::timestamptz + n * interval '1 hour 30 minutes', s.status, CASE WHEN n > 4 THEN 'n' END, CASE WHEN n > 5 THEN 'c' END, CASE WHEN n > 6 THEN 'e' END, true
 			FROM contacts c, unnest(ARRAY['agendado', 'confirmado', 'recepcionado', 'em_atendimento', 'concluido', 'cancelado', 'faltou']) WITH ORDINALITY AS s(status, n) WHERE c.id = ` + ana,
 		`INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, appointment_id, kind, title, body, codes, data, signed_at, signed_by, digest)
-			SELECT id, gen_random_uuid(), ` + ana + ", " + beatriz + `, (SELECT id FROM appointments LIMIT 1), 'referral', 't', 'b', '{A00,B00.1}', '{"a": [1, null, "ü"]}', now(), 's', repeat('0', 64)
-			FROM clinics`,
+			SELECT c.id, gen_random_uuid(), ` + ana + ", " + beatriz + `, (SELECT id FROM appointments LIMIT 1), 'referral', 't', 'b', '{A00,B00.1}', '{"a": [1, null, "ü"]}', now(), m.subject, repeat('0', 64)
+			FROM clinics c JOIN memberships m ON m.clinic_id = c.id AND m.role = 'practitioner'`,
 		`INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body, amends_id, amendment_reason)
 			SELECT clinic_id, gen_random_uuid(), contact_id, practitioner_id, kind, 't2', 'b', id, 'r' FROM medical_records`,
 		`INSERT INTO invoices (clinic_id, id, contact_id, appointment_id, number, total_minor, due_date, issued_at) SELECT clinic_id, gen_random_uuid(), contact_id, id, '1', 100, '2026-12-01', now() FROM appointments LIMIT 1`,

@@ -35,11 +35,17 @@ type statement struct {
 	// the rows' parents are then read into via.
 	through *Link
 	via     *[]uuid.UUID
+	// finder is a function of Postgres' that finds the rows of a parent and their places;
+	// the parents are read into via.
+	finder string
 	// joins are what is read beside the rows.
 	joins []*join
 	// counting asks how many rows there are instead of for the rows.
 	counting bool
 }
+
+// foundPlace is the order of what a finder finds.
+const foundPlace = "found.place"
 
 // ordered is an order and its direction.
 type ordered struct {
@@ -131,6 +137,10 @@ func (st *statement) shape() string {
 		b.WriteString(" through ")
 		b.WriteString(st.through.Table)
 	}
+	if st.finder != "" {
+		b.WriteString(" found by ")
+		b.WriteString(st.finder)
+	}
 	b.WriteByte(' ')
 	b.WriteString(strconv.Itoa(st.limit))
 	if st.counting {
@@ -158,7 +168,7 @@ func (st *statement) values() []any {
 	if st.each != nil {
 		values = append(values, st.each.values...)
 	}
-	if st.per != "" || st.through != nil {
+	if st.per != "" || st.through != nil || st.finder != "" {
 		values = append(values, st.parents)
 	}
 	return values
@@ -195,6 +205,9 @@ func (st *statement) compose(ctx context.Context, db *database.DB, scope *tenant
 		}
 		if st.through != nil {
 			tx = tx.Where(st.linked() + " AND link." + st.through.Parent + " = parent.id)")
+		}
+		if st.finder != "" {
+			tx = tx.Joins("JOIN " + st.finder + "(parent.id) AS found (row_id, place) ON found.row_id = " + st.noun.table + ".id")
 		}
 		if st.order != nil {
 			tx = tx.Clauses(st.order.clause(""))
@@ -309,7 +322,7 @@ func (st *statement) around(sql string, made *composed, slots func(int) []any) s
 			sql += " LIMIT " + strconv.Itoa(st.limit)
 		}
 	}
-	if st.through != nil {
+	if st.through != nil || st.finder != "" {
 		sql = "SELECT child.*, parent.id FROM unnest(" + placeholder() + "::uuid[]) AS parent(id) CROSS JOIN LATERAL (" + sql + ") AS child"
 	}
 	if st.per != "" {

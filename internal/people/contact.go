@@ -3,6 +3,7 @@ package people
 import (
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -18,6 +19,10 @@ func Contact() entity.Declaration {
 			"healthPlan": {"health_plan_name", "health_plan_card_number", "health_plan_valid_until"},
 		},
 		One: map[string]entity.One{"guardian": {Kind: models.KindContact, Column: "guardian_id"}},
+		All: []entity.All{{
+			Field: "Contact.possibleDuplicates", Finder: "contact_duplicates",
+			Depends: func(r *entity.Reading, _ *entity.Ask) { r.Depends(touched.Of("contact/updated")) },
+		}},
 		Lists: []entity.List{{
 			Field: "Query.contacts", Order: "name_key",
 			By: contactOrder, Filter: contactFilter, Depends: dependsOnContacts,

@@ -64,7 +64,7 @@ func signedContent(record *models.MedicalRecord) []byte {
 	text = append(text, `,"signedAt":`...)
 	text = appendOptionalInstant(text, record.SignedAt)
 	text = append(text, `,"signedBy":`...)
-	text = appendOptional(text, record.SignedBy)
+	text = appendOptional(text, record.Signer)
 	text = append(text, `,"title":`...)
 	text = appendString(text, record.Title)
 	return append(text, '}')

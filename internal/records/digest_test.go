@@ -28,7 +28,7 @@ func signedRecord() *models.MedicalRecord {
 		Data:  models.JSON(`{"peso": 72.50, "a": [1e2, -0, 1E-7, 12345678901234567890], "é": "\u00e9/\u0001", "b": null}`),
 		// 06:00 in São Paulo; the nanoseconds are beyond what Postgres keeps.
 		SignedAt: new(time.Date(2026, 11, 22, 6, 0, 0, 120000999, time.FixedZone("", -3*3600))),
-		SignedBy: new("auth0|ana"), AmendsID: new(id(6)), AmendmentReason: new("Dose errada"),
+		Signer:   new("auth0|ana"), AmendsID: new(id(6)), AmendmentReason: new("Dose errada"),
 	}
 }
 
@@ -80,7 +80,7 @@ func TestDigest_ChangesWithEveryFieldThatIsSigned(t *testing.T) {
 		"no data":          func(r *models.MedicalRecord) { r.Data = nil },
 		"data that is not": func(r *models.MedicalRecord) { r.Data = models.JSON(`{"peso": `) },
 		"signedAt":         func(r *models.MedicalRecord) { r.SignedAt = new(r.SignedAt.Add(time.Microsecond)) },
-		"signedBy":         func(r *models.MedicalRecord) { r.SignedBy = new("auth0|eva") },
+		"signedBy":         func(r *models.MedicalRecord) { r.Signer = new("auth0|eva") },
 		"amends":           func(r *models.MedicalRecord) { r.AmendsID = &other },
 		"reason":           func(r *models.MedicalRecord) { r.AmendmentReason = new("") },
 		"no reason":        func(r *models.MedicalRecord) { r.AmendmentReason = nil },

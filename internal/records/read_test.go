@@ -39,6 +39,11 @@ func newWard(t *testing.T) *ward {
 	d := testkit.NewDatabase(t)
 	w := &ward{t: t, Database: d, here: d.NewClinic(t, "here"), there: d.NewClinic(t, "there")}
 	clock := func() time.Time { return noon }
+	// The practitioner of the tests is the first one of either clinic.
+	for _, clinic := range []*testkit.Clinic{w.here, w.there} {
+		d.Exec(t, "UPDATE practitioners SET member_id = (SELECT id FROM memberships WHERE clinic_id = $1 AND role = 'practitioner') WHERE id = $2",
+			clinic.ID, clinic.Practitioners[0])
+	}
 	w.chart, w.graph = records.New(d.DB, clock), graph.New(t, d.DB, d.Cursors, clock)
 	return w
 }

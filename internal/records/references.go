@@ -108,9 +108,13 @@ func lockAmendable(tx *gorm.DB, in *validate.Input, global string) (*models.Medi
 		in.Add(models.UserErrorCodeConflict, "id", "this record is a draft: change it instead", global)
 		return record, nil
 	}
+	if record.WithdrawnAt != nil {
+		in.Add(models.UserErrorCodeConflict, "id", "this record was withdrawn: write another", global)
+		return record, nil
+	}
 	// Read after the lock: of two who amend at once, the second sees the first's.
 	var amendments []uuid.UUID
-	err = tx.Model(&models.MedicalRecord{}).Where("amends_id = ?", record.ID).Pluck("id", &amendments).Error
+	err = tx.Model(&models.MedicalRecord{}).Where("amends_id = ? AND withdrawn_at IS NULL", record.ID).Pluck("id", &amendments).Error
 	if err != nil {
 		return nil, err
 	}

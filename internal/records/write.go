@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -78,7 +79,8 @@ func (c *Chart) Update(ctx context.Context, input models.UpdateMedicalRecordInpu
 }
 
 // Sign gives a draft its digest, after which it never changes again. The
-// scope's subject signs, at the Chart's time to the microsecond.
+// scope's subject signs, at the Chart's time to the microsecond; Postgres sees to it
+// that they are the member who is the record's practitioner.
 func (c *Chart) Sign(ctx context.Context, input models.SignMedicalRecordInput) (*models.MedicalRecord, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
@@ -95,12 +97,18 @@ func (c *Chart) Sign(ctx context.Context, input models.SignMedicalRecordInput) (
 			return err
 		}
 		at, by := c.now().UTC().Truncate(time.Microsecond), scope.Subject
-		draft.SignedAt, draft.SignedBy = &at, &by
+		draft.SignedAt, draft.Signer = &at, &by
 		signed = draft
 		return tx.Model(draft).Clauses(clause.Returning{}).Updates(map[string]any{
 			"signed_at": at, "signed_by": by, "digest": Digest(draft),
 		}).Error
 	})
+	switch constraint, _ := database.Violation(err); constraint {
+	case "medical_records_signer":
+		return nil, models.Refuse(models.UserErrorCodeForbidden, "id", "only the member of the clinic who is the record's practitioner signs it")
+	case "medical_records_amends_withdrawn":
+		return nil, models.Refuse(models.UserErrorCodeConflict, "id", "the record that this one amends was withdrawn: discard it")
+	}
 	if err != nil {
 		return nil, err
 	}

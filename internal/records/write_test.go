@@ -254,7 +254,7 @@ func TestSign_GivesADigestThatTheDatabaseStillBearsOut(t *testing.T) {
 		in.Data = models.JSON(`{"z": 1.50, "a": {"ß": "\u00e9\"\\\/\n"}, "n": [1e2, 1E-7, -0.0, 12345678901234567890.12], "😀": {}, "": []}`)
 	}))
 	require.Equal(t, noon.Truncate(time.Microsecond), signed.SignedAt.UTC())
-	require.Equal(t, "PRACTITIONER@here.test", *signed.SignedBy)
+	require.Equal(t, "PRACTITIONER@here.test", *signed.Signer)
 	require.Equal(t, 2, signed.Version)
 	require.Equal(t, records.Digest(signed), *signed.Digest)
 

@@ -143,6 +143,9 @@ func (f Filler) scalar(name string, at place) any {
 	late := slices.Contains([]string{"to", "until", "end"}, at.argument)
 	switch name {
 	case "ID":
+		if at.argument == "guardianId" {
+			return nil // nobody is their own
+		}
 		return f.id(at)
 	case "Int", "Long":
 		return 10
@@ -161,6 +164,9 @@ func (f Filler) scalar(name string, at place) any {
 	case "Date":
 		if strings.HasPrefix(at.argument, "birth") {
 			return "1980-05-17"
+		}
+		if strings.HasPrefix(at.argument, "deceased") {
+			return "2020-05-17"
 		}
 		if late {
 			midnight = midnight.Add(24 * time.Hour)
@@ -200,6 +206,12 @@ func text(argument string) string {
 		return "+5511987654321"
 	case strings.Contains(lower, "taxid"), strings.Contains(lower, "cpf"):
 		return "529.982.247-25"
+	case lower == "state":
+		return "SP"
+	case lower == "postalcode":
+		return "01310-100"
+	case lower == "country":
+		return "BR"
 	case lower == "codes": // of ICD-10
 		return "J45.0"
 	case strings.Contains(lower, "url"):

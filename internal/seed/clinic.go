@@ -2,6 +2,7 @@ package seed
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +83,7 @@ func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) 
 
 	c.makeMembers()
 	c.makeStaff(o.Practitioners)
+	c.makeColleagues()
 	c.makeContacts(o.Contacts)
 	c.makeHomes()
 	c.makeConsents()
@@ -123,4 +125,22 @@ func (c *clinic) makeMembers() {
 	add(Subject(c.slug, "finance"), c.lists.person(s).name, "finance")
 	add(Subject(c.slug, "partner"), "Integração parceira", "partner")
 	add(Developer, "Desenvolvimento", "owner", "developer")
+}
+
+// makeColleagues makes a member of each practitioner, who signs in their name: the
+// demo's practitioner is the first who treats.
+func (c *clinic) makeColleagues() {
+	s := c.source("colleagues")
+	own := slices.IndexFunc(c.members, func(m member) bool { return m.role == "practitioner" })
+	for i := range c.practitioners {
+		if i == 0 {
+			c.practitioners[i].member = own
+			continue
+		}
+		c.practitioners[i].member = len(c.members)
+		c.members = append(c.members, member{
+			id: s.id(c.created), subject: Subject(c.slug, fmt.Sprint("practitioner", i+1)), name: c.practitioners[i].name, role: "practitioner",
+			permissions: []string{},
+		})
+	}
 }

@@ -30,7 +30,7 @@ func TestRun_Demo(t *testing.T) {
 			require.Equal(t, "America/Sao_Paulo", clinic.TimeZone)
 			for table, want := range map[string]int{
 				"contacts": o.Contacts, "practitioners": o.Practitioners, "appointments": o.Appointments,
-				"medical_records": o.Records, "contact_search": o.Contacts, "services": 12, "memberships": 7,
+				"medical_records": o.Records, "contact_search": o.Contacts, "services": 12, "memberships": 6 + o.Practitioners,
 			} {
 				require.Equal(t, want, d.Count(t, "SELECT count(*) FROM "+table+" WHERE clinic_id = $1", clinic.ID), table)
 			}
@@ -198,7 +198,7 @@ func requireSignedRecords(t *testing.T, d *testkit.Database) {
 		var clinic, id, contact, practitioner, kind string
 		var appointment, data, amends *string
 		require.NoError(t, rows.Scan(&clinic, &id, &contact, &practitioner, &appointment, &kind, &r.Title, &r.Body, (*[]string)(&r.Codes), &data,
-			&r.SignedAt, &r.SignedBy, &r.Digest, &amends, &r.AmendmentReason))
+			&r.SignedAt, &r.Signer, &r.Digest, &amends, &r.AmendmentReason))
 		r.ClinicID, r.ID, r.ContactID, r.PractitionerID = uuid.MustParse(clinic), uuid.MustParse(id), uuid.MustParse(contact), uuid.MustParse(practitioner)
 		if appointment != nil {
 			r.AppointmentID = new(uuid.MustParse(*appointment))

@@ -15,6 +15,11 @@ func (c *clinic) makeHomes() {
 	grownUp := none
 	for i := range c.contacts {
 		who := &c.contacts[i]
+		// Some leads are patients who were not recognised.
+		if who.status == "lead" && grownUp != none && s.chance(15) {
+			known := &c.contacts[grownUp]
+			who.person, who.phone, who.born, who.tags, who.preferred = known.person, known.phone, known.born, known.tags, known.preferred
+		}
 		who.guardian, who.otherPhones = none, []string{}
 		if who.status != "lead" && s.chance(70) {
 			who.home = &home{

@@ -28,6 +28,8 @@ type record struct {
 	amendment   string
 	signedAt    time.Time
 	signedBy    string
+	amendedAt   time.Time
+	withdrawal  string
 	digest      string
 	version     int
 	created     time.Time
@@ -58,6 +60,7 @@ func (c *clinic) makeRecords(count int) error {
 		if amends := i - 1; i > 0 && s.chance(1) && c.records[amends].amends == none && c.canAmend(amends) && !amended[amends] {
 			amended[amends] = true
 			r := c.amend(s, amends)
+			c.records[amends].amendedAt, c.records[amends].version, c.records[amends].updated = r.signedAt, 3, r.signedAt
 			if err := c.sign(&r); err != nil {
 				return err
 			}
@@ -183,7 +186,11 @@ func (c *clinic) close(s source, r *record) {
 	r.version = 2
 	r.signedAt = earlier(r.created.Add(time.Duration(s.between(30, 2400))*time.Second), c.midnight)
 	r.updated = r.signedAt
-	r.signedBy = Subject(c.slug, "practitioner")
+	r.signedBy = c.members[c.practitioners[r.practitioner].member].subject
+	// A few were written of the wrong patient; nothing amends them.
+	if r.id.Bytes[15]%64 == 7 {
+		r.withdrawal = "Prontuário do paciente errado"
+	}
 }
 
 // sign computes the digest that the API would have computed.
@@ -195,7 +202,7 @@ func (c *clinic) sign(r *record) error {
 		ClinicID: c.id.Bytes, ID: r.id.Bytes, ContactID: c.contacts[r.contact].id.Bytes,
 		PractitionerID: c.practitioners[r.practitioner].id.Bytes,
 		Title:          r.title, Body: r.body, Codes: r.codes, Data: models.JSON(r.data),
-		SignedAt: &r.signedAt, SignedBy: &r.signedBy,
+		SignedAt: &r.signedAt, Signer: &r.signedBy,
 	}
 	if err := signed.Kind.Scan(r.kind); err != nil {
 		return fmt.Errorf("record kind: %w", err)
@@ -212,7 +219,7 @@ func (c *clinic) sign(r *record) error {
 
 func (c *clinic) canAmend(i int) bool {
 	r := &c.records[i]
-	return !r.signedAt.IsZero() && r.created.Before(c.midnight.AddDate(0, 0, -30)) && r.kind != "certificate"
+	return !r.signedAt.IsZero() && r.withdrawal == "" && r.created.Before(c.midnight.AddDate(0, 0, -30)) && r.kind != "certificate"
 }
 
 func (c *clinic) amend(s source, i int) record {

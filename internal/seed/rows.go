@@ -1,8 +1,6 @@
 package seed
 
 import (
-	"slices"
-
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -36,11 +34,7 @@ func (c *clinic) people() []batch {
 		{"practitioners", []string{"clinic_id", "id", "name", "specialty", "registration", "color", "active", "created_at", "updated_at", "member_id"}, len(c.practitioners), func(i int, row []any) {
 			p := &c.practitioners[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8] = c.id, p.id, p.name, p.specialty, p.registration, p.color, p.active, c.created, c.created
-			row[9] = nil
-			// The demo's practitioner is the first who treats.
-			if own := slices.IndexFunc(c.members, func(m member) bool { return m.role == "practitioner" }); i == 0 && own >= 0 {
-				row[9] = c.members[own].id
-			}
+			row[9] = c.members[p.member].id
 		}},
 		{"practitioner_services", []string{"clinic_id", "practitioner_id", "service_id"}, len(offered), func(i int, row []any) {
 			o := offered[i]
@@ -90,6 +84,7 @@ func (c *clinic) files() []batch {
 		{"medical_records", []string{
 			"clinic_id", "id", "contact_id", "practitioner_id", "appointment_id", "kind", "title", "body", "codes", "data",
 			"signed_at", "signed_by", "digest", "amends_id", "amendment_reason", "version", "created_at", "updated_at",
+			"signed_by_id", "amended_at", "withdrawn_at", "withdrawn_by", "withdrawal_reason",
 		}, len(c.records), c.recordRow},
 	}
 }
@@ -204,6 +199,16 @@ func (c *clinic) recordRow(i int, row []any) {
 		row[13] = c.records[r.amends].id
 	}
 	row[15], row[16], row[17] = int32(r.version), r.created, r.updated
+	row[18], row[19], row[20], row[21], row[22] = nil, nil, nil, nil, nil
+	if r.digest != "" {
+		row[18] = c.members[c.practitioners[r.practitioner].member].id
+	}
+	if !r.amendedAt.IsZero() {
+		row[19] = r.amendedAt
+	}
+	if r.withdrawal != "" {
+		row[20], row[21], row[22] = r.updated, r.signedBy, r.withdrawal
+	}
 }
 
 // text is NULL where there is none.

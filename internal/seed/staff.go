@@ -24,6 +24,8 @@ type practitioner struct {
 	registration string
 	color        string
 	active       bool
+	// member is an index into the clinic's members.
+	member int
 	// offers are indexes into the clinic's services.
 	offers weighted[int]
 	// blocks of working time by ISO weekday, in minutes of the day.

@@ -209,7 +209,7 @@ func (v *values) text(name string) string {
 	switch name {
 	case "query":
 		return pick(v.dice, v.pool.Words)
-	case "tag", "tags":
+	case "tag", "tags", "allTags":
 		return pick(v.dice, v.pool.Tags)
 	case "externalReference":
 		if v.chance(50) {
@@ -218,7 +218,13 @@ func (v *values) text(name string) string {
 		return pick(v.dice, v.pool.References)
 	case "email":
 		return pick(v.dice, []string{"ana@example.com", "rita.lobo@example.com"})
-	case "phone":
+	case "state":
+		return pick(v.dice, []string{"SP", "rj"})
+	case "postalCode":
+		return pick(v.dice, []string{"01310-100", "20040002"})
+	case "country":
+		return "BR"
+	case "phone", "otherPhones":
 		return pick(v.dice, []string{"+5511987654321", "(21) 98765-4321"})
 	case "taxId":
 		return pick(v.dice, []string{"529.982.247-25", "11144477735"})

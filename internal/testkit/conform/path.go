@@ -145,6 +145,12 @@ func (s *Suite) parents(t testing.TB, p path, clinic *testkit.Clinic, most int) 
 	case p.Through != nil:
 		return s.ids(t, fmt.Sprintf("SELECT %s FROM %s WHERE clinic_id = $1 GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT %d",
 			p.Through.Parent, p.Through.Table, most), clinic.ID)
+	case p.Finder != "":
+		at := s.described(t, p.Object)
+		s.exec(t, "SELECT set_config('app.clinic', $1, false)", clinic.ID.String())
+		defer s.exec(t, "SELECT set_config('app.clinic', $1, false)", s.own.ID.String())
+		return s.ids(t, fmt.Sprintf("SELECT id FROM %[1]s WHERE clinic_id = $1 AND EXISTS (SELECT FROM %[2]s(%[1]s.id)) ORDER BY id LIMIT %[3]d",
+			at.Table, p.Finder, most), clinic.ID)
 	case p.parentKind == models.KindClinic && p.Parent == "":
 		return []uuid.UUID{clinic.ID}
 	case p.Parent != "":
