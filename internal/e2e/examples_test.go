@@ -57,7 +57,7 @@ func TestExamples_Work(t *testing.T) {
 		"add-member":            {"nina.rocha@example.com", `"RECEPTIONIST"`, `"userErrors":[]`},
 		"create-practitioner":   {"Dra. Nina Rocha", `"active":true`, `"services":{"nodes":[{`, `"userErrors":[]`},
 		"create-service":        {"Acupuntura", `"amountMinor":18000,"currency":"BRL"`, `"practitioners":{"nodes":[{`, `"userErrors":[]`},
-		"calendar-feed":         {`/calendar/`, `.ics"`, `"lastReadAt":null`, "Dra. Beatriz Lima", `"userErrors":[]`},
+		"calendar-feed":         {`/calendar/`, `.ics"`, `"lastReadAt":null`, "Dr. Carlos Prado", `"userErrors":[]`},
 		"calendar-changes":      {"Ana Souza", `"removedIds":[]`, `"syncToken":"`, `"hasMore":false`},
 		"import-calendar":       {`"added":1`, `"userErrors":[]`},
 		"set-working-hours":     {`"outside":[`, "Dr. Carlos Prado", `"userErrors":[]`},
