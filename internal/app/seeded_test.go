@@ -40,6 +40,9 @@ func newSeeded(t testing.TB, options ...api.Option) *seeded {
 	t.Helper()
 	d, made := seededWorld.New(t)
 	s := &seeded{database: d, aurora: clinicOf(made, 0), horizonte: clinicOf(made, 1)}
+	for _, clinic := range []*testkit.Clinic{s.aurora, s.horizonte} {
+		d.Holds(t, clinic.ID, today())
+	}
 	s.server = api.NewServer(t, s.database, append([]api.Option{api.At(noon())}, options...)...)
 	return s
 }

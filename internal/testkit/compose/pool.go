@@ -129,6 +129,8 @@ func (v *values) of(name string, of *ast.Type, subject string) any {
 		return pick(v.dice, v.pool.Instants).Format(time.RFC3339)
 	case "Date":
 		return pick(v.dice, []string{"1990-01-01", "2001-02-03", "1958-12-31"})
+	case "Currency":
+		return pick(v.dice, []string{"BRL", "BRL", "BRL", "USD"})
 	case "JSON":
 		return []kv{{"pressure", nil, []any{120, 80}}, {"note", nil, `a "word"`}}
 	}

@@ -95,10 +95,7 @@ func NewAt(t testing.TB, today time.Time, clock func() time.Time) *Suite {
 		}
 		s.d.Exec(t, "INSERT INTO memberships (clinic_id, id, subject, name, role, permissions) VALUES ($1, $2, $3, 'x', 'owner', '{developer}')",
 			clinic.ID, models.NewID(), developer(clinic))
-		// Holds are of minutes, so the seeder makes none.
-		s.d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
-			SELECT $1, gen_random_uuid(), id, 'x', $2::timestamptz + interval '900 days', $2::timestamptz + interval '900 days 30 minutes', now(), now() + interval '1 hour'
-			FROM practitioners WHERE clinic_id = $1 LIMIT 2`, clinic.ID, today)
+		s.d.Holds(t, clinic.ID, today)
 	}
 	s.server = api.NewServer(t, s.d, api.WithoutCache(), func(_ *config.Config, options *app.Options) {
 		options.Now = clock
