@@ -90,7 +90,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 
 	schema := schemaAlone()
 	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
-	defer func() { //nolint:contextcheck // closing has a bound of its own
+	defer func() {
 		if err != nil {
 			a.Close()
 		}
