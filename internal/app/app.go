@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/jackc/pgx/v5/multitracer"
 
 	"github.com/taskmed/taskmed/internal/answering"
 	"github.com/taskmed/taskmed/internal/auth"
@@ -21,7 +23,6 @@ import (
 	"github.com/taskmed/taskmed/internal/fitness"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
-	"github.com/taskmed/taskmed/internal/maintenance"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/sockets"
@@ -48,19 +49,27 @@ type Options struct {
 
 // App is a server that is ready to serve.
 type App struct {
-	db *database.DB
 	// fitness knows whether the database may be served.
 	fitness *fitness.Watcher
-	auth    *auth.Authenticator
 	server  *gqlserver.Server
 	// documents and cache are what is kept between requests.
 	documents documents
 	cache     cache
-	// keeper does what is due daily; nil where that is switched off.
-	keeper *maintenance.Keeper
 	// observer watches the others.
-	observer observer
+	observer observing
+
+	open open
 }
+
+// open are the parts to be closed, in this order: the cache before the database, though
+// it is opened before. What is not there, or not yet, is nothing.
+type open struct{ keeper, auth, registry, redis, cache, fitness, database, observer closer }
+
+type closer interface{ Close() }
+
+type nothing struct{}
+
+func (nothing) Close() {}
 
 // New puts the parts together. It fails with *fitness.UnfitError for a database that
 // must not be served. It does not wait for Postgres: while that does not answer
@@ -80,8 +89,8 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 
 	schema := schemaAlone()
-	a := &App{cache: cache{close: func() {}}}
-	defer func() { //nolint:contextcheck // closing has a bound of its own
+	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
+	defer func() {
 		if err != nil {
 			a.Close()
 		}
@@ -89,30 +98,33 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.observer, err = observe(ctx, settings, &options, schema, a.known()); err != nil {
 		return nil, err
 	}
+	a.open.observer = a.observer
 	// It looks while the rest is put together.
 	a.fitness = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log})
-	opened, err := openCache(settings, secret, answering.NewProgram(schema, options.build), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
+	a.open.fitness = a.fitness
+	a.cache, err = openCache(settings, secret, answering.NewProgram(schema, options.build), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
 		return nil, err
 	}
-	a.cache = opened
+	a.open.cache = a.cache
 	reached := database.Config{
 		URL: settings.DatabaseURL, MaxConns: settings.DatabaseMaxConns,
 		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
-		Tracer: a.observer.tracers(), Coherence: a.cache.told, Opened: a.cache.opened,
+		// Developers are shown their own statements.
+		Tracer: multitracer.New(profile.Tracer{}, a.observer.Tracer()), Coherence: a.cache.told, Opened: a.cache.opened,
 	}
 	db, err := database.Open(ctx, reached)
 	if err != nil {
 		return nil, err
 	}
-	a.db = db
-	a.documents, err = openDocuments(settings, db, options.Log, a.observer) //nolint:contextcheck // likewise
+	a.open.database = db
+	a.documents, err = openDocuments(settings, db, options.Log, a.observer, &a.open) //nolint:contextcheck // likewise
 	if err != nil {
 		return nil, err
 	}
 
 	known := a.cache.sessions(auth.NewStore(db))
-	a.auth, err = auth.New(auth.Config{ //nolint:contextcheck // its refreshing of keys ends with Close, not with the start
+	authenticator, err := auth.New(auth.Config{ //nolint:contextcheck // its refreshing of keys ends with Close, not with the start
 		Memberships: known, Keys: known,
 		JWKSURL: settings.JWKSURL, Issuer: settings.JWTIssuer, Audience: settings.JWTAudience,
 		DevKey: options.DevKey, Log: options.Log, Now: options.Now,
@@ -120,15 +132,16 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err != nil {
 		return nil, err
 	}
+	a.open.auth = authenticator
 
-	made, err := newGraph(graphParts{db: db, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: a.observer.fetching()})
+	made, err := newGraph(graphParts{db: db, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
 	if err != nil {
 		return nil, err
 	}
 
 	planner := profile.NewPlanner(settings.DatabaseURL)
 	served := gqlserver.Config{
-		Schema: made.executable, Auth: fitness.Entrance{Fit: a.fitness.Fit, Auth: a.auth}, Log: options.Log, Rights: made.rights,
+		Schema: made.executable, Auth: fitness.Entrance{Fit: a.fitness.Fit, Auth: authenticator}, Log: options.Log, Rights: made.rights,
 		Limits: gqlserver.Limits{
 			BodyBytes: settings.BodyBytes, Request: settings.RequestTimeout,
 			Limits: sockets.Limits{
@@ -141,21 +154,23 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 			Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit),
 			NoIntrospection: !settings.Introspection,
 		},
-		Extensions: append([]graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions...),
+		// The observer's is outermost, so that it sees what the others do.
+		Extensions: slices.Concat(a.observer.extensions, []graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions),
 		Playground: playground(settings, options), Routes: routes(a.fitness.Fit, made, options.Log), Origins: settings.AllowedOrigins,
 		Documents: a.documents, Cache: a.cache.answers, Secret: secret, Statements: statements{planner},
+		Observer: a.observer, Metrics: a.observer.metrics, AdminRoutes: a.observer.routes,
 		Ready: func(ctx context.Context) error {
 			return errors.Join(db.Ping(ctx), a.Fit(), a.documents.ready(settings))
 		},
 	}
-	a.observer.watch(db, planner.Plan, a.documents.redis, &served)
+	a.observer.Watch(telemetry.Servers{Postgres: db.Ping, Redis: a.documents.ping, Plan: planner.Plan, Pool: poolFigures(db)})
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}
 	if err := a.fitness.Await(ctx); err != nil {
 		return nil, err
 	}
-	a.keeper = maintain(settings, options.Log, a.observer) //nolint:contextcheck // it ends with Close, not with the start
+	a.open.keeper = maintain(settings, options.Log, a.observer) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
 }
 
@@ -186,7 +201,10 @@ func (a *App) Handler() http.Handler { return a.server.Public() }
 func (a *App) Admin() http.Handler { return a.server.Admin() }
 
 // Telemetry is what watches the server; nil where that is switched off.
-func (a *App) Telemetry() *telemetry.Telemetry { return a.observer.Telemetry }
+func (a *App) Telemetry() *telemetry.Telemetry {
+	watching, _ := a.observer.observer.(*telemetry.Telemetry)
+	return watching
+}
 
 // Serve answers on both listeners until the context ends, and then stops
 // without cutting a request.
@@ -196,21 +214,8 @@ func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
 
 // Close lets go of what New took.
 func (a *App) Close() {
-	if a.keeper != nil {
-		a.keeper.Close()
-	}
-	if a.auth != nil {
-		a.auth.Close()
-	}
-	_ = a.documents.close() // its connections are closed, whatever it says
-	a.cache.close()
-	if a.fitness != nil {
-		a.fitness.Close()
-	}
-	if a.db != nil {
-		a.db.Close()
-	}
-	if a.observer.Telemetry != nil {
-		a.observer.Close()
+	o := a.open
+	for _, part := range []closer{o.keeper, o.auth, o.registry, o.redis, o.cache, o.fitness, o.database, o.observer} {
+		part.Close()
 	}
 }

@@ -25,7 +25,7 @@ type cache struct {
 	opened func(ctx context.Context, conn *pgconn.PgConn) (moved bool, err error)
 	// sessions keeps who has which rights, of what a store says.
 	sessions func(store *auth.Store) credentials
-	close    func()
+	closer
 }
 
 // credentials are who has which rights.
@@ -38,7 +38,7 @@ type credentials interface {
 func openCache(settings config.Config, secret []byte, program *answering.Program, log *slog.Logger, watching observer) (cache, error) {
 	if !settings.Cache {
 		return cache{
-			answers: gqlserver.Uncached{}, close: func() {},
+			answers: gqlserver.Uncached{}, closer: nothing{},
 			sessions: func(store *auth.Store) credentials { return store },
 		}, nil
 	}
@@ -49,14 +49,14 @@ func openCache(settings config.Config, secret []byte, program *answering.Program
 		// its request; both have the time to notice.
 		LongestCommit:  settings.StatementTimeout + 2*time.Second,
 		LongestRequest: settings.RequestTimeout + 5*time.Second,
-		Log:            log, Metrics: watching.registerer(), Hook: watching.redisHook(),
+		Log:            log, Metrics: watching.Registerer(), Hook: watching.RedisHook(),
 	})
 	if err != nil {
 		return cache{}, err
 	}
 	return cache{
-		answers: watching.cache(answering.From(kept, settings.RedisURL != "", program)),
-		told:    kept, opened: kept.Opened, close: kept.Close,
+		answers: answering.From(kept, settings.RedisURL != "", program),
+		told:    kept, opened: kept.Opened, closer: kept,
 		sessions: func(store *auth.Store) credentials { return sessions.In(kept, store) },
 	}, nil
 }

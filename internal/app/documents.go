@@ -1,7 +1,8 @@
 package app
 
 import (
-	"errors"
+	"context"
+	"io"
 	"log/slog"
 
 	"github.com/taskmed/taskmed/internal/config"
@@ -14,25 +15,27 @@ type documents struct {
 	*persisted.Operations
 
 	registry *persisted.Registry
-	redis    *persisted.Redis
+	// ping tells whether the Redis that shares them answers; nil without one.
+	ping func(context.Context) error
 }
 
-func openDocuments(settings config.Config, db *database.DB, log *slog.Logger, watching observer) (d documents, err error) {
-	wanted := persisted.TextsConfig{Log: log, Metrics: watching.registerer()}
+func openDocuments(settings config.Config, db *database.DB, log *slog.Logger, watching observer, opened *open) (d documents, err error) {
+	wanted := persisted.TextsConfig{Log: log, Metrics: watching.Registerer()}
 	if settings.RedisURL != "" {
-		if d.redis, err = persisted.OpenRedis(settings.RedisURL, settings.RedisTimeout); err != nil {
+		redis, err := persisted.OpenRedis(settings.RedisURL, settings.RedisTimeout)
+		if err != nil {
 			return d, err
 		}
-		if hook := watching.redisHook(); hook != nil {
-			d.redis.AddHook(hook)
-		}
-		wanted.Shared = d.redis
+		opened.redis = quietly{redis}
+		redis.AddHook(watching.RedisHook())
+		wanted.Shared, d.ping = redis, redis.Ping
 	}
 	texts, err := persisted.NewTexts(wanted)
 	if err != nil {
-		return d, errors.Join(err, d.close())
+		return d, err
 	}
 	d.registry = persisted.NewRegistry(persisted.RegistryConfig{Source: persisted.InPostgres(db), Log: log})
+	opened.registry = d.registry
 	d.Operations = persisted.New(texts, d.registry, settings.Operations == config.RegisteredOperations)
 	return d, nil
 }
@@ -45,12 +48,8 @@ func (d documents) ready(settings config.Config) error {
 	return d.registry.Loaded()
 }
 
-func (d documents) close() error {
-	if d.registry != nil {
-		d.registry.Close()
-	}
-	if d.redis != nil {
-		return d.redis.Close()
-	}
-	return nil
-}
+// quietly closes what says how that went: its connections are closed, whatever it says.
+type quietly struct{ io.Closer }
+
+// Close implements closer.
+func (q quietly) Close() { _ = q.Closer.Close() }

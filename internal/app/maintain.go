@@ -7,17 +7,14 @@ import (
 	"github.com/taskmed/taskmed/internal/maintenance"
 )
 
-// maintain has the database kept in order by whichever instance comes first; nil
-// where that is switched off. The day is the machine's, not that of a test's clock.
-func maintain(settings config.Config, log *slog.Logger, watching observer) *maintenance.Keeper {
+// maintain has the database kept in order by whichever instance comes first, where that
+// is not switched off. The day is the machine's, not that of a test's clock.
+func maintain(settings config.Config, log *slog.Logger, watching observer) closer {
 	if !settings.Maintain.On {
-		return nil
+		return nothing{}
 	}
-	wanted := maintenance.KeeperConfig{
+	return maintenance.NewKeeper(maintenance.KeeperConfig{
 		URL: settings.ListenURL(), OwnerURL: settings.MaintainURL, Hour: settings.Maintain.Hour, Minute: settings.Maintain.Minute, Log: log,
-	}
-	if registerer := watching.registerer(); registerer != nil {
-		wanted.Ran = maintenance.Counted(registerer)
-	}
-	return maintenance.NewKeeper(wanted)
+		Ran: maintenance.Counted(watching.Registerer()),
+	})
 }

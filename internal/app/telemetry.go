@@ -7,16 +7,16 @@ import (
 	"regexp"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/gqlserver"
-	"github.com/taskmed/taskmed/internal/persisted"
+	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/internal/telemetry/dashboard"
 	"github.com/taskmed/taskmed/internal/telemetry/logs"
@@ -25,18 +25,30 @@ import (
 	"github.com/taskmed/taskmed/web"
 )
 
-// observer is what watches the parts; its fields are nil where nothing does.
-type observer struct {
-	*telemetry.Telemetry
+// observer is what the parts are watched by: a *telemetry.Telemetry, or telemetry.Nothing.
+type observer interface {
+	gqlserver.Observer
+	Tracer() pgx.QueryTracer
+	RedisHook() redis.Hook
+	Fetching(ctx context.Context, place *selection.Field, parents int) func(error)
+	Registerer() prometheus.Registerer
+	Watch(telemetry.Servers)
+	Close()
+}
 
-	registry *prometheus.Registry
-	tracer   pgx.QueryTracer
+// observing is the observer, with what the server shows of it and is hooked by.
+type observing struct {
+	observer
+
+	extensions []graphql.HandlerExtension
+	metrics    prometheus.Gatherer
+	routes     map[string]http.Handler
 }
 
 // observe makes the observer and hands it the log, which then tells more of each request.
-func observe(ctx context.Context, settings config.Config, options *Options, schema *ast.Schema, known knownOperations) (observer, error) {
+func observe(ctx context.Context, settings config.Config, options *Options, schema *ast.Schema, known knownOperations) (observing, error) {
 	if !settings.Metrics {
-		return observer{}, nil
+		return observing{observer: telemetry.Nothing{}}, nil
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -48,50 +60,28 @@ func observe(ctx context.Context, settings config.Config, options *Options, sche
 	if settings.OTLPEndpoint != "" {
 		spans, err := traces.OTLP(ctx, settings.OTLPEndpoint)
 		if err != nil {
-			return observer{}, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+			return observing{}, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 		}
 		wanted.Spans = spans
 	}
 	made := telemetry.New(wanted) //nolint:contextcheck // it ends with Close, not with the start
-	return observer{Telemetry: made, registry: registry, tracer: made.Tracer()}, nil
+	page := web.Dashboard[dashboard.Snapshot](made)
+	return observing{
+		observer: made, extensions: []graphql.HandlerExtension{made.Extension()}, metrics: registry,
+		routes: map[string]http.Handler{"/dashboard": page, "/dashboard/": page},
+	}, nil
 }
 
-// watch has the observer see what the server does.
-func (o observer) watch(db *database.DB, plan func(ctx context.Context, clinic uuid.UUID, sql string) (string, error), redis *persisted.Redis, server *gqlserver.Config) {
-	if o.Telemetry == nil {
-		return
+// poolFigures are the figures of a database's pool.
+func poolFigures(db *database.DB) func() metrics.PoolFigures {
+	return func() metrics.PoolFigures {
+		now := db.Stat()
+		return metrics.PoolFigures{
+			Max: now.MaxConns(), InUse: now.AcquiredConns(), Idle: now.IdleConns(),
+			Acquires: now.AcquireCount(), Waits: now.EmptyAcquireCount(), Canceled: now.CanceledAcquireCount(),
+			Waited: now.EmptyAcquireWaitTime(),
+		}
 	}
-	servers := telemetry.Servers{
-		Postgres: db.Ping, Plan: plan,
-		Pool: func() metrics.PoolFigures {
-			now := db.Stat()
-			return metrics.PoolFigures{
-				Max: now.MaxConns(), InUse: now.AcquiredConns(), Idle: now.IdleConns(),
-				Acquires: now.AcquireCount(), Waits: now.EmptyAcquireCount(), Canceled: now.CanceledAcquireCount(),
-				Waited: now.EmptyAcquireWaitTime(),
-			}
-		},
-	}
-	if redis != nil {
-		servers.Redis = redis.Ping
-	}
-	o.Watch(servers)
-	// Outermost, so that it sees what the others do.
-	server.Extensions = append([]graphql.HandlerExtension{o.Extension()}, server.Extensions...)
-	server.Observer, server.Metrics = o, o.registry
-	page := web.Dashboard[dashboard.Snapshot](o.Telemetry)
-	server.AdminRoutes = map[string]http.Handler{"/dashboard": page, "/dashboard/": page}
-}
-
-// Statements implements gqlserver.Observer.
-func (observer) Statements(ctx context.Context) (int64, bool) { return telemetry.Statements(ctx), true }
-
-// registerer takes the parts' own metrics; nil where nobody reads them.
-func (o observer) registerer() prometheus.Registerer {
-	if o.Telemetry == nil {
-		return nil
-	}
-	return o.Registerer()
 }
 
 // exampleName finds the name of an example's operation.
@@ -110,8 +100,8 @@ func (a *App) known() knownOperations {
 		}
 	}
 	return func(op *graphql.OperationContext) (string, bool) {
-		// The registry is there before the first request is.
-		if name, registered := a.documents.registry.Name(op.RawQuery); registered && name != "" {
+		// The documents are there before the first request is.
+		if name, registered := a.documents.Name(op.RawQuery); registered && name != "" {
 			return name, true
 		}
 		_, known := names[op.Operation.Name]

@@ -66,6 +66,22 @@ func history(t testing.TB, server *api.Server, satisfies func(dashboard.Snapshot
 	return found
 }
 
+func TestTelemetry_IsNotThereWhereItIsSwitchedOff(t *testing.T) {
+	t.Parallel()
+	world := newSeeded(t, func(settings *config.Config, _ *app.Options) { settings.Metrics = false })
+	owner := world.as(t, world.aurora, "owner")
+	query, variables := readQuery(t, "day_view")
+	for range 2 { // computed, and kept
+		owner.Must(t, query, variables, nil)
+	}
+	require.Nil(t, world.server.App.Telemetry())
+	for _, path := range []string{"/metrics", "/dashboard"} {
+		out := httptest.NewRecorder()
+		world.server.App.Admin().ServeHTTP(out, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		require.Equal(t, http.StatusNotFound, out.Code, path)
+	}
+}
+
 func TestMetrics_AreAsPrometheusWantsThemAndNameWhatRan(t *testing.T) {
 	t.Parallel()
 	world := newSeeded(t)

@@ -19,7 +19,8 @@ type Asked struct {
 }
 
 // Ask prepares a query as if a client with the scope had asked it: it passes the same
-// checks. It gives what a cache would be asked, and what computes the answer.
+// checks. It gives what a cache would be asked, and what computes the answer,
+// once.
 func (s *Server) Ask(ctx context.Context, scope *tenant.Scope, asked Asked) (*Question, Compute, error) {
 	q := request{Server: s, in: &http.Request{}, scope: scope, said: &said{query: asked.Text, operationName: asked.Name}}
 	if len(asked.Variables) > 0 {
@@ -37,5 +38,6 @@ func (s *Server) Ask(ctx context.Context, scope *tenant.Scope, asked Asked) (*Qu
 	if err != nil {
 		return nil, nil, err
 	}
-	return question, (&run{runner: q.runner, op: q.op, scope: scope}).compute, nil
+	own := &run{runner: q.runner, op: q.op}
+	return question, func(ctx context.Context) Computed { return own.compute(tenant.With(ctx, scope)) }, nil
 }

@@ -23,8 +23,8 @@ type Cache interface {
 	// Writing puts a mutation's name into the context that it runs under.
 	Writing(ctx context.Context, mutation string) context.Context
 	// Answer gives the kept answer to a question; if there is none, it has the
-	// answer computed, once for all who wait for the same. compute may be called
-	// again later, under a context of the cache's own, to keep the answer fresh.
+	// answer computed, once for all who wait for the same: by the caller's goroutine,
+	// and at most once, or else by another caller's.
 	Answer(ctx context.Context, question *Question, compute Compute) CacheAnswer
 }
 
@@ -125,20 +125,22 @@ func (q *request) cacheOrRun(ctx context.Context) *graphql.Response {
 
 func (q *request) cached(ctx context.Context, n *note) *graphql.Response {
 	question, err := q.question()
-	own := &run{runner: q.runner, op: q.op, scope: q.scope}
+	own := &run{runner: q.runner, op: q.op}
 	if err != nil {
 		n.Reason = "its variables cannot be compared"
 		return own.alone(ctx, n)
 	}
 	question.Afresh = n.request
-	n.CacheAnswer = q.config.Cache.Answer(ctx, question, own.compute)
+	below, looked := q.config.Observer.Look(ctx)
+	n.CacheAnswer = q.config.Cache.Answer(below, question, own.compute)
+	looked(n.outcome(), n.Tier, n.Reason, n.Stored)
 	n.bypass = n.Bypassed
 	switch {
 	case n.Data != nil:
 		return &graphql.Response{Data: n.Data}
 	case n.Computed != nil:
 		n.Digest, n.unfit = n.Computed.Digest, n.Computed.Unfit
-		return own.ran.Load()
+		return own.ran
 	case ctx.Err() != nil: // The time was up while somebody else computed.
 		n.unfit = "ran out of time"
 		return nil
@@ -209,6 +211,20 @@ func (n *note) status() string {
 		return "taskmed; fwd=miss; collapsed" + detail(n.why())
 	default:
 		return "taskmed; fwd=miss" + detail(n.why())
+	}
+}
+
+// outcome is what came of a look-up, in a word.
+func (a *CacheAnswer) outcome() string {
+	switch {
+	case a.Hit:
+		return "hit"
+	case a.Bypassed:
+		return "bypass"
+	case a.Data != nil:
+		return "shared"
+	default:
+		return "miss"
 	}
 }
 

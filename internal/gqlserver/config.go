@@ -36,6 +36,9 @@ type Observer interface {
 	// Statements is how many SQL statements the context's request has made; false
 	// where nobody counts.
 	Statements(ctx context.Context) (n int64, counted bool)
+	// Look watches a look-up in the cache, and what is computed below it: looked is
+	// told what came of it, where it was kept and why it is no hit.
+	Look(ctx context.Context) (below context.Context, looked func(outcome, tier, reason string, stored bool))
 }
 
 // unobserved is an Observer that sees nothing.
@@ -48,6 +51,11 @@ func (unobserved) Begin(w http.ResponseWriter, r *http.Request) (http.ResponseWr
 
 // Statements implements Observer.
 func (unobserved) Statements(context.Context) (int64, bool) { return 0, false }
+
+// Look implements Observer.
+func (unobserved) Look(ctx context.Context) (context.Context, func(outcome, tier, reason string, stored bool)) {
+	return ctx, func(string, string, string, bool) {}
+}
 
 // Config is what a Server is made of.
 type Config struct {

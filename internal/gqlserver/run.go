@@ -3,13 +3,10 @@ package gqlserver
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-
-	"github.com/taskmed/taskmed/internal/tenant"
 )
 
 // runner is gqlgen's executor, which is handed operations that were checked here: it
@@ -102,51 +99,37 @@ func (r *runner) run(ctx context.Context, op *graphql.OperationContext) *graphql
 	return responses(ctx)
 }
 
-// run computes one request's answer, for it or for the cache on its behalf.
+// run computes one request's answer, in its goroutine.
 type run struct {
 	runner *runner
 	op     *graphql.OperationContext
-	scope  *tenant.Scope
-	// ran is the latest response that was computed.
-	ran atomic.Pointer[graphql.Response]
+	// ran is the response that was computed.
+	ran *graphql.Response
 }
 
 // alone runs the operation for this request and for nobody else.
 func (r *run) alone(ctx context.Context, n *note) *graphql.Response {
 	computed := r.compute(ctx)
 	n.Digest, n.unfit = computed.Digest, computed.Unfit
-	return r.ran.Load()
+	return r.ran
 }
 
-// compute implements Compute. Each run has an operation context of its own,
-// since running writes into it: it may be another one's than the request's, and
-// go on after the request.
+// compute implements Compute.
 func (r *run) compute(ctx context.Context) Computed {
-	response := r.response(tenant.With(ctx, r.scope), again(r.op))
-	r.ran.Store(response)
-	return r.runner.judge(response)
+	r.ran = r.response(ctx)
+	return r.runner.judge(r.ran)
 }
 
-// response survives a panic: the cache may be running it, with others waiting.
-func (r *run) response(ctx context.Context, op *graphql.OperationContext) (response *graphql.Response) {
+// response survives a panic: others may be waiting for what the cache has computed.
+func (r *run) response(ctx context.Context) (response *graphql.Response) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			ctx := graphql.WithOperationContext(ctx, op)
+			ctx := graphql.WithOperationContext(ctx, r.op)
 			p := r.runner.presenter
 			response = &graphql.Response{Errors: gqlerror.List{p.present(ctx, p.recovered(ctx, reason))}}
 		}
 	}()
-	return r.runner.run(ctx, op)
-}
-
-// again is a context for running an operation once more.
-func again(op *graphql.OperationContext) *graphql.OperationContext {
-	return &graphql.OperationContext{
-		RawQuery: op.RawQuery, Variables: op.Variables, OperationName: op.OperationName, Doc: op.Doc,
-		Extensions: op.Extensions, Headers: op.Headers, Operation: op.Operation,
-		DisableIntrospection: op.DisableIntrospection, RecoverFunc: op.RecoverFunc,
-		ResolverMiddleware: op.ResolverMiddleware, RootResolverMiddleware: op.RootResolverMiddleware,
-	}
+	return r.runner.run(ctx, r.op)
 }
 
 // judge tells what of a response may be kept: whole answers without errors.

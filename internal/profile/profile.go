@@ -122,12 +122,12 @@ func (p *Profile) Around(outer graphql.FieldMiddleware) graphql.FieldMiddleware 
 }
 
 func (p *Profile) addField(at *graphql.FieldContext, took time.Duration) {
-	p.Fetched(pathOf(at), at.Object+"."+at.Field.Name, took)
+	p.fetched(pathOf(at), at.Object+"."+at.Field.Name, took)
 }
 
-// Fetched notes what it took to get the values of a field, by its path in the
+// fetched notes what it took to get the values of a field, by its path in the
 // answer without the indices of lists, and its name: "Contact.appointments".
-func (p *Profile) Fetched(path, name string, took time.Duration) {
+func (p *Profile) fetched(path, name string, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {

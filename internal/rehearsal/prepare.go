@@ -73,6 +73,10 @@ func (s *Stage) fillers(ctx context.Context, conn *pgx.Conn) ([]Filler, error) {
 	if err != nil {
 		return nil, err
 	}
+	contacts, err := s.contacts(ctx, conn, appointments)
+	if err != nil {
+		return nil, err
+	}
 	records, err := s.each(ctx, conn, models.KindMedicalRecord, "medical_records", "signed_at IS NULL", "signed_at IS NOT NULL")
 	if err != nil {
 		return nil, err
@@ -81,9 +85,34 @@ func (s *Stage) fillers(ctx context.Context, conn *pgx.Conn) ([]Filler, error) {
 	for i := range fillers {
 		ids := maps.Clone(common)
 		ids["Appointment"], ids["MedicalRecord"] = appointments[i%len(appointments)], records[i%len(records)]
+		// What is of an appointment is of its contact.
+		if contact := contacts[i%len(contacts)]; contact != "" {
+			ids["Contact"] = contact
+		}
 		fillers[i] = Filler{Schema: s.Schema, IDs: ids, Now: now, Free: free}
 	}
 	return fillers, nil
+}
+
+// contacts are those of appointments; "" where there is no such appointment.
+func (s *Stage) contacts(ctx context.Context, conn *pgx.Conn, appointments []string) ([]string, error) {
+	found := make([]string, len(appointments))
+	for i, appointment := range appointments {
+		id, err := models.KindAppointment.Parse(appointment)
+		if err != nil {
+			return nil, fmt.Errorf("read an appointment's id: %w", err)
+		}
+		var contact uuid.UUID
+		err = conn.QueryRow(ctx, "SELECT contact_id FROM appointments WHERE clinic_id = $1 AND id = $2", s.Clinic, id).Scan(&contact)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for an appointment's contact: %w", err)
+		}
+		found[i] = models.KindContact.Global(contact)
+	}
+	return found, nil
 }
 
 // data is what the clinic answers to one of the page's own questions.

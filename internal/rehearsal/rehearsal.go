@@ -95,8 +95,12 @@ func (f Filler) places(document *ast.QueryDocument, operation *ast.OperationDefi
 }
 
 // value makes one up. There is none for what must not be given with the rest
-// (pages go forward from the first) or would stop the operation early.
+// (pages go forward from the first) or would stop the operation early, as a reference
+// that may be left out to what no id is known of, or to another of the same kind.
 func (f Filler) value(kind *ast.Type, at place, all bool, depth int) (any, bool) {
+	if kind.Name() == "ID" && !kind.NonNull && !f.refers(at) {
+		return nil, false
+	}
 	if kind.Elem != nil {
 		value, ok := f.value(kind.Elem, at, all, depth)
 		return []any{value}, ok
@@ -162,11 +166,11 @@ func (f Filler) scalar(name string, at place) any {
 		}
 		return midnight.Format(time.RFC3339)
 	case "Date":
-		if strings.HasPrefix(at.argument, "birth") {
+		switch {
+		case strings.HasPrefix(at.argument, "birth"):
 			return "1980-05-17"
-		}
-		if strings.HasPrefix(at.argument, "deceased") {
-			return "2020-05-17"
+		case strings.HasPrefix(at.argument, "deceased"): // It may be another day in the clinic.
+			midnight = midnight.Add(-48 * time.Hour)
 		}
 		if late {
 			midnight = midnight.Add(24 * time.Hour)
@@ -220,14 +224,29 @@ func text(argument string) string {
 	return "maria silva"
 }
 
-// id is that of an entity of the type that the argument names ("contactId"), or
-// of the one that the field gives ("id").
-func (f Filler) id(at place) string {
+// refers tells whether an argument is of a type that an id is known of, by its name, or
+// of the one that the field gives.
+func (f Filler) refers(at place) bool {
+	_, known := f.named(at)
+	return known || at.argument == "id" || at.argument == "ids"
+}
+
+// named is the id of an entity of the type that the argument names ("contactId").
+func (f Filler) named(at place) (string, bool) {
 	named := strings.TrimSuffix(strings.TrimSuffix(at.argument, "Ids"), "Id")
 	for kind, id := range f.IDs {
 		if strings.EqualFold(kind, named) {
-			return id
+			return id, true
 		}
+	}
+	return "", false
+}
+
+// id is that of an entity of the type that the argument names, or of the one that the
+// field gives ("id").
+func (f Filler) id(at place) string {
+	if id, known := f.named(at); known {
+		return id
 	}
 	if id, ok := f.IDs[at.gives]; ok {
 		return id

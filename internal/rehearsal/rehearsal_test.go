@@ -18,7 +18,7 @@ const schema = `
 	enum Status { ACTIVE LEAD }
 	input Range { from: DateTime! to: DateTime! }
 	input Filter { status: [Status!] range: Range contactId: ID practitionerId: ID size: Int = 3 and: Filter }
-	input Change { id: ID! name: String! email: String birthDate: Date expectedVersion: Int }
+	input Change { id: ID! name: String! email: String birthDate: Date expectedVersion: Int guardianId: ID practitionerId: ID }
 	type Contact { id: ID! appointments(range: Range, first: Int, last: Int): [Contact!]! }
 	type ChangePayload { contact: Contact }
 	type Query { contact(id: ID!): Contact contacts(filter: Filter, first: Int, after: String, last: Int): [Contact!]! nodes(ids: [ID!]!): [Contact] }
@@ -55,7 +55,8 @@ func TestVariables_AreThoseThatAFieldTakes(t *testing.T) {
 
 	const change = `mutation($input: Change!) { changeContact(input: $input) { contact { id } } }`
 	require.Equal(t, map[string]any{"id": "contact_1", "name": "maria silva"}, filled(t, change, false)["input"])
-	require.Equal(t, map[string]any{"id": "contact_1", "name": "maria silva", "email": "maria@example.com", "birthDate": "1980-05-17"}, filled(t, change, true)["input"])
+	require.Equal(t, map[string]any{"id": "contact_1", "name": "maria silva", "email": "maria@example.com", "birthDate": "1980-05-17", "practitionerId": "practitioner_1"}, filled(t, change, true)["input"],
+		"another contact is left out")
 	require.Equal(t, map[string]any{"x": "contact_1"}, filled(t, `query($x: ID!) { contact(id: $x) { id } }`, false))
 }
 

@@ -12,8 +12,9 @@
 // metrics and alerts to dashboard; .golangci.yml holds that.
 //
 // A request is noted from Begin to its end (request.go) by what gqlgen (extension.go),
-// Postgres (sql.go) and the parts of other rooms tell of it. Every interval a snapshot
-// is taken and judged (sample.go). docs/observability.md is written by the rooms
+// Postgres (sql.go), the look-ahead (fetching.go) and the other parts (traces) tell of it.
+// Where nothing is to be watched, Nothing takes a Telemetry's place. Every interval a
+// snapshot is taken and judged (sample.go). docs/observability.md is written by the rooms
 // (document.go).
 //
 // What is kept is bounded whatever clients send: names come from the schema,

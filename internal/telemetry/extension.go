@@ -98,21 +98,3 @@ func (e extension) InterceptField(ctx context.Context, next graphql.Resolver) (a
 	}
 	return value, err
 }
-
-// Fetched counts a relation that was fetched for all of its parents at once, before
-// their resolvers were asked.
-func (t *Telemetry) Fetched(ctx context.Context, object, name string, took time.Duration, failed bool) {
-	f := t.fields.Named(object, name)
-	if f == nil {
-		return
-	}
-	f.Count(took, failed)
-	if r := requestOf(ctx); r != nil && took >= noticeable {
-		r.addField(f, took)
-	}
-}
-
-// Batch counts a data loader's fetch. The loaders' names are the code's own.
-func (t *Telemetry) Batch(loader string, keys int) {
-	t.batches.WithLabelValues(loader).Observe(float64(keys))
-}

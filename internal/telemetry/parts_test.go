@@ -11,15 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-
-	"github.com/taskmed/taskmed/internal/telemetry/traces"
 )
 
 // wholeRequest does all that a request may do, as the server's parts tell of it.
 func wholeRequest(t *Telemetry, sql string) func(context.Context, http.ResponseWriter) {
 	tracer := t.Tracer()
 	return func(ctx context.Context, w http.ResponseWriter) {
-		ctx, look := t.Look(ctx)
+		ctx, looked := t.Look(ctx)
 		_, redis := t.Redis(ctx, 2, func(int) string { return "hget" })
 		redis.End(false)
 		extension{t}.InterceptResponse(ctx, func(ctx context.Context) *graphql.Response {
@@ -28,7 +26,7 @@ func wholeRequest(t *Telemetry, sql string) func(context.Context, http.ResponseW
 			fetch.End(true)
 			return &graphql.Response{}
 		})
-		look.EndLook(traces.Looked{Outcome: "miss", Tier: "redis", Reason: "invalidated by contact:018f4a3e", Stored: true})
+		looked("miss", "redis", "invalidated by contact:018f4a3e", true)
 	}
 }
 
@@ -96,7 +94,7 @@ func TestSpans_TakeNothingWhereThereAreNone(t *testing.T) { // Alone: others' al
 	for name, telemetry := range map[string]*Telemetry{"off": off, "unsampled": unsampled} {
 		part := telemetry.statements.Of("SELECT name FROM contacts")
 		require.Zero(t, testing.AllocsPerRun(100, func() {
-			ctx, look := telemetry.Look(t.Context())
+			ctx, looked := telemetry.Look(t.Context())
 			ctx, run := telemetry.Execute(ctx)
 			ctx, fetch := telemetry.Fetch(ctx, "contacts", 3)
 			ctx, redis := telemetry.Redis(ctx, 2, func(int) string { return "hget" })
@@ -105,7 +103,7 @@ func TestSpans_TakeNothingWhereThereAreNone(t *testing.T) { // Alone: others' al
 			redis.End(true)
 			fetch.End(false)
 			run.End(false)
-			look.EndLook(traces.Looked{Outcome: "miss", Reason: "first seen"})
+			looked("miss", "", "first seen", false)
 		}), name)
 	}
 	clinic := uuid.New()

@@ -76,14 +76,14 @@ func (r *request) addStatement(s *metrics.Statement, of *metrics.Field, took tim
 
 // Statements is how many SQL statements the context's request has made so far;
 // 0 outside of one.
-func Statements(ctx context.Context) int64 {
+func (*Telemetry) Statements(ctx context.Context) (n int64, counted bool) {
 	r := requestOf(ctx)
 	if r == nil {
-		return 0
+		return 0, true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.shares.Count()
+	return r.shares.Count(), true
 }
 
 // note keeps the worst of an answer's errors: a fault of the server's before

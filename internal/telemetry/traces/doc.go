@@ -4,7 +4,7 @@
 //   - A Request is the span of a whole request. It continues the client's trace and tells
 //     the client its own; whether it is sampled is decided here (traces.go).
 //   - A Span is a part of one: the look-up in the cache, the operation's execution, a
-//     fetch, a SQL statement, commands to Redis (parts.go). No span holds a value, a
+//     fetch, a SQL statement, commands to Redis (parts.go, redis.go). No span holds a value, a
 //     column, a key or an argument.
 //
 // Without a collector there are no Traces but nil, and a request pays nothing: no span

@@ -15,10 +15,6 @@ import (
 // not, and does nothing.
 type Span struct{ span trace.Span }
 
-// Traced tells whether spans are made at all. Where they are not, nobody needs
-// to be told of a request's parts.
-func (t *Traces) Traced() bool { return t != nil }
-
 // part begins a span below the context's if that is sampled. The attributes are
 // made by a function, so that a request which is not traced pays for none.
 func (t *Traces) part(ctx context.Context, kind trace.SpanKind, name string, attributes func() []attribute.KeyValue) (context.Context, Span) {
@@ -50,33 +46,29 @@ func (s Span) End(failed bool) {
 	s.span.End()
 }
 
-// Look begins the span of a look-up in the response cache, below which the
-// answer is computed if it is not there.
-func (t *Traces) Look(ctx context.Context) (context.Context, Span) {
-	return t.part(ctx, trace.SpanKindInternal, "cache", nil)
+// Look begins the span of a look-up in the response cache, below which the answer is
+// computed if it is not there. What it gives ends the span and is told what came of it:
+// outcome is "hit", "miss", "shared" (somebody else computed it meanwhile) or "bypass",
+// tier where it was kept, reason why it is no hit; of the reason only what is one of the
+// known ones is told.
+func (t *Traces) Look(ctx context.Context) (context.Context, func(outcome, tier, reason string, stored bool)) {
+	ctx, span := t.part(ctx, trace.SpanKindInternal, "cache", nil)
+	if span.span == nil {
+		return ctx, Unseen
+	}
+	return ctx, span.looked
 }
 
-// Looked is what a look-up in the cache came to.
-type Looked struct {
-	// Outcome is "hit", "miss", "shared" (somebody else computed it meanwhile) or "bypass".
-	Outcome string
-	// Tier is where it was kept, Reason why it is no hit; of the reason only what
-	// is one of the known ones is told.
-	Tier, Reason string
-	Stored       bool
-}
+// Unseen ends a look-up that is not traced.
+func Unseen(_, _, _ string, _ bool) {}
 
-// EndLook ends the span of a look-up.
-func (s Span) EndLook(looked Looked) {
-	if s.span == nil {
-		return
+func (s Span) looked(outcome, tier, reason string, stored bool) {
+	s.span.SetAttributes(attribute.String("taskmed.cache.outcome", outcome), attribute.Bool("taskmed.cache.stored", stored))
+	if tier != "" {
+		s.span.SetAttributes(attribute.String("taskmed.cache.tier", tier))
 	}
-	s.span.SetAttributes(attribute.String("taskmed.cache.outcome", looked.Outcome), attribute.Bool("taskmed.cache.stored", looked.Stored))
-	if looked.Tier != "" {
-		s.span.SetAttributes(attribute.String("taskmed.cache.tier", looked.Tier))
-	}
-	if looked.Outcome != "hit" {
-		s.span.SetAttributes(attribute.String("taskmed.cache.reason", metrics.KnownReason(looked.Reason)))
+	if outcome != "hit" {
+		s.span.SetAttributes(attribute.String("taskmed.cache.reason", metrics.KnownReason(reason)))
 	}
 	s.span.End()
 }
