@@ -216,6 +216,8 @@ func text(argument string) string {
 		return "01310-100"
 	case lower == "country":
 		return "BR"
+	case lower == "ics": // RFC 5545
+		return "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//TaskMed//rehearsal//EN\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20990101T120000Z\r\nDTEND:20990101T130000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 	case lower == "codes": // of ICD-10
 		return "J45.0"
 	case strings.Contains(lower, "url"):

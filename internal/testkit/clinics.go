@@ -99,11 +99,12 @@ func (d *Database) Appointment(t testing.TB, c *Clinic, contact, practitioner in
 	return id
 }
 
-// Holds keeps a far slot of two of a clinic's practitioners by SQL, for an hour: holds
-// are of minutes, so the seeder makes none.
+// Holds keeps far slots of two of a clinic's practitioners by SQL, for an hour: holds are
+// of minutes, so the seeder makes none.
 func (d *Database) Holds(t testing.TB, clinic uuid.UUID, today time.Time) {
 	t.Helper()
 	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
-		SELECT $1, gen_random_uuid(), id, 'x', $2::timestamptz + interval '900 days', $2::timestamptz + interval '900 days 30 minutes', now(), now() + interval '1 hour'
-		FROM practitioners WHERE clinic_id = $1 ORDER BY id LIMIT 2`, clinic, today)
+		SELECT $1, gen_random_uuid(), p.id, 'x', d, d + interval '30 minutes', now(), now() + interval '1 hour'
+		FROM (SELECT id FROM practitioners WHERE clinic_id = $1 ORDER BY id LIMIT 2) p,
+			generate_series($2::timestamptz + interval '900 days', $2::timestamptz + interval '930 days', interval '1 day') AS d`, clinic, today)
 }
