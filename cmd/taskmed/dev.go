@@ -94,7 +94,7 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	defer server.Close() //nolint:contextcheck // closing has a bound of its own
+	defer server.Close()
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, listening.public, listening.admin) }()

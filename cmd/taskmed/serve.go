@@ -46,7 +46,7 @@ func (serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return errors.Join(err, listening.close())
 	}
-	defer server.Close() //nolint:contextcheck // closing has a bound of its own
+	defer server.Close()
 	log.InfoContext(ctx, "serving", slog.String("addr", listening.public.Addr().String()), slog.String("admin_addr", listening.admin.Addr().String()))
 	return server.Serve(ctx, listening.public, listening.admin)
 }

@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -203,7 +204,7 @@ func readItems(in *validate.Input, inputs []*models.InvoiceItemInput) []item {
 }
 
 func readItem(in *validate.Input, path []string, input *models.InvoiceItemInput) item {
-	at := func(field string) []string { return append(path[:len(path):len(path)], field) }
+	at := func(field string) []string { return append(slices.Clip(path), field) }
 	read := item{quantity: 1, price: input.UnitPrice}
 	if input.ServiceID != nil {
 		id, err := models.KindService.Parse(*input.ServiceID)

@@ -3,6 +3,7 @@ package billing_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -82,9 +83,7 @@ func (d *desk) bill(t testing.TB, total int64) *invoice {
 func (d *desk) pay(t testing.TB, invoice string, amount int64, more map[string]any) (string, []mistake) {
 	t.Helper()
 	input := map[string]any{"invoiceId": invoice, "amount": map[string]any{"amountMinor": amount}, "method": "PIX"}
-	for name, value := range more {
-		input[name] = value
-	}
+	maps.Copy(input, more)
 	var got struct {
 		RecordPayment struct {
 			Payment    *struct{ ID string }
@@ -276,7 +275,7 @@ func TestInvoice_NamesTheItemThatIsWrong(t *testing.T) {
 		"contactId": models.KindContact.Global(d.clinic.Contacts[0]), "dueDate": "2099-01-31",
 		"items": []any{
 			map[string]any{"description": "Consulta", "unitPrice": map[string]any{"amountMinor": -1}},
-			map[string]any{"description": "​"},
+			map[string]any{"description": "\u200b"},
 			map[string]any{"description": "x", "unitPrice": map[string]any{"amountMinor": 1}, "quantity": 0},
 		},
 	})
@@ -322,7 +321,7 @@ func TestInvoice_IsOverdueByTheClinicsClock(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{made.ID}, list("OPEN, OVERDUE"))
-	time.Sleep(midnight.Sub(now()))
+	require.Eventually(t, func() bool { return !now().Before(midnight) }, time.Minute, 10*time.Millisecond)
 	require.Equal(t, "OVERDUE", d.read(t, made.ID).Status)
 	require.Empty(t, list("OPEN"))
 	require.Empty(t, list("OPEN, PARTIALLY_PAID, PAID, DRAFT, VOID"))

@@ -177,7 +177,9 @@ func (w *world) race(t *testing.T, made func() *calendar.Calendar, transactions 
 	close(stop)
 	readers.Wait()
 	c := made()
-	for last := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for last := time.Now().Add(patience); ; <-again.C {
 		wrong = w.wrong(ctx, t, c, followers)
 		if wrong == 0 || time.Now().After(last) {
 			return wrong

@@ -241,9 +241,18 @@ func TestTimes_AreThoseOfTheOracle(t *testing.T) {
 	zones := []struct {
 		name, near string
 	}{
-		{"America/Santiago", "2026-09-06 00:00"}, {"America/Santiago", "2027-04-04 00:00"}, {"Africa/Cairo", "2026-04-24 00:00"}, {"Africa/Cairo", "2026-10-30 00:00"},
-		{"America/Sao_Paulo", "2018-11-04 00:00"}, {"America/Sao_Paulo", "2018-02-18 00:00"}, {"Australia/Lord_Howe", "2026-10-04 02:00"}, {"Australia/Lord_Howe", "2027-04-04 02:00"},
-		{"Pacific/Apia", "2011-12-30 00:00"}, {"Pacific/Apia", "2012-04-01 03:00"}, {"America/New_York", "2027-03-14 02:00"}, {"Europe/Lisbon", "2026-10-25 01:00"},
+		{"America/Santiago", "2026-09-06 00:00"},
+		{"America/Santiago", "2027-04-04 00:00"},
+		{"Africa/Cairo", "2026-04-24 00:00"},
+		{"Africa/Cairo", "2026-10-30 00:00"},
+		{"America/Sao_Paulo", "2018-11-04 00:00"},
+		{"America/Sao_Paulo", "2018-02-18 00:00"},
+		{"Australia/Lord_Howe", "2026-10-04 02:00"},
+		{"Australia/Lord_Howe", "2027-04-04 02:00"},
+		{"Pacific/Apia", "2011-12-30 00:00"},
+		{"Pacific/Apia", "2012-04-01 03:00"},
+		{"America/New_York", "2027-03-14 02:00"},
+		{"Europe/Lisbon", "2026-10-25 01:00"},
 	}
 	frequencies := []string{"DAILY", "WEEKLY", "MONTHLY", "YEARLY"}
 	days := []string{"SU", "MO", "TU", "WE", "TH", "FR", "SA"}

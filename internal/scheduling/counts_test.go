@@ -69,10 +69,9 @@ func TestCounts_AreThoseOfSQLByHand(t *testing.T) {
 	} {
 		for first, one := range groups {
 			for second, two := range groups {
-				by, key := []models.AppointmentGroup{first}, one.sql
+				by := []models.AppointmentGroup{first}
 				if first != second {
 					by = append(by, second)
-					key += " || '/' || " + two.sql
 				}
 				rows, err := o.sql.Query(t.Context(), fmt.Sprintf(`SELECT %s, %s, count(*), sum(extract(epoch FROM ends_at - starts_at) / 60)::int
 					FROM appointments WHERE clinic_id = $1 AND %s GROUP BY 1, 2`, one.sql, two.sql, c.where), append([]any{o.here.ID}, c.args...)...)

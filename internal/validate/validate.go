@@ -4,6 +4,7 @@ package validate
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -31,7 +32,7 @@ func (in *Input) AddAt(code models.UserErrorCode, path []string, message string)
 // Within notes the mistakes of a part of the input, which stands at a path.
 func (in *Input) Within(path []string, part *Input) {
 	for _, mistake := range part.mistakes {
-		mistake.Field = append(path[:len(path):len(path)], mistake.Field...)
+		mistake.Field = append(slices.Clip(path), mistake.Field...)
 		in.mistakes = append(in.mistakes, mistake)
 	}
 }

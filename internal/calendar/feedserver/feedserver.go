@@ -60,7 +60,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is no such calendar", http.StatusNotFound)
 	case err != nil:
 		if r.Context().Err() == nil {
-			h.log.WarnContext(ctx, "a calendar feed could not be read", "request_id", requestid.From(ctx), "error", err)
+			h.log.WarnContext(ctx, "a calendar feed could not be read", slog.String("request_id", requestid.From(ctx)), slog.Any("error", err))
 		}
 		header.Set("Retry-After", "30")
 		http.Error(w, "the calendar cannot be read now: try again later", http.StatusServiceUnavailable)
