@@ -47,8 +47,8 @@ func (i *Invoice) GetID() string { return KindInvoice.Global(i.ID) }
 // AgeAt makes an invoice that is owed and past its due date OVERDUE, and gives when
 // another one will be: nobody writes that down.
 func (i *Invoice) AgeAt(now time.Time) (until time.Time) {
-	if i.Status != InvoiceStatusOpen && i.Status != InvoiceStatusPartiallyPaid {
-		return time.Time{}
+	if i.Status != InvoiceStatusOpen && i.Status != InvoiceStatusPartiallyPaid || i.OverdueAt.IsZero() {
+		return time.Time{} // not owed, or read without its instant
 	}
 	if now.Before(i.OverdueAt) {
 		return i.OverdueAt

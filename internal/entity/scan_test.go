@@ -102,7 +102,7 @@ func TestScan_ReadsEveryColumnAsPgxDoes(t *testing.T) {
 			FROM clinics c JOIN memberships m ON m.clinic_id = c.id AND m.role = 'practitioner'`,
 		`INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body, amends_id, amendment_reason)
 			SELECT clinic_id, gen_random_uuid(), contact_id, practitioner_id, kind, 't2', 'b', id, 'r' FROM medical_records`,
-		`INSERT INTO invoices (clinic_id, id, contact_id, appointment_id, number, total_minor, due_date, issued_at) SELECT clinic_id, gen_random_uuid(), contact_id, id, '1', 100, '2026-12-01', now() FROM appointments LIMIT 1`,
+		`INSERT INTO invoices (clinic_id, id, contact_id, appointment_id, number, status, total_minor, due_date, issued_at) SELECT clinic_id, gen_random_uuid(), contact_id, id, '1', 'aberta', 100, '2099-12-01', now() FROM appointments LIMIT 1`,
 		`INSERT INTO invoices (clinic_id, id, contact_id, total_minor, due_date) SELECT clinic_id, gen_random_uuid(), id, 0, '2026-12-02' FROM contacts LIMIT 1`,
 	} {
 		b.Exec(t, sql)

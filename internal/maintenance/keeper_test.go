@@ -127,6 +127,10 @@ func TestKeepers_RunOnceBetweenThem(t *testing.T) {
 		return did, not
 	}
 	for range 3 {
+		// The lock goes with its connection, whose end Postgres may notice a moment later.
+		require.Eventually(t, func() bool {
+			return d.Count(t, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") == 0
+		}, time.Minute, 10*time.Millisecond)
 		did, not := ran(spacing)
 		require.Equal(t, 1, did)
 		require.Equal(t, 5, not)
