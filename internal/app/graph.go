@@ -65,15 +65,15 @@ func newGraph(parts graphParts) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	others := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
+	calendars := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
 	root := resolvers.New(resolvers.Packages{
 		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: scheduling.New(parts.db, parts.now),
-		Chart: records.New(parts.db, parts.now), Calendar: others, Ledger: billing.New(parts.db, parts.now),
+		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now),
 		Objects: objects, Rights: table,
 	})
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
-		rights:     table, entities: entities, loaders: fetchers, calendar: others,
+		rights:     table, entities: entities, loaders: fetchers, calendar: calendars,
 	}, nil
 }
 

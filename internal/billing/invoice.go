@@ -52,8 +52,8 @@ func inStatus(q *entity.Query, args entity.Args) error {
 		return err
 	}
 	for _, owed := range []models.InvoiceStatus{models.InvoiceStatusOpen, models.InvoiceStatusPartiallyPaid} {
-		if !slices.Contains(stored, owed) || has(owed) == has(models.InvoiceStatusOverdue) && has(owed) {
-			continue
+		if !slices.Contains(stored, owed) || has(owed) && has(models.InvoiceStatusOverdue) {
+			continue // not wanted at all, or both before it is overdue and after
 		}
 		passed := "due_date >= " + today
 		if !has(owed) {
@@ -98,6 +98,7 @@ func untilMidnight(r *entity.Reading, ask *entity.Ask) {
 		}, r.Now())
 }
 
+// dependsOnContacts declares what decides which invoices contacts have, by status.
 func dependsOnContacts(r *entity.Reading, ask *entity.Ask) error {
 	untilMidnight(r, ask)
 	for _, contact := range ask.Keys {

@@ -8,7 +8,8 @@ import (
 )
 
 // windowsZones has the zone of IANA's for each of Windows', for the world as a whole: the
-// Unicode CLDR's windowsZones.xml, territory 001.
+// Unicode CLDR's windowsZones.xml, territory 001. Copyright © 1991-2026 Unicode, Inc.,
+// under the Unicode License v3 (https://www.unicode.org/license.txt).
 //
 //go:embed windowszones.txt
 var windowsZones string
