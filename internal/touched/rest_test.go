@@ -42,10 +42,6 @@ func rest() []announced {
 			column: "range_from", value: "now()",
 		},
 		{
-			table: "calendar_feeds", kind: "calendar_feed", values: map[string]string{"secret_hash": "sha256('x')"},
-			placed: []string{"calendar_feed/list"}, column: "last_read_at", value: "now()",
-		},
-		{
 			table: "attachments", kind: "attachment",
 			values: map[string]string{
 				"medical_record_id": "'{record}'", "file_name": "'a'", "media_type": "'a/b'", "byte_size": "1", "digest": "repeat('0', 64)", "storage_key": "'k'",
@@ -64,25 +60,6 @@ func rest() []announced {
 			placed: []string{"message/conversation={conversations}"}, column: "body", value: "'b'",
 		},
 		{
-			table: "invoices", kind: "invoice",
-			values: map[string]string{"number": "'1'", "contact_id": "'{contact}'", "appointment_id": "'{appointment}'", "due_date": "now()", "total_minor": "100"},
-			placed: []string{"invoice/list", "invoice/contact={contact}", "invoice/appointment={appointment}"}, column: "paid_minor", value: "50",
-		},
-		{
-			table: "invoice_items", kind: "invoice_item",
-			values: map[string]string{"invoice_id": "'{invoices}'", "position": "1", "description": "'a'", "quantity": "1", "unit_price_minor": "100"},
-			placed: []string{"invoice_item/invoice={invoices}"}, column: "description", value: "'b'",
-		},
-		{
-			table: "payments", kind: "payment",
-			values: map[string]string{"invoice_id": "'{invoices}'", "amount_minor": "50", "method": "'pix'", "paid_at": "now()"},
-			placed: []string{"payment/list", "payment/invoice={invoices}"}, column: "refunded_minor", value: "10",
-		},
-		{
-			table: "refunds", kind: "refund", values: map[string]string{"payment_id": "'{payments}'", "amount_minor": "10", "reason": "'a'"},
-			placed: []string{"refund/list", "refund/payment={payments}"}, column: "reason", value: "'b'",
-		},
-		{
 			table: "webhook_endpoints", kind: "webhook_endpoint",
 			values: map[string]string{"url": "'https://x'", "events": "'{CONTACT_CREATED}'", "secret": "sha256('x')"},
 			placed: []string{"webhook_endpoint/list"}, column: "url", value: "'https://y'",
@@ -98,13 +75,11 @@ func rest() []announced {
 func TestTags_OfWhatNoAnswerIsReadFromYet(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 3)
-	appointment, record, outbox := models.NewID(), models.NewID(), models.NewID()
+	record, outbox := models.NewID(), models.NewID()
 	ids := []string{
 		"{contact}", w.contacts[0].String(), "{practitioner}", w.practitioners[0].String(), "{service}", w.services[0].String(),
-		"{appointment}", appointment.String(), "{record}", record.String(), "{outbox}", outbox.String(),
+		"{record}", record.String(), "{outbox}", outbox.String(),
 	}
-	w.exec(t, `INSERT INTO appointments (clinic_id, id, contact_id, practitioner_id, starts_at, ends_at, overbooked)
-		VALUES ($1, $2, $3, $4, now(), now() + interval '1 hour', true)`, w.clinic.ID, appointment, w.contacts[0], w.practitioners[0])
 	w.exec(t, `INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body)
 		VALUES ($1, $2, $3, $4, 'evolution', 'a', 'b')`, w.clinic.ID, record, w.contacts[0], w.practitioners[0])
 	w.exec(t, "INSERT INTO outbox (clinic_id, id, event, entity_kind, entity_id) VALUES ($1, $2, 'x', 'x', $2)", w.clinic.ID, outbox)

@@ -218,6 +218,8 @@ func (w *world) fill(v reflect.Value, depth int) {
 		v.SetBool(w.dice.IntN(2) == 0)
 	case reflect.Int, reflect.Int64:
 		v.SetInt([]int64{0, 1, -1, 1 << 31, -1 << 63, 1<<63 - 1, w.dice.Int64()}[w.dice.IntN(7)])
+	case reflect.Uint8:
+		v.SetUint(uint64(w.dice.IntN(256)))
 	case reflect.Struct:
 		for _, field := range v.Fields() {
 			w.fill(field, depth)
