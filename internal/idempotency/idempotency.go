@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -39,7 +38,7 @@ func New(secret []byte) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	seal, err := cipher.NewGCM(block)
+	seal, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +106,7 @@ func (k *Keys) Remember(ctx context.Context, unit *database.Unit, name string, r
 	if err != nil {
 		return err
 	}
-	sealed := make([]byte, k.seal.NonceSize(), k.seal.NonceSize()+len(result)+k.seal.Overhead())
-	if _, err := rand.Read(sealed); err != nil {
-		return err
-	}
-	sealed = k.seal.Seal(sealed, sealed, result, bound(scope, name))
+	sealed := k.seal.Seal(nil, nil, result, bound(scope, name))
 	return unit.Run(ctx, func(tx *gorm.DB) error {
 		kept := tx.Model(&key{}).Where("subject = ? AND key = ?", scope.Subject, name).Update("response", sealed)
 		if kept.Error == nil && kept.RowsAffected != 1 {
@@ -122,11 +117,7 @@ func (k *Keys) Remember(ctx context.Context, unit *database.Unit, name string, r
 }
 
 func (k *Keys) open(scope *tenant.Scope, name string, sealed []byte) ([]byte, error) {
-	if len(sealed) < k.seal.NonceSize() {
-		return nil, errors.New("idempotency: what was remembered is too short")
-	}
-	nonce, sealed := sealed[:k.seal.NonceSize()], sealed[k.seal.NonceSize():]
-	result, err := k.seal.Open(nil, nonce, sealed, bound(scope, name))
+	result, err := k.seal.Open(nil, nil, sealed, bound(scope, name))
 	if err != nil {
 		return nil, fmt.Errorf("idempotency: what was remembered cannot be opened; was TASKMED_SECRET changed? %w", err)
 	}

@@ -60,8 +60,8 @@ func New(config Config) (*Runner, error) {
 		if strings.HasPrefix(field.Name, "__") {
 			continue
 		}
-		for i := range config.Resolvers.NumMethod() {
-			if method := config.Resolvers.Method(i); strings.EqualFold(method.Name, field.Name) {
+		for method := range config.Resolvers.Methods() {
+			if strings.EqualFold(method.Name, field.Name) {
 				r.results[field.Name] = method.Type.Out(0)
 			}
 		}

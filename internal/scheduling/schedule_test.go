@@ -305,4 +305,3 @@ func TestDiary_AnswersNothingWithoutAScope(t *testing.T) {
 	_, err = o.graph.Page(t, t.Context(), "appointments", nil)
 	require.ErrorIs(t, err, tenant.ErrNoScope)
 }
-
