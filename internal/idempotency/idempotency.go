@@ -106,7 +106,7 @@ func (k *Keys) Remember(ctx context.Context, unit *database.Unit, name string, r
 	if err != nil {
 		return err
 	}
-	sealed := k.seal.Seal(nil, nil, result, bound(scope, name))
+	sealed := k.seal.Seal(nil, nil, result, bound(scope, name)) //nolint:gosec // it makes a nonce of its own
 	return unit.Run(ctx, func(tx *gorm.DB) error {
 		kept := tx.Model(&key{}).Where("subject = ? AND key = ?", scope.Subject, name).Update("response", sealed)
 		if kept.Error == nil && kept.RowsAffected != 1 {
