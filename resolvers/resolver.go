@@ -21,6 +21,7 @@ type Resolver struct {
 
 	people   *people.Directory
 	diary    *scheduling.Diary
+	waitlist *scheduling.Waitlist
 	chart    *records.Chart
 	calendar *calendar.Calendar
 	ledger   *billing.Ledger
@@ -32,6 +33,7 @@ type Resolver struct {
 type Packages struct {
 	People   *people.Directory
 	Diary    *scheduling.Diary
+	Waitlist *scheduling.Waitlist
 	Chart    *records.Chart
 	Calendar *calendar.Calendar
 	Ledger   *billing.Ledger
@@ -42,7 +44,8 @@ type Packages struct {
 // New makes a Resolver over the clinic's packages.
 func New(of Packages) *Resolver {
 	return &Resolver{
-		people: of.People, diary: of.Diary, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, objects: of.Objects, rights: of.Rights,
+		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger,
+		objects: of.Objects, rights: of.Rights,
 	}
 }
 

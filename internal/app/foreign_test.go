@@ -90,7 +90,10 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5::timestamptz, $5::timestamptz + interval '30 minutes', now(), now() + interval '1 hour')`,
 		c.ID, hold, c.Practitioners[0], testkit.Subject(slug, models.RoleOwner), today().AddDate(0, 0, 9).Add(15*time.Hour))
+	waits := models.NewID()
+	d.Exec(t, "INSERT INTO waitlist_entries (clinic_id, id, contact_id, service_id, joined_by) VALUES ($1, $2, $3, $4, 's')", c.ID, waits, c.Contacts[0], c.Services[0])
 	f.ids = map[models.Kind]string{
+		models.KindWaitlistEntry: models.KindWaitlistEntry.Global(waits),
 		models.KindSlotHold:      models.KindSlotHold.Global(hold),
 		models.KindInvoice:       models.KindInvoice.Global(invoice),
 		models.KindPayment:       models.KindPayment.Global(payment),
