@@ -2,6 +2,8 @@
 -- offered, and what there is to do: times that became free and holds that run out.
 
 -- +goose Up
+-- No clinic: what checks new constraints looks at rows under row-level security.
+SELECT set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
 ALTER TABLE waitlist_entries
   -- Who waits has an offer or none; BOOKED, LEFT and EXPIRED are no longer in line.
   ADD COLUMN status text NOT NULL DEFAULT 'aguardando' CHECK (status IN ('aguardando', 'agendado', 'desistiu', 'vencido')),
@@ -191,7 +193,7 @@ CREATE TRIGGER working_hours_free_time AFTER INSERT ON working_hours
 -- +goose StatementBegin
 -- Ends the offer that an entry has, if it has one, and gives its slot free. The entry
 -- must be locked. Who says 'lapsed' ends it only if it has.
-CREATE FUNCTION waitlist_end_offer(of_clinic uuid, of_entry uuid, how text, who text) RETURNS boolean
+CREATE FUNCTION waitlist_end_offer(of_clinic uuid, of_entry uuid, how text, who text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
   ended waitlist_offers%ROWTYPE;
@@ -201,14 +203,13 @@ BEGIN
     AND (how <> 'lapsed' OR o.expires_at <= clock_timestamp())
   RETURNING * INTO ended;
   IF NOT FOUND THEN
-    RETURN false;
+    RETURN;
   END IF;
   DELETE FROM slot_holds h WHERE h.clinic_id = of_clinic AND h.waitlist_entry_id = of_entry;
   UPDATE waitlist_entries e
   SET offered_practitioner_id = NULL, offered_starts_at = NULL, offered_ends_at = NULL, offer_expires_at = NULL
   WHERE e.clinic_id = of_clinic AND e.id = of_entry;
   PERFORM waitlist_note(of_clinic, ended.practitioner_id, ended.starts_at, ended.ends_at, NULL);
-  RETURN true;
 END $$;
 -- +goose StatementEnd
 

@@ -208,7 +208,7 @@ func (w *Waitlist) Leave(ctx context.Context, input models.LeaveWaitlistInput) (
 		if entry.Status != models.WaitlistEntryStatusWaiting {
 			return refuseEntry(entry, "this contact waits no more: the entry is "+entry.Status.String())
 		}
-		if _, err := endOffer(tx, scope, entry.ID, "withdrawn", &scope.Subject); err != nil {
+		if err := endOffer(tx, scope, entry.ID, "withdrawn", &scope.Subject); err != nil {
 			return err
 		}
 		return leaves(tx, entry, models.WaitlistEntryStatusLeft, &scope.Subject)
@@ -222,8 +222,7 @@ func (w *Waitlist) Decline(ctx context.Context, input models.WaitlistOfferInput)
 		if err := stands(tx, entry); err != nil {
 			return err
 		}
-		_, err := endOffer(tx, scope, entry.ID, "declined", &scope.Subject)
-		return err
+		return endOffer(tx, scope, entry.ID, "declined", &scope.Subject)
 	})
 }
 

@@ -68,26 +68,25 @@ func (w *Waitlist) step(tx *gorm.DB, scope *tenant.Scope) (did bool, err error) 
 
 // lapse ends an offer that has expired.
 func (w *Waitlist) lapse(tx *gorm.DB, scope *tenant.Scope) (bool, error) {
-	var entries []uuid.UUID
+	var entries []*models.WaitlistEntry
 	err := tx.Raw(`SELECT e.id FROM waitlist_offers o JOIN waitlist_entries e ON e.clinic_id = o.clinic_id AND e.id = o.entry_id
 		WHERE o.clinic_id = $1 AND o.outcome IS NULL AND o.expires_at <= clock_timestamp()
-		ORDER BY o.expires_at, o.id LIMIT 1 FOR NO KEY UPDATE OF e SKIP LOCKED`, scope.ClinicID).Scan(&entries).Error
+		ORDER BY o.expires_at, o.id LIMIT 1 FOR NO KEY UPDATE OF e SKIP LOCKED`, scope.ClinicID).Find(&entries).Error
 	if err != nil || len(entries) == 0 {
 		return false, err
 	}
-	_, err = endOffer(tx, scope, entries[0], "lapsed", nil)
-	return true, err
+	return true, endOffer(tx, scope, entries[0].ID, "lapsed", nil)
 }
 
 // expire ends an entry whose time is over.
 func (w *Waitlist) expire(tx *gorm.DB, scope *tenant.Scope) (bool, error) {
 	var entries []*models.WaitlistEntry
 	err := tx.Raw(`SELECT * FROM waitlist_entries WHERE clinic_id = $1 AND status = 'aguardando' AND range_to <= $2
-		ORDER BY range_to LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED`, scope.ClinicID, w.diary.now()).Scan(&entries).Error
+		ORDER BY range_to LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED`, scope.ClinicID, w.diary.now()).Find(&entries).Error
 	if err != nil || len(entries) == 0 {
 		return false, err
 	}
-	if _, err := endOffer(tx, scope, entries[0].ID, "withdrawn", nil); err != nil {
+	if err := endOffer(tx, scope, entries[0].ID, "withdrawn", nil); err != nil {
 		return false, err
 	}
 	return true, leaves(tx, entries[0], models.WaitlistEntryStatusExpired, nil)
@@ -107,7 +106,7 @@ type freed struct {
 func (w *Waitlist) look(tx *gorm.DB, scope *tenant.Scope) (bool, error) {
 	var notes []*freed
 	err := tx.Raw(`SELECT id, practitioner_id, starts_at, ends_at FROM waitlist_work WHERE clinic_id = $1 AND due_at <= clock_timestamp()
-		ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED`, scope.ClinicID).Scan(&notes).Error
+		ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED`, scope.ClinicID).Find(&notes).Error
 	if err != nil || len(notes) == 0 {
 		return false, err
 	}
@@ -193,7 +192,7 @@ func (w *Waitlist) free(tx *gorm.DB, scope *tenant.Scope, practitioner uuid.UUID
 		WHERE s.clinic_id = $1 AND s.active AND EXISTS (
 			SELECT FROM waitlist_entries e WHERE e.clinic_id = s.clinic_id AND e.service_id = s.id AND e.status = 'aguardando'
 			  AND e.offer_expires_at IS NULL AND (e.practitioner_id IS NULL OR e.practitioner_id = $2))
-		ORDER BY s.id LIMIT $3`, scope.ClinicID, practitioner, mostServices).Scan(&wanted).Error
+		ORDER BY s.id LIMIT $3`, scope.ClinicID, practitioner, mostServices).Find(&wanted).Error
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +255,7 @@ func (s *slots) first(tx *gorm.DB, scope *tenant.Scope, passed []uuid.UUID) (*fi
 		  AND NOT EXISTS (SELECT FROM appointments a WHERE a.clinic_id = e.clinic_id AND a.contact_id = e.contact_id AND a.status NOT IN ('cancelado', 'faltou')
 		    AND a.starts_at > f.starts_at - interval '24 hours' AND a.starts_at < f.ends_at AND a.ends_at > f.starts_at)
 		ORDER BY e.created_at, e.id, f.place LIMIT 1`,
-		scope.ClinicID, s.practitioner, s.services, s.starts, s.ends, passed).Scan(&found).Error
+		scope.ClinicID, s.practitioner, s.services, s.starts, s.ends, passed).Find(&found).Error
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package scheduling
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -108,12 +107,15 @@ func (w *Waitlist) accept(tx *gorm.DB, scope *tenant.Scope, id uuid.UUID, input 
 
 // offerOf is the offer that an entry has, whose id is its hold's.
 func offerOf(tx *gorm.DB, entry uuid.UUID) (uuid.UUID, error) {
-	var ids []uuid.UUID
-	err := tx.Raw("SELECT id FROM waitlist_offers WHERE clinic_id = app_clinic() AND entry_id = $1 AND outcome IS NULL", entry).Scan(&ids).Error
-	if err == nil && len(ids) == 0 {
+	var offers []struct{ ID uuid.UUID }
+	err := tx.Raw("SELECT id FROM waitlist_offers WHERE clinic_id = app_clinic() AND entry_id = $1 AND outcome IS NULL", entry).Find(&offers).Error
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if len(offers) == 0 {
 		return uuid.Nil, errMoved
 	}
-	return slices.Concat(ids, []uuid.UUID{uuid.Nil})[0], err
+	return offers[0].ID, nil
 }
 
 // lockOffered locks the entry whose offer is redeemed; the practitioner and the contact
@@ -140,9 +142,9 @@ func stands(tx *gorm.DB, entry *models.WaitlistEntry) error {
 	if entry.OfferExpiresAt == nil {
 		return refuseEntry(entry, "nothing is offered at present")
 	}
-	var live bool
-	err := tx.Raw("SELECT $1::timestamptz > clock_timestamp()", *entry.OfferExpiresAt).Scan(&live).Error
-	if err == nil && !live {
+	var offer struct{ Live bool }
+	err := tx.Raw("SELECT $1::timestamptz > clock_timestamp() AS live", *entry.OfferExpiresAt).Find(&offer).Error
+	if err == nil && !offer.Live {
 		return models.Refuse(models.UserErrorCodeExpired, fieldID, "the slot was offered until "+entry.OfferExpiresAt.UTC().Format(time.RFC3339), entry.GetID())
 	}
 	return err
@@ -150,7 +152,6 @@ func stands(tx *gorm.DB, entry *models.WaitlistEntry) error {
 
 // endOffer ends the offer of a locked entry, if it has one, and gives its slot free; by
 // is nil where nobody did. "lapsed" ends it only if it has expired.
-func endOffer(tx *gorm.DB, scope *tenant.Scope, entry uuid.UUID, how string, by *string) (ended bool, err error) {
-	err = tx.Raw("SELECT waitlist_end_offer($1, $2, $3, $4)", scope.ClinicID, entry, how, by).Scan(&ended).Error
-	return ended, err
+func endOffer(tx *gorm.DB, scope *tenant.Scope, entry uuid.UUID, how string, by *string) error {
+	return tx.Exec("SELECT waitlist_end_offer($1, $2, $3, $4)", scope.ClinicID, entry, how, by).Error
 }
