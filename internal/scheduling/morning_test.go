@@ -93,8 +93,10 @@ func TestRace_TheMorningIsCaughtWithoutProtection(t *testing.T) {
 	m := openMorning(t)
 	m.diary.WithoutLock()
 	m.Exec(t, `ALTER TABLE appointments DROP CONSTRAINT appointments_no_double_booking;
-		DROP TRIGGER appointments_respect_holds ON appointments; DROP TRIGGER slot_holds_respect_appointments ON slot_holds`)
-	m.Exec(t, "DELETE FROM waitlist_work")
+		DROP TRIGGER appointments_respect_holds ON appointments; DROP TRIGGER slot_holds_respect_appointments ON slot_holds;
+		CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;
+		CREATE TRIGGER dawdle BEFORE INSERT ON appointments FOR EACH ROW EXECUTE FUNCTION dawdle();
+		CREATE TRIGGER dawdle BEFORE INSERT ON slot_holds FOR EACH ROW EXECUTE FUNCTION dawdle()`)
 	double, held := 0, 0
 	for round := 0; round < 20 && (double == 0 || held == 0); round++ {
 		m.race(t, 12, time.Second/2)
