@@ -185,6 +185,8 @@ type ArchiveContactInput struct {
 type ArchiveContactPayload struct {
 	// The contact as it is now; null where there are userErrors.
 	Contact *Contact `json:"contact"`
+	// The appointments that are still to come, earliest first: they stay until they are cancelled.
+	Upcoming []*Appointment `json:"upcoming"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -1047,6 +1049,8 @@ type UpdateContactInput struct {
 type UpdateContactPayload struct {
 	// The contact as it is now; null where there are userErrors.
 	Contact *Contact `json:"contact"`
+	// The appointments still to come of a contact who is put away or has died, earliest first: they stay until they are cancelled. None of others.
+	Upcoming []*Appointment `json:"upcoming"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
 }

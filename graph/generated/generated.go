@@ -123,6 +123,7 @@ type ComplexityRoot struct {
 
 	ArchiveContactPayload struct {
 		Contact    func(childComplexity int) int
+		Upcoming   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -641,6 +642,7 @@ type ComplexityRoot struct {
 
 	UpdateContactPayload struct {
 		Contact    func(childComplexity int) int
+		Upcoming   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1179,6 +1181,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveContactPayload.Contact(childComplexity), true
+	case "ArchiveContactPayload.upcoming":
+		if e.ComplexityRoot.ArchiveContactPayload.Upcoming == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArchiveContactPayload.Upcoming(childComplexity), true
 	case "ArchiveContactPayload.userErrors":
 		if e.ComplexityRoot.ArchiveContactPayload.UserErrors == nil {
 			break
@@ -3636,6 +3644,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateContactPayload.Contact(childComplexity), true
+	case "UpdateContactPayload.upcoming":
+		if e.ComplexityRoot.UpdateContactPayload.Upcoming == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateContactPayload.Upcoming(childComplexity), true
 	case "UpdateContactPayload.userErrors":
 		if e.ComplexityRoot.UpdateContactPayload.UserErrors == nil {
 			break
@@ -5445,6 +5459,8 @@ input UpdateContactInput {
 type UpdateContactPayload {
   "The contact as it is now; null where there are userErrors."
   contact: Contact
+  "The appointments still to come of a contact who is put away or has died, earliest first: they stay until they are cancelled. None of others."
+  upcoming: [Appointment!]! @listSize(assumedSize: 20, requireOneSlicingArgument: false)
   "The user's mistakes; where there are any, nothing was written."
   userErrors: [UserError!]!
 }
@@ -5461,6 +5477,8 @@ input ArchiveContactInput {
 type ArchiveContactPayload {
   "The contact as it is now; null where there are userErrors."
   contact: Contact
+  "The appointments that are still to come, earliest first: they stay until they are cancelled."
+  upcoming: [Appointment!]! @listSize(assumedSize: 20, requireOneSlicingArgument: false)
   "The user's mistakes; where there are any, nothing was written."
   userErrors: [UserError!]!
 }
@@ -6695,6 +6713,8 @@ func (ec *executionContext) childFields_ArchiveContactPayload(ctx context.Contex
 	switch field.Name {
 	case "contact":
 		return ec.fieldContext_ArchiveContactPayload_contact(ctx, field)
+	case "upcoming":
+		return ec.fieldContext_ArchiveContactPayload_upcoming(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_ArchiveContactPayload_userErrors(ctx, field)
 	}
@@ -7581,6 +7601,8 @@ func (ec *executionContext) childFields_UpdateContactPayload(ctx context.Context
 	switch field.Name {
 	case "contact":
 		return ec.fieldContext_UpdateContactPayload_contact(ctx, field)
+	case "upcoming":
+		return ec.fieldContext_UpdateContactPayload_upcoming(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_UpdateContactPayload_userErrors(ctx, field)
 	}
@@ -10868,6 +10890,38 @@ func (ec *executionContext) fieldContext_ArchiveContactPayload_contact(_ context
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Contact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArchiveContactPayload_upcoming(ctx context.Context, field graphql.CollectedField, obj *models.ArchiveContactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArchiveContactPayload_upcoming(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Upcoming, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArchiveContactPayload_upcoming(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArchiveContactPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
 		},
 	}
 	return fc, nil
@@ -21369,6 +21423,38 @@ func (ec *executionContext) fieldContext_UpdateContactPayload_contact(_ context.
 	return fc, nil
 }
 
+func (ec *executionContext) _UpdateContactPayload_upcoming(ctx context.Context, field graphql.CollectedField, obj *models.UpdateContactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateContactPayload_upcoming(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Upcoming, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateContactPayload_upcoming(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateContactPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateContactPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.UpdateContactPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -27351,6 +27437,11 @@ func (ec *executionContext) _ArchiveContactPayload(ctx context.Context, sel ast.
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "upcoming":
+			out.Values[i] = ec._ArchiveContactPayload_upcoming(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "userErrors":
 			out.Values[i] = ec._ArchiveContactPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -30913,6 +31004,11 @@ func (ec *executionContext) _UpdateContactPayload(ctx context.Context, sel ast.S
 		case "contact":
 			out.Values[i] = ec._UpdateContactPayload_contact(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "upcoming":
+			out.Values[i] = ec._UpdateContactPayload_upcoming(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "userErrors":

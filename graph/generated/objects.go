@@ -615,6 +615,16 @@ func archiveContactPayloadObject() *objects.Object {
 					return v
 				},
 			},
+			"upcoming": {
+				Name: "upcoming", Object: "ArchiveContactPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ArchiveContactPayload).Upcoming
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
+			},
 			"userErrors": {
 				Name: "userErrors", Object: "ArchiveContactPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
@@ -3933,6 +3943,16 @@ func updateContactPayloadObject() *objects.Object {
 					}
 					return v
 				},
+			},
+			"upcoming": {
+				Name: "upcoming", Object: "UpdateContactPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.UpdateContactPayload).Upcoming
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
 			},
 			"userErrors": {
 				Name: "userErrors", Object: "UpdateContactPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
