@@ -98,7 +98,7 @@ func (s sample) tables() []table {
 		}},
 		{s, "waitlist_offers", func(n int) row {
 			return row{
-				"entry_id": s.id("waitlist_entries", min(n, 1)), "practitioner_id": s.id("practitioners", 0), "starts_at": s.at(n, 14), "ends_at": s.at(n, 15),
+				"entry_id": s.id("waitlist_entries", 0), "practitioner_id": s.id("practitioners", 0), "starts_at": s.at(n, 14), "ends_at": s.at(n, 15),
 				"offered_at": s.at(n, 0), "expires_at": s.at(n, 1), "outcome": "lapsed", "ended_at": s.at(n, 1),
 			}
 		}},
