@@ -155,6 +155,7 @@ func (m *morning) bookedOverHolds(t *testing.T) int {
 }
 
 func (m *morning) keepAttending(t *testing.T, stop chan struct{}) {
+	t.Helper()
 	for {
 		select {
 		case <-stop:
@@ -168,6 +169,7 @@ func (m *morning) keepAttending(t *testing.T, stop chan struct{}) {
 // wrong tells whether something was refused, which it may be, and fails the test for
 // what it may not.
 func (m *morning) wrong(t *testing.T, asked time.Time, err error) bool {
+	t.Helper()
 	var mistakes models.Invalid
 	var failed *models.Error
 	switch {
@@ -193,6 +195,7 @@ func (m *morning) wrong(t *testing.T, asked time.Time, err error) bool {
 
 // play is what one client does: what it has booked it moves, cancels and takes back.
 func (m *morning) play(t *testing.T, client int) {
+	t.Helper()
 	random := rand.New(rand.NewPCG(uint64(client), 7))
 	ctx := m.as(t, []models.Role{models.RoleOwner, models.RoleAdmin, models.RolePractitioner, models.RoleReceptionist}[client%4])
 	var booked, entries []string

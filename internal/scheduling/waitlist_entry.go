@@ -135,9 +135,14 @@ func (w *Waitlist) suits(tx *gorm.DB, in *validate.Input, scope *tenant.Scope, e
 			return err
 		}
 	}
-	if in.Err() != nil {
-		return nil
+	if in.Err() == nil {
+		return roomFor(tx, in, scope, entry)
 	}
+	return nil
+}
+
+// roomFor refuses who has died, and whoever finds the line full.
+func roomFor(tx *gorm.DB, in *validate.Input, scope *tenant.Scope, entry *models.WaitlistEntry) error {
 	// One after the other: the last two may not both find room for one.
 	if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtextextended('taskmed waitlist ' || app_clinic()::text, 0))").Error; err != nil {
 		return err
@@ -146,7 +151,7 @@ func (w *Waitlist) suits(tx *gorm.DB, in *validate.Input, scope *tenant.Scope, e
 		Died        bool
 		All, Theirs int
 	}
-	err = tx.Raw(`SELECT (SELECT deceased_on IS NOT NULL FROM contacts WHERE clinic_id = $1 AND id = $2) AS died,
+	err := tx.Raw(`SELECT (SELECT deceased_on IS NOT NULL FROM contacts WHERE clinic_id = $1 AND id = $2) AS died,
 		(SELECT count(*) FROM waitlist_entries WHERE clinic_id = $1 AND status = 'aguardando') AS "all",
 		(SELECT count(*) FROM waitlist_entries WHERE clinic_id = $1 AND status = 'aguardando' AND contact_id = $2) AS theirs`,
 		scope.ClinicID, entry.ContactID).Find(&count).Error

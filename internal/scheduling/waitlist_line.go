@@ -143,8 +143,8 @@ func (f *freed) span(now time.Time) (availability.Span, bool) {
 // offer makes one offer of a time; false where there is nobody whom it suits.
 func (w *Waitlist) offer(tx *gorm.DB, scope *tenant.Scope, note *freed) (bool, error) {
 	now := w.diary.now()
-	span, any := note.span(now)
-	if !any {
+	span, some := note.span(now)
+	if !some {
 		return false, nil
 	}
 	// Locked first, as in every booking.

@@ -216,12 +216,17 @@ func (l *line) appointmentAt(t *testing.T, clock string) (id [16]byte) {
 func TestWaitlist_HearsOfEveryTimeThatBecomesFree(t *testing.T) {
 	t.Parallel()
 	for name, free := range map[string]func(*testing.T, *line, *models.Appointment){
-		"cancelled": func(t *testing.T, l *line, at *models.Appointment) { l.cancel(t, at) },
+		"cancelled": func(t *testing.T, l *line, at *models.Appointment) {
+			t.Helper()
+			l.cancel(t, at)
+		},
 		"moved": func(t *testing.T, l *line, at *models.Appointment) {
+			t.Helper()
 			_, _, err := l.diary.Reschedule(l.as(t, models.RoleOwner), models.RescheduleAppointmentInput{ID: at.GetID(), StartsAt: l.at(t, "09:00", 2)})
 			require.NoError(t, err)
 		},
 		"a hold released": func(t *testing.T, l *line, at *models.Appointment) {
+			t.Helper()
 			l.Exec(t, "DELETE FROM appointment_changes WHERE appointment_id = $1", at.ID)
 			l.Exec(t, "DELETE FROM appointments WHERE id = $1", at.ID)
 			held, _, err := l.hold(l.as(t, models.RoleReceptionist), l.at(t, "09:00", 1), 300)
@@ -230,6 +235,7 @@ func TestWaitlist_HearsOfEveryTimeThatBecomesFree(t *testing.T) {
 			require.NoError(t, err)
 		},
 		"a hold lapsed": func(t *testing.T, l *line, at *models.Appointment) {
+			t.Helper()
 			l.Exec(t, "DELETE FROM appointment_changes WHERE appointment_id = $1", at.ID)
 			l.Exec(t, "DELETE FROM appointments WHERE id = $1", at.ID)
 			_, _, err := l.hold(l.as(t, models.RoleReceptionist), l.at(t, "09:00", 1), 1)
@@ -240,6 +246,7 @@ func TestWaitlist_HearsOfEveryTimeThatBecomesFree(t *testing.T) {
 			}, 10*time.Second, 20*time.Millisecond)
 		},
 		"time off taken back": func(t *testing.T, l *line, at *models.Appointment) {
+			t.Helper()
 			desk := l.as(t, models.RoleOwner)
 			off, _, err := l.diary.AddTimeOff(desk, models.AddTimeOffInput{PractitionerID: new(models.KindPractitioner.Global(l.here.Practitioners[0])), StartsAt: l.at(t, "00:00", 1), EndsAt: l.at(t, "00:00", 2)})
 			require.NoError(t, err)
@@ -249,6 +256,7 @@ func TestWaitlist_HearsOfEveryTimeThatBecomesFree(t *testing.T) {
 			require.NoError(t, err)
 		},
 		"the clinic opened": func(t *testing.T, l *line, at *models.Appointment) {
+			t.Helper()
 			desk := l.as(t, models.RoleOwner)
 			off, _, err := l.diary.AddTimeOff(desk, models.AddTimeOffInput{StartsAt: l.at(t, "00:00", 1), EndsAt: l.at(t, "00:00", 2)})
 			require.NoError(t, err)
@@ -258,6 +266,7 @@ func TestWaitlist_HearsOfEveryTimeThatBecomesFree(t *testing.T) {
 			require.NoError(t, err)
 		},
 		"hours widened": func(t *testing.T, l *line, at *models.Appointment) {
+			t.Helper()
 			l.Exec(t, "UPDATE working_hours SET from_minute = 600 WHERE weekday = 2 AND from_minute = 480")
 			l.cancel(t, at)
 			l.attend(t)
