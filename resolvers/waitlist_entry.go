@@ -7,17 +7,17 @@ import (
 )
 
 func (r *mutationResolver) JoinWaitlist(ctx context.Context, input models.JoinWaitlistInput) (*models.JoinWaitlistPayload, error) {
-	entry, err := r.waitlist.Join(writing(ctx), input)
+	entry, err := r.waitlist.Join(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.JoinWaitlistPayload{WaitlistEntry: entry, UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) LeaveWaitlist(ctx context.Context, input models.LeaveWaitlistInput) (*models.LeaveWaitlistPayload, error) {
-	return left(r.waitlist.Leave(writing(ctx), input))
+	return left(r.waitlist.Leave(ctx, input))
 }
 
 func (r *mutationResolver) DeclineWaitlistOffer(ctx context.Context, input models.WaitlistOfferInput) (*models.LeaveWaitlistPayload, error) {
-	return left(r.waitlist.Decline(writing(ctx), input))
+	return left(r.waitlist.Decline(ctx, input))
 }
 
 func left(entry *models.WaitlistEntry, err error) (*models.LeaveWaitlistPayload, error) {
@@ -26,7 +26,7 @@ func left(entry *models.WaitlistEntry, err error) (*models.LeaveWaitlistPayload,
 }
 
 func (r *mutationResolver) AcceptWaitlistOffer(ctx context.Context, input models.WaitlistOfferInput) (*models.ScheduleAppointmentPayload, error) {
-	appointment, free, err := r.waitlist.Accept(writing(ctx), input)
+	appointment, free, err := r.waitlist.Accept(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.ScheduleAppointmentPayload{Appointment: appointment, Alternatives: orEmpty(free), UserErrors: userErrors}, err
 }
