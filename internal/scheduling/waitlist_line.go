@@ -2,6 +2,7 @@ package scheduling
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -41,29 +42,42 @@ func (w *Waitlist) Attend(ctx context.Context, clinic uuid.UUID) error {
 	scope := &tenant.Scope{Subject: lineSubject, ClinicID: clinic}
 	ctx = tenant.With(ctx, scope)
 	for range mostSteps {
-		did := false
+		did, at := false, uuid.Nil
 		err := w.diary.db.InTenant(ctx, func(tx *gorm.DB) (err error) {
-			did, err = w.step(tx, scope)
+			did, at, err = w.step(tx, scope)
 			return err
 		})
-		if _, taken := database.Violation(err); taken {
-			continue // somebody took it past the locks: look again
+		if err == nil && did {
+			continue
 		}
-		if err != nil || !did {
+		if err == nil || at == uuid.Nil {
 			return err
 		}
+		// Others must not wait for what fails: it comes again.
+		postponed := w.postpone(ctx, scope, at)
+		if _, taken := database.Violation(err); !taken || postponed != nil {
+			return errors.Join(err, postponed)
+		}
+		// Somebody took the time past the locks, as an import might.
 	}
 	return nil
 }
 
-// step does one thing that is due; false if nothing is.
-func (w *Waitlist) step(tx *gorm.DB, scope *tenant.Scope) (did bool, err error) {
-	for _, one := range []func(*gorm.DB, *tenant.Scope) (bool, error){w.lapse, w.expire, w.look} {
-		if did, err = one(tx, scope); did || err != nil {
-			return did, err
+// postpone puts a note off for a moment.
+func (w *Waitlist) postpone(ctx context.Context, scope *tenant.Scope, note uuid.UUID) error {
+	return w.diary.db.InTenant(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE waitlist_work SET due_at = clock_timestamp() + interval '1 second' WHERE clinic_id = $1 AND id = $2", scope.ClinicID, note).Error
+	})
+}
+
+// step does one thing that is due, at a note if it is one of a time; false if nothing is.
+func (w *Waitlist) step(tx *gorm.DB, scope *tenant.Scope) (did bool, at uuid.UUID, err error) {
+	for _, end := range []func(*gorm.DB, *tenant.Scope) (bool, error){w.lapse, w.expire} {
+		if did, err = end(tx, scope); did || err != nil {
+			return did, uuid.Nil, err
 		}
 	}
-	return false, nil
+	return w.look(tx, scope)
 }
 
 // lapse ends an offer that has expired.
@@ -103,12 +117,12 @@ type freed struct {
 
 // look offers a slot of what is free to the first in line whom it suits. A time stays
 // noted until a look finds nobody.
-func (w *Waitlist) look(tx *gorm.DB, scope *tenant.Scope) (bool, error) {
+func (w *Waitlist) look(tx *gorm.DB, scope *tenant.Scope) (did bool, at uuid.UUID, err error) {
 	var notes []*freed
-	err := tx.Raw(`SELECT id, practitioner_id, starts_at, ends_at FROM waitlist_work WHERE clinic_id = $1 AND due_at <= clock_timestamp()
+	err = tx.Raw(`SELECT id, practitioner_id, starts_at, ends_at FROM waitlist_work WHERE clinic_id = $1 AND due_at <= clock_timestamp()
 		ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED`, scope.ClinicID).Find(&notes).Error
 	if err != nil || len(notes) == 0 {
-		return false, err
+		return false, uuid.Nil, err
 	}
 	note := notes[0]
 	found := false
@@ -122,7 +136,7 @@ func (w *Waitlist) look(tx *gorm.DB, scope *tenant.Scope) (bool, error) {
 	if err == nil && !found {
 		err = tx.Exec("DELETE FROM waitlist_work WHERE clinic_id = $1 AND id = $2", scope.ClinicID, note.ID).Error
 	}
-	return true, err
+	return true, note.ID, err
 }
 
 // span is what of a noted time can be offered.
