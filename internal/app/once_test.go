@@ -166,6 +166,16 @@ func prepared() map[string]func(t *testing.T, world *seeded, conn *pgx.Conn) com
 				Variables: map[string]any{"i": offeredEntry(t, world, conn)},
 			}
 		},
+		"markNoShow": func(t *testing.T, world *seeded, conn *pgx.Conn) compose.Question {
+			t.Helper()
+			// Of those who were to come already few have not, and mutations before this one use them up.
+			missed := column[uuid.UUID](t, conn, `UPDATE appointments SET status = 'agendado' WHERE clinic_id = $1 AND id =
+				(SELECT id FROM appointments WHERE clinic_id = $1 AND status = 'concluido' AND ends_at < $2 ORDER BY starts_at DESC, id LIMIT 1) RETURNING id`, world.aurora.ID, noon())[0]
+			return compose.Question{
+				Text:      `mutation($i: ID!) { markNoShow(input: {id: $i}) { appointment { id status } userErrors { code } } }`,
+				Variables: map[string]any{"i": models.KindAppointment.Global(missed)},
+			}
+		},
 		"updateInvoice": func(t *testing.T, world *seeded, _ *pgx.Conn) compose.Question {
 			t.Helper()
 			return compose.Question{
