@@ -85,16 +85,20 @@ func TestOnce_EveryMutationOfTheSchema(t *testing.T) {
 			require.Equal(t, state, fingerprint(t, conn, world.aurora), "the repetition writes nothing: %s", q.Text)
 
 			const keys = "SELECT count(*) FROM idempotency_keys"
+			wrote := false
 			for _, client := range []*api.Client{other, foreign} {
 				before := world.database.Count(t, keys)
 				answer := client.Do(t, q.Text, q.Variables, "Idempotency-Key", key)
 				if strings.Contains(string(answer.Data), `"userErrors":[]`) {
 					require.Equal(t, before+2, world.database.Count(t, keys), "a key is one subject's: %s", q.Text)
-					state = fingerprint(t, conn, world.aurora)
+					state, wrote = fingerprint(t, conn, world.aurora), true
 				}
 			}
 			again = owner.Do(t, q.Text, q.Variables, "Idempotency-Key", key)
-			require.JSONEq(t, string(first.Data), string(again.Data), "others' use of the key is nothing to its owner: %s", q.Text)
+			if !wrote { // or what hangs below the payload is another by now
+				require.JSONEq(t, string(first.Data), string(again.Data), "others' use of the key is nothing to its owner: %s", q.Text)
+			}
+			require.Contains(t, string(again.Data), `"userErrors":[]`, "others' use of the key is nothing to its owner: %s", q.Text)
 			require.Equal(t, state, fingerprint(t, conn, world.aurora))
 		})
 	}
