@@ -185,6 +185,8 @@ type ArchiveContactInput struct {
 type ArchiveContactPayload struct {
 	// The contact as it is now; null where there are userErrors.
 	Contact *Contact `json:"contact"`
+	// The appointments that are still to come, earliest first: they stay until they are cancelled.
+	Upcoming []*Appointment `json:"upcoming"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -451,6 +453,14 @@ type DateTimeRange struct {
 	To *time.Time `json:"to"`
 }
 
+// A stretch of time, half open; an end that is null is open.
+type DateTimeSpan struct {
+	// From when; in.
+	From *time.Time `json:"from"`
+	// Until when; not in.
+	To *time.Time `json:"to"`
+}
+
 // Which draft to discard.
 type DiscardMedicalRecordInput struct {
 	// The record's global id.
@@ -577,6 +587,40 @@ type IssueInvoiceInput struct {
 	ID string `json:"id"`
 	// The version that was read; a stale one is refused.
 	ExpectedVersion *int `json:"expectedVersion"`
+}
+
+// Who is to wait, and for what.
+type JoinWaitlistInput struct {
+	// Who waits; 10 entries of one contact at most.
+	ContactID string `json:"contactId"`
+	// What for.
+	ServiceID string `json:"serviceId"`
+	// Whom they want to see; anybody who offers the service if left out.
+	PractitionerID *string `json:"practitionerId"`
+	// When it would suit: all of the visit must lie in it. Any time if left out; until two years ahead at most.
+	Range *DateTimeRange `json:"range"`
+}
+
+// Who is in line now, or why not.
+type JoinWaitlistPayload struct {
+	// The entry; null where there are userErrors.
+	WaitlistEntry *WaitlistEntry `json:"waitlistEntry"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Who waits no more.
+type LeaveWaitlistInput struct {
+	// The entry's global id.
+	ID string `json:"id"`
+}
+
+// What became of the entry, or why not.
+type LeaveWaitlistPayload struct {
+	// The entry as it is now; null where there are userErrors.
+	WaitlistEntry *WaitlistEntry `json:"waitlistEntry"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A page of medical records.
@@ -1039,6 +1083,8 @@ type UpdateContactInput struct {
 type UpdateContactPayload struct {
 	// The contact as it is now; null where there are userErrors.
 	Contact *Contact `json:"contact"`
+	// The appointments still to come of a contact who is put away or has died, earliest first: they stay until they are cancelled. None of others.
+	Upcoming []*Appointment `json:"upcoming"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -1139,6 +1185,36 @@ type VoidInvoiceInput struct {
 	ID string `json:"id"`
 	// Why; up to 500 characters.
 	Reason string `json:"reason"`
+}
+
+// A page of the waiting list.
+type WaitlistEntryConnection struct {
+	// The page with its cursors.
+	Edges []*WaitlistEntryEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*WaitlistEntry `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all; counted only where selected.
+	TotalCount int `json:"totalCount"`
+}
+
+// One entry of a page.
+type WaitlistEntryEdge struct {
+	// Where it stands in the list.
+	Cursor string `json:"cursor"`
+	// The entry.
+	Node *WaitlistEntry `json:"node"`
+}
+
+// Whose offer.
+type WaitlistOfferInput struct {
+	// The entry's global id.
+	ID string `json:"id"`
+	// Whether to accept even if the practitioner does not work at that time any more. Only OWNER, ADMIN and PRACTITIONER may. Of no meaning where an offer is declined.
+	AllowOutsideHours *bool `json:"allowOutsideHours"`
+	// Whether to accept even if something else takes that time by now. Only OWNER, ADMIN and PRACTITIONER may. Of no meaning where an offer is declined.
+	Overbook *bool `json:"overbook"`
 }
 
 // Which signed record to withdraw.
@@ -2270,6 +2346,73 @@ func (e *UserErrorCode) UnmarshalJSON(b []byte) error {
 }
 
 func (e UserErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far an entry of the waiting list has come.
+type WaitlistEntryStatus string
+
+const (
+	// In line, and nothing is offered. Stored as aguardando.
+	WaitlistEntryStatusWaiting WaitlistEntryStatus = "WAITING"
+	// In line, and a slot is held for the contact. Nobody has to write that down when it ends.
+	WaitlistEntryStatusOffered WaitlistEntryStatus = "OFFERED"
+	// An offer was accepted. Stored as agendado.
+	WaitlistEntryStatusBooked WaitlistEntryStatus = "BOOKED"
+	// Taken off the list, or the contact was archived or has died. Stored as desistiu.
+	WaitlistEntryStatusLeft WaitlistEntryStatus = "LEFT"
+	// The time that would have suited is over. Stored as vencido.
+	WaitlistEntryStatusExpired WaitlistEntryStatus = "EXPIRED"
+)
+
+var AllWaitlistEntryStatus = []WaitlistEntryStatus{
+	WaitlistEntryStatusWaiting,
+	WaitlistEntryStatusOffered,
+	WaitlistEntryStatusBooked,
+	WaitlistEntryStatusLeft,
+	WaitlistEntryStatusExpired,
+}
+
+func (e WaitlistEntryStatus) IsValid() bool {
+	switch e {
+	case WaitlistEntryStatusWaiting, WaitlistEntryStatusOffered, WaitlistEntryStatusBooked, WaitlistEntryStatusLeft, WaitlistEntryStatusExpired:
+		return true
+	}
+	return false
+}
+
+func (e WaitlistEntryStatus) String() string {
+	return string(e)
+}
+
+func (e *WaitlistEntryStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = WaitlistEntryStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid WaitlistEntryStatus", str)
+	}
+	return nil
+}
+
+func (e WaitlistEntryStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *WaitlistEntryStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e WaitlistEntryStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

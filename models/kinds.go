@@ -21,5 +21,6 @@ func Kinds() []Kind {
 		KindService,
 		KindSlotHold,
 		KindTimeOff,
+		KindWaitlistEntry,
 	}
 }

@@ -12,8 +12,11 @@ type SlotHold struct {
 	ClinicID       uuid.UUID `gorm:"primaryKey;<-:create"`
 	ID             uuid.UUID `gorm:"primaryKey;<-:create"`
 	PractitionerID uuid.UUID
-	// Subject is who holds it.
-	Subject   string
+	// Subject is who holds it; a member may have the same name as the waiting list.
+	Subject string
+	// WaitlistEntryID is whose offer holds it; nil where a member does.
+	WaitlistEntryID *uuid.UUID
+
 	StartsAt  time.Time
 	EndsAt    time.Time
 	ExpiresAt time.Time

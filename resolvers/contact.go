@@ -15,15 +15,15 @@ func (r *mutationResolver) CreateContact(ctx context.Context, input models.Creat
 }
 
 func (r *mutationResolver) UpdateContact(ctx context.Context, input models.UpdateContactInput) (*models.UpdateContactPayload, error) {
-	contact, err := r.people.UpdateContact(ctx, input)
+	contact, coming, err := r.people.UpdateContact(ctx, input)
 	userErrors, err := mistakes(err)
-	return &models.UpdateContactPayload{Contact: contact, UserErrors: userErrors}, err
+	return &models.UpdateContactPayload{Contact: contact, Upcoming: orEmpty(coming), UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) ArchiveContact(ctx context.Context, input models.ArchiveContactInput) (*models.ArchiveContactPayload, error) {
-	contact, err := r.people.ArchiveContact(ctx, input)
+	contact, coming, err := r.people.ArchiveContact(ctx, input)
 	userErrors, err := mistakes(err)
-	return &models.ArchiveContactPayload{Contact: contact, UserErrors: userErrors}, err
+	return &models.ArchiveContactPayload{Contact: contact, Upcoming: orEmpty(coming), UserErrors: userErrors}, err
 }
 
 func (r *queryResolver) SearchContacts(ctx context.Context, query string, first *int, after *string) (*models.ContactConnection, error) {

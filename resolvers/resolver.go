@@ -22,6 +22,7 @@ type Resolver struct {
 
 	people   *people.Directory
 	diary    *scheduling.Diary
+	waitlist *scheduling.Waitlist
 	chart    *records.Chart
 	calendar *calendar.Calendar
 	ledger   *billing.Ledger
@@ -34,6 +35,7 @@ type Resolver struct {
 type Packages struct {
 	People   *people.Directory
 	Diary    *scheduling.Diary
+	Waitlist *scheduling.Waitlist
 	Chart    *records.Chart
 	Calendar *calendar.Calendar
 	Ledger   *billing.Ledger
@@ -45,7 +47,7 @@ type Packages struct {
 // New makes a Resolver over the clinic's packages.
 func New(of Packages) *Resolver {
 	return &Resolver{
-		people: of.People, diary: of.Diary, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys,
+		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys,
 		objects: of.Objects, rights: of.Rights,
 	}
 }

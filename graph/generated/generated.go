@@ -47,6 +47,7 @@ type ResolverRoot interface {
 	SlotHold() SlotHoldResolver
 	TimeOff() TimeOffResolver
 	Viewer() ViewerResolver
+	WaitlistEntry() WaitlistEntryResolver
 }
 
 type DirectiveRoot struct {
@@ -133,6 +134,7 @@ type ComplexityRoot struct {
 
 	ArchiveContactPayload struct {
 		Contact    func(childComplexity int) int
+		Upcoming   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -244,6 +246,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	DateTimeSpan struct {
+		From func(childComplexity int) int
+		To   func(childComplexity int) int
+	}
+
 	DiscardMedicalRecordPayload struct {
 		MedicalRecord func(childComplexity int) int
 		UserErrors    func(childComplexity int) int
@@ -312,6 +319,16 @@ type ComplexityRoot struct {
 	InvoicePayload struct {
 		Invoice    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	JoinWaitlistPayload struct {
+		UserErrors    func(childComplexity int) int
+		WaitlistEntry func(childComplexity int) int
+	}
+
+	LeaveWaitlistPayload struct {
+		UserErrors    func(childComplexity int) int
+		WaitlistEntry func(childComplexity int) int
 	}
 
 	MedicalRecord struct {
@@ -394,6 +411,7 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
+		AcceptWaitlistOffer     func(childComplexity int, input models.WaitlistOfferInput) int
 		AddMember               func(childComplexity int, input models.AddMemberInput) int
 		AddTimeOff              func(childComplexity int, input models.AddTimeOffInput) int
 		AmendMedicalRecord      func(childComplexity int, input models.AmendMedicalRecordInput) int
@@ -409,10 +427,13 @@ type ComplexityRoot struct {
 		CreateMedicalRecord     func(childComplexity int, input models.CreateMedicalRecordInput) int
 		CreatePractitioner      func(childComplexity int, input models.CreatePractitionerInput) int
 		CreateService           func(childComplexity int, input models.CreateServiceInput) int
+		DeclineWaitlistOffer    func(childComplexity int, input models.WaitlistOfferInput) int
 		DiscardMedicalRecord    func(childComplexity int, input models.DiscardMedicalRecordInput) int
 		HoldSlot                func(childComplexity int, input models.HoldSlotInput) int
 		ImportCalendar          func(childComplexity int, input models.ImportCalendarInput) int
 		IssueInvoice            func(childComplexity int, input models.IssueInvoiceInput) int
+		JoinWaitlist            func(childComplexity int, input models.JoinWaitlistInput) int
+		LeaveWaitlist           func(childComplexity int, input models.LeaveWaitlistInput) int
 		MarkNoShow              func(childComplexity int, input models.AppointmentStepInput) int
 		RecordPayment           func(childComplexity int, input models.RecordPaymentInput) int
 		RefundPayment           func(childComplexity int, input models.RefundPaymentInput) int
@@ -521,6 +542,7 @@ type ComplexityRoot struct {
 		SearchContacts    func(childComplexity int, query string, first *int, after *string) int
 		SlotCheck         func(childComplexity int, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) int
 		Viewer            func(childComplexity int) int
+		Waitlist          func(childComplexity int, serviceID *string, practitionerID *string, first *int, after *string, last *int, before *string) int
 	}
 
 	RecordPaymentPayload struct {
@@ -645,6 +667,7 @@ type ComplexityRoot struct {
 
 	UpdateContactPayload struct {
 		Contact    func(childComplexity int) int
+		Upcoming   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -663,6 +686,33 @@ type ComplexityRoot struct {
 		Practitioner func(childComplexity int) int
 		Role         func(childComplexity int) int
 		Subject      func(childComplexity int) int
+	}
+
+	WaitlistEntry struct {
+		Appointment    func(childComplexity int) int
+		Contact        func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		EndedBy        func(childComplexity int) int
+		GetID          func(childComplexity int) int
+		JoinedBy       func(childComplexity int) int
+		OfferExpiresAt func(childComplexity int) int
+		OfferedSlot    func(childComplexity int) int
+		Practitioner   func(childComplexity int) int
+		Range          func(childComplexity int) int
+		Service        func(childComplexity int) int
+		Status         func(childComplexity int) int
+	}
+
+	WaitlistEntryConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	WaitlistEntryEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	WorkingHours struct {
@@ -776,6 +826,10 @@ type MutationResolver interface {
 	RevokeMember(ctx context.Context, input models.RevokeMemberInput) (*models.MemberPayload, error)
 	HoldSlot(ctx context.Context, input models.HoldSlotInput) (*models.HoldSlotPayload, error)
 	ReleaseSlot(ctx context.Context, input models.ReleaseSlotInput) (*models.ReleaseSlotPayload, error)
+	JoinWaitlist(ctx context.Context, input models.JoinWaitlistInput) (*models.JoinWaitlistPayload, error)
+	LeaveWaitlist(ctx context.Context, input models.LeaveWaitlistInput) (*models.LeaveWaitlistPayload, error)
+	AcceptWaitlistOffer(ctx context.Context, input models.WaitlistOfferInput) (*models.ScheduleAppointmentPayload, error)
+	DeclineWaitlistOffer(ctx context.Context, input models.WaitlistOfferInput) (*models.LeaveWaitlistPayload, error)
 }
 type PaymentResolver interface {
 	Invoice(ctx context.Context, obj *models.Payment) (*models.Invoice, error)
@@ -813,6 +867,7 @@ type QueryResolver interface {
 	MedicalRecord(ctx context.Context, id string) (*models.MedicalRecord, error)
 	MedicalRecords(ctx context.Context, contactID string, kind []models.RecordKind, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error)
 	RecordDrafts(ctx context.Context, practitionerID *string, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error)
+	Waitlist(ctx context.Context, serviceID *string, practitionerID *string, first *int, after *string, last *int, before *string) (*models.WaitlistEntryConnection, error)
 }
 type RefundResolver interface {
 	Payment(ctx context.Context, obj *models.Refund) (*models.Payment, error)
@@ -833,6 +888,13 @@ type ViewerResolver interface {
 	Clinic(ctx context.Context, obj *models.Viewer) (*models.Clinic, error)
 
 	Practitioner(ctx context.Context, obj *models.Viewer) (*models.Practitioner, error)
+}
+type WaitlistEntryResolver interface {
+	Contact(ctx context.Context, obj *models.WaitlistEntry) (*models.Contact, error)
+	Practitioner(ctx context.Context, obj *models.WaitlistEntry) (*models.Practitioner, error)
+	Service(ctx context.Context, obj *models.WaitlistEntry) (*models.Service, error)
+
+	Appointment(ctx context.Context, obj *models.WaitlistEntry) (*models.Appointment, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1196,6 +1258,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveContactPayload.Contact(childComplexity), true
+	case "ArchiveContactPayload.upcoming":
+		if e.ComplexityRoot.ArchiveContactPayload.Upcoming == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArchiveContactPayload.Upcoming(childComplexity), true
 	case "ArchiveContactPayload.userErrors":
 		if e.ComplexityRoot.ArchiveContactPayload.UserErrors == nil {
 			break
@@ -1682,6 +1750,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateContactPayload.UserErrors(childComplexity), true
 
+	case "DateTimeSpan.from":
+		if e.ComplexityRoot.DateTimeSpan.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DateTimeSpan.From(childComplexity), true
+	case "DateTimeSpan.to":
+		if e.ComplexityRoot.DateTimeSpan.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DateTimeSpan.To(childComplexity), true
+
 	case "DiscardMedicalRecordPayload.medicalRecord":
 		if e.ComplexityRoot.DiscardMedicalRecordPayload.MedicalRecord == nil {
 			break
@@ -1948,6 +2029,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.InvoicePayload.UserErrors(childComplexity), true
+
+	case "JoinWaitlistPayload.userErrors":
+		if e.ComplexityRoot.JoinWaitlistPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JoinWaitlistPayload.UserErrors(childComplexity), true
+	case "JoinWaitlistPayload.waitlistEntry":
+		if e.ComplexityRoot.JoinWaitlistPayload.WaitlistEntry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JoinWaitlistPayload.WaitlistEntry(childComplexity), true
+
+	case "LeaveWaitlistPayload.userErrors":
+		if e.ComplexityRoot.LeaveWaitlistPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LeaveWaitlistPayload.UserErrors(childComplexity), true
+	case "LeaveWaitlistPayload.waitlistEntry":
+		if e.ComplexityRoot.LeaveWaitlistPayload.WaitlistEntry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LeaveWaitlistPayload.WaitlistEntry(childComplexity), true
 
 	case "MedicalRecord.amendedBy":
 		if e.ComplexityRoot.MedicalRecord.AmendedBy == nil {
@@ -2253,6 +2360,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Money.Currency(childComplexity), true
 
+	case "Mutation.acceptWaitlistOffer":
+		if e.ComplexityRoot.Mutation.AcceptWaitlistOffer == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_acceptWaitlistOffer_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AcceptWaitlistOffer(childComplexity, args["input"].(models.WaitlistOfferInput)), true
 	case "Mutation.addMember":
 		if e.ComplexityRoot.Mutation.AddMember == nil {
 			break
@@ -2418,6 +2536,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateService(childComplexity, args["input"].(models.CreateServiceInput)), true
+	case "Mutation.declineWaitlistOffer":
+		if e.ComplexityRoot.Mutation.DeclineWaitlistOffer == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_declineWaitlistOffer_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeclineWaitlistOffer(childComplexity, args["input"].(models.WaitlistOfferInput)), true
 	case "Mutation.discardMedicalRecord":
 		if e.ComplexityRoot.Mutation.DiscardMedicalRecord == nil {
 			break
@@ -2462,6 +2591,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.IssueInvoice(childComplexity, args["input"].(models.IssueInvoiceInput)), true
+	case "Mutation.joinWaitlist":
+		if e.ComplexityRoot.Mutation.JoinWaitlist == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_joinWaitlist_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.JoinWaitlist(childComplexity, args["input"].(models.JoinWaitlistInput)), true
+	case "Mutation.leaveWaitlist":
+		if e.ComplexityRoot.Mutation.LeaveWaitlist == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_leaveWaitlist_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LeaveWaitlist(childComplexity, args["input"].(models.LeaveWaitlistInput)), true
 	case "Mutation.markNoShow":
 		if e.ComplexityRoot.Mutation.MarkNoShow == nil {
 			break
@@ -3210,6 +3361,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+	case "Query.waitlist":
+		if e.ComplexityRoot.Query.Waitlist == nil {
+			break
+		}
+
+		args, err := ec.field_Query_waitlist_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Waitlist(childComplexity, args["serviceId"].(*string), args["practitionerId"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
 	case "RecordPaymentPayload.payment":
 		if e.ComplexityRoot.RecordPaymentPayload.Payment == nil {
@@ -3619,6 +3781,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateContactPayload.Contact(childComplexity), true
+	case "UpdateContactPayload.upcoming":
+		if e.ComplexityRoot.UpdateContactPayload.Upcoming == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateContactPayload.Upcoming(childComplexity), true
 	case "UpdateContactPayload.userErrors":
 		if e.ComplexityRoot.UpdateContactPayload.UserErrors == nil {
 			break
@@ -3694,6 +3862,117 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Viewer.Subject(childComplexity), true
 
+	case "WaitlistEntry.appointment":
+		if e.ComplexityRoot.WaitlistEntry.Appointment == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.Appointment(childComplexity), true
+	case "WaitlistEntry.contact":
+		if e.ComplexityRoot.WaitlistEntry.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.Contact(childComplexity), true
+	case "WaitlistEntry.createdAt":
+		if e.ComplexityRoot.WaitlistEntry.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.CreatedAt(childComplexity), true
+	case "WaitlistEntry.endedBy":
+		if e.ComplexityRoot.WaitlistEntry.EndedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.EndedBy(childComplexity), true
+	case "WaitlistEntry.id":
+		if e.ComplexityRoot.WaitlistEntry.GetID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.GetID(childComplexity), true
+	case "WaitlistEntry.joinedBy":
+		if e.ComplexityRoot.WaitlistEntry.JoinedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.JoinedBy(childComplexity), true
+	case "WaitlistEntry.offerExpiresAt":
+		if e.ComplexityRoot.WaitlistEntry.OfferExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.OfferExpiresAt(childComplexity), true
+	case "WaitlistEntry.offeredSlot":
+		if e.ComplexityRoot.WaitlistEntry.OfferedSlot == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.OfferedSlot(childComplexity), true
+	case "WaitlistEntry.practitioner":
+		if e.ComplexityRoot.WaitlistEntry.Practitioner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.Practitioner(childComplexity), true
+	case "WaitlistEntry.range":
+		if e.ComplexityRoot.WaitlistEntry.Range == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.Range(childComplexity), true
+	case "WaitlistEntry.service":
+		if e.ComplexityRoot.WaitlistEntry.Service == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.Service(childComplexity), true
+	case "WaitlistEntry.status":
+		if e.ComplexityRoot.WaitlistEntry.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntry.Status(childComplexity), true
+
+	case "WaitlistEntryConnection.edges":
+		if e.ComplexityRoot.WaitlistEntryConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntryConnection.Edges(childComplexity), true
+	case "WaitlistEntryConnection.nodes":
+		if e.ComplexityRoot.WaitlistEntryConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntryConnection.Nodes(childComplexity), true
+	case "WaitlistEntryConnection.pageInfo":
+		if e.ComplexityRoot.WaitlistEntryConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntryConnection.PageInfo(childComplexity), true
+	case "WaitlistEntryConnection.totalCount":
+		if e.ComplexityRoot.WaitlistEntryConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntryConnection.TotalCount(childComplexity), true
+
+	case "WaitlistEntryEdge.cursor":
+		if e.ComplexityRoot.WaitlistEntryEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntryEdge.Cursor(childComplexity), true
+	case "WaitlistEntryEdge.node":
+		if e.ComplexityRoot.WaitlistEntryEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WaitlistEntryEdge.Node(childComplexity), true
+
 	case "WorkingHours.fromMinute":
 		if e.ComplexityRoot.WorkingHours.FromMinute == nil {
 			break
@@ -3748,6 +4027,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ImportCalendarInput", ec.unmarshalInputImportCalendarInput),
 			graphql.NewInputUnmarshaler("InvoiceItemInput", ec.unmarshalInputInvoiceItemInput),
 			graphql.NewInputUnmarshaler("IssueInvoiceInput", ec.unmarshalInputIssueInvoiceInput),
+			graphql.NewInputUnmarshaler("JoinWaitlistInput", ec.unmarshalInputJoinWaitlistInput),
+			graphql.NewInputUnmarshaler("LeaveWaitlistInput", ec.unmarshalInputLeaveWaitlistInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
 			graphql.NewInputUnmarshaler("RecordPaymentInput", ec.unmarshalInputRecordPaymentInput),
 			graphql.NewInputUnmarshaler("RefundPaymentInput", ec.unmarshalInputRefundPaymentInput),
@@ -3771,6 +4052,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("UpdatePractitionerInput", ec.unmarshalInputUpdatePractitionerInput),
 			graphql.NewInputUnmarshaler("UpdateServiceInput", ec.unmarshalInputUpdateServiceInput),
 			graphql.NewInputUnmarshaler("VoidInvoiceInput", ec.unmarshalInputVoidInvoiceInput),
+			graphql.NewInputUnmarshaler("WaitlistOfferInput", ec.unmarshalInputWaitlistOfferInput),
 			graphql.NewInputUnmarshaler("WithdrawMedicalRecordInput", ec.unmarshalInputWithdrawMedicalRecordInput),
 			graphql.NewInputUnmarshaler("WorkingHoursInput", ec.unmarshalInputWorkingHoursInput),
 		)
@@ -5388,6 +5670,8 @@ input UpdateContactInput {
 type UpdateContactPayload {
   "The contact as it is now; null where there are userErrors."
   contact: Contact
+  "The appointments still to come of a contact who is put away or has died, earliest first: they stay until they are cancelled. None of others."
+  upcoming: [Appointment!]! @listSize(assumedSize: 20, requireOneSlicingArgument: false)
   "The user's mistakes; where there are any, nothing was written."
   userErrors: [UserError!]!
 }
@@ -5404,6 +5688,8 @@ input ArchiveContactInput {
 type ArchiveContactPayload {
   "The contact as it is now; null where there are userErrors."
   contact: Contact
+  "The appointments that are still to come, earliest first: they stay until they are cancelled."
+  upcoming: [Appointment!]! @listSize(assumedSize: 20, requireOneSlicingArgument: false)
   "The user's mistakes; where there are any, nothing was written."
   userErrors: [UserError!]!
 }
@@ -6343,6 +6629,161 @@ extend type Mutation {
   ): ReleaseSlotPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
 }
 `, BuiltIn: false},
+	{Name: "../waitlist_entry.graphqls", Input: `"How far an entry of the waiting list has come."
+enum WaitlistEntryStatus {
+  "In line, and nothing is offered. Stored as aguardando."
+  WAITING
+  "In line, and a slot is held for the contact. Nobody has to write that down when it ends."
+  OFFERED
+  "An offer was accepted. Stored as agendado."
+  BOOKED
+  "Taken off the list, or the contact was archived or has died. Stored as desistiu."
+  LEFT
+  "The time that would have suited is over. Stored as vencido."
+  EXPIRED
+}
+
+"A stretch of time, half open; an end that is null is open."
+type DateTimeSpan {
+  "From when; in."
+  from: DateTime
+  "Until when; not in."
+  to: DateTime
+}
+
+"A contact who waits for a time to become free. An offer holds its slot until it is accepted, declined or offerExpiresAt; then the next in line gets it."
+type WaitlistEntry implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) {
+  "The global id."
+  id: ID!
+  "Who waits."
+  contact: Contact!
+  "Whom they want to see; null for anybody who offers the service."
+  practitioner: Practitioner
+  "What for."
+  service: Service!
+  "When it would suit."
+  range: DateTimeSpan!
+  "How far it has come."
+  status: WaitlistEntryStatus!
+  "What is held for the contact at present; null where nothing is."
+  offeredSlot: Slot
+  "Until when it is held; null likewise."
+  offerExpiresAt: DateTime
+  "What the offer became that was accepted; null where none was."
+  appointment: Appointment
+  "The subject of who put the contact on the list."
+  joinedBy: String!
+  "The subject of who accepted the offer or took the contact off; null while they wait, and where the entry ended by itself."
+  endedBy: String
+  "When the contact got in line, which is the line's order."
+  createdAt: DateTime!
+}
+
+"A page of the waiting list."
+type WaitlistEntryConnection {
+  "The page with its cursors."
+  edges: [WaitlistEntryEdge!]!
+  "The page without cursors."
+  nodes: [WaitlistEntry!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many there are in all; counted only where selected."
+  totalCount: Int! @cost(weight: "50")
+}
+
+"One entry of a page."
+type WaitlistEntryEdge {
+  "Where it stands in the list."
+  cursor: String!
+  "The entry."
+  node: WaitlistEntry!
+}
+
+extend type Query {
+  "Who waits for a time, the first in line first. Those whose offer was accepted, who left or whose time is over are not in it."
+  waitlist(
+    "Only those who wait for this service."
+    serviceId: ID
+    "Only those who want to see this practitioner and nobody else."
+    practitionerId: ID
+    "How many from the start; 1 to 100, 20 if neither first nor last is given."
+    first: Int
+    "Only what comes after this cursor."
+    after: String
+    "How many from the end; 1 to 100."
+    last: Int
+    "Only what comes before this cursor."
+    before: String
+  ): WaitlistEntryConnection! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
+}
+
+"Who is to wait, and for what."
+input JoinWaitlistInput {
+  "Who waits; 10 entries of one contact at most."
+  contactId: ID!
+  "What for."
+  serviceId: ID!
+  "Whom they want to see; anybody who offers the service if left out."
+  practitionerId: ID
+  "When it would suit: all of the visit must lie in it. Any time if left out; until two years ahead at most."
+  range: DateTimeRange
+}
+
+"Who is in line now, or why not."
+type JoinWaitlistPayload {
+  "The entry; null where there are userErrors."
+  waitlistEntry: WaitlistEntry
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+"Who waits no more."
+input LeaveWaitlistInput {
+  "The entry's global id."
+  id: ID!
+}
+
+"What became of the entry, or why not."
+type LeaveWaitlistPayload {
+  "The entry as it is now; null where there are userErrors."
+  waitlistEntry: WaitlistEntry
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+"Whose offer."
+input WaitlistOfferInput {
+  "The entry's global id."
+  id: ID!
+  "Whether to accept even if the practitioner does not work at that time any more. Only OWNER, ADMIN and PRACTITIONER may. Of no meaning where an offer is declined."
+  allowOutsideHours: Boolean = false
+  "Whether to accept even if something else takes that time by now. Only OWNER, ADMIN and PRACTITIONER may. Of no meaning where an offer is declined."
+  overbook: Boolean = false
+}
+
+extend type Mutation {
+  "Puts a contact on the waiting list. When a time becomes free that suits, the first in line gets an offer, which holds it for 15 minutes. What is free already is not offered: book it."
+  joinWaitlist(
+    "Who waits, and for what."
+    input: JoinWaitlistInput!
+  ): JoinWaitlistPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+  "Takes a contact off the waiting list; what was offered goes to the next in line."
+  leaveWaitlist(
+    "Which entry."
+    input: LeaveWaitlistInput!
+  ): LeaveWaitlistPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+  "Books the slot that is offered. An offer is accepted once."
+  acceptWaitlistOffer(
+    "Whose offer."
+    input: WaitlistOfferInput!
+  ): ScheduleAppointmentPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+  "Gives the slot that is offered to the next in line. The contact keeps their place for other times."
+  declineWaitlistOffer(
+    "Whose offer."
+    input: WaitlistOfferInput!
+  ): LeaveWaitlistPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -6510,6 +6951,8 @@ func (ec *executionContext) childFields_ArchiveContactPayload(ctx context.Contex
 	switch field.Name {
 	case "contact":
 		return ec.fieldContext_ArchiveContactPayload_contact(ctx, field)
+	case "upcoming":
+		return ec.fieldContext_ArchiveContactPayload_upcoming(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_ArchiveContactPayload_userErrors(ctx, field)
 	}
@@ -6732,6 +7175,16 @@ func (ec *executionContext) childFields_CreateContactPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type CreateContactPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DateTimeSpan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_DateTimeSpan_from(ctx, field)
+	case "to":
+		return ec.fieldContext_DateTimeSpan_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DateTimeSpan", field.Name)
+}
+
 func (ec *executionContext) childFields_DiscardMedicalRecordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "medicalRecord":
@@ -6870,6 +7323,26 @@ func (ec *executionContext) childFields_InvoicePayload(ctx context.Context, fiel
 		return ec.fieldContext_InvoicePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type InvoicePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_JoinWaitlistPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "waitlistEntry":
+		return ec.fieldContext_JoinWaitlistPayload_waitlistEntry(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_JoinWaitlistPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JoinWaitlistPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_LeaveWaitlistPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "waitlistEntry":
+		return ec.fieldContext_LeaveWaitlistPayload_waitlistEntry(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_LeaveWaitlistPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LeaveWaitlistPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_MedicalRecord(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7388,6 +7861,8 @@ func (ec *executionContext) childFields_UpdateContactPayload(ctx context.Context
 	switch field.Name {
 	case "contact":
 		return ec.fieldContext_UpdateContactPayload_contact(ctx, field)
+	case "upcoming":
+		return ec.fieldContext_UpdateContactPayload_upcoming(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_UpdateContactPayload_userErrors(ctx, field)
 	}
@@ -7426,6 +7901,60 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_permissions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_WaitlistEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WaitlistEntry_id(ctx, field)
+	case "contact":
+		return ec.fieldContext_WaitlistEntry_contact(ctx, field)
+	case "practitioner":
+		return ec.fieldContext_WaitlistEntry_practitioner(ctx, field)
+	case "service":
+		return ec.fieldContext_WaitlistEntry_service(ctx, field)
+	case "range":
+		return ec.fieldContext_WaitlistEntry_range(ctx, field)
+	case "status":
+		return ec.fieldContext_WaitlistEntry_status(ctx, field)
+	case "offeredSlot":
+		return ec.fieldContext_WaitlistEntry_offeredSlot(ctx, field)
+	case "offerExpiresAt":
+		return ec.fieldContext_WaitlistEntry_offerExpiresAt(ctx, field)
+	case "appointment":
+		return ec.fieldContext_WaitlistEntry_appointment(ctx, field)
+	case "joinedBy":
+		return ec.fieldContext_WaitlistEntry_joinedBy(ctx, field)
+	case "endedBy":
+		return ec.fieldContext_WaitlistEntry_endedBy(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_WaitlistEntry_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WaitlistEntry", field.Name)
+}
+
+func (ec *executionContext) childFields_WaitlistEntryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_WaitlistEntryConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_WaitlistEntryConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_WaitlistEntryConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_WaitlistEntryConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WaitlistEntryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_WaitlistEntryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_WaitlistEntryEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_WaitlistEntryEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WaitlistEntryEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_WorkingHours(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7884,6 +8413,20 @@ func (ec *executionContext) field_Contact_medicalRecords_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_acceptWaitlistOffer_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.WaitlistOfferInput, error) {
+			return ec.unmarshalNWaitlistOfferInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistOfferInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_addMember_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8094,6 +8637,20 @@ func (ec *executionContext) field_Mutation_createService_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_declineWaitlistOffer_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.WaitlistOfferInput, error) {
+			return ec.unmarshalNWaitlistOfferInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistOfferInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_discardMedicalRecord_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8142,6 +8699,34 @@ func (ec *executionContext) field_Mutation_issueInvoice_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.IssueInvoiceInput, error) {
 			return ec.unmarshalNIssueInvoiceInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐIssueInvoiceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_joinWaitlist_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.JoinWaitlistInput, error) {
+			return ec.unmarshalNJoinWaitlistInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐJoinWaitlistInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_leaveWaitlist_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.LeaveWaitlistInput, error) {
+			return ec.unmarshalNLeaveWaitlistInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐLeaveWaitlistInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -9219,6 +9804,60 @@ func (ec *executionContext) field_Query_slotCheck_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["contactId"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_waitlist_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "serviceId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["serviceId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "practitionerId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["practitionerId"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg5
 	return args, nil
 }
 
@@ -10723,6 +11362,38 @@ func (ec *executionContext) fieldContext_ArchiveContactPayload_contact(_ context
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Contact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArchiveContactPayload_upcoming(ctx context.Context, field graphql.CollectedField, obj *models.ArchiveContactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArchiveContactPayload_upcoming(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Upcoming, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArchiveContactPayload_upcoming(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArchiveContactPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
 		},
 	}
 	return fc, nil
@@ -12788,6 +13459,52 @@ func (ec *executionContext) fieldContext_CreateContactPayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _DateTimeSpan_from(ctx context.Context, field graphql.CollectedField, obj *models.DateTimeSpan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DateTimeSpan_from(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.From, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DateTimeSpan_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DateTimeSpan", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _DateTimeSpan_to(ctx context.Context, field graphql.CollectedField, obj *models.DateTimeSpan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DateTimeSpan_to(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.To, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DateTimeSpan_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DateTimeSpan", field, false, false, "DateTime")
+}
+
 func (ec *executionContext) _DiscardMedicalRecordPayload_medicalRecord(ctx context.Context, field graphql.CollectedField, obj *models.DiscardMedicalRecordPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13974,6 +14691,134 @@ func (ec *executionContext) _InvoicePayload_userErrors(ctx context.Context, fiel
 func (ec *executionContext) fieldContext_InvoicePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "InvoicePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _JoinWaitlistPayload_waitlistEntry(ctx context.Context, field graphql.CollectedField, obj *models.JoinWaitlistPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_JoinWaitlistPayload_waitlistEntry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WaitlistEntry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.WaitlistEntry) graphql.Marshaler {
+			return ec.marshalOWaitlistEntry2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_JoinWaitlistPayload_waitlistEntry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "JoinWaitlistPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WaitlistEntry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _JoinWaitlistPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.JoinWaitlistPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_JoinWaitlistPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_JoinWaitlistPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "JoinWaitlistPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LeaveWaitlistPayload_waitlistEntry(ctx context.Context, field graphql.CollectedField, obj *models.LeaveWaitlistPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LeaveWaitlistPayload_waitlistEntry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WaitlistEntry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.WaitlistEntry) graphql.Marshaler {
+			return ec.marshalOWaitlistEntry2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LeaveWaitlistPayload_waitlistEntry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LeaveWaitlistPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WaitlistEntry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LeaveWaitlistPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.LeaveWaitlistPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LeaveWaitlistPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LeaveWaitlistPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LeaveWaitlistPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -17227,6 +18072,182 @@ func (ec *executionContext) fieldContext_Mutation_releaseSlot(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_joinWaitlist(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_joinWaitlist(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().JoinWaitlist(ctx, fc.Args["input"].(models.JoinWaitlistInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.JoinWaitlistPayload) graphql.Marshaler {
+			return ec.marshalNJoinWaitlistPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐJoinWaitlistPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_joinWaitlist(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_JoinWaitlistPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_joinWaitlist_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_leaveWaitlist(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_leaveWaitlist(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().LeaveWaitlist(ctx, fc.Args["input"].(models.LeaveWaitlistInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.LeaveWaitlistPayload) graphql.Marshaler {
+			return ec.marshalNLeaveWaitlistPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐLeaveWaitlistPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_leaveWaitlist(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LeaveWaitlistPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_leaveWaitlist_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_acceptWaitlistOffer(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_acceptWaitlistOffer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AcceptWaitlistOffer(ctx, fc.Args["input"].(models.WaitlistOfferInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ScheduleAppointmentPayload) graphql.Marshaler {
+			return ec.marshalNScheduleAppointmentPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐScheduleAppointmentPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_acceptWaitlistOffer(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScheduleAppointmentPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_acceptWaitlistOffer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_declineWaitlistOffer(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_declineWaitlistOffer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeclineWaitlistOffer(ctx, fc.Args["input"].(models.WaitlistOfferInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.LeaveWaitlistPayload) graphql.Marshaler {
+			return ec.marshalNLeaveWaitlistPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐLeaveWaitlistPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_declineWaitlistOffer(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LeaveWaitlistPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_declineWaitlistOffer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *models.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19199,6 +20220,50 @@ func (ec *executionContext) fieldContext_Query_recordDrafts(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_waitlist(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_waitlist(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Waitlist(ctx, fc.Args["serviceId"].(*string), fc.Args["practitionerId"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.WaitlistEntryConnection) graphql.Marshaler {
+			return ec.marshalNWaitlistEntryConnection2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_waitlist(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WaitlistEntryConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_waitlist_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query___type(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21101,6 +22166,38 @@ func (ec *executionContext) fieldContext_UpdateContactPayload_contact(_ context.
 	return fc, nil
 }
 
+func (ec *executionContext) _UpdateContactPayload_upcoming(ctx context.Context, field graphql.CollectedField, obj *models.UpdateContactPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateContactPayload_upcoming(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Upcoming, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateContactPayload_upcoming(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateContactPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateContactPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.UpdateContactPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21411,6 +22508,510 @@ func (ec *executionContext) _Viewer_permissions(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_Viewer_permissions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Viewer", field, false, false, "String")
+}
+
+func (ec *executionContext) _WaitlistEntry_id(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GetID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WaitlistEntry", field, true, false, "ID")
+}
+
+func (ec *executionContext) _WaitlistEntry_contact(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_contact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.WaitlistEntry().Contact(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Contact) graphql.Marshaler {
+			return ec.marshalNContact2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐContact(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_contact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Contact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WaitlistEntry_practitioner(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_practitioner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.WaitlistEntry().Practitioner(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Practitioner) graphql.Marshaler {
+			return ec.marshalOPractitioner2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPractitioner(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_practitioner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Practitioner(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WaitlistEntry_service(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_service(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.WaitlistEntry().Service(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Service) graphql.Marshaler {
+			return ec.marshalNService2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐService(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_service(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Service(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WaitlistEntry_range(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_range(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Range(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.DateTimeSpan) graphql.Marshaler {
+			return ec.marshalNDateTimeSpan2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateTimeSpan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_range(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DateTimeSpan(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WaitlistEntry_status(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.WaitlistEntryStatus) graphql.Marshaler {
+			return ec.marshalNWaitlistEntryStatus2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WaitlistEntry", field, false, false, "WaitlistEntryStatus")
+}
+
+func (ec *executionContext) _WaitlistEntry_offeredSlot(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_offeredSlot(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OfferedSlot, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Slot) graphql.Marshaler {
+			return ec.marshalOSlot2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlot(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_offeredSlot(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntry",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Slot(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WaitlistEntry_offerExpiresAt(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_offerExpiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OfferExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_offerExpiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WaitlistEntry", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _WaitlistEntry_appointment(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_appointment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.WaitlistEntry().Appointment(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Appointment) graphql.Marshaler {
+			return ec.marshalOAppointment2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_appointment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WaitlistEntry_joinedBy(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_joinedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.JoinedBy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_joinedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WaitlistEntry", field, false, false, "String")
+}
+
+func (ec *executionContext) _WaitlistEntry_endedBy(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_endedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedBy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_endedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WaitlistEntry", field, false, false, "String")
+}
+
+func (ec *executionContext) _WaitlistEntry_createdAt(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntry_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntry_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WaitlistEntry", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _WaitlistEntryConnection_edges(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntryConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntryConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.WaitlistEntryEdge) graphql.Marshaler {
+			return ec.marshalNWaitlistEntryEdge2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntryConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntryConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WaitlistEntryEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WaitlistEntryConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntryConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntryConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.WaitlistEntry) graphql.Marshaler {
+			return ec.marshalNWaitlistEntry2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntryConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntryConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WaitlistEntry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WaitlistEntryConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntryConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntryConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntryConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntryConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WaitlistEntryConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntryConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntryConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntryConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WaitlistEntryConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _WaitlistEntryEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntryEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntryEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntryEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WaitlistEntryEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _WaitlistEntryEdge_node(ctx context.Context, field graphql.CollectedField, obj *models.WaitlistEntryEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WaitlistEntryEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.WaitlistEntry) graphql.Marshaler {
+			return ec.marshalNWaitlistEntry2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntry(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WaitlistEntryEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WaitlistEntryEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WaitlistEntry(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _WorkingHours_weekday(ctx context.Context, field graphql.CollectedField, obj *models.WorkingHour) (ret graphql.Marshaler) {
@@ -24307,6 +25908,111 @@ func UnmarshalIssueInvoiceInput(ctx context.Context, raw any) (*models.IssueInvo
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputJoinWaitlistInput(ctx context.Context, obj any) (*models.JoinWaitlistInput, error) {
+	var it models.JoinWaitlistInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"contactId", "serviceId", "practitionerId", "range"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "contactId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contactId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ContactID = data
+		case "serviceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("serviceId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ServiceID = data
+		case "practitionerId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("practitionerId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.PractitionerID = data
+		case "range":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("range"))
+			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateTimeRange(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Range = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalJoinWaitlistInput unmarshals raw into the JoinWaitlistInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalJoinWaitlistInput(ctx context.Context, raw any) (*models.JoinWaitlistInput, error) {
+	var out *models.JoinWaitlistInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "JoinWaitlistInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputLeaveWaitlistInput(ctx context.Context, obj any) (*models.LeaveWaitlistInput, error) {
+	var it models.LeaveWaitlistInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalLeaveWaitlistInput unmarshals raw into the LeaveWaitlistInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalLeaveWaitlistInput(ctx context.Context, raw any) (*models.LeaveWaitlistInput, error) {
+	var out *models.LeaveWaitlistInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "LeaveWaitlistInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputMoneyInput(ctx context.Context, obj any) (*models.MoneyInput, error) {
 	var it models.MoneyInput
 	if obj == nil {
@@ -25858,6 +27564,69 @@ func UnmarshalVoidInvoiceInput(ctx context.Context, raw any) (*models.VoidInvoic
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputWaitlistOfferInput(ctx context.Context, obj any) (*models.WaitlistOfferInput, error) {
+	var it models.WaitlistOfferInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["allowOutsideHours"]; !present {
+		asMap["allowOutsideHours"] = false
+	}
+	if _, present := asMap["overbook"]; !present {
+		asMap["overbook"] = false
+	}
+
+	fieldsInOrder := [...]string{"id", "allowOutsideHours", "overbook"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "allowOutsideHours":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowOutsideHours"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.AllowOutsideHours = data
+		case "overbook":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("overbook"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Overbook = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalWaitlistOfferInput unmarshals raw into the WaitlistOfferInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalWaitlistOfferInput(ctx context.Context, raw any) (*models.WaitlistOfferInput, error) {
+	var out *models.WaitlistOfferInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "WaitlistOfferInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputWithdrawMedicalRecordInput(ctx context.Context, obj any) (*models.WithdrawMedicalRecordInput, error) {
 	var it models.WithdrawMedicalRecordInput
 	if obj == nil {
@@ -25978,6 +27747,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case *models.WaitlistEntry:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._WaitlistEntry(ctx, sel, obj)
 	case *models.TimeOff:
 		if obj == nil {
 			return graphql.Null
@@ -26575,6 +28349,11 @@ func (ec *executionContext) _ArchiveContactPayload(ctx context.Context, sel ast.
 		case "contact":
 			out.Values[i] = ec._ArchiveContactPayload_contact(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "upcoming":
+			out.Values[i] = ec._ArchiveContactPayload_upcoming(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "userErrors":
@@ -27307,6 +29086,44 @@ func (ec *executionContext) _CreateContactPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var dateTimeSpanImplementors = []string{"DateTimeSpan"}
+
+func (ec *executionContext) _DateTimeSpan(ctx context.Context, sel ast.SelectionSet, obj *models.DateTimeSpan) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, dateTimeSpanImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DateTimeSpan")
+		case "from":
+			out.Values[i] = ec._DateTimeSpan_from(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "to":
+			out.Values[i] = ec._DateTimeSpan_to(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var discardMedicalRecordPayloadImplementors = []string{"DiscardMedicalRecordPayload"}
 
 func (ec *executionContext) _DiscardMedicalRecordPayload(ctx context.Context, sel ast.SelectionSet, obj *models.DiscardMedicalRecordPayload) graphql.Marshaler {
@@ -27759,6 +29576,82 @@ func (ec *executionContext) _InvoicePayload(ctx context.Context, sel ast.Selecti
 			}
 		case "userErrors":
 			out.Values[i] = ec._InvoicePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var joinWaitlistPayloadImplementors = []string{"JoinWaitlistPayload"}
+
+func (ec *executionContext) _JoinWaitlistPayload(ctx context.Context, sel ast.SelectionSet, obj *models.JoinWaitlistPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, joinWaitlistPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("JoinWaitlistPayload")
+		case "waitlistEntry":
+			out.Values[i] = ec._JoinWaitlistPayload_waitlistEntry(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._JoinWaitlistPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var leaveWaitlistPayloadImplementors = []string{"LeaveWaitlistPayload"}
+
+func (ec *executionContext) _LeaveWaitlistPayload(ctx context.Context, sel ast.SelectionSet, obj *models.LeaveWaitlistPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, leaveWaitlistPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LeaveWaitlistPayload")
+		case "waitlistEntry":
+			out.Values[i] = ec._LeaveWaitlistPayload_waitlistEntry(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._LeaveWaitlistPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -28638,6 +30531,34 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "joinWaitlist":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_joinWaitlist(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "leaveWaitlist":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_leaveWaitlist(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "acceptWaitlistOffer":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_acceptWaitlistOffer(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "declineWaitlistOffer":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_declineWaitlistOffer(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -29194,6 +31115,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_recordDrafts(ctx, field)
+				})
+		case "waitlist":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_waitlist(ctx, field)
 				})
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
@@ -30094,6 +32021,11 @@ func (ec *executionContext) _UpdateContactPayload(ctx context.Context, sel ast.S
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "upcoming":
+			out.Values[i] = ec._UpdateContactPayload_upcoming(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "userErrors":
 			out.Values[i] = ec._UpdateContactPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -30211,6 +32143,184 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 			out.Values[i] = ec._Viewer_permissions(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var waitlistEntryImplementors = []string{"WaitlistEntry", "Node"}
+
+func (ec *executionContext) _WaitlistEntry(ctx context.Context, sel ast.SelectionSet, obj *models.WaitlistEntry) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, waitlistEntryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WaitlistEntry")
+		case "id":
+			out.Values[i] = ec._WaitlistEntry_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "contact":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._WaitlistEntry_contact(ctx, field, obj)
+				})
+		case "practitioner":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._WaitlistEntry_practitioner(ctx, field, obj)
+				})
+		case "service":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._WaitlistEntry_service(ctx, field, obj)
+				})
+		case "range":
+			out.Values[i] = ec._WaitlistEntry_range(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "status":
+			out.Values[i] = ec._WaitlistEntry_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "offeredSlot":
+			out.Values[i] = ec._WaitlistEntry_offeredSlot(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "offerExpiresAt":
+			out.Values[i] = ec._WaitlistEntry_offerExpiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "appointment":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._WaitlistEntry_appointment(ctx, field, obj)
+				})
+		case "joinedBy":
+			out.Values[i] = ec._WaitlistEntry_joinedBy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endedBy":
+			out.Values[i] = ec._WaitlistEntry_endedBy(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._WaitlistEntry_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var waitlistEntryConnectionImplementors = []string{"WaitlistEntryConnection"}
+
+func (ec *executionContext) _WaitlistEntryConnection(ctx context.Context, sel ast.SelectionSet, obj *models.WaitlistEntryConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, waitlistEntryConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WaitlistEntryConnection")
+		case "edges":
+			out.Values[i] = ec._WaitlistEntryConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nodes":
+			out.Values[i] = ec._WaitlistEntryConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._WaitlistEntryConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._WaitlistEntryConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var waitlistEntryEdgeImplementors = []string{"WaitlistEntryEdge"}
+
+func (ec *executionContext) _WaitlistEntryEdge(ctx context.Context, sel ast.SelectionSet, obj *models.WaitlistEntryEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, waitlistEntryEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WaitlistEntryEdge")
+		case "cursor":
+			out.Values[i] = ec._WaitlistEntryEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._WaitlistEntryEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -31211,6 +33321,14 @@ func (ec *executionContext) unmarshalNDateTimeRange2githubᚗcomᚋtaskmedᚋtas
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNDateTimeSpan2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateTimeSpan(ctx context.Context, sel ast.SelectionSet, v *models.DateTimeSpan) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "DateTimeSpan!")
+		return graphql.Null
+	}
+	return ec._DateTimeSpan(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDiscardMedicalRecordInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDiscardMedicalRecordInput(ctx context.Context, v any) (models.DiscardMedicalRecordInput, error) {
 	res, err := ec.unmarshalInputDiscardMedicalRecordInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -31427,6 +33545,32 @@ func (ec *executionContext) marshalNInvoiceStatus2githubᚗcomᚋtaskmedᚋtaskm
 func (ec *executionContext) unmarshalNIssueInvoiceInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐIssueInvoiceInput(ctx context.Context, v any) (models.IssueInvoiceInput, error) {
 	res, err := ec.unmarshalInputIssueInvoiceInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNJoinWaitlistInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐJoinWaitlistInput(ctx context.Context, v any) (models.JoinWaitlistInput, error) {
+	res, err := ec.unmarshalInputJoinWaitlistInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNJoinWaitlistPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐJoinWaitlistPayload(ctx context.Context, sel ast.SelectionSet, v *models.JoinWaitlistPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "JoinWaitlistPayload!")
+		return graphql.Null
+	}
+	return ec._JoinWaitlistPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNLeaveWaitlistInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐLeaveWaitlistInput(ctx context.Context, v any) (models.LeaveWaitlistInput, error) {
+	res, err := ec.unmarshalInputLeaveWaitlistInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLeaveWaitlistPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐLeaveWaitlistPayload(ctx context.Context, sel ast.SelectionSet, v *models.LeaveWaitlistPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "LeaveWaitlistPayload!")
+		return graphql.Null
+	}
+	return ec._LeaveWaitlistPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNLong2int64(ctx context.Context, v any) (int64, error) {
@@ -32261,6 +34405,77 @@ func (ec *executionContext) unmarshalNVoidInvoiceInput2githubᚗcomᚋtaskmedᚋ
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNWaitlistEntry2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.WaitlistEntry) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWaitlistEntry2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntry(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNWaitlistEntry2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntry(ctx context.Context, sel ast.SelectionSet, v *models.WaitlistEntry) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "WaitlistEntry!")
+		return graphql.Null
+	}
+	return ec._WaitlistEntry(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNWaitlistEntryConnection2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryConnection(ctx context.Context, sel ast.SelectionSet, v *models.WaitlistEntryConnection) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "WaitlistEntryConnection!")
+		return graphql.Null
+	}
+	return ec._WaitlistEntryConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNWaitlistEntryEdge2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.WaitlistEntryEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWaitlistEntryEdge2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNWaitlistEntryEdge2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryEdge(ctx context.Context, sel ast.SelectionSet, v *models.WaitlistEntryEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "WaitlistEntryEdge!")
+		return graphql.Null
+	}
+	return ec._WaitlistEntryEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNWaitlistEntryStatus2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryStatus(ctx context.Context, v any) (models.WaitlistEntryStatus, error) {
+	var res models.WaitlistEntryStatus
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWaitlistEntryStatus2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntryStatus(ctx context.Context, sel ast.SelectionSet, v models.WaitlistEntryStatus) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNWaitlistOfferInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistOfferInput(ctx context.Context, v any) (models.WaitlistOfferInput, error) {
+	res, err := ec.unmarshalInputWaitlistOfferInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNWeekday2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWeekday(ctx context.Context, v any) (models.Weekday, error) {
 	var res models.Weekday
 	err := res.UnmarshalGQL(v)
@@ -33039,6 +35254,13 @@ func (ec *executionContext) marshalOService2ᚖgithubᚗcomᚋtaskmedᚋtaskmed�
 	return ec._Service(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOSlot2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlot(ctx context.Context, sel ast.SelectionSet, v *models.Slot) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Slot(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOSlotHold2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotHold(ctx context.Context, sel ast.SelectionSet, v *models.SlotHold) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -33122,6 +35344,13 @@ func (ec *executionContext) marshalOTimeZone2ᚖstring(ctx context.Context, sel 
 	_ = ctx
 	res := graphql.MarshalString(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOWaitlistEntry2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐWaitlistEntry(ctx context.Context, sel ast.SelectionSet, v *models.WaitlistEntry) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._WaitlistEntry(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.EnumValue) graphql.Marshaler {

@@ -33,6 +33,7 @@ func Objects() (*objects.Table, error) {
 		createApiKeyPayloadObject(),
 		createCalendarFeedPayloadObject(),
 		createContactPayloadObject(),
+		dateTimeSpanObject(),
 		discardMedicalRecordPayloadObject(),
 		healthPlanObject(),
 		holdSlotPayloadObject(),
@@ -42,6 +43,8 @@ func Objects() (*objects.Table, error) {
 		invoiceEdgeObject(),
 		invoiceItemObject(),
 		invoicePayloadObject(),
+		joinWaitlistPayloadObject(),
+		leaveWaitlistPayloadObject(),
 		medicalRecordObject(),
 		medicalRecordConnectionObject(),
 		medicalRecordEdgeObject(),
@@ -83,6 +86,9 @@ func Objects() (*objects.Table, error) {
 		updateContactPayloadObject(),
 		userErrorObject(),
 		viewerObject(),
+		waitlistEntryObject(),
+		waitlistEntryConnectionObject(),
+		waitlistEntryEdgeObject(),
 		workingHoursObject(),
 	}, map[string]func(objects.Page) any{
 		"AppointmentConnection":   appointmentConnectionOf,
@@ -93,6 +99,7 @@ func Objects() (*objects.Table, error) {
 		"MemberConnection":        memberConnectionOf,
 		"PractitionerConnection":  practitionerConnectionOf,
 		"ServiceConnection":       serviceConnectionOf,
+		"WaitlistEntryConnection": waitlistEntryConnectionOf,
 	})
 }
 
@@ -698,6 +705,16 @@ func archiveContactPayloadObject() *objects.Object {
 					}
 					return v
 				},
+			},
+			"upcoming": {
+				Name: "upcoming", Object: "ArchiveContactPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ArchiveContactPayload).Upcoming
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
 			},
 			"userErrors": {
 				Name: "userErrors", Object: "ArchiveContactPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
@@ -1491,6 +1508,41 @@ func createContactPayloadObject() *objects.Object {
 	}
 }
 
+func dateTimeSpanObject() *objects.Object {
+	return &objects.Object{
+		Name:      "DateTimeSpan",
+		Satisfies: dateTimeSpanImplementors,
+		Value:     (*models.DateTimeSpan)(nil),
+		Nil:       objects.IsNil[models.DateTimeSpan],
+		Fields: map[string]*objects.Field{
+			"from": {
+				Name: "from", Object: "DateTimeSpan", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.DateTimeSpan).From
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"to": {
+				Name: "to", Object: "DateTimeSpan", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.DateTimeSpan).To
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+		},
+	}
+}
+
 func discardMedicalRecordPayloadObject() *objects.Object {
 	return &objects.Object{
 		Name:      "DiscardMedicalRecordPayload",
@@ -1963,6 +2015,68 @@ func invoicePayloadObject() *objects.Object {
 				Name: "userErrors", Object: "InvoicePayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
 					v := object.(*models.InvoicePayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func joinWaitlistPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "JoinWaitlistPayload",
+		Satisfies: joinWaitlistPayloadImplementors,
+		Value:     (*models.JoinWaitlistPayload)(nil),
+		Nil:       objects.IsNil[models.JoinWaitlistPayload],
+		Fields: map[string]*objects.Field{
+			"waitlistEntry": {
+				Name: "waitlistEntry", Object: "JoinWaitlistPayload", Result: "WaitlistEntry", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.JoinWaitlistPayload).WaitlistEntry
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "JoinWaitlistPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.JoinWaitlistPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func leaveWaitlistPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "LeaveWaitlistPayload",
+		Satisfies: leaveWaitlistPayloadImplementors,
+		Value:     (*models.LeaveWaitlistPayload)(nil),
+		Nil:       objects.IsNil[models.LeaveWaitlistPayload],
+		Fields: map[string]*objects.Field{
+			"waitlistEntry": {
+				Name: "waitlistEntry", Object: "LeaveWaitlistPayload", Result: "WaitlistEntry", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.LeaveWaitlistPayload).WaitlistEntry
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "LeaveWaitlistPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.LeaveWaitlistPayload).UserErrors
 					return v
 				},
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
@@ -2691,6 +2805,22 @@ func mutationObject() *objects.Object {
 				Name: "releaseSlot", Object: "Mutation", Result: "ReleaseSlotPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_releaseSlot_args,
 			},
+			"joinWaitlist": {
+				Name: "joinWaitlist", Object: "Mutation", Result: "JoinWaitlistPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_joinWaitlist_args,
+			},
+			"leaveWaitlist": {
+				Name: "leaveWaitlist", Object: "Mutation", Result: "LeaveWaitlistPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_leaveWaitlist_args,
+			},
+			"acceptWaitlistOffer": {
+				Name: "acceptWaitlistOffer", Object: "Mutation", Result: "ScheduleAppointmentPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_acceptWaitlistOffer_args,
+			},
+			"declineWaitlistOffer": {
+				Name: "declineWaitlistOffer", Object: "Mutation", Result: "LeaveWaitlistPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_declineWaitlistOffer_args,
+			},
 		},
 	}
 }
@@ -3196,6 +3326,10 @@ func queryObject() *objects.Object {
 			"recordDrafts": {
 				Name: "recordDrafts", Object: "Query", Result: "MedicalRecordConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_recordDrafts_args,
+			},
+			"waitlist": {
+				Name: "waitlist", Object: "Query", Result: "WaitlistEntryConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_waitlist_args,
 			},
 		},
 	}
@@ -3989,6 +4123,16 @@ func updateContactPayloadObject() *objects.Object {
 					return v
 				},
 			},
+			"upcoming": {
+				Name: "upcoming", Object: "UpdateContactPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.UpdateContactPayload).Upcoming
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
+			},
 			"userErrors": {
 				Name: "userErrors", Object: "UpdateContactPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
@@ -4128,6 +4272,185 @@ func viewerObject() *objects.Object {
 					}
 					b = append(b, ']')
 					return b, true
+				},
+			},
+		},
+	}
+}
+
+func waitlistEntryObject() *objects.Object {
+	return &objects.Object{
+		Name:      "WaitlistEntry",
+		Satisfies: waitlistEntryImplementors,
+		Protected: true,
+		Value:     (*models.WaitlistEntry)(nil),
+		Nil:       objects.IsNil[models.WaitlistEntry],
+		GlobalID:  func(value any) string { return value.(*models.WaitlistEntry).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "WaitlistEntry", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WaitlistEntry).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"contact": {
+				Name: "contact", Object: "WaitlistEntry", Result: "Contact", Composite: true, NonNull: true,
+			},
+			"practitioner": {
+				Name: "practitioner", Object: "WaitlistEntry", Result: "Practitioner", Composite: true,
+			},
+			"service": {
+				Name: "service", Object: "WaitlistEntry", Result: "Service", Composite: true, NonNull: true,
+			},
+			"range": {
+				Name: "range", Object: "WaitlistEntry", Result: "DateTimeSpan", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WaitlistEntry).Range()
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"status": {
+				Name: "status", Object: "WaitlistEntry", Result: "WaitlistEntryStatus", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WaitlistEntry).Status
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"offeredSlot": {
+				Name: "offeredSlot", Object: "WaitlistEntry", Result: "Slot", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.WaitlistEntry).OfferedSlot
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"offerExpiresAt": {
+				Name: "offerExpiresAt", Object: "WaitlistEntry", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WaitlistEntry).OfferExpiresAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"appointment": {
+				Name: "appointment", Object: "WaitlistEntry", Result: "Appointment", Composite: true,
+			},
+			"joinedBy": {
+				Name: "joinedBy", Object: "WaitlistEntry", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WaitlistEntry).JoinedBy
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"endedBy": {
+				Name: "endedBy", Object: "WaitlistEntry", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WaitlistEntry).EndedBy
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "WaitlistEntry", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WaitlistEntry).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func waitlistEntryConnectionObject() *objects.Object {
+	return &objects.Object{
+		Name:      "WaitlistEntryConnection",
+		Satisfies: waitlistEntryConnectionImplementors,
+		Value:     (*models.WaitlistEntryConnection)(nil),
+		Nil:       objects.IsNil[models.WaitlistEntryConnection],
+		Fields: map[string]*objects.Field{
+			"edges": {
+				Name: "edges", Object: "WaitlistEntryConnection", Result: "WaitlistEntryEdge", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WaitlistEntryConnection).Edges
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.WaitlistEntryEdge], objects.PointerAt[models.WaitlistEntryEdge]),
+				Length:   objects.Length[*models.WaitlistEntryEdge],
+				At:       objects.PointerAt[models.WaitlistEntryEdge],
+			},
+			"nodes": {
+				Name: "nodes", Object: "WaitlistEntryConnection", Result: "WaitlistEntry", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WaitlistEntryConnection).Nodes
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.WaitlistEntry], objects.PointerAt[models.WaitlistEntry]),
+				Length:   objects.Length[*models.WaitlistEntry],
+				At:       objects.PointerAt[models.WaitlistEntry],
+			},
+			"pageInfo": {
+				Name: "pageInfo", Object: "WaitlistEntryConnection", Result: "PageInfo", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WaitlistEntryConnection).PageInfo
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"totalCount": {
+				Name: "totalCount", Object: "WaitlistEntryConnection", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WaitlistEntryConnection).TotalCount
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func waitlistEntryEdgeObject() *objects.Object {
+	return &objects.Object{
+		Name:      "WaitlistEntryEdge",
+		Satisfies: waitlistEntryEdgeImplementors,
+		Value:     (*models.WaitlistEntryEdge)(nil),
+		Nil:       objects.IsNil[models.WaitlistEntryEdge],
+		Fields: map[string]*objects.Field{
+			"cursor": {
+				Name: "cursor", Object: "WaitlistEntryEdge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WaitlistEntryEdge).Cursor
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"node": {
+				Name: "node", Object: "WaitlistEntryEdge", Result: "WaitlistEntry", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WaitlistEntryEdge).Node
+					if v == nil {
+						return nil
+					}
+					return v
 				},
 			},
 		},
@@ -4305,6 +4628,24 @@ func serviceConnectionOf(page objects.Page) any {
 	if page.Cursors != nil {
 		edges := make([]models.ServiceEdge, len(connection.Nodes))
 		connection.Edges = make([]*models.ServiceEdge, len(edges))
+		for i, node := range connection.Nodes {
+			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
+			connection.Edges[i] = &edges[i]
+		}
+	}
+	return connection
+}
+
+func waitlistEntryConnectionOf(page objects.Page) any {
+	connection := &models.WaitlistEntryConnection{
+		Nodes:      page.Nodes.([]*models.WaitlistEntry),
+		Edges:      []*models.WaitlistEntryEdge{},
+		PageInfo:   page.Info,
+		TotalCount: page.Total,
+	}
+	if page.Cursors != nil {
+		edges := make([]models.WaitlistEntryEdge, len(connection.Nodes))
+		connection.Edges = make([]*models.WaitlistEntryEdge, len(edges))
 		for i, node := range connection.Nodes {
 			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
 			connection.Edges[i] = &edges[i]

@@ -61,6 +61,9 @@ func (Relations) TimeOff() TimeOffResolver { return timeOffRelations{} }
 // Viewer has the resolvers of the relations of Viewer.
 func (Relations) Viewer() ViewerResolver { return viewerRelations{} }
 
+// WaitlistEntry has the resolvers of the relations of WaitlistEntry.
+func (Relations) WaitlistEntry() WaitlistEntryResolver { return waitlistEntryRelations{} }
+
 type appointmentRelations struct{}
 
 func (appointmentRelations) Contact(ctx context.Context, obj *models.Appointment) (*models.Contact, error) {
@@ -269,6 +272,24 @@ func (viewerRelations) Practitioner(ctx context.Context, obj *models.Viewer) (*m
 	return loaders.Child[*models.Practitioner](ctx, obj)
 }
 
+type waitlistEntryRelations struct{}
+
+func (waitlistEntryRelations) Contact(ctx context.Context, obj *models.WaitlistEntry) (*models.Contact, error) {
+	return loaders.Child[*models.Contact](ctx, obj)
+}
+
+func (waitlistEntryRelations) Practitioner(ctx context.Context, obj *models.WaitlistEntry) (*models.Practitioner, error) {
+	return loaders.Child[*models.Practitioner](ctx, obj)
+}
+
+func (waitlistEntryRelations) Service(ctx context.Context, obj *models.WaitlistEntry) (*models.Service, error) {
+	return loaders.Child[*models.Service](ctx, obj)
+}
+
+func (waitlistEntryRelations) Appointment(ctx context.Context, obj *models.WaitlistEntry) (*models.Appointment, error) {
+	return loaders.Child[*models.Appointment](ctx, obj)
+}
+
 // QueryRelations has the resolvers of the query's fields that nobody answers by
 // hand: an entity, any entities, or a list of them. Embed it into the query's resolver.
 type QueryRelations struct{}
@@ -289,6 +310,7 @@ func RootRelations() []string {
 		"medicalRecord",
 		"medicalRecords",
 		"recordDrafts",
+		"waitlist",
 	}
 }
 
@@ -355,4 +377,9 @@ func (QueryRelations) MedicalRecords(ctx context.Context, contactID string, kind
 // RecordDrafts reads what was fetched for its place.
 func (QueryRelations) RecordDrafts(ctx context.Context, practitionerID *string, first *int, after *string, last *int, before *string) (*models.MedicalRecordConnection, error) {
 	return loaders.Root[*models.MedicalRecordConnection](ctx)
+}
+
+// Waitlist reads what was fetched for its place.
+func (QueryRelations) Waitlist(ctx context.Context, serviceID *string, practitionerID *string, first *int, after *string, last *int, before *string) (*models.WaitlistEntryConnection, error) {
+	return loaders.Root[*models.WaitlistEntryConnection](ctx)
 }

@@ -92,7 +92,10 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 		c.ID, hold, c.Practitioners[0], testkit.Subject(slug, models.RoleOwner), today().AddDate(0, 0, 9).Add(15*time.Hour))
 	key := models.NewID()
 	d.Exec(t, "INSERT INTO api_keys (clinic_id, id, name, role, key_hash, last_four) VALUES ($1, $2, $3, 'partner', sha256(convert_to($3, 'UTF8')), '0000')", c.ID, key, f.canary)
+	waits := models.NewID()
+	d.Exec(t, "INSERT INTO waitlist_entries (clinic_id, id, contact_id, service_id, joined_by) VALUES ($1, $2, $3, $4, 's')", c.ID, waits, c.Contacts[0], c.Services[0])
 	f.ids = map[models.Kind]string{
+		models.KindWaitlistEntry: models.KindWaitlistEntry.Global(waits),
 		models.KindAPIKey:        models.KindAPIKey.Global(key),
 		models.KindSlotHold:      models.KindSlotHold.Global(hold),
 		models.KindInvoice:       models.KindInvoice.Global(invoice),

@@ -35,6 +35,7 @@ type graph struct {
 	entities   *entity.Registry
 	loaders    *loaders.Loaders
 	calendar   *calendar.Calendar
+	waitlist   *scheduling.Waitlist
 	mutations  *mutations.Runner
 }
 
@@ -73,8 +74,10 @@ func newGraph(parts graphParts) (*graph, error) {
 		return nil, err
 	}
 	calendars := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
+	diary := scheduling.New(parts.db, parts.now)
+	waitlist := scheduling.NewWaitlist(diary)
 	root := resolvers.New(resolvers.Packages{
-		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: scheduling.New(parts.db, parts.now),
+		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: diary, Waitlist: waitlist,
 		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: auth.NewStore(parts.db),
 		Objects: objects, Rights: table,
 	})
@@ -86,7 +89,7 @@ func newGraph(parts graphParts) (*graph, error) {
 	}
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
-		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, mutations: runner,
+		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, waitlist: waitlist, mutations: runner,
 	}, nil
 }
 

@@ -18,3 +18,11 @@ func maintain(settings config.Config, log *slog.Logger, watching observer) close
 		Ran: maintenance.Counted(watching.Registerer()),
 	})
 }
+
+// attend has the waiting lists attended to, where that is not switched off.
+func attend(settings config.Config, log *slog.Logger, fit func() error, made *graph) closer {
+	if !settings.Waitlist {
+		return nothing{}
+	}
+	return maintenance.NewAttendant(maintenance.AttendantConfig{URL: settings.ListenURL(), Log: log, Fit: fit, Attend: made.waitlist.Attend})
+}

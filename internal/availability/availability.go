@@ -91,6 +91,16 @@ func (b *Book) NextFree(ctx context.Context, practitionerIDs []uuid.UUID, servic
 	return found, err
 }
 
+// Free gives the first free slots of a service with one practitioner that lie within a
+// span; none where they do not offer it.
+func (b *Book) Free(ctx context.Context, practitioner, service uuid.UUID, within Span, most int) ([]*models.Slot, error) {
+	search, err := b.search(ctx, []uuid.UUID{practitioner}, service, 1)
+	if err != nil {
+		return nil, err
+	}
+	return search.free(ctx, within, most)
+}
+
 // search is for the free slots of a service.
 type search struct {
 	*Book

@@ -1,6 +1,12 @@
 package calendar
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/entity"
+)
 
 // Hastily has a Calendar take everything that began before now for seen, committed or
 // not: what a sequence or a clock would do.
@@ -20,3 +26,6 @@ func Crowded(c *Calendar) *Calendar {
 	}
 	return c
 }
+
+// NameOf is a feed's name in its address.
+func NameOf(server entity.Server, clinic, feed uuid.UUID) string { return nameOf(server, clinic, feed) }

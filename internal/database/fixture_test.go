@@ -93,8 +93,17 @@ func (s sample) tables() []table {
 				"created_at": s.at(n, 0), "expires_at": s.at(n, 1),
 			}
 		}},
-		{s, "waitlist_entries", func(int) row {
-			return row{"contact_id": s.id("contacts", 0), "service_id": s.id("services", 0)}
+		{s, "waitlist_entries", func(n int) row {
+			return row{"contact_id": s.id("contacts", 0), "service_id": s.id("services", 0), "range_to": s.at(n, 0), "joined_by": "s"}
+		}},
+		{s, "waitlist_offers", func(n int) row {
+			return row{
+				"entry_id": s.id("waitlist_entries", 0), "practitioner_id": s.id("practitioners", 0), "starts_at": s.at(n, 14), "ends_at": s.at(n, 15),
+				"offered_at": s.at(n, 0), "expires_at": s.at(n, 1), "outcome": "lapsed", "ended_at": s.at(n, 1),
+			}
+		}},
+		{s, "waitlist_work", func(n int) row {
+			return row{"practitioner_id": s.id("practitioners", 0), "starts_at": s.at(n, 14), "ends_at": s.at(n, 15), "due_at": s.at(n, 0)}
 		}},
 		{s, "calendar_feeds", func(n int) row { return row{"secret_hash": s.bytes(n)} }},
 		{s, "medical_records", func(int) row {

@@ -20,6 +20,8 @@ func Definers() map[string]string {
 		"maintenance_begin(interval)":                                             "takes the period's maintenance run for one instance, by Postgres' clock; writes one row of no clinic's, gives out yes or no",
 		"maintenance_expire(integer)": "deletes idempotency keys and holds that have expired, of all clinics, which the application cannot list; " +
 			"a policy keeps it to what has expired, and it gives out counts alone",
+		"waitlist_due(boolean)": "tells in which clinics something is due in the waiting list, which the application cannot list; " +
+			"a policy keeps it to what is due, and it gives out the clinics' ids alone",
 	}
 }
 

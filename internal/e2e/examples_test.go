@@ -68,6 +68,9 @@ func TestExamples_Work(t *testing.T) {
 		"overdue-invoices":      {`"totalCount":0`},
 		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
 		// The example before it has booked the slot.
+		"join-waitlist":           {`"WAITING"`, "Ana Souza", `"userErrors":[]`},
+		"waitlist":                {`"totalCount":1`, "Ana Souza", `"offeredSlot":null`},
+		"accept-waitlist-offer":   {`"NOT_FOUND"`, `"appointment":null`},
 		"hold-slot":               {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},
 		"create-api-key":          {`"secret":"tm_`, `"PARTNER"`, `"userErrors":[]`},
 		"birthdays":               {`"nodes":[`, `"totalCount":`},

@@ -96,6 +96,7 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 	if options.Begun != nil {
 		options.Begun()
 	}
+	defer w.unsubscribe(ctx)
 	start := time.Now()
 	w.play(ctx, start)
 	w.report.finish(time.Since(start))

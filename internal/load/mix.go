@@ -11,14 +11,15 @@ type scenario struct {
 }
 
 // mix is the clinic's mix of promise P3: registration 20, scheduling 30, records
-// 25, calendar 15. Finance joins it with the API's money. Receptionists register
-// and schedule, practitioners chart and look at their calendars.
+// 25, calendar 15, finance 10. Receptionists register and schedule, practitioners
+// chart and look at their calendars: weeks, months at a glance, what changed, and feeds.
 func mix() []scenario {
 	return []scenario{
 		{"registration", 20, reception, registration},
 		{"scheduling", 30, reception, schedulingDesk},
 		{"records", 25, practice, charting},
 		{"calendar", 15, practice, calendar},
+		{"finance", 10, reception, finance},
 	}
 }
 

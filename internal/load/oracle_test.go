@@ -148,18 +148,25 @@ func TestRun_FindsAServerThatAnswersOldVersions(t *testing.T) {
 	shown := map[string]any{"id": contact, "version": 1, "name": "Ana Souza"}
 	booked := map[string]any{"id": "appointment_1", "version": 1, "contact": shown}
 	forgetful := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet { // a feed
+			_, _ = w.Write([]byte("BEGIN:VCALENDAR\r\nUID:appointment_1@taskmed\r\nSEQUENCE:0\r\nEND:VCALENDAR\r\n"))
+			return
+		}
 		var asked struct{ Query string }
 		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
-		written := map[string]any{"contact": map[string]any{"id": contact, "version": 2}, "appointment": nil, "medicalRecord": nil}
+		written := map[string]any{"contact": map[string]any{"id": contact, "version": 2}, "appointment": nil, "medicalRecord": nil, "invoice": nil, "payment": nil}
 		ids, diary := map[string]any{"nodes": []any{shown}}, map[string]any{"nodes": []any{booked}, "pageInfo": map[string]any{"hasNextPage": false}}
 		_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{
 			"clinic": map[string]any{"practitioners": map[string]any{"nodes": []any{map[string]any{"id": contact, "services": ids}}}}, "contacts": ids, "searchContacts": ids,
 			"contact": shown, "appointments": diary, "practitioner": map[string]any{"appointments": diary},
 			"availability":  []any{map[string]any{"startsAt": time.Now()}},
 			"createContact": written, "updateContact": written, "scheduleAppointment": written, "createMedicalRecord": written,
+			"appointmentCounts": []any{}, "calendarChanges": map[string]any{"changed": []any{booked}, "syncToken": "token"}, "invoices": ids,
+			"createCalendarFeed": map[string]any{"calendarFeed": map[string]any{"id": "feed", "url": "http://elsewhere/calendar/x.ics"}},
+			"createInvoice":      written, "recordPayment": written,
 			"rescheduleAppointment": written, "confirmAppointment": written, "cancelAppointment": written,
 		}})
 	})

@@ -90,6 +90,8 @@ type outcome struct {
 	// excused is whether an outage overlapped the request.
 	excused bool
 	read    bool
+	// apart is a read that no cache keeps, so that its hits are not counted.
+	apart   bool
 	cache   string
 	refused bool
 	checked int
@@ -120,7 +122,7 @@ func (r *Report) add(o outcome) {
 		r.Failures = note(r.Failures, o.failure)
 		return
 	}
-	if o.read {
+	if o.read && !o.apart {
 		r.cached(of(r.Operations, o.operation), o)
 	}
 	if o.refused {

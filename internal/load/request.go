@@ -28,6 +28,8 @@ type site struct {
 	soon, others []person
 	// found are the appointments that lie on those days.
 	found []string
+	// subscriptions are the calendars that clients keep in step.
+	subscriptions []*subscription
 }
 
 type person struct{ ID, Name string }
@@ -49,6 +51,8 @@ type session struct {
 	own int
 	// read and wrote are the highest versions that it was shown and that it wrote.
 	read, wrote map[string]int
+	// synced is the token of the session's last look at what changed.
+	synced string
 }
 
 func newSession(s *site, kind desk, n int) *session {
@@ -65,6 +69,8 @@ type turn struct {
 
 	world   *world
 	session *session
+	// apart is set for what no cache keeps.
+	apart bool
 }
 
 func (t *turn) site() *site           { return t.session.site }
@@ -87,7 +93,7 @@ type entity struct {
 // send makes the request and times it from when it was due. Its failure is part
 // of what is reported, with what it was about.
 func (t *turn) send(ctx context.Context, query string, variables map[string]any) (*reply, outcome) {
-	o := outcome{scenario: t.scenario.name, operation: nameOf(query), read: strings.HasPrefix(query, "query")}
+	o := outcome{scenario: t.scenario.name, operation: nameOf(query), read: strings.HasPrefix(query, "query"), apart: t.apart}
 	asked := time.Now()
 	answer, err := t.world.post(ctx, t.site().ID, t.session.token, t.dice.IntN(len(t.world.options.URLs)), query, variables)
 	answered := time.Now()

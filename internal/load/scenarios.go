@@ -103,7 +103,7 @@ func (w *world) open(ctx context.Context, clinic Clinic, server int) (*site, err
 			s.found = append(s.found, node.ID)
 		}
 	}
-	return s, nil
+	return s, w.subscribe(ask, s)
 }
 
 func registration(ctx context.Context, t *turn) {
@@ -149,28 +149,6 @@ func charting(ctx context.Context, t *turn) {
 		return
 	}
 	t.contactPage(ctx, t.patient(expectedAtPractice).ID)
-}
-
-func calendar(ctx context.Context, t *turn) {
-	week := 0
-	if !t.chance(thisWeek) {
-		week = 1
-	}
-	var shown struct {
-		Practitioner struct {
-			Appointments struct {
-				Nodes []struct {
-					entity
-					Contact entity
-				}
-			}
-		}
-	}
-	t.read(ctx, weekView, map[string]any{"id": t.own(), "range": rangeOf(t.site().days[7*week], 7)}, &shown, func(c *check) {
-		for _, node := range shown.Practitioner.Appointments.Nodes {
-			c.entities(node.entity, node.Contact)
-		}
-	})
 }
 
 // own is the practitioner whose session it is.

@@ -33,6 +33,7 @@ func All() []entity.Declaration {
 		scheduling.Slot(),
 		scheduling.SlotHold(),
 		scheduling.TimeOff(),
+		scheduling.WaitlistEntry(),
 		scheduling.WorkingHours(),
 	}
 }

@@ -127,6 +127,53 @@ func TestContact_IsWrittenAndReadWhole(t *testing.T) {
 	})
 }
 
+// Whoever is put away or has died keeps their appointments, and whoever writes it down is
+// told of those.
+func TestContact_NamesWhatIsToComeOfWhoIsAway(t *testing.T) {
+	t.Parallel()
+	r := newReception(t)
+	at := time.Date(2026, 12, 1, 14, 0, 0, 0, time.UTC)
+	var coming []string
+	for n, contact := range []int{0, 0, 0, 0, 1} {
+		id := r.d.Appointment(t, r.here, contact, n%2, at.AddDate(0, 0, n), 30*time.Minute)
+		switch n {
+		case 1, 2:
+			coming = append(coming, models.KindAppointment.Global(id))
+		case 3:
+			r.d.Exec(t, "UPDATE appointments SET status = 'cancelado' WHERE id = $1", id)
+		}
+	}
+	ana := models.KindContact.Global(r.here.Contacts[0])
+	named := func(mutation, of string, input map[string]any) []string {
+		var got struct {
+			Wrote struct {
+				Contact  struct{ ID string }
+				Upcoming []struct {
+					ID           string
+					Practitioner struct{ Name string }
+				}
+			}
+		}
+		input["id"] = ana
+		r.desk.Must(t, fmt.Sprintf("mutation ($input: %s!) { wrote: %s(input: $input) { contact { id } upcoming { id practitioner { name } } userErrors { code } } }", of, mutation),
+			map[string]any{"input": input}, &got)
+		require.Equal(t, ana, got.Wrote.Contact.ID)
+		ids := []string{}
+		for _, one := range got.Wrote.Upcoming {
+			require.NotEmpty(t, one.Practitioner.Name)
+			ids = append(ids, one.ID)
+		}
+		return ids
+	}
+	require.Empty(t, named("updateContact", "UpdateContactInput", map[string]any{"notes": "away soon"}))
+	require.Equal(t, coming, named("updateContact", "UpdateContactInput", map[string]any{"deceasedOn": "2026-11-30"}))
+	require.Empty(t, named("updateContact", "UpdateContactInput", map[string]any{"deceasedOn": nil}))
+	for range 2 { // the second time, too
+		require.Equal(t, coming, named("archiveContact", "ArchiveContactInput", map[string]any{}))
+	}
+	require.Equal(t, 2, r.d.Count(t, "SELECT count(*) FROM appointments WHERE contact_id = $1 AND status = 'agendado' AND starts_at > $2", r.here.Contacts[0], at.Add(time.Hour)))
+}
+
 func TestContact_NamesEveryMistake(t *testing.T) {
 	t.Parallel()
 	r := newReception(t)

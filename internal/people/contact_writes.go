@@ -17,6 +17,10 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
+// mostComing bounds the appointments of one contact that are named: as many as two
+// series have dates.
+const mostComing = 400
+
 // CreateContact adds a contact. Mistakes come back as models.Invalid.
 func (d *Directory) CreateContact(ctx context.Context, input models.CreateContactInput) (*models.Contact, error) {
 	if err := d.guess(ctx, input.TaxID); err != nil {
@@ -61,40 +65,42 @@ func (d *Directory) CreateContact(ctx context.Context, input models.CreateContac
 	return contact, nil
 }
 
-// UpdateContact changes what the input names. Mistakes come back as models.Invalid.
-func (d *Directory) UpdateContact(ctx context.Context, input models.UpdateContactInput) (*models.Contact, error) {
+// UpdateContact changes what the input names, and gives the appointments still to come of
+// a contact who is put away then or has died. Mistakes come back as models.Invalid.
+func (d *Directory) UpdateContact(ctx context.Context, input models.UpdateContactInput) (*models.Contact, []*models.Appointment, error) {
 	wanted, _ := input.TaxID.ValueOK()
 	if err := d.guess(ctx, wanted); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	born, _ := input.BirthDate.ValueOK()
 	died, _ := input.DeceasedOn.ValueOK()
 	today, err := d.today(ctx, born, died)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var in validate.Input
 	id := in.ID("id", models.KindContact, input.ID)
 	changes := contactChanges(&in, input, today)
 	if err := in.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	contact, err := d.change(ctx, id, input.ExpectedVersion, func(*models.Contact) map[string]any { return changes })
+	contact, coming, err := d.change(ctx, id, input.ExpectedVersion, func(*models.Contact) map[string]any { return changes })
 	if err != nil {
 		wanted := &models.Contact{ID: id}
 		wanted.TaxID, _ = changes["tax_id"].(*string)
 		wanted.ExternalReference, _ = changes["external_reference"].(*string)
-		return nil, d.taken(ctx, err, wanted)
+		return nil, nil, d.taken(ctx, err, wanted)
 	}
-	return contact, nil
+	return contact, coming, nil
 }
 
-// ArchiveContact puts a contact away; one that is away already stays as it is.
-func (d *Directory) ArchiveContact(ctx context.Context, input models.ArchiveContactInput) (*models.Contact, error) {
+// ArchiveContact puts a contact away; one that is away already stays as it is. It gives
+// the appointments that are still to come, which stay, too.
+func (d *Directory) ArchiveContact(ctx context.Context, input models.ArchiveContactInput) (*models.Contact, []*models.Appointment, error) {
 	var in validate.Input
 	id := in.ID("id", models.KindContact, input.ID)
 	if err := in.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return d.change(ctx, id, input.ExpectedVersion, func(now *models.Contact) map[string]any {
 		if now.Status == models.ContactStatusArchived {
@@ -104,13 +110,15 @@ func (d *Directory) ArchiveContact(ctx context.Context, input models.ArchiveCont
 	})
 }
 
-// change locks a contact, compares versions and applies the changes, if any.
+// change locks a contact, compares versions and applies the changes, if any. Of one who
+// is away then, or has died, it gives what is still to come.
 func (d *Directory) change(
 	ctx context.Context, id uuid.UUID, expectedVersion *int, decide func(now *models.Contact) map[string]any,
-) (*models.Contact, error) {
+) (*models.Contact, []*models.Appointment, error) {
 	var contact *models.Contact
+	var coming []*models.Appointment
 	err := d.db.InTenant(ctx, func(tx *gorm.DB) error {
-		contact = &models.Contact{}
+		contact, coming = &models.Contact{}, []*models.Appointment{}
 		// Locked first: what is compared must still be true when it is written.
 		err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("id = ?", id).Take(contact).Error
 		if errors.Is(err, gorm.ErrRecordNotFound) {
@@ -123,20 +131,24 @@ func (d *Directory) change(
 			return models.Refuse(models.UserErrorCodeStale, "expectedVersion",
 				"somebody changed this contact since you read it: read it again", contact.GetID())
 		}
-		changes := decide(contact)
-		if len(changes) == 0 {
+		if changes := decide(contact); len(changes) > 0 {
+			// Into a new one: a null that is read leaves what a pointer points at.
+			written := &models.Contact{ID: contact.ID}
+			if err := tx.Model(written).Clauses(clause.Returning{}).Updates(changes).Error; err != nil {
+				return err
+			}
+			contact = written
+		}
+		if contact.Status != models.ContactStatusArchived && contact.DeceasedOn == nil {
 			return nil
 		}
-		// Into a new one: a null that is read leaves what a pointer points at.
-		written := &models.Contact{ID: contact.ID}
-		err = tx.Model(written).Clauses(clause.Returning{}).Updates(changes).Error
-		contact = written
-		return err
+		return tx.Where("contact_id = ? AND ends_at > ? AND status NOT IN ('concluido', 'cancelado', 'faltou')", contact.ID, d.now()).
+			Order("starts_at, id").Limit(mostComing).Find(&coming).Error
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return contact, nil
+	return contact, coming, nil
 }
 
 // contactChanges maps what the input names to columns.

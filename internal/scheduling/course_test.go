@@ -175,6 +175,30 @@ func TestUpdate_ChangesWhatIsNotTheTime(t *testing.T) {
 	require.Equal(t, "A-1", *after.ExternalReference)
 }
 
+// What a practitioner does not offer no appointment of theirs becomes, whoever asks; what
+// it was they go on with.
+func TestUpdate_RefusesAServiceThatIsNotOffered(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	booked := o.book(t, o.at(t, "09:00"))
+	o.Exec(t, "DELETE FROM practitioner_services WHERE practitioner_id = $1", o.here.Practitioners[0])
+	for n, service := range o.here.Services {
+		_, err := o.diary.Update(o.as(t, models.RoleOwner), models.UpdateAppointmentInput{
+			ID: booked.GetID(), ServiceID: graphql.OmittableOf(new(models.KindService.Global(service))),
+		})
+		if n == 0 {
+			require.NoError(t, err, "it has this one")
+			continue
+		}
+		require.Equal(t, []string{models.KindPractitioner.Global(o.here.Practitioners[0])}, refused(t, err, models.UserErrorCodeConflict, "serviceId").EntityIds)
+	}
+	o.Exec(t, "UPDATE services SET active = false WHERE id = $1", o.here.Services[1])
+	_, err := o.diary.Update(o.as(t, models.RoleOwner), models.UpdateAppointmentInput{
+		ID: booked.GetID(), ServiceID: graphql.OmittableOf(new(models.KindService.Global(o.here.Services[1]))),
+	})
+	refused(t, err, models.UserErrorCodeConflict, "serviceId")
+}
+
 func TestAppointments_AreFoundByTheirDaysAndInTheWaitingRoom(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)

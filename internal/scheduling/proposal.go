@@ -39,6 +39,8 @@ type proposal struct {
 	// a new one, and for none.
 	appointment, hold uuid.UUID
 	practitioner      uuid.UUID
+	// entry is whose place on the waiting list the time is offered for; uuid.Nil for none.
+	entry uuid.UUID
 	// contact and service are what is asked about with the time; uuid.Nil for none.
 	contact, service uuid.UUID
 	span             availability.Span

@@ -95,23 +95,28 @@ func (d *Diary) hold(tx *gorm.DB, scope *tenant.Scope, input models.HoldSlotInpu
 	if err := in.Err(); err != nil {
 		return nil, inOrderOf(err, fieldPractitionerID, fieldStartsAt, fieldEndsAt, "ttlSeconds")
 	}
-	return insertHold(tx, scope, asked, scope.Subject, lasts)
+	return insertHold(tx, scope, asked, lasts)
 }
 
-// insertHold writes a hold that expires by the database's clock.
-func insertHold(tx *gorm.DB, scope *tenant.Scope, asked *proposal, subject string, lasts time.Duration) (*models.SlotHold, error) {
+// insertHold writes a hold, the subject's or that of the entry to which the time is
+// offered, which expires by the database's clock.
+func insertHold(tx *gorm.DB, scope *tenant.Scope, asked *proposal, lasts time.Duration) (*models.SlotHold, error) {
 	held := &models.SlotHold{}
-	err := tx.Raw(`INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
-		SELECT $1, $2, $3, $4, $5, $6, at, at + make_interval(secs => $7) FROM clock_timestamp() AS at
-		RETURNING clinic_id, id, practitioner_id, subject, starts_at, ends_at, expires_at`,
-		scope.ClinicID, models.NewID(), asked.practitioner, subject, asked.span.From, asked.span.To, lasts.Seconds()).Take(held).Error
+	var entry *uuid.UUID
+	if asked.entry != uuid.Nil {
+		entry = &asked.entry
+	}
+	err := tx.Raw(`INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, waitlist_entry_id, starts_at, ends_at, created_at, expires_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, at, at + make_interval(secs => $8) FROM clock_timestamp() AS at
+		RETURNING clinic_id, id, practitioner_id, subject, waitlist_entry_id, starts_at, ends_at, expires_at`,
+		scope.ClinicID, models.NewID(), asked.practitioner, scope.Subject, entry, asked.span.From, asked.span.To, lasts.Seconds()).Take(held).Error
 	return held, err
 }
 
 // mayHoldMore refuses whoever holds as much as one may.
 func mayHoldMore(tx *gorm.DB, in *validate.Input, scope *tenant.Scope) error {
 	var live int64
-	err := tx.Model(&models.SlotHold{}).Where("subject = ? AND expires_at > clock_timestamp()", scope.Subject).Count(&live).Error
+	err := tx.Model(&models.SlotHold{}).Where("subject = ? AND waitlist_entry_id IS NULL AND expires_at > clock_timestamp()", scope.Subject).Count(&live).Error
 	if err == nil && live >= mostHolds {
 		in.Add(models.UserErrorCodeLimit, fieldStartsAt, fmt.Sprintf("you hold %d slots already: book or release them first", live))
 	}
@@ -133,6 +138,10 @@ func (d *Diary) Release(ctx context.Context, input models.ReleaseSlotInput) (*mo
 	err = d.db.InTenant(ctx, func(tx *gorm.DB) (err error) {
 		if held, err = findHold(tx, fieldID, id); err != nil {
 			return err
+		}
+		if held.WaitlistEntryID != nil {
+			return models.Refuse(models.UserErrorCodeConflict, fieldID, "this slot is offered to somebody on the waiting list: have them decline it",
+				models.KindWaitlistEntry.Global(*held.WaitlistEntryID))
 		}
 		if held.Subject != scope.Subject && scope.Role != models.RoleOwner && scope.Role != models.RoleAdmin {
 			return models.Refuse(models.UserErrorCodeForbidden, fieldID, "somebody else holds this slot: ask them, an owner or an admin", held.GetID())
@@ -172,6 +181,9 @@ func holdGone(field string) error {
 // from then on the booking takes the time. A hold of somebody else's, for another time or
 // that has expired is a mistake.
 func (p *proposal) redeem(tx *gorm.DB, in *validate.Input, scope *tenant.Scope) error {
+	if err := p.lockOffered(tx); err != nil {
+		return err
+	}
 	held, err := findHold(tx, fieldHoldID, p.hold)
 	var refused models.Invalid
 	switch {
@@ -186,7 +198,9 @@ func (p *proposal) redeem(tx *gorm.DB, in *validate.Input, scope *tenant.Scope) 
 		return err
 	}
 	switch {
-	case held.Subject != scope.Subject:
+	case held.WaitlistEntryID != nil && *held.WaitlistEntryID != p.entry:
+		in.Add(models.UserErrorCodeForbidden, fieldHoldID, "this slot is offered to somebody on the waiting list", models.KindWaitlistEntry.Global(*held.WaitlistEntryID))
+	case held.WaitlistEntryID == nil && held.Subject != scope.Subject:
 		in.Add(models.UserErrorCodeForbidden, fieldHoldID, "somebody else holds this slot", held.GetID())
 	case held.PractitionerID != p.practitioner || !p.span.Overlaps(availability.Span{From: held.StartsAt, To: held.EndsAt}):
 		in.Add(models.UserErrorCodeConflict, fieldHoldID, "this hold is for another time or practitioner", held.GetID())

@@ -43,6 +43,7 @@ type clinic struct {
 	consents      []consent
 	appointments  []appointment
 	steps         []stepTaken
+	waiting       []waiting
 	records       []record
 	conversations []conversation
 	messages      []message
@@ -94,6 +95,7 @@ func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) 
 		return err
 	}
 	c.takeSteps()
+	c.makeWaiting()
 	if err := ready(c, c.diary()); err != nil {
 		return err
 	}

@@ -77,6 +77,7 @@ func (c *clinic) diary() []batch {
 			s := &c.steps[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, s.id, c.appointments[s.appointment].id, s.step, s.from, s.to, s.at, s.actor
 		}},
+		c.waitlist(),
 	}
 }
 

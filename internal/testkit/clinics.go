@@ -99,12 +99,25 @@ func (d *Database) Appointment(t testing.TB, c *Clinic, contact, practitioner in
 	return id
 }
 
-// Holds keeps far slots of two of a clinic's practitioners by SQL, for an hour: holds are
-// of minutes, so the seeder makes none.
+// Holds keeps far slots of two of a clinic's practitioners by SQL, for an hour, and offers
+// three of them to who waits last: holds are of minutes, so the seeder makes none.
 func (d *Database) Holds(t testing.TB, clinic uuid.UUID, today time.Time) {
 	t.Helper()
 	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
 		SELECT $1, gen_random_uuid(), p.id, 'x', d, d + interval '30 minutes', now(), now() + interval '1 hour'
 		FROM (SELECT id FROM practitioners WHERE clinic_id = $1 ORDER BY id LIMIT 2) p,
 			generate_series($2::timestamptz + interval '900 days', $2::timestamptz + interval '930 days', interval '1 day') AS d`, clinic, today)
+	d.Exec(t, `WITH offered AS (
+			SELECT h.id, h.practitioner_id, h.starts_at, h.ends_at, h.created_at, h.expires_at, e.id AS entry
+			FROM (SELECT *, row_number() OVER (ORDER BY starts_at, id) AS n FROM slot_holds WHERE clinic_id = $1) h
+			JOIN (SELECT id, row_number() OVER (ORDER BY created_at DESC, id) AS n FROM waitlist_entries WHERE clinic_id = $1 AND status = 'aguardando') e USING (n)
+			WHERE n <= 3
+		), held AS (
+			UPDATE slot_holds h SET waitlist_entry_id = o.entry FROM offered o WHERE h.clinic_id = $1 AND h.id = o.id
+		), written AS (
+			INSERT INTO waitlist_offers (clinic_id, id, entry_id, practitioner_id, starts_at, ends_at, offered_at, expires_at)
+			SELECT $1, id, entry, practitioner_id, starts_at, ends_at, created_at, expires_at FROM offered
+		)
+		UPDATE waitlist_entries e SET offered_practitioner_id = o.practitioner_id, offered_starts_at = o.starts_at, offered_ends_at = o.ends_at, offer_expires_at = o.expires_at
+		FROM offered o WHERE e.clinic_id = $1 AND e.id = o.entry`, clinic)
 }

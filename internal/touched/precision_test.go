@@ -154,14 +154,14 @@ func TestTags_NotesOfAContactTouchNoList(t *testing.T) {
 	}
 	require.NotEqual(t, uuid.Nil, last, "a contact that is not on the first page")
 	text := "comes by bus"
-	_, err := w.people.UpdateContact(w.ctx, models.UpdateContactInput{
+	_, _, err := w.people.UpdateContact(w.ctx, models.UpdateContactInput{
 		ID: models.KindContact.Global(last), Notes: graphql.OmittableOf(&text), Email: graphql.OmittableOf(new("a@b.example")),
 	})
 	require.NoError(t, err)
 	written := w.raised.taken()
 	require.False(t, w.touches(t, written, page), fmt.Sprint(written))
 	require.True(t, slices.ContainsFunc(written, func(tag touched.Tag) bool { return strings.HasPrefix(string(tag), "contact/search/word=") }), "the address is searched by")
-	_, err = w.people.UpdateContact(w.ctx, models.UpdateContactInput{ID: models.KindContact.Global(last), Name: graphql.OmittableOf(new("Aaron"))})
+	_, _, err = w.people.UpdateContact(w.ctx, models.UpdateContactInput{ID: models.KindContact.Global(last), Name: graphql.OmittableOf(new("Aaron"))})
 	require.NoError(t, err)
 	require.True(t, w.touches(t, w.raised.taken(), page), "now they are first")
 }

@@ -66,6 +66,11 @@ func WithRedis(d *testkit.Database) Option {
 	}
 }
 
+// Attending has the server attend to the waiting lists.
+func Attending() Option {
+	return func(settings *config.Config, _ *app.Options) { settings.Waitlist = true }
+}
+
 // NewServer starts a server over a test's database and stops it after the test.
 func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	t.Helper()
@@ -75,6 +80,8 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	require.NoError(t, err)
 	// Off is its default; tests look at what is harder.
 	settings.Cache = true
+	// What a server does by itself it would do between a test's questions.
+	settings.Waitlist = false
 	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, change := range changes {
 		change(&settings, &options)

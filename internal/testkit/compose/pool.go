@@ -79,6 +79,9 @@ func (v *values) argument(field *ast.FieldDefinition, argument *ast.ArgumentDefi
 			}
 		}
 	}
+	if argument.Type.Name() == "WaitlistOfferInput" {
+		subject = "WaitlistEntry" // also where an appointment comes of it
+	}
 	return v.of(argument.Name, argument.Type, subject), true
 }
 
