@@ -221,6 +221,8 @@ func (v *values) text(name string) string {
 			return fmt.Sprintf("ref-%d", v.dice.IntN(1000))
 		}
 		return pick(v.dice, v.pool.References)
+	case "recurrenceRule":
+		return pick(v.dice, []string{"FREQ=WEEKLY;COUNT=3", "FREQ=DAILY;COUNT=2", "FREQ=HOURLY"})
 	case "email":
 		return pick(v.dice, []string{"ana@example.com", "rita.lobo@example.com"})
 	case "state":
