@@ -27,8 +27,8 @@ type visit struct {
 
 const visitFields = "id status seriesId recurrenceRule startsAt endsAt overbooked version practitioner { id } steps { step from to actor reason }"
 
-// answered is the payload of a mutation of a series.
-type answered struct {
+// outcome is the payload of a mutation of a series.
+type outcome struct {
 	Appointment *visit
 	Series      []visit
 	Conflicts   []struct {
@@ -43,7 +43,7 @@ type answered struct {
 	UserErrors   []mistake
 }
 
-func (a answered) mistakes() (all []string) {
+func (a outcome) mistakes() (all []string) {
 	for _, one := range a.UserErrors {
 		all = append(all, one.String())
 	}
@@ -97,19 +97,19 @@ func (a *agenda) asked(start time.Time, rule string, more ...any) map[string]any
 }
 
 // do runs a mutation of a series.
-func (a *agenda) do(client *api.Client, mutation, directive string, input map[string]any) (got answered) {
+func (a *agenda) do(client *api.Client, mutation, directive string, input map[string]any) (got outcome) {
 	a.t.Helper()
 	more := " conflicts { startsAt obstacles { kind entityIds overridable } } alternatives { startsAt }"
 	if mutation == "cancelAppointment" {
 		more = ""
 	}
-	var answer struct{ Got answered }
+	var answer struct{ Got outcome }
 	client.Must(a.t, fmt.Sprintf("mutation ($input: %s%sInput!) { got: %s(input: $input) %s { appointment { %s } series { %s }%s userErrors { code field message entityIds } } }",
 		strings.ToUpper(mutation[:1]), mutation[1:], mutation, directive, visitFields, visitFields, more), map[string]any{"input": input}, &answer)
 	return answer.Got
 }
 
-func (a *agenda) book(client *api.Client, input map[string]any) answered {
+func (a *agenda) book(client *api.Client, input map[string]any) outcome {
 	a.t.Helper()
 	got := a.do(client, "scheduleAppointment", "", input)
 	require.Empty(a.t, got.mistakes())
@@ -519,7 +519,7 @@ func TestSeries_OneOfTwoThatRaceHasAllOfIt(t *testing.T) {
 	for round := range testkit.Longer(t, 10) {
 		first := a.at("2026-11-24 08:00").AddDate(0, 0, round%3).Add(time.Duration(round/3%8) * 30 * time.Minute)
 		rules := []string{"FREQ=WEEKLY;COUNT=20", "FREQ=WEEKLY;COUNT=25"}
-		outcomes := make([]answered, 4)
+		outcomes := make([]outcome, 4)
 		done := make(chan struct{})
 		for n := range outcomes {
 			client := []*api.Server{a.server, a.other}[n%2].As(t, a.clinic, models.RoleReceptionist)
