@@ -308,7 +308,7 @@ func TestSeries_RulesAreRefusedByName(t *testing.T) {
 	require.Equal(t, []string{"INVALID recurrenceRule"}, got.mistakes())
 	assert.Contains(t, got.UserErrors[0].Message, "2027-03-13 at 12:00 and 2027-03-14 at 12:00")
 	// Every mistake at once, in the order of the input.
-	got = a.do(a.as(models.RolePartner), "scheduleAppointment", "", a.asked(start, "x", "contactId", "x", "overbook", true, "holdId", models.KindSlotHold.Global(models.NewID())))
+	got = a.do(a.as(models.RoleReceptionist), "scheduleAppointment", "", a.asked(start, "x", "contactId", "x", "overbook", true, "holdId", models.KindSlotHold.Global(models.NewID())))
 	assert.Equal(t, []string{"INVALID contactId", "INVALID recurrenceRule", "FORBIDDEN overbook"}, got.mistakes())
 	assert.Equal(t, before, a.written())
 }
@@ -385,7 +385,7 @@ func TestSeries_WhatIsToComeMovesAndIsCancelled(t *testing.T) {
 	days := a.clocks(got.Series, "01-02")
 	require.Equal(t, []string{"11-24", "11-26", "12-01", "12-03", "12-08", "12-10"}, days)
 	series := got.Appointment.SeriesID
-	sync := a.changes(desk)
+	sync := a.changes()
 
 	// One alone without it.
 	one := a.do(desk, "rescheduleAppointment", "", map[string]any{"id": got.Series[3].ID, "startsAt": a.at("2026-12-03 14:00")})
@@ -399,6 +399,7 @@ func TestSeries_WhatIsToComeMovesAndIsCancelled(t *testing.T) {
 
 	// A week later two are past: one was missed, the other never confirmed.
 	a.clock.Store(a.at("2026-11-27 08:00").Unix())
+	desk, owner = a.as(models.RoleReceptionist), a.as(models.RoleOwner)
 	a.d.Exec(t, "UPDATE appointments SET status = 'faltou' WHERE starts_at = $1", got.Series[0].StartsAt)
 	a.d.Exec(t, "UPDATE appointments SET status = 'confirmado' WHERE starts_at = $1", got.Series[2].StartsAt)
 	sync()
@@ -488,7 +489,7 @@ func idsOfVisits(visits []visit) (ids []string) {
 
 // changes gives, each time that it is called, which appointments have changed since the
 // time before, by calendarChanges.
-func (a *agenda) changes(client *api.Client) func() []string {
+func (a *agenda) changes() func() []string {
 	token := any(nil)
 	next := func() (ids []string) {
 		a.t.Helper()
@@ -499,7 +500,7 @@ func (a *agenda) changes(client *api.Client) func() []string {
 				HasMore   bool
 			}
 		}
-		client.Must(a.t, "query ($t: String) { calendarChanges(syncToken: $t, first: 100) { changed { id } syncToken hasMore } }", map[string]any{"t": token}, &answer)
+		a.as(models.RoleReceptionist).Must(a.t, "query ($t: String) { calendarChanges(syncToken: $t, first: 100) { changed { id } syncToken hasMore } }", map[string]any{"t": token}, &answer)
 		require.False(a.t, answer.CalendarChanges.HasMore)
 		token = answer.CalendarChanges.SyncToken
 		for _, one := range answer.CalendarChanges.Changed {
