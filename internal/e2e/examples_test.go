@@ -68,6 +68,8 @@ func TestExamples_Work(t *testing.T) {
 		"overdue-invoices":      {`"totalCount":0`},
 		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
 		// The example before it has booked the slot.
+		"schedule-series":         {`"appointment":null`, `"conflicts":[{`, `"APPOINTMENT"`, `"alternatives":[{`},
+		"series":                  {`"totalCount":0`},
 		"hold-slot":               {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},
 		"birthdays":               {`"nodes":[`, `"totalCount":`},
 		"possible-duplicates":     {"Ana Souza", `"possibleDuplicates":[`},
