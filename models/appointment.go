@@ -23,16 +23,16 @@ type Appointment struct {
 	Notes              *string
 	// RecurrenceRule and SeriesID are those of all dates of a series; nil of what is by
 	// itself.
-	RecurrenceRule     *string
-	SeriesID           *uuid.UUID
-	Overbooked         bool
-	ArrivedAt          *time.Time
-	StartedAt          *time.Time
-	CompletedAt        *time.Time
-	ExternalReference  *string
-	Version            int       `gorm:"->"`
-	CreatedAt          time.Time `gorm:"->"`
-	UpdatedAt          time.Time `gorm:"->"`
+	RecurrenceRule    *string
+	SeriesID          *uuid.UUID
+	Overbooked        bool
+	ArrivedAt         *time.Time
+	StartedAt         *time.Time
+	CompletedAt       *time.Time
+	ExternalReference *string
+	Version           int       `gorm:"->"`
+	CreatedAt         time.Time `gorm:"->"`
+	UpdatedAt         time.Time `gorm:"->"`
 
 	Prefetched `gorm:"-"`
 

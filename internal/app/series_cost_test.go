@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -86,10 +87,7 @@ func seriesCost(t testing.TB, rounds int) map[string][2]time.Duration {
 	}
 	for range rounds {
 		id := ask("booked", "scheduleAppointment", "ScheduleAppointmentInput", conflicts, input, 52)
-		other := map[string]any{}
-		for name, value := range input {
-			other[name] = value
-		}
+		other := maps.Clone(input)
 		other["contactId"] = models.KindContact.Global(clinic.Contacts[1])
 		ask("refused", "scheduleAppointment", "ScheduleAppointmentInput", conflicts, other, 0)
 		ask("moved", "rescheduleAppointment", "RescheduleAppointmentInput", conflicts, map[string]any{"id": id, "startsAt": deskMonday.Add(24 * time.Hour), "wholeSeries": true}, 52)

@@ -253,8 +253,10 @@ func TestSeries_IsRefusedWholeWithEveryConflict(t *testing.T) {
 		}, got.mistakes())
 		assert.Equal(t, "2026-03-16 at 09:00: this time is taken", got.UserErrors[0].Message)
 		want := []struct{ at, kind, entity string }{
-			{"2026-03-16", "APPOINTMENT", models.KindAppointment.Global(taken)}, {"2026-08-10", "CONTACT_BUSY", models.KindAppointment.Global(elsewhere)},
-			{"2026-09-07", "CLINIC_CLOSED", models.KindTimeOff.Global(off)}, {"2026-09-14", "CLINIC_CLOSED", models.KindTimeOff.Global(off)},
+			{"2026-03-16", "APPOINTMENT", models.KindAppointment.Global(taken)},
+			{"2026-08-10", "CONTACT_BUSY", models.KindAppointment.Global(elsewhere)},
+			{"2026-09-07", "CLINIC_CLOSED", models.KindTimeOff.Global(off)},
+			{"2026-09-14", "CLINIC_CLOSED", models.KindTimeOff.Global(off)},
 			{"2027-02-01", "HOLD", models.KindSlotHold.Global(hold)},
 		}
 		require.Len(t, got.Conflicts, len(want))
@@ -286,7 +288,6 @@ func TestSeries_RulesAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	a := newAgenda(t, "America/Sao_Paulo", deskMonday)
 	owner := a.as(models.RoleOwner)
-	before := a.written()
 	start := deskMonday.Add(time.Hour)
 	for rule, says := range map[string]string{
 		"": "FREQ=WEEKLY", "FREQ=WEEKLY": "either by COUNT", "FREQ=HOURLY;COUNT=3": "FREQ=HOURLY is not supported", "FREQ=DAILY;COUNT=3;BYHOUR=9": "BYHOUR is not supported",
@@ -298,9 +299,10 @@ func TestSeries_RulesAreRefusedByName(t *testing.T) {
 		assert.Contains(t, got.UserErrors[0].Message, says, rule)
 	}
 	// Its own dates would be in its way.
+	require.Zero(t, a.d.Count(t, "SELECT count(*) FROM appointments"))
 	long := a.asked(start, "FREQ=DAILY;COUNT=3", "endsAt", start.Add(24*time.Hour), "allowOutsideHours", true, "overbook", true)
 	a.book(owner, long)
-	before = a.written()
+	before := a.written()
 	// In the night to 14 March New York's clocks are put forward: that day has 23 hours.
 	ny := newAgenda(t, "America/New_York", time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC))
 	night := ny.at("2027-03-12 12:00")
@@ -380,7 +382,7 @@ func TestSeries_TheHoldIsOnItsFirstDate(t *testing.T) {
 func TestSeries_WhatIsToComeMovesAndIsCancelled(t *testing.T) {
 	t.Parallel()
 	a := newAgenda(t, "America/Sao_Paulo", deskMonday)
-	desk, owner := a.as(models.RoleReceptionist), a.as(models.RoleOwner)
+	desk := a.as(models.RoleReceptionist)
 	got := a.book(desk, a.asked(a.at("2026-11-24 09:00"), "FREQ=DAILY;BYDAY=TU,TH;COUNT=6"))
 	days := a.clocks(got.Series, "01-02")
 	require.Equal(t, []string{"11-24", "11-26", "12-01", "12-03", "12-08", "12-10"}, days)
@@ -399,7 +401,8 @@ func TestSeries_WhatIsToComeMovesAndIsCancelled(t *testing.T) {
 
 	// A week later two are past: one was missed, the other never confirmed.
 	a.clock.Store(a.at("2026-11-27 08:00").Unix())
-	desk, owner = a.as(models.RoleReceptionist), a.as(models.RoleOwner)
+	owner := a.as(models.RoleOwner)
+	desk = a.as(models.RoleReceptionist)
 	a.d.Exec(t, "UPDATE appointments SET status = 'faltou' WHERE starts_at = $1", got.Series[0].StartsAt)
 	a.d.Exec(t, "UPDATE appointments SET status = 'confirmado' WHERE starts_at = $1", got.Series[2].StartsAt)
 	sync()

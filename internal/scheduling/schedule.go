@@ -172,10 +172,10 @@ func (d *Diary) check(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) erro
 
 // redeemed redeems the hold, if one is given and nothing else is wrong.
 func (r *scheduleRequest) redeemed(tx *gorm.DB, scope *tenant.Scope) error {
-	if r.in.Err() != nil || r.hold == uuid.Nil {
-		return nil
+	if r.in.Err() == nil && r.hold != uuid.Nil {
+		return r.redeem(tx, &r.in, scope)
 	}
-	return r.redeem(tx, &r.in, scope)
+	return nil
 }
 
 // refused are the mistakes so far, in the order of the input's fields.

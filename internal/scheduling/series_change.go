@@ -316,4 +316,3 @@ func (s *Series) take(named uuid.UUID, all []*seriesDate, written []*models.Appo
 func returned(table string) string {
 	return table + "." + strings.Join(everyColumnName(), ", "+table+".")
 }
-

@@ -204,11 +204,12 @@ func TestRescheduleSeries_FollowsDatesThatMoveMeanwhile(t *testing.T) {
 	outcomes := make(chan error)
 	const movers = 16
 	for n := range movers {
+		to := models.RescheduleAppointmentInput{
+			ID: booked.Appointments[n%4].GetID(), StartsAt: o.at(t, "10:00", 7*(n%4)), WholeSeries: new(true),
+			PractitionerID: new(models.KindPractitioner.Global(o.here.Practitioners[n%2])),
+		}
 		go func() {
-			_, err := o.diary.RescheduleSeries(ctx, models.RescheduleAppointmentInput{
-				ID: booked.Appointments[n%4].GetID(), StartsAt: o.at(t, "10:00", 7*(n%4)), WholeSeries: new(true),
-				PractitionerID: new(models.KindPractitioner.Global(o.here.Practitioners[n%2])),
-			})
+			_, err := o.diary.RescheduleSeries(ctx, to)
 			outcomes <- err
 		}()
 	}
