@@ -9,14 +9,14 @@ import (
 
 func (r *mutationResolver) ScheduleAppointment(ctx context.Context, input models.ScheduleAppointmentInput) (*models.ScheduleAppointmentPayload, error) {
 	if input.RecurrenceRule != nil {
-		series, err := orNone(r.diary.ScheduleSeries(writing(ctx), input))
+		series, err := orNone(r.diary.ScheduleSeries(ctx, input))
 		userErrors, err := mistakes(err)
 		return &models.ScheduleAppointmentPayload{
 			Appointment: series.Appointment, Series: orEmpty(series.Appointments), Conflicts: orEmpty(series.Conflicts),
 			Alternatives: orEmpty(series.Alternatives), UserErrors: userErrors,
 		}, err
 	}
-	appointment, free, err := r.diary.Schedule(writing(ctx), input)
+	appointment, free, err := r.diary.Schedule(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.ScheduleAppointmentPayload{
 		Appointment: appointment, Series: []*models.Appointment{}, Conflicts: []*models.SeriesConflict{}, Alternatives: orEmpty(free), UserErrors: userErrors,
@@ -25,14 +25,14 @@ func (r *mutationResolver) ScheduleAppointment(ctx context.Context, input models
 
 func (r *mutationResolver) RescheduleAppointment(ctx context.Context, input models.RescheduleAppointmentInput) (*models.RescheduleAppointmentPayload, error) {
 	if input.WholeSeries != nil && *input.WholeSeries {
-		series, err := orNone(r.diary.RescheduleSeries(writing(ctx), input))
+		series, err := orNone(r.diary.RescheduleSeries(ctx, input))
 		userErrors, err := mistakes(err)
 		return &models.RescheduleAppointmentPayload{
 			Appointment: series.Appointment, Series: orEmpty(series.Appointments), Conflicts: orEmpty(series.Conflicts),
 			Alternatives: orEmpty(series.Alternatives), UserErrors: userErrors,
 		}, err
 	}
-	appointment, free, err := r.diary.Reschedule(writing(ctx), input)
+	appointment, free, err := r.diary.Reschedule(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.RescheduleAppointmentPayload{
 		Appointment: appointment, Series: []*models.Appointment{}, Conflicts: []*models.SeriesConflict{}, Alternatives: orEmpty(free), UserErrors: userErrors,
@@ -40,47 +40,47 @@ func (r *mutationResolver) RescheduleAppointment(ctx context.Context, input mode
 }
 
 func (r *mutationResolver) UpdateAppointment(ctx context.Context, input models.UpdateAppointmentInput) (*models.AppointmentStepPayload, error) {
-	appointment, err := r.diary.Update(writing(ctx), input)
+	appointment, err := r.diary.Update(ctx, input)
 	return stepped(appointment, err)
 }
 
 func (r *mutationResolver) UndoAppointmentStep(ctx context.Context, input models.UndoAppointmentStepInput) (*models.AppointmentStepPayload, error) {
-	appointment, err := r.diary.Undo(writing(ctx), input)
+	appointment, err := r.diary.Undo(ctx, input)
 	return stepped(appointment, err)
 }
 
 func (r *mutationResolver) ConfirmAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error) {
-	appointment, err := r.diary.Confirm(writing(ctx), input)
+	appointment, err := r.diary.Confirm(ctx, input)
 	return stepped(appointment, err)
 }
 
 func (r *mutationResolver) CheckInAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error) {
-	appointment, err := r.diary.CheckIn(writing(ctx), input)
+	appointment, err := r.diary.CheckIn(ctx, input)
 	return stepped(appointment, err)
 }
 
 func (r *mutationResolver) StartAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error) {
-	appointment, err := r.diary.Start(writing(ctx), input)
+	appointment, err := r.diary.Start(ctx, input)
 	return stepped(appointment, err)
 }
 
 func (r *mutationResolver) CompleteAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error) {
-	appointment, err := r.diary.Complete(writing(ctx), input)
+	appointment, err := r.diary.Complete(ctx, input)
 	return stepped(appointment, err)
 }
 
 func (r *mutationResolver) MarkNoShow(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error) {
-	appointment, err := r.diary.MarkNoShow(writing(ctx), input)
+	appointment, err := r.diary.MarkNoShow(ctx, input)
 	return stepped(appointment, err)
 }
 
 func (r *mutationResolver) CancelAppointment(ctx context.Context, input models.CancelAppointmentInput) (*models.AppointmentStepPayload, error) {
 	if input.WholeSeries != nil && *input.WholeSeries {
-		series, err := orNone(r.diary.CancelSeries(writing(ctx), input))
+		series, err := orNone(r.diary.CancelSeries(ctx, input))
 		userErrors, err := mistakes(err)
 		return &models.AppointmentStepPayload{Appointment: series.Appointment, Series: orEmpty(series.Appointments), UserErrors: userErrors}, err
 	}
-	appointment, err := r.diary.Cancel(writing(ctx), input)
+	appointment, err := r.diary.Cancel(ctx, input)
 	return stepped(appointment, err)
 }
 
