@@ -71,6 +71,7 @@ func TestExamples_Work(t *testing.T) {
 		"schedule-series":         {`"appointment":null`, `"conflicts":[{`, `"APPOINTMENT"`, `"alternatives":[{`},
 		"series":                  {`"totalCount":0`},
 		"hold-slot":               {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},
+		"create-api-key":          {`"secret":"tm_`, `"PARTNER"`, `"userErrors":[]`},
 		"birthdays":               {`"nodes":[`, `"totalCount":`},
 		"possible-duplicates":     {"Ana Souza", `"possibleDuplicates":[`},
 		"record-drafts":           {`"nodes":[`, `"totalCount":`},
