@@ -21,14 +21,18 @@ type Appointment struct {
 	Status             AppointmentStatus
 	CancellationReason *string
 	Notes              *string
-	Overbooked         bool
-	ArrivedAt          *time.Time
-	StartedAt          *time.Time
-	CompletedAt        *time.Time
-	ExternalReference  *string
-	Version            int       `gorm:"->"`
-	CreatedAt          time.Time `gorm:"->"`
-	UpdatedAt          time.Time `gorm:"->"`
+	// RecurrenceRule and SeriesID are those of all dates of a series; nil of what is by
+	// itself.
+	RecurrenceRule    *string
+	SeriesID          *uuid.UUID
+	Overbooked        bool
+	ArrivedAt         *time.Time
+	StartedAt         *time.Time
+	CompletedAt       *time.Time
+	ExternalReference *string
+	Version           int       `gorm:"->"`
+	CreatedAt         time.Time `gorm:"->"`
+	UpdatedAt         time.Time `gorm:"->"`
 
 	Prefetched `gorm:"-"`
 
@@ -41,6 +45,14 @@ func (*Appointment) IsNode() {}
 
 // GetID is the global id.
 func (a *Appointment) GetID() string { return KindAppointment.Global(a.ID) }
+
+// GetSeriesID is the series' global id; nil for none.
+func (a *Appointment) GetSeriesID() *string {
+	if a.SeriesID == nil {
+		return nil
+	}
+	return new(KindSeries.Global(*a.SeriesID))
+}
 
 // MayBecome tells whether one status may follow on another.
 func (s AppointmentStatus) MayBecome(next AppointmentStatus) bool {

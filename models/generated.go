@@ -141,6 +141,8 @@ type AppointmentFilter struct {
 	ServiceID *string `json:"serviceId"`
 	// Those of this contact.
 	ContactID *string `json:"contactId"`
+	// Those of this series.
+	SeriesID *string `json:"seriesId"`
 	// Those in one of these statuses.
 	Status []AppointmentStatus `json:"status"`
 	// Those that last changed within this range.
@@ -169,6 +171,8 @@ type AppointmentStepInput struct {
 type AppointmentStepPayload struct {
 	// The appointment as it is now; null where there are userErrors.
 	Appointment *Appointment `json:"appointment"`
+	// All that were called off in the order of their dates, where cancelAppointment called off a whole series; 200 at most.
+	Series []*Appointment `json:"series"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -211,6 +215,8 @@ type CancelAppointmentInput struct {
 	ExpectedVersion *int `json:"expectedVersion"`
 	// Why, up to 500 characters.
 	Reason *string `json:"reason"`
+	// Call off with it all of its series that are to come and SCHEDULED or CONFIRMED.
+	WholeSeries *bool `json:"wholeSeries"`
 }
 
 // A page of clinics.
@@ -819,12 +825,18 @@ type RescheduleAppointmentInput struct {
 	AllowOutsideHours *bool `json:"allowOutsideHours"`
 	// Move it over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may.
 	Overbook *bool `json:"overbook"`
+	// Move with it all of its series that are to come and SCHEDULED or CONFIRMED, by as many days and to a time of day as much earlier or later, to the new practitioner and length if those are given. All are moved, or none.
+	WholeSeries *bool `json:"wholeSeries"`
 }
 
 // What was moved, or why not and what is free instead.
 type RescheduleAppointmentPayload struct {
 	// The appointment as it is now; null where there are userErrors.
 	Appointment *Appointment `json:"appointment"`
+	// All that were moved in the order of their dates, where the whole series was; 200 at most.
+	Series []*Appointment `json:"series"`
+	// Every date of the series that cannot be had; then nothing was moved.
+	Conflicts []*SeriesConflict `json:"conflicts"`
 	// Free slots nearest to the one asked for, where that was refused; 5 at most.
 	Alternatives []*Slot `json:"alternatives"`
 	// The user's mistakes; where there are any, nothing was written.
@@ -881,24 +893,38 @@ type ScheduleAppointmentInput struct {
 	EndsAt *time.Time `json:"endsAt"`
 	// What the front desk should know, up to 10,000 characters.
 	Notes *string `json:"notes"`
+	// Book a series: an RFC 5545 rule of which startsAt is the first date. FREQ is DAILY, WEEKLY, MONTHLY or YEARLY, with INTERVAL, COUNT or UNTIL, BYDAY, BYMONTHDAY, BYSETPOS and WKST; at most 200 dates within two years. Each is at the same time of the clinic's day, however the clocks change. All are booked, or none.
+	RecurrenceRule *string `json:"recurrenceRule"`
 	// Book outside the working hours, in time off or off the grid; OWNER, ADMIN and PRACTITIONER may.
 	AllowOutsideHours *bool `json:"allowOutsideHours"`
 	// Book over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may.
 	Overbook *bool `json:"overbook"`
-	// The viewer's hold on the slot, which the booking redeems.
+	// The viewer's hold on the slot, which the booking redeems; of a series, on its first date.
 	HoldID *string `json:"holdId"`
-	// A partner's own key for it, unique within the clinic, up to 255 characters.
+	// A partner's own key for it, unique within the clinic, up to 255 characters; of a series, for its first date.
 	ExternalReference *string `json:"externalReference"`
 }
 
 // What was booked, or why not and what is free instead.
 type ScheduleAppointmentPayload struct {
-	// The new appointment; null where there are userErrors.
+	// The new appointment, of a series the first; null where there are userErrors.
 	Appointment *Appointment `json:"appointment"`
+	// The whole series in the order of its dates, where it recurs; 200 at most.
+	Series []*Appointment `json:"series"`
+	// Every date of the series that cannot be had; then nothing was booked.
+	Conflicts []*SeriesConflict `json:"conflicts"`
 	// Free slots nearest to the one asked for, where that was refused; 5 at most.
 	Alternatives []*Slot `json:"alternatives"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A date of a series that cannot be had.
+type SeriesConflict struct {
+	// When it would begin.
+	StartsAt time.Time `json:"startsAt"`
+	// All that stands in its way and is not gone over, the most decisive first.
+	Obstacles []*SlotObstacle `json:"obstacles"`
 }
 
 // A page of services.

@@ -28,5 +28,7 @@ func left(entry *models.WaitlistEntry, err error) (*models.LeaveWaitlistPayload,
 func (r *mutationResolver) AcceptWaitlistOffer(ctx context.Context, input models.WaitlistOfferInput) (*models.ScheduleAppointmentPayload, error) {
 	appointment, free, err := r.waitlist.Accept(ctx, input)
 	userErrors, err := mistakes(err)
-	return &models.ScheduleAppointmentPayload{Appointment: appointment, Alternatives: orEmpty(free), UserErrors: userErrors}, err
+	return &models.ScheduleAppointmentPayload{
+		Appointment: appointment, Series: []*models.Appointment{}, Alternatives: orEmpty(free), Conflicts: []*models.SeriesConflict{}, UserErrors: userErrors,
+	}, err
 }

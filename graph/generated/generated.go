@@ -85,12 +85,14 @@ type ComplexityRoot struct {
 		EndsAt             func(childComplexity int) int
 		ExternalReference  func(childComplexity int) int
 		GetID              func(childComplexity int) int
+		GetSeriesID        func(childComplexity int) int
 		Invoice            func(childComplexity int) int
 		MedicalRecords     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		NextSteps          func(childComplexity int) int
 		Notes              func(childComplexity int) int
 		Overbooked         func(childComplexity int) int
 		Practitioner       func(childComplexity int) int
+		RecurrenceRule     func(childComplexity int) int
 		Service            func(childComplexity int) int
 		StartedAt          func(childComplexity int) int
 		StartsAt           func(childComplexity int) int
@@ -120,6 +122,7 @@ type ComplexityRoot struct {
 
 	AppointmentStepPayload struct {
 		Appointment func(childComplexity int) int
+		Series      func(childComplexity int) int
 		UserErrors  func(childComplexity int) int
 	}
 
@@ -571,6 +574,8 @@ type ComplexityRoot struct {
 	RescheduleAppointmentPayload struct {
 		Alternatives func(childComplexity int) int
 		Appointment  func(childComplexity int) int
+		Conflicts    func(childComplexity int) int
+		Series       func(childComplexity int) int
 		UserErrors   func(childComplexity int) int
 	}
 
@@ -587,7 +592,14 @@ type ComplexityRoot struct {
 	ScheduleAppointmentPayload struct {
 		Alternatives func(childComplexity int) int
 		Appointment  func(childComplexity int) int
+		Conflicts    func(childComplexity int) int
+		Series       func(childComplexity int) int
 		UserErrors   func(childComplexity int) int
+	}
+
+	SeriesConflict struct {
+		Obstacles func(childComplexity int) int
+		StartsAt  func(childComplexity int) int
 	}
 
 	Service struct {
@@ -1061,6 +1073,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Appointment.GetID(childComplexity), true
+	case "Appointment.seriesId":
+		if e.ComplexityRoot.Appointment.GetSeriesID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Appointment.GetSeriesID(childComplexity), true
 	case "Appointment.invoice":
 		if e.ComplexityRoot.Appointment.Invoice == nil {
 			break
@@ -1102,6 +1120,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Appointment.Practitioner(childComplexity), true
+	case "Appointment.recurrenceRule":
+		if e.ComplexityRoot.Appointment.RecurrenceRule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Appointment.RecurrenceRule(childComplexity), true
 	case "Appointment.service":
 		if e.ComplexityRoot.Appointment.Service == nil {
 			break
@@ -1208,6 +1232,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AppointmentStepPayload.Appointment(childComplexity), true
+	case "AppointmentStepPayload.series":
+		if e.ComplexityRoot.AppointmentStepPayload.Series == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AppointmentStepPayload.Series(childComplexity), true
 	case "AppointmentStepPayload.userErrors":
 		if e.ComplexityRoot.AppointmentStepPayload.UserErrors == nil {
 			break
@@ -3455,6 +3485,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RescheduleAppointmentPayload.Appointment(childComplexity), true
+	case "RescheduleAppointmentPayload.conflicts":
+		if e.ComplexityRoot.RescheduleAppointmentPayload.Conflicts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RescheduleAppointmentPayload.Conflicts(childComplexity), true
+	case "RescheduleAppointmentPayload.series":
+		if e.ComplexityRoot.RescheduleAppointmentPayload.Series == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RescheduleAppointmentPayload.Series(childComplexity), true
 	case "RescheduleAppointmentPayload.userErrors":
 		if e.ComplexityRoot.RescheduleAppointmentPayload.UserErrors == nil {
 			break
@@ -3500,12 +3542,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ScheduleAppointmentPayload.Appointment(childComplexity), true
+	case "ScheduleAppointmentPayload.conflicts":
+		if e.ComplexityRoot.ScheduleAppointmentPayload.Conflicts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ScheduleAppointmentPayload.Conflicts(childComplexity), true
+	case "ScheduleAppointmentPayload.series":
+		if e.ComplexityRoot.ScheduleAppointmentPayload.Series == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ScheduleAppointmentPayload.Series(childComplexity), true
 	case "ScheduleAppointmentPayload.userErrors":
 		if e.ComplexityRoot.ScheduleAppointmentPayload.UserErrors == nil {
 			break
 		}
 
 		return e.ComplexityRoot.ScheduleAppointmentPayload.UserErrors(childComplexity), true
+
+	case "SeriesConflict.obstacles":
+		if e.ComplexityRoot.SeriesConflict.Obstacles == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SeriesConflict.Obstacles(childComplexity), true
+	case "SeriesConflict.startsAt":
+		if e.ComplexityRoot.SeriesConflict.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SeriesConflict.StartsAt(childComplexity), true
 
 	case "Service.active":
 		if e.ComplexityRoot.Service.Active == nil {
@@ -4287,6 +4354,10 @@ type Appointment implements Node @cacheControl(maxAge: 300, scope: TENANT) @phi 
   cancellationReason: String
   "What the front desk should know."
   notes: String
+  "The RFC 5545 rule that its series was booked by; null where it is by itself. A date that was moved since is where startsAt says."
+  recurrenceRule: String
+  "What the dates of its series share, for the filter of appointments; null where it is by itself."
+  seriesId: ID
   "Booked over another on purpose, by someone who may."
   overbooked: Boolean!
   "The partner's own key for it, unique within the clinic."
@@ -4344,6 +4415,8 @@ input AppointmentFilter {
   serviceId: ID
   "Those of this contact."
   contactId: ID
+  "Those of this series."
+  seriesId: ID
   "Those in one of these statuses."
   status: [AppointmentStatus!]
   "Those that last changed within this range."
@@ -4445,20 +4518,34 @@ input ScheduleAppointmentInput {
   endsAt: DateTime
   "What the front desk should know, up to 10,000 characters."
   notes: String
+  "Book a series: an RFC 5545 rule of which startsAt is the first date. FREQ is DAILY, WEEKLY, MONTHLY or YEARLY, with INTERVAL, COUNT or UNTIL, BYDAY, BYMONTHDAY, BYSETPOS and WKST; at most 200 dates within two years. Each is at the same time of the clinic's day, however the clocks change. All are booked, or none."
+  recurrenceRule: String
   "Book outside the working hours, in time off or off the grid; OWNER, ADMIN and PRACTITIONER may."
   allowOutsideHours: Boolean = false
   "Book over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may."
   overbook: Boolean = false
-  "The viewer's hold on the slot, which the booking redeems."
+  "The viewer's hold on the slot, which the booking redeems; of a series, on its first date."
   holdId: ID
-  "A partner's own key for it, unique within the clinic, up to 255 characters."
+  "A partner's own key for it, unique within the clinic, up to 255 characters; of a series, for its first date."
   externalReference: String
+}
+
+"A date of a series that cannot be had."
+type SeriesConflict {
+  "When it would begin."
+  startsAt: DateTime!
+  "All that stands in its way and is not gone over, the most decisive first."
+  obstacles: [SlotObstacle!]! @listSize(assumedSize: 2, requireOneSlicingArgument: false)
 }
 
 "What was booked, or why not and what is free instead."
 type ScheduleAppointmentPayload {
-  "The new appointment; null where there are userErrors."
+  "The new appointment, of a series the first; null where there are userErrors."
   appointment: Appointment
+  "The whole series in the order of its dates, where it recurs; 200 at most."
+  series: [Appointment!]! @listSize(assumedSize: 52, requireOneSlicingArgument: false)
+  "Every date of the series that cannot be had; then nothing was booked."
+  conflicts: [SeriesConflict!]! @listSize(assumedSize: 10, requireOneSlicingArgument: false)
   "Free slots nearest to the one asked for, where that was refused; 5 at most."
   alternatives: [Slot!]! @listSize(assumedSize: 5, requireOneSlicingArgument: false)
   "The user's mistakes; where there are any, nothing was written."
@@ -4481,6 +4568,8 @@ input RescheduleAppointmentInput {
   allowOutsideHours: Boolean = false
   "Move it over another appointment of the practitioner's or the contact's, or over a hold; OWNER, ADMIN and PRACTITIONER may."
   overbook: Boolean = false
+  "Move with it all of its series that are to come and SCHEDULED or CONFIRMED, by as many days and to a time of day as much earlier or later, to the new practitioner and length if those are given. All are moved, or none."
+  wholeSeries: Boolean = false
 }
 
 "What is to change about an appointment; what is left out stays, and null empties it. Its time is changed by rescheduleAppointment."
@@ -4511,6 +4600,10 @@ input UndoAppointmentStepInput {
 type RescheduleAppointmentPayload {
   "The appointment as it is now; null where there are userErrors."
   appointment: Appointment
+  "All that were moved in the order of their dates, where the whole series was; 200 at most."
+  series: [Appointment!]! @listSize(assumedSize: 52, requireOneSlicingArgument: false)
+  "Every date of the series that cannot be had; then nothing was moved."
+  conflicts: [SeriesConflict!]! @listSize(assumedSize: 10, requireOneSlicingArgument: false)
   "Free slots nearest to the one asked for, where that was refused; 5 at most."
   alternatives: [Slot!]! @listSize(assumedSize: 5, requireOneSlicingArgument: false)
   "The user's mistakes; where there are any, nothing was written."
@@ -4533,23 +4626,27 @@ input CancelAppointmentInput {
   expectedVersion: Int
   "Why, up to 500 characters."
   reason: String
+  "Call off with it all of its series that are to come and SCHEDULED or CONFIRMED."
+  wholeSeries: Boolean = false
 }
 
 "The appointment after the step, or why not."
 type AppointmentStepPayload {
   "The appointment as it is now; null where there are userErrors."
   appointment: Appointment
+  "All that were called off in the order of their dates, where cancelAppointment called off a whole series; 200 at most."
+  series: [Appointment!]! @listSize(assumedSize: 52, requireOneSlicingArgument: false)
   "The user's mistakes; where there are any, nothing was written."
   userErrors: [UserError!]!
 }
 
 extend type Mutation {
-  "Books an appointment. Refuses a slot that is taken, held or outside working hours, under any concurrency, and then offers the next free ones."
+  "Books an appointment, or a whole series of them. Refuses a slot that is taken, held or outside working hours, under any concurrency, and then offers the next free ones."
   scheduleAppointment(
     "The new appointment."
     input: ScheduleAppointmentInput!
   ): ScheduleAppointmentPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
-  "Moves an appointment that has not begun to another time or practitioner. A confirmed one is to be confirmed anew."
+  "Moves an appointment that has not begun, or what is to come of its whole series, to another time or practitioner. A confirmed one is to be confirmed anew."
   rescheduleAppointment(
     "Where to."
     input: RescheduleAppointmentInput!
@@ -4589,7 +4686,7 @@ extend type Mutation {
     "Which appointment."
     input: AppointmentStepInput!
   ): AppointmentStepPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @cost(weight: "10")
-  "SCHEDULED, CONFIRMED or CHECKED_IN becomes CANCELLED."
+  "SCHEDULED, CONFIRMED or CHECKED_IN becomes CANCELLED; with wholeSeries what is to come of its series, too. Those past or done stay as they are."
   cancelAppointment(
     "Which appointment, and why."
     input: CancelAppointmentInput!
@@ -6865,6 +6962,10 @@ func (ec *executionContext) childFields_Appointment(ctx context.Context, field g
 		return ec.fieldContext_Appointment_cancellationReason(ctx, field)
 	case "notes":
 		return ec.fieldContext_Appointment_notes(ctx, field)
+	case "recurrenceRule":
+		return ec.fieldContext_Appointment_recurrenceRule(ctx, field)
+	case "seriesId":
+		return ec.fieldContext_Appointment_seriesId(ctx, field)
 	case "overbooked":
 		return ec.fieldContext_Appointment_overbooked(ctx, field)
 	case "externalReference":
@@ -6923,6 +7024,8 @@ func (ec *executionContext) childFields_AppointmentStepPayload(ctx context.Conte
 	switch field.Name {
 	case "appointment":
 		return ec.fieldContext_AppointmentStepPayload_appointment(ctx, field)
+	case "series":
+		return ec.fieldContext_AppointmentStepPayload_series(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_AppointmentStepPayload_userErrors(ctx, field)
 	}
@@ -7667,6 +7770,10 @@ func (ec *executionContext) childFields_RescheduleAppointmentPayload(ctx context
 	switch field.Name {
 	case "appointment":
 		return ec.fieldContext_RescheduleAppointmentPayload_appointment(ctx, field)
+	case "series":
+		return ec.fieldContext_RescheduleAppointmentPayload_series(ctx, field)
+	case "conflicts":
+		return ec.fieldContext_RescheduleAppointmentPayload_conflicts(ctx, field)
 	case "alternatives":
 		return ec.fieldContext_RescheduleAppointmentPayload_alternatives(ctx, field)
 	case "userErrors":
@@ -7699,12 +7806,26 @@ func (ec *executionContext) childFields_ScheduleAppointmentPayload(ctx context.C
 	switch field.Name {
 	case "appointment":
 		return ec.fieldContext_ScheduleAppointmentPayload_appointment(ctx, field)
+	case "series":
+		return ec.fieldContext_ScheduleAppointmentPayload_series(ctx, field)
+	case "conflicts":
+		return ec.fieldContext_ScheduleAppointmentPayload_conflicts(ctx, field)
 	case "alternatives":
 		return ec.fieldContext_ScheduleAppointmentPayload_alternatives(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_ScheduleAppointmentPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ScheduleAppointmentPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SeriesConflict(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "startsAt":
+		return ec.fieldContext_SeriesConflict_startsAt(ctx, field)
+	case "obstacles":
+		return ec.fieldContext_SeriesConflict_obstacles(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SeriesConflict", field.Name)
 }
 
 func (ec *executionContext) childFields_Service(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10699,6 +10820,52 @@ func (ec *executionContext) fieldContext_Appointment_notes(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Appointment", field, false, false, "String")
 }
 
+func (ec *executionContext) _Appointment_recurrenceRule(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Appointment_recurrenceRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RecurrenceRule, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Appointment_recurrenceRule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Appointment", field, false, false, "String")
+}
+
+func (ec *executionContext) _Appointment_seriesId(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Appointment_seriesId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GetSeriesID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Appointment_seriesId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Appointment", field, true, false, "ID")
+}
+
 func (ec *executionContext) _Appointment_overbooked(ctx context.Context, field graphql.CollectedField, obj *models.Appointment) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11153,6 +11320,38 @@ func (ec *executionContext) _AppointmentStepPayload_appointment(ctx context.Cont
 	)
 }
 func (ec *executionContext) fieldContext_AppointmentStepPayload_appointment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppointmentStepPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppointmentStepPayload_series(ctx context.Context, field graphql.CollectedField, obj *models.AppointmentStepPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AppointmentStepPayload_series(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Series, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AppointmentStepPayload_series(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "AppointmentStepPayload",
 		Field:      field,
@@ -20697,6 +20896,70 @@ func (ec *executionContext) fieldContext_RescheduleAppointmentPayload_appointmen
 	return fc, nil
 }
 
+func (ec *executionContext) _RescheduleAppointmentPayload_series(ctx context.Context, field graphql.CollectedField, obj *models.RescheduleAppointmentPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RescheduleAppointmentPayload_series(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Series, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RescheduleAppointmentPayload_series(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RescheduleAppointmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RescheduleAppointmentPayload_conflicts(ctx context.Context, field graphql.CollectedField, obj *models.RescheduleAppointmentPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RescheduleAppointmentPayload_conflicts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Conflicts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.SeriesConflict) graphql.Marshaler {
+			return ec.marshalNSeriesConflict2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSeriesConflictᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RescheduleAppointmentPayload_conflicts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RescheduleAppointmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SeriesConflict(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RescheduleAppointmentPayload_alternatives(ctx context.Context, field graphql.CollectedField, obj *models.RescheduleAppointmentPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20921,6 +21184,70 @@ func (ec *executionContext) fieldContext_ScheduleAppointmentPayload_appointment(
 	return fc, nil
 }
 
+func (ec *executionContext) _ScheduleAppointmentPayload_series(ctx context.Context, field graphql.CollectedField, obj *models.ScheduleAppointmentPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScheduleAppointmentPayload_series(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Series, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Appointment) graphql.Marshaler {
+			return ec.marshalNAppointment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ScheduleAppointmentPayload_series(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ScheduleAppointmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Appointment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ScheduleAppointmentPayload_conflicts(ctx context.Context, field graphql.CollectedField, obj *models.ScheduleAppointmentPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScheduleAppointmentPayload_conflicts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Conflicts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.SeriesConflict) graphql.Marshaler {
+			return ec.marshalNSeriesConflict2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSeriesConflictᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ScheduleAppointmentPayload_conflicts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ScheduleAppointmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SeriesConflict(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ScheduleAppointmentPayload_alternatives(ctx context.Context, field graphql.CollectedField, obj *models.ScheduleAppointmentPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20980,6 +21307,61 @@ func (ec *executionContext) fieldContext_ScheduleAppointmentPayload_userErrors(_
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesConflict_startsAt(ctx context.Context, field graphql.CollectedField, obj *models.SeriesConflict) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeriesConflict_startsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SeriesConflict_startsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SeriesConflict", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _SeriesConflict_obstacles(ctx context.Context, field graphql.CollectedField, obj *models.SeriesConflict) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SeriesConflict_obstacles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Obstacles, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.SlotObstacle) graphql.Marshaler {
+			return ec.marshalNSlotObstacle2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSlotObstacleᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SeriesConflict_obstacles(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesConflict",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SlotObstacle(ctx, field)
 		},
 	}
 	return fc, nil
@@ -24465,7 +24847,7 @@ func (ec *executionContext) unmarshalInputAppointmentFilter(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"range", "days", "practitionerId", "practitionerIds", "serviceId", "contactId", "status", "updatedAt", "externalReference"}
+	fieldsInOrder := [...]string{"range", "days", "practitionerId", "practitionerIds", "serviceId", "contactId", "seriesId", "status", "updatedAt", "externalReference"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -24514,6 +24896,13 @@ func (ec *executionContext) unmarshalInputAppointmentFilter(ctx context.Context,
 				return &it, err
 			}
 			it.ContactID = data
+		case "seriesId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("seriesId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.SeriesID = data
 		case "status":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
 			data, err := ec.unmarshalOAppointmentStatus2ᚕgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAppointmentStatusᚄ(ctx, v)
@@ -24710,7 +25099,11 @@ func (ec *executionContext) unmarshalInputCancelAppointmentInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "expectedVersion", "reason"}
+	if _, present := asMap["wholeSeries"]; !present {
+		asMap["wholeSeries"] = false
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "reason", "wholeSeries"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -24738,6 +25131,13 @@ func (ec *executionContext) unmarshalInputCancelAppointmentInput(ctx context.Con
 				return &it, err
 			}
 			it.Reason = data
+		case "wholeSeries":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("wholeSeries"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.WholeSeries = data
 		}
 	}
 	return &it, nil
@@ -26293,8 +26693,11 @@ func (ec *executionContext) unmarshalInputRescheduleAppointmentInput(ctx context
 	if _, present := asMap["overbook"]; !present {
 		asMap["overbook"] = false
 	}
+	if _, present := asMap["wholeSeries"]; !present {
+		asMap["wholeSeries"] = false
+	}
 
-	fieldsInOrder := [...]string{"id", "expectedVersion", "startsAt", "endsAt", "practitionerId", "allowOutsideHours", "overbook"}
+	fieldsInOrder := [...]string{"id", "expectedVersion", "startsAt", "endsAt", "practitionerId", "allowOutsideHours", "overbook", "wholeSeries"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -26350,6 +26753,13 @@ func (ec *executionContext) unmarshalInputRescheduleAppointmentInput(ctx context
 				return &it, err
 			}
 			it.Overbook = data
+		case "wholeSeries":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("wholeSeries"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.WholeSeries = data
 		}
 	}
 	return &it, nil
@@ -26518,7 +26928,7 @@ func (ec *executionContext) unmarshalInputScheduleAppointmentInput(ctx context.C
 		asMap["overbook"] = false
 	}
 
-	fieldsInOrder := [...]string{"contactId", "practitionerId", "serviceId", "startsAt", "endsAt", "notes", "allowOutsideHours", "overbook", "holdId", "externalReference"}
+	fieldsInOrder := [...]string{"contactId", "practitionerId", "serviceId", "startsAt", "endsAt", "notes", "recurrenceRule", "allowOutsideHours", "overbook", "holdId", "externalReference"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -26567,6 +26977,13 @@ func (ec *executionContext) unmarshalInputScheduleAppointmentInput(ctx context.C
 				return &it, err
 			}
 			it.Notes = data
+		case "recurrenceRule":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recurrenceRule"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.RecurrenceRule = data
 		case "allowOutsideHours":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowOutsideHours"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -28056,6 +28473,16 @@ func (ec *executionContext) _Appointment(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "recurrenceRule":
+			out.Values[i] = ec._Appointment_recurrenceRule(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "seriesId":
+			out.Values[i] = ec._Appointment_seriesId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "overbooked":
 			out.Values[i] = ec._Appointment_overbooked(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -28253,6 +28680,11 @@ func (ec *executionContext) _AppointmentStepPayload(ctx context.Context, sel ast
 		case "appointment":
 			out.Values[i] = ec._AppointmentStepPayload_appointment(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "series":
+			out.Values[i] = ec._AppointmentStepPayload_series(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "userErrors":
@@ -31337,6 +31769,16 @@ func (ec *executionContext) _RescheduleAppointmentPayload(ctx context.Context, s
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "series":
+			out.Values[i] = ec._RescheduleAppointmentPayload_series(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "conflicts":
+			out.Values[i] = ec._RescheduleAppointmentPayload_conflicts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "alternatives":
 			out.Values[i] = ec._RescheduleAppointmentPayload_alternatives(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -31456,6 +31898,16 @@ func (ec *executionContext) _ScheduleAppointmentPayload(ctx context.Context, sel
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "series":
+			out.Values[i] = ec._ScheduleAppointmentPayload_series(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "conflicts":
+			out.Values[i] = ec._ScheduleAppointmentPayload_conflicts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "alternatives":
 			out.Values[i] = ec._ScheduleAppointmentPayload_alternatives(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -31463,6 +31915,44 @@ func (ec *executionContext) _ScheduleAppointmentPayload(ctx context.Context, sel
 			}
 		case "userErrors":
 			out.Values[i] = ec._ScheduleAppointmentPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var seriesConflictImplementors = []string{"SeriesConflict"}
+
+func (ec *executionContext) _SeriesConflict(ctx context.Context, sel ast.SelectionSet, obj *models.SeriesConflict) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, seriesConflictImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SeriesConflict")
+		case "startsAt":
+			out.Values[i] = ec._SeriesConflict_startsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "obstacles":
+			out.Values[i] = ec._SeriesConflict_obstacles(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -34051,6 +34541,30 @@ func (ec *executionContext) marshalNScheduleAppointmentPayload2ᚖgithubᚗcom�
 		return graphql.Null
 	}
 	return ec._ScheduleAppointmentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSeriesConflict2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSeriesConflictᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.SeriesConflict) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSeriesConflict2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSeriesConflict(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSeriesConflict2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐSeriesConflict(ctx context.Context, sel ast.SelectionSet, v *models.SeriesConflict) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SeriesConflict!")
+		return graphql.Null
+	}
+	return ec._SeriesConflict(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNService2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐServiceᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.Service) graphql.Marshaler {

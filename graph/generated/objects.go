@@ -72,6 +72,7 @@ func Objects() (*objects.Table, error) {
 		revokeApiKeyPayloadObject(),
 		revokeCalendarFeedPayloadObject(),
 		scheduleAppointmentPayloadObject(),
+		seriesConflictObject(),
 		serviceObject(),
 		serviceConnectionObject(),
 		serviceEdgeObject(),
@@ -427,6 +428,30 @@ func appointmentObject() *objects.Object {
 					return b, true
 				},
 			},
+			"recurrenceRule": {
+				Name: "recurrenceRule", Object: "Appointment", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Appointment).RecurrenceRule
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"seriesId": {
+				Name: "seriesId", Object: "Appointment", Result: "ID",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Appointment).GetSeriesID()
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
 			"overbooked": {
 				Name: "overbooked", Object: "Appointment", Result: "Boolean", NonNull: true,
 				Leaf: func(b []byte, object any) ([]byte, bool) {
@@ -611,6 +636,16 @@ func appointmentStepPayloadObject() *objects.Object {
 					}
 					return v
 				},
+			},
+			"series": {
+				Name: "series", Object: "AppointmentStepPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.AppointmentStepPayload).Series
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
 			},
 			"userErrors": {
 				Name: "userErrors", Object: "AppointmentStepPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
@@ -3495,6 +3530,26 @@ func rescheduleAppointmentPayloadObject() *objects.Object {
 					return v
 				},
 			},
+			"series": {
+				Name: "series", Object: "RescheduleAppointmentPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.RescheduleAppointmentPayload).Series
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
+			},
+			"conflicts": {
+				Name: "conflicts", Object: "RescheduleAppointmentPayload", Result: "SeriesConflict", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.RescheduleAppointmentPayload).Conflicts
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.SeriesConflict], objects.PointerAt[models.SeriesConflict]),
+				Length:   objects.Length[*models.SeriesConflict],
+				At:       objects.PointerAt[models.SeriesConflict],
+			},
 			"alternatives": {
 				Name: "alternatives", Object: "RescheduleAppointmentPayload", Result: "Slot", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
@@ -3598,6 +3653,26 @@ func scheduleAppointmentPayloadObject() *objects.Object {
 					return v
 				},
 			},
+			"series": {
+				Name: "series", Object: "ScheduleAppointmentPayload", Result: "Appointment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ScheduleAppointmentPayload).Series
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Appointment], objects.PointerAt[models.Appointment]),
+				Length:   objects.Length[*models.Appointment],
+				At:       objects.PointerAt[models.Appointment],
+			},
+			"conflicts": {
+				Name: "conflicts", Object: "ScheduleAppointmentPayload", Result: "SeriesConflict", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ScheduleAppointmentPayload).Conflicts
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.SeriesConflict], objects.PointerAt[models.SeriesConflict]),
+				Length:   objects.Length[*models.SeriesConflict],
+				At:       objects.PointerAt[models.SeriesConflict],
+			},
 			"alternatives": {
 				Name: "alternatives", Object: "ScheduleAppointmentPayload", Result: "Slot", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
@@ -3617,6 +3692,35 @@ func scheduleAppointmentPayloadObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
 				Length:   objects.Length[*models.UserError],
 				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func seriesConflictObject() *objects.Object {
+	return &objects.Object{
+		Name:      "SeriesConflict",
+		Satisfies: seriesConflictImplementors,
+		Value:     (*models.SeriesConflict)(nil),
+		Nil:       objects.IsNil[models.SeriesConflict],
+		Fields: map[string]*objects.Field{
+			"startsAt": {
+				Name: "startsAt", Object: "SeriesConflict", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.SeriesConflict).StartsAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"obstacles": {
+				Name: "obstacles", Object: "SeriesConflict", Result: "SlotObstacle", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.SeriesConflict).Obstacles
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.SlotObstacle], objects.PointerAt[models.SlotObstacle]),
+				Length:   objects.Length[*models.SlotObstacle],
+				At:       objects.PointerAt[models.SlotObstacle],
 			},
 		},
 	}

@@ -91,7 +91,7 @@ func column[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) []T {
 func poolOf(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, now time.Time) *compose.Pool {
 	t.Helper()
 	conn := d.Connect(t, d.SuperuserURL)
-	pool := &compose.Pool{IDs: map[string][]string{}, References: []string{"ref-1", "ref-2"}}
+	pool := &compose.Pool{IDs: map[string][]string{}, References: []string{"ref-1", "ref-2"}, TaxIDs: []string{"529.982.247-25", "11144477735"}}
 	// Few, so that several places of a query are about the same one; those that
 	// have to do with each other; and an appointment of each status.
 	appointments := column[uuid.UUID](t, conn, "SELECT DISTINCT ON (status) id FROM appointments WHERE clinic_id = $1 ORDER BY status, abs(extract(epoch FROM starts_at - $2)), id", clinic.ID, now)
@@ -117,6 +117,9 @@ func poolOf(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, now time.
 		require.NotEmpty(t, pool.IDs[node.Name], "rows of %s", table)
 		pool.IDs[node.Name] = append(pool.IDs[node.Name], noun.Kind.Global(models.NewID()))
 	}
+	for _, id := range column[uuid.UUID](t, conn, "SELECT series_id FROM appointments WHERE clinic_id = $1 AND series_id IS NOT NULL GROUP BY 1 ORDER BY 1 LIMIT 3", clinic.ID) {
+		pool.IDs["Series"] = append(pool.IDs["Series"], models.KindSeries.Global(id))
+	}
 	names := column[string](t, conn, "SELECT name FROM contacts WHERE clinic_id = $1 ORDER BY id LIMIT 6", clinic.ID)
 	pool.Words = append(names, "mari", "silva", "joao", "98765", "nobody at all")
 	pool.Tags = append(column[string](t, conn, "SELECT DISTINCT tag FROM contacts, unnest(tags) AS tag WHERE clinic_id = $1 ORDER BY tag LIMIT 4", clinic.ID), "vip")
@@ -132,6 +135,9 @@ func generatorFor(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, rol
 	g := &compose.Generator{
 		Schema: liveSchema(), Pool: poolOf(t, d, clinic, noon()), Role: string(role), Dice: rand.New(rand.NewPCG(seed, seed)),
 		Try: asking(t, client),
+	}
+	if !models.SeesWholeTaxID(role) {
+		g.Pool.TaxIDs = []string{"529.982.247-00"} // of right ones they have a few tries an hour
 	}
 	require.NoError(t, g.FillCursors(asking(t, client)))
 	return g

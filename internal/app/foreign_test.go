@@ -77,6 +77,8 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	f := &furniture{clinic: c, canary: "canary of " + slug}
 	d.Exec(t, "UPDATE contacts SET name = $2, notes = $2 WHERE clinic_id = $1", c.ID, f.canary)
 	appointment := d.Appointment(t, c, 0, 0, today().AddDate(0, 0, 7).Add(15*60*60*1e9), 30*60*1e9)
+	series := models.NewID()
+	d.Exec(t, "UPDATE appointments SET series_id = $2, recurrence_rule = 'FREQ=DAILY;COUNT=1', recurrence_local = '2026-11-30 12:00' WHERE id = $1", appointment, series)
 	record := models.NewID()
 	d.Exec(t, "INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body) VALUES ($1, $2, $3, $4, 'evolution', $5, $5)",
 		c.ID, record, c.Contacts[0], c.Practitioners[0], f.canary)
@@ -106,6 +108,7 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 		models.KindService:       models.KindService.Global(c.Services[0]),
 		models.KindContact:       models.KindContact.Global(c.Contacts[0]),
 		models.KindAppointment:   models.KindAppointment.Global(appointment),
+		models.KindSeries:        models.KindSeries.Global(series),
 		models.KindMedicalRecord: models.KindMedicalRecord.Global(record),
 	}
 	return f
@@ -175,7 +178,7 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 	name := strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(place[len(place)-1], "s"), "Id"))
 	for kind, word := range map[models.Kind]string{
 		models.KindContact: "contact", models.KindPractitioner: "practitioner",
-		models.KindService: "service", models.KindAppointment: "appointment",
+		models.KindService: "service", models.KindAppointment: "appointment", models.KindSeries: "series",
 	} {
 		if name == word {
 			return []models.Kind{kind}

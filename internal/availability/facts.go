@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -140,11 +141,11 @@ type busy struct {
 
 func (b *busy) span() Span { return Span{b.StartsAt, b.EndsAt} }
 
-// busySQL finds what takes the time of practitioners $2 between $3 and $4, and that
+// busyRows are what takes the time of practitioners $2 between $3 and $4, and that
 // of contact $5. No appointment or hold is longer than 24 hours, so the index on their
 // starts bounds the search at both ends. The database's clock expires holds, as it
 // does in the trigger that makes bookings respect them.
-const busySQL = `
+const busyRows = `
 	SELECT practitioner_id, 'APPOINTMENT' AS kind, id, starts_at, ends_at, NULL::timestamptz AS expires_at FROM appointments
 	WHERE clinic_id = $1 AND practitioner_id = ANY($2) AND status NOT IN ('cancelado', 'faltou')
 	  AND starts_at > $3::timestamptz - interval '24 hours' AND starts_at < $4 AND ends_at > $3
@@ -162,7 +163,15 @@ const busySQL = `
 	SELECT practitioner_id, 'CONTACT_BUSY', id, starts_at, ends_at, NULL FROM appointments
 	WHERE clinic_id = $1 AND contact_id = $5 AND status NOT IN ('cancelado', 'faltou')
 	  AND starts_at > $3::timestamptz - interval '24 hours' AND starts_at < $4 AND ends_at > $3
-	ORDER BY 4, 3`
+	`
+
+const inTheirOrder = "ORDER BY 4, 3"
+
+// busyAt is the same for each of the times that begin at $3 and end at $4.
+func busyAt() string {
+	each := strings.NewReplacer("$3", "asked.begins", "$4", "asked.ends").Replace(busyRows)
+	return "SELECT DISTINCT taken.* FROM unnest($3::timestamptz[], $4::timestamptz[]) AS asked (begins, ends) CROSS JOIN LATERAL (" + each + ") AS taken " + inTheirOrder
+}
 
 // Facts are what decides about the times of some practitioners within a span.
 type Facts struct {
@@ -179,6 +188,13 @@ type Facts struct {
 // facts reads what takes people's time within a span, and a contact's; uuid.Nil for
 // none.
 func (b *Book) facts(ctx context.Context, known *setting, zone *time.Location, people map[uuid.UUID]*person, contact uuid.UUID, within Span) (*Facts, error) {
+	return b.gather(ctx, known, zone, people, contact, within, busyRows+inTheirOrder, within.From, within.To)
+}
+
+// gather reads by a statement what takes people's time; from and to are its $3 and $4.
+func (b *Book) gather(
+	ctx context.Context, known *setting, zone *time.Location, people map[uuid.UUID]*person, contact uuid.UUID, within Span, sql string, from, to any,
+) (*Facts, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
 		return nil, err
@@ -193,7 +209,7 @@ func (b *Book) facts(ctx context.Context, known *setting, zone *time.Location, p
 	if contact != uuid.Nil {
 		database.Depends(ctx, touched.OnID("appointment", "contact", contact))
 	}
-	rows, err := read[busy](dependsOnEach(ctx, "slot_hold", ids), b, busySQL, scope.ClinicID, ids, within.From, within.To, contact)
+	rows, err := read[busy](dependsOnEach(ctx, "slot_hold", ids), b, sql, scope.ClinicID, ids, from, to, contact)
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,36 @@ func (b *Book) Ask(ctx context.Context, practitioner, service, contact uuid.UUID
 	return b.facts(ctx, known, zone, people, contact, within)
 }
 
+// AskEach reads the facts of several times of some practitioners together: of what lies
+// between them nothing is read. There is one time at least, and they are in order.
+func (b *Book) AskEach(ctx context.Context, practitioners []uuid.UUID, service, contact uuid.UUID, times []Span) (*Facts, error) {
+	known, zone, err := b.setting(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	people, err := b.people(ctx, wanted{ids: practitioners, service: service, most: len(practitioners)})
+	if err != nil {
+		return nil, err
+	}
+	within, begins, ends := times[0], make([]time.Time, len(times)), make([]time.Time, len(times))
+	for i, one := range times {
+		begins[i], ends[i], within.To = one.From, one.To, later(within.To, one.To)
+	}
+	return b.gather(ctx, known, zone, people, contact, within, busyAt(), begins, ends)
+}
+
+// LeaveOut takes appointments out of the facts: those that move together are in no way
+// of each other.
+func (f *Facts) LeaveOut(appointments map[uuid.UUID]bool) {
+	out := func(taken []*busy) []*busy {
+		return slices.DeleteFunc(taken, func(b *busy) bool { return appointments[b.ID] })
+	}
+	f.contact = out(f.contact)
+	for _, one := range f.people {
+		one.taken = out(one.taken)
+	}
+}
+
 // Obstacles are all that stands in the way of a time within the facts' span, the most
 // decisive first; where there is none the time is free. Of a time that has begun it is
 // not asked whether it lies on the grid: who came, came when they came.

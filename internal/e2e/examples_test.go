@@ -71,6 +71,8 @@ func TestExamples_Work(t *testing.T) {
 		"join-waitlist":           {`"WAITING"`, "Ana Souza", `"userErrors":[]`},
 		"waitlist":                {`"totalCount":1`, "Ana Souza", `"offeredSlot":null`},
 		"accept-waitlist-offer":   {`"NOT_FOUND"`, `"appointment":null`},
+		"schedule-series":         {`"appointment":null`, `"conflicts":[{`, `"APPOINTMENT"`, `"alternatives":[{`},
+		"series":                  {`"totalCount":0`},
 		"hold-slot":               {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},
 		"create-api-key":          {`"secret":"tm_`, `"PARTNER"`, `"userErrors":[]`},
 		"birthdays":               {`"nodes":[`, `"totalCount":`},

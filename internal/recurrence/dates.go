@@ -3,6 +3,7 @@ package recurrence
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -17,39 +18,115 @@ var errNever = errors.New("the rule gives no date within two years")
 // are refused.
 func (r *Rule) Times(start time.Time, instant func(time.Time) time.Time) ([]time.Time, error) {
 	var times []time.Time
+	var refused error
 	last := start.AddDate(longestYears, 0, 0)
-	midnight := time.Date(start.Year(), start.Month(), start.Day(), 0, 0, 0, 0, time.UTC)
-	clock := start.Sub(midnight)
-	for n := 0; ; n++ {
-		from, to := r.period(midnight, n)
-		if from.After(last) {
-			break
+	ended := false
+	unbounded := math.MaxInt
+	r.walk(start, last, 0, &unbounded, func(at time.Time) bool {
+		switch {
+		case !r.Until.Time.IsZero() && r.Until.ends(at, instant):
+			ended = true
+		case at.After(last):
+			refused = errTooLong()
+		default:
+			times = append(times, at)
+			ended = len(times) == r.Count
 		}
-		for _, day := range r.days(from, to, midnight) {
-			at := day.Add(clock)
-			switch {
-			case at.Before(start):
-				continue
-			case !r.Until.Time.IsZero() && r.Until.ends(at, instant):
-				return r.begins(times, start)
-			case at.After(last):
-				return nil, errTooLong()
-			}
-			if times = append(times, at); len(times) > mostDates {
-				return nil, fmt.Errorf("the rule gives more than %d dates: let it end earlier", mostDates)
-			}
-			if len(times) == r.Count {
-				return r.begins(times, start)
-			}
+		if len(times) > mostDates {
+			refused = fmt.Errorf("the rule gives more than %d dates: let it end earlier", mostDates)
 		}
-	}
+		return !ended && refused == nil
+	})
 	switch {
+	case refused != nil:
+		return nil, refused
+	case ended:
 	case r.Until.Time.After(last):
 		return nil, errTooLong()
 	case r.Count > 0:
 		return nil, fmt.Errorf("the rule gives only %d of %d dates within %d years: let it end earlier", len(times), r.Count, longestYears)
 	}
 	return r.begins(times, start)
+}
+
+// ErrBudget tells that a rule's dates are not found within the days that may be looked at.
+var ErrBudget = errors.New("recurrence: too many days to look at")
+
+// Between gives the wall-clock times of an event's rule that lie from one to another, in
+// order, as if the clock were UTC. Whatever the rule says, the event's start is the first.
+// ended tells of a time whether it lies after UNTIL. budget is how many days may yet be
+// looked at, and is spent: what a rule costs is bounded by it, whatever it says.
+func (r *Rule) Between(start, from, to time.Time, ended func(time.Time) bool, budget *int) ([]time.Time, error) {
+	var times []time.Time
+	left := r.Count
+	// take tells whether there may be more.
+	take := func(at time.Time) bool {
+		if at.After(to) || (!r.Until.Time.IsZero() && ended(at)) {
+			return false
+		}
+		if !at.Before(from) {
+			times = append(times, at)
+		}
+		left--
+		return left != 0
+	}
+	if !take(start) {
+		return times, nil
+	}
+	first := 0
+	if r.Count == 0 && from.After(start) {
+		// Nobody counts from the start.
+		first = r.periodsTo(midnight(start), midnight(from))
+	}
+	if !r.walk(start, to, first, budget, func(at time.Time) bool { return at.Equal(start) || take(at) }) {
+		return nil, ErrBudget
+	}
+	return times, nil
+}
+
+// walk hands out the wall-clock times of a rule that begins at one, in order and from its
+// nth period on, until take has enough, or a period begins after the last that is asked
+// for. It gives false once the budget of days that may be looked at is spent.
+func (r *Rule) walk(start, last time.Time, n int, budget *int, take func(at time.Time) bool) bool {
+	first := midnight(start)
+	clock := start.Sub(first)
+	for ; ; n++ {
+		from, to := r.period(first, n)
+		if from.After(last) {
+			return true
+		}
+		days, within := r.days(from, to, first, budget)
+		if !within {
+			return false
+		}
+		for _, day := range days {
+			if at := day.Add(clock); !at.Before(start) && !take(at) {
+				return true
+			}
+		}
+	}
+}
+
+func midnight(at time.Time) time.Time {
+	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC)
+}
+
+// periodsTo is how many of the rule's periods begin before a later day's, at most.
+func (r *Rule) periodsTo(start, day time.Time) int {
+	const hours, week, months = 24 * time.Hour, 7, 12
+	from, _ := r.period(start, 0)
+	periods := 0
+	switch r.Frequency {
+	case Daily:
+		periods = int(day.Sub(from) / hours)
+	case Weekly:
+		periods = int(day.Sub(from)/hours) / week
+	case Monthly:
+		periods = (day.Year()-from.Year())*months + int(day.Month()) - int(from.Month())
+	case Yearly:
+		periods = day.Year() - from.Year()
+	}
+	return periods / r.Interval
 }
 
 func errTooLong() error {
@@ -99,16 +176,23 @@ func (r *Rule) period(start time.Time, n int) (from, to time.Time) {
 	return from, from.AddDate(1, 0, 0)
 }
 
-// days are a period's days that the rule means, in order.
-func (r *Rule) days(from, to, start time.Time) []time.Time {
-	var days []time.Time
+// days are a period's days that the rule means, in order; within is false once the budget
+// is spent.
+func (r *Rule) days(from, to, start time.Time, budget *int) (days []time.Time, within bool) {
 	for day := from; day.Before(to); day = day.AddDate(0, 0, 1) {
+		if *budget--; *budget < 0 {
+			return nil, false
+		}
+		if r.ByMonth != nil && !slices.Contains(r.ByMonth, int(day.Month())) {
+			day = time.Date(day.Year(), day.Month()+1, 0, 0, 0, 0, 0, time.UTC) // its last day: on to the next month
+			continue
+		}
 		if r.means(day, from, to, start) {
 			days = append(days, day)
 		}
 	}
 	if r.BySetPos == nil {
-		return days
+		return days, true
 	}
 	var picked []time.Time
 	for i, day := range days {
@@ -116,11 +200,11 @@ func (r *Rule) days(from, to, start time.Time) []time.Time {
 			picked = append(picked, day)
 		}
 	}
-	return picked
+	return picked, true
 }
 
-// means tells whether the rule means a day of a period. What it does not say is that of
-// the start.
+// means tells whether the rule means a day of a period, whose month is looked at before.
+// What it does not say is that of the start.
 func (r *Rule) means(day, from, to, start time.Time) bool {
 	if r.ByMonthDay != nil {
 		length := time.Date(day.Year(), day.Month()+1, 0, 0, 0, 0, 0, time.UTC).Day()
@@ -128,10 +212,21 @@ func (r *Rule) means(day, from, to, start time.Time) bool {
 			return false
 		}
 	}
+	if r.ByYearDay != nil {
+		length := time.Date(day.Year(), time.December, 31, 0, 0, 0, 0, time.UTC).YearDay()
+		if !slices.Contains(r.ByYearDay, day.YearDay()) && !slices.Contains(r.ByYearDay, day.YearDay()-length-1) {
+			return false
+		}
+	}
+	if r.ByDay != nil && r.ByMonth != nil {
+		// Then days are counted within their months.
+		from = time.Date(day.Year(), day.Month(), 1, 0, 0, 0, 0, time.UTC)
+		to = from.AddDate(0, 1, 0)
+	}
 	if r.ByDay != nil {
 		return slices.ContainsFunc(r.ByDay, func(wanted Day) bool { return wanted.is(day, from, to) })
 	}
-	if r.ByMonthDay != nil {
+	if r.ByMonthDay != nil || r.ByYearDay != nil {
 		return true
 	}
 	switch r.Frequency {
@@ -140,7 +235,7 @@ func (r *Rule) means(day, from, to, start time.Time) bool {
 	case Monthly:
 		return day.Day() == start.Day()
 	case Yearly:
-		return day.Day() == start.Day() && day.Month() == start.Month()
+		return day.Day() == start.Day() && (r.ByMonth != nil || day.Month() == start.Month())
 	case Daily:
 	}
 	return true

@@ -129,7 +129,7 @@ func (o oracle) index(day time.Time) int {
 // nth counts the days of a day's weekday in its month or year, from either end.
 func (o oracle) nth(day time.Time, step int) (n int) {
 	same := func(other time.Time) bool {
-		return other.Year() == day.Year() && (o.rule.Frequency == recurrence.Yearly || other.Month() == day.Month())
+		return other.Year() == day.Year() && (o.rule.Frequency == recurrence.Yearly && o.rule.ByMonth == nil || other.Month() == day.Month())
 	}
 	for other := day; same(other); other = other.AddDate(0, 0, -7*step) {
 		n += step
@@ -139,6 +139,14 @@ func (o oracle) nth(day time.Time, step int) (n int) {
 
 func (o oracle) means(day time.Time) bool {
 	r := o.rule
+	if r.ByMonth != nil && !slices.Contains(r.ByMonth, int(day.Month())) {
+		return false
+	}
+	if r.ByYearDay != nil && !slices.ContainsFunc(r.ByYearDay, func(n int) bool {
+		return day.AddDate(0, 0, 1-n).Format("01-02") == "01-01" && n > 0 || n < 0 && day.AddDate(0, 0, -n-1).Format("01-02") == "12-31"
+	}) {
+		return false
+	}
 	if r.ByMonthDay != nil && !slices.ContainsFunc(r.ByMonthDay, func(n int) bool {
 		return day.Day() == n || n < 0 && daysLeft(day) == -n
 	}) {
@@ -149,7 +157,7 @@ func (o oracle) means(day time.Time) bool {
 	}) {
 		return false
 	}
-	if r.ByDay != nil || r.ByMonthDay != nil {
+	if r.ByDay != nil || r.ByMonthDay != nil || r.ByYearDay != nil {
 		return true
 	}
 	switch r.Frequency {
@@ -158,7 +166,7 @@ func (o oracle) means(day time.Time) bool {
 	case recurrence.Monthly:
 		return day.Day() == o.start.Day()
 	case recurrence.Yearly:
-		return day.Format("01-02") == o.start.Format("01-02")
+		return day.Day() == o.start.Day() && (r.ByMonth != nil || day.Month() == o.start.Month())
 	case recurrence.Daily:
 	}
 	return true
@@ -324,6 +332,49 @@ func TestTimes_AreThoseOfTheOracle(t *testing.T) {
 	require.Greater(t, booked, 2*cases)
 	require.Greater(t, gaps, cases/100)
 	require.Positive(t, twice)
+}
+
+// Events' rules, which have more parts and no end, against the same oracle, and from
+// anywhere in their midst.
+func TestBetween_GivesThoseOfTheOracle(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(2026, 12))
+	found := 0
+	for range 600 {
+		frequency := []string{"DAILY", "WEEKLY", "MONTHLY", "YEARLY", "YEARLY"}[random.IntN(5)]
+		text := fmt.Sprintf("FREQ=%s;INTERVAL=%d", frequency, 1+random.IntN(2))
+		if random.IntN(2) == 0 {
+			text += fmt.Sprintf(";BYMONTH=%d,%d", 1+random.IntN(12), 1+random.IntN(12))
+		}
+		switch by := random.IntN(4); {
+		case by == 0 && frequency == "YEARLY":
+			text += fmt.Sprintf(";BYYEARDAY=%d,%d,-%d", 1+random.IntN(366), 1+random.IntN(366), 1+random.IntN(366))
+		case by == 1 && frequency != "WEEKLY":
+			text += fmt.Sprintf(";BYMONTHDAY=%d,-%d", 1+random.IntN(31), 1+random.IntN(31))
+		case by == 2 && (frequency == "MONTHLY" || frequency == "YEARLY"):
+			text += fmt.Sprintf(";BYDAY=%dTU, +%dSA", -1-random.IntN(3), 1+random.IntN(5))
+		case by == 3:
+			text += ";BYDAY=MO,FR"
+		}
+		rule, err := recurrence.ParseEvent(text + ";")
+		require.NoError(t, err, text)
+		start := time.Date(2023, 1+time.Month(random.IntN(12)), 1+random.IntN(28), 9, 30, 0, 0, time.UTC)
+		o := oracle{rule, start}
+		from := start.AddDate(0, 0, random.IntN(500))
+		to := from.AddDate(0, 0, random.IntN(200))
+		want := slices.DeleteFunc(append([]time.Time{start}, o.times()...), func(at time.Time) bool { return at.Before(from) || at.After(to) })
+		budget := 5000
+		got, err := rule.Between(start, from, to, nil, &budget)
+		require.NoError(t, err)
+		require.True(t, slices.Equal(slices.Compact(want), got), "%s from %s, %s to %s", text, start, from, to)
+		found += len(got)
+		budget = 0
+		if to.After(start) {
+			_, err = rule.Between(start, from, to, nil, &budget)
+			require.ErrorIs(t, err, recurrence.ErrBudget)
+		}
+	}
+	require.Greater(t, found, 1000)
 }
 
 func TestInZone_TakesTheOffsetFromBefore(t *testing.T) {

@@ -66,10 +66,11 @@ func (s *Stage) fillers(ctx context.Context, conn *pgx.Conn) ([]Filler, error) {
 		return nil, err
 	}
 	common["TimeOff"] = absences[0]
+	common["Series"] = models.KindSeries.Global(models.NewID())
 	// The states that a step may follow from, as graph/appointment.graphqls has them.
 	appointments, err := s.each(ctx, conn, models.KindAppointment, "appointments", "true",
 		"status = 'agendado' AND starts_at > now()", "status IN ('agendado', 'confirmado') AND starts_at < now()",
-		"status = 'recepcionado'", "status = 'em_atendimento'")
+		"status = 'recepcionado'", "status = 'em_atendimento'", "series_id IS NOT NULL AND status = 'agendado' AND starts_at > now()")
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,8 @@ func (s *Stage) fillers(ctx context.Context, conn *pgx.Conn) ([]Filler, error) {
 		if contact := contacts[i%len(contacts)]; contact != "" {
 			ids["Contact"] = contact
 		}
-		fillers[i] = Filler{Schema: s.Schema, IDs: ids, Now: now, Free: free}
+		// Series are asked for with the last one, which is of a series.
+		fillers[i] = Filler{Schema: s.Schema, IDs: ids, Now: now, Free: free, Recurs: i%len(appointments) == len(appointments)-1}
 	}
 	return fillers, nil
 }

@@ -22,6 +22,9 @@ type Filler struct {
 	Now time.Time
 	// Free is when an appointment could begin; if zero, at the next day's noon.
 	Free time.Time
+	// Recurs is set where series are booked, moved and cancelled: what is here of
+	// appointments is of one.
+	Recurs bool
 }
 
 // deepest bounds input objects within input objects.
@@ -108,6 +111,9 @@ func (f Filler) value(kind *ast.Type, at place, all bool, depth int) (any, bool)
 	switch at.argument {
 	case "last", "before", "after", "expectedVersion":
 		return nil, false
+	case "recurrenceRule":
+		// Once only: it is not known whether the weeks after are free.
+		return "FREQ=WEEKLY;COUNT=1", f.Recurs
 	}
 	definition := f.Schema.Types[kind.NamedType]
 	if definition == nil {
@@ -132,6 +138,9 @@ func (f Filler) object(definition *ast.Definition, at place, all bool, depth int
 	}
 	object := map[string]any{}
 	for _, field := range definition.Fields {
+		if f.Recurs && field.Name == "wholeSeries" {
+			object[field.Name] = true
+		}
 		if field.DefaultValue != nil || !field.Type.NonNull && !all {
 			continue
 		}

@@ -91,6 +91,9 @@ func appointmentFilter(q *entity.Query, args entity.Args) error {
 	if err := q.PointsAt("service_id", "filter.serviceId", models.KindService, filter.ServiceID); err != nil {
 		return err
 	}
+	if err := q.PointsAt("series_id", "filter.seriesId", models.KindSeries, filter.SeriesID); err != nil {
+		return err
+	}
 	if filter.ExternalReference != nil {
 		q.Where("external_reference = ?", validate.Line(*filter.ExternalReference))
 	}
@@ -182,6 +185,12 @@ func dependsOnDiary(r *entity.Reading, ask *entity.Ask) error {
 	switch {
 	case filter.UpdatedAt != nil || column == "updated_at":
 		r.Depends(touched.Of("appointment/updated"))
+	case filter.SeriesID != nil:
+		series, err := models.KindSeries.Parse(*filter.SeriesID)
+		if err != nil {
+			return err
+		}
+		r.Depends(touched.OnID("appointment", "series", series))
 	case filter.ContactID != nil:
 		contact, err := models.KindContact.Parse(*filter.ContactID)
 		if err != nil {

@@ -24,6 +24,8 @@ const (
 	fieldStartsAt          = "startsAt"
 	fieldEndsAt            = "endsAt"
 	fieldExternalReference = "externalReference"
+	fieldRecurrenceRule    = "recurrenceRule"
+	fieldWholeSeries       = "wholeSeries"
 )
 
 // The bounds of an appointment.

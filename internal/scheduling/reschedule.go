@@ -112,8 +112,8 @@ func (d *Diary) reschedule(tx *gorm.DB, scope *tenant.Scope, r *rescheduleReques
 			return nil, err
 		}
 	}
-	if err := r.in.Err(); err != nil {
-		return nil, inOrderOf(err, fieldID, "expectedVersion", fieldStartsAt, fieldEndsAt, fieldPractitionerID, "allowOutsideHours", "overbook")
+	if err := r.refused(); err != nil {
+		return nil, err
 	}
 	from := appointment.Status
 	err = tx.Model(appointment).Clauses(everyColumn()).Updates(map[string]any{
@@ -127,6 +127,12 @@ func (d *Diary) reschedule(tx *gorm.DB, scope *tenant.Scope, r *rescheduleReques
 		return nil, err
 	}
 	return appointment, note(tx, scope, appointment, models.AppointmentStepReschedule, from, models.AppointmentStatusScheduled, nil)
+}
+
+// refused are the mistakes so far, in the order of the input's fields.
+func (r *rescheduleRequest) refused() error {
+	return inOrderOf(r.in.Err(), fieldID, "expectedVersion", fieldStartsAt, fieldEndsAt, fieldPractitionerID,
+		"allowOutsideHours", "overbook", fieldWholeSeries)
 }
 
 // stays tells whether an appointment is where it is to be moved.
@@ -171,13 +177,18 @@ func (r *rescheduleRequest) lockAppointment(tx *gorm.DB) (*models.Appointment, e
 	if (!r.elsewho && appointment.PractitionerID != r.practitioner) || appointment.ContactID != r.contact {
 		return nil, errMoved
 	}
+	return appointment, movable(appointment)
+}
+
+// movable refuses an appointment that has come too far to be moved.
+func movable(appointment *models.Appointment) error {
 	switch appointment.Status {
 	case models.AppointmentStatusScheduled, models.AppointmentStatusConfirmed:
-		return appointment, nil
+		return nil
 	case models.AppointmentStatusCheckedIn, models.AppointmentStatusInProgress, models.AppointmentStatusCompleted,
 		models.AppointmentStatusCancelled, models.AppointmentStatusNoShow:
 	}
-	return nil, models.Refuse(models.UserErrorCodeConflict, fieldID,
+	return models.Refuse(models.UserErrorCodeConflict, fieldID,
 		"an appointment can be moved while it is SCHEDULED or CONFIRMED; this one is "+appointment.Status.String(), appointment.GetID())
 }
 
@@ -193,11 +204,17 @@ func lockAppointment(tx *gorm.DB, id uuid.UUID, expectedVersion *int) (*models.A
 	if err != nil {
 		return nil, err
 	}
-	if expectedVersion != nil && *expectedVersion != appointment.Version {
-		return nil, models.Refuse(models.UserErrorCodeStale, "expectedVersion",
+	return &appointment, expected(&appointment, expectedVersion)
+}
+
+// expected refuses an appointment that is no longer of the version that a change is
+// based on.
+func expected(appointment *models.Appointment, version *int) error {
+	if version != nil && *version != appointment.Version {
+		return models.Refuse(models.UserErrorCodeStale, "expectedVersion",
 			"somebody changed the appointment: read it again and decide anew", appointment.GetID())
 	}
-	return &appointment, nil
+	return nil
 }
 
 // begun tells whether an appointment's start is past.

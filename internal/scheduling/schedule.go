@@ -30,7 +30,7 @@ const (
 	constraintExternalReference = "idx_appointments_external_reference"
 )
 
-// Schedule books an appointment. Mistakes of the input come as models.Invalid,
+// Schedule books one appointment; an input with a rule is ScheduleSeries'. Mistakes of the input come as models.Invalid,
 // and then nothing was written; where the time was refused, up to five free
 // slots nearest to it come with them, the same practitioner's first.
 func (d *Diary) Schedule(ctx context.Context, input models.ScheduleAppointmentInput) (*models.Appointment, []*models.Slot, error) {
@@ -113,45 +113,21 @@ func privilege(in *validate.Input, role models.Role, field string, flag *bool) b
 // schedule checks and books. All mistakes that can be seen are reported at
 // once; whether the time is free is only looked at if there are none.
 func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (*models.Appointment, error) {
-	// Locked first: two receptionists may book the same slot.
-	if r.practitioner != uuid.Nil {
-		if err := d.lockPractitioner(tx, &r.in, r.practitioner); err != nil {
-			return nil, err
-		}
-	}
-	if r.contact != uuid.Nil {
-		if err := d.lockContact(tx, &r.in, r.contact); err != nil {
-			return nil, err
-		}
-	}
-	facts, err := factsOf(tx, scope.ClinicID, r.service, r.reference)
-	if err != nil {
+	if err := d.check(tx, scope, r); err != nil {
 		return nil, err
 	}
-	r.zone, err = d.Zone(facts.TimeZone)
-	if err != nil {
+	if err := r.redeemed(tx, scope); err != nil {
 		return nil, err
-	}
-	r.checkFacts(facts)
-	checkStart(&r.in, scope.Role, r.span.From, d.now(), r.zone)
-	if r.hasEnd {
-		checkEnd(&r.in, r.span.From, r.span.To, r.zone)
-	}
-	if r.in.Err() == nil && r.hold != uuid.Nil {
-		if err := r.redeem(tx, &r.in, scope); err != nil {
-			return nil, err
-		}
 	}
 	over := false
 	if r.in.Err() == nil {
-		over, err = d.checkFree(tx, &r.in, scope, &r.proposal)
-		if err != nil {
+		var err error
+		if over, err = d.checkFree(tx, &r.in, scope, &r.proposal); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.in.Err(); err != nil {
-		return nil, inOrderOf(err, fieldContactID, fieldPractitionerID, fieldServiceID, fieldStartsAt, fieldEndsAt,
-			"notes", "allowOutsideHours", "overbook", fieldHoldID, fieldExternalReference)
+	if err := r.refused(); err != nil {
+		return nil, err
 	}
 	booked := &models.Appointment{
 		ClinicID: scope.ClinicID, ID: models.NewID(), ContactID: r.contact, PractitionerID: r.practitioner,
@@ -162,6 +138,50 @@ func (d *Diary) schedule(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) (
 		booked.ServiceID = &r.service
 	}
 	return booked, tx.Clauses(everyColumn()).Create(booked).Error
+}
+
+// check locks what a booking needs and notes what is wrong with it, whatever else is in
+// the diary.
+func (d *Diary) check(tx *gorm.DB, scope *tenant.Scope, r *scheduleRequest) error {
+	// Locked first: two receptionists may book the same slot.
+	if r.practitioner != uuid.Nil {
+		if err := d.lockPractitioner(tx, &r.in, r.practitioner); err != nil {
+			return err
+		}
+	}
+	if r.contact != uuid.Nil {
+		if err := d.lockContact(tx, &r.in, r.contact); err != nil {
+			return err
+		}
+	}
+	facts, err := factsOf(tx, scope.ClinicID, r.service, r.reference)
+	if err != nil {
+		return err
+	}
+	r.zone, err = d.Zone(facts.TimeZone)
+	if err != nil {
+		return err
+	}
+	r.checkFacts(facts)
+	checkStart(&r.in, scope.Role, r.span.From, d.now(), r.zone)
+	if r.hasEnd {
+		checkEnd(&r.in, r.span.From, r.span.To, r.zone)
+	}
+	return nil
+}
+
+// redeemed redeems the hold, if one is given and nothing else is wrong.
+func (r *scheduleRequest) redeemed(tx *gorm.DB, scope *tenant.Scope) error {
+	if r.in.Err() == nil && r.hold != uuid.Nil {
+		return r.redeem(tx, &r.in, scope)
+	}
+	return nil
+}
+
+// refused are the mistakes so far, in the order of the input's fields.
+func (r *scheduleRequest) refused() error {
+	return inOrderOf(r.in.Err(), fieldContactID, fieldPractitionerID, fieldServiceID, fieldStartsAt, fieldEndsAt,
+		"notes", fieldRecurrenceRule, "allowOutsideHours", "overbook", fieldHoldID, fieldExternalReference)
 }
 
 // lockContact sees to it that the contact is not put away while it is booked, and not
@@ -244,7 +264,7 @@ func everyColumn() clause.Returning {
 func everyColumnName() []string {
 	return []string{
 		"clinic_id", "id", "contact_id", "practitioner_id", "service_id", "starts_at", "ends_at", "scheduled_date", "status",
-		"cancellation_reason", "notes", "overbooked", "arrived_at", "started_at", "completed_at", "external_reference", "version", "created_at", "updated_at",
+		"cancellation_reason", "notes", "recurrence_rule", "series_id", "overbooked", "arrived_at", "started_at", "completed_at", "external_reference", "version", "created_at", "updated_at",
 	}
 }
 

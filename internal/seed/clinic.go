@@ -42,6 +42,7 @@ type clinic struct {
 	contacts      []contact
 	consents      []consent
 	appointments  []appointment
+	series        []series
 	steps         []stepTaken
 	waiting       []waiting
 	records       []record

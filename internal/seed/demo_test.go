@@ -117,6 +117,13 @@ func requireSoundDiary(t *testing.T, d *testkit.Database) {
 		  SELECT starts_at, lag(ends_at) OVER (PARTITION BY clinic_id, practitioner_id ORDER BY starts_at) AS before
 		  FROM appointments WHERE status NOT IN ('cancelado', 'faltou')) live WHERE before > starts_at`), "double booked")
 	require.Zero(t, d.Count(t, `SELECT count(*) FROM appointments a WHERE a.created_at >= a.starts_at`), "booked too late")
+	require.Greater(t, d.Count(t, "SELECT count(DISTINCT series_id) FROM appointments"), 10)
+	require.Zero(t, d.Count(t, `
+		SELECT count(*) FROM (
+		  SELECT FROM appointments WHERE series_id IS NOT NULL GROUP BY clinic_id, series_id
+		  HAVING count(DISTINCT (contact_id, practitioner_id, service_id, recurrence_rule, created_at)) > 1
+		    OR min(recurrence_rule) <> 'FREQ=WEEKLY;COUNT=' || count(*)
+		    OR max(recurrence_local) - min(recurrence_local) <> (count(*) - 1) * interval '7 days') torn`), "no series")
 }
 
 func requirePlausiblePeople(t *testing.T, d *testkit.Database) {

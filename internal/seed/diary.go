@@ -23,6 +23,9 @@ type appointment struct {
 	version      int
 	created      time.Time
 	updated      time.Time
+	// series is nil where it is by itself; local is the wall-clock time that its rule gave.
+	series *series
+	local  time.Time
 }
 
 // unit is the grid that appointments lie on, in minutes. Every practitioner
@@ -68,6 +71,7 @@ func (c *clinic) makeDiary(count int) error {
 	for _, sh := range shifts {
 		c.fillShift(s, sh)
 	}
+	c.makeSeries()
 	return nil
 }
 

@@ -71,7 +71,7 @@ func (c *clinic) diary() []batch {
 		{"appointments", []string{
 			"clinic_id", "id", "contact_id", "practitioner_id", "service_id", "starts_at", "ends_at", "scheduled_date",
 			"status", "cancellation_reason", "notes", "external_reference", "version", "created_at", "updated_at",
-			"arrived_at", "started_at", "completed_at",
+			"arrived_at", "started_at", "completed_at", "recurrence_rule", "series_id", "recurrence_local",
 		}, len(c.appointments), c.appointmentRow},
 		{"appointment_steps", []string{"clinic_id", "id", "appointment_id", "step", "from_status", "to_status", "at", "actor"}, len(c.steps), func(i int, row []any) {
 			s := &c.steps[i]
@@ -170,7 +170,10 @@ func (c *clinic) appointmentRow(i int, row []any) {
 	row[0], row[1], row[2], row[3], row[4] = c.id, a.id, c.contacts[a.contact].id, c.practitioners[a.practitioner].id, c.services[a.service].id
 	row[5], row[6], row[7], row[8] = a.start, a.end, day(a.day), a.status
 	row[9], row[10], row[11], row[12], row[13], row[14] = text(a.reason), text(a.notes), text(a.reference), int32(a.version), a.created, a.updated
-	row[15], row[16], row[17] = nil, nil, nil
+	row[15], row[16], row[17], row[18], row[19], row[20] = nil, nil, nil, nil, nil, nil
+	if a.series != nil {
+		row[18], row[19], row[20] = a.series.rule, a.series.id, a.local
+	}
 	for _, step := range a.course() {
 		switch step.to {
 		case "recepcionado":

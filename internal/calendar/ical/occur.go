@@ -3,6 +3,8 @@ package ical
 import (
 	"strings"
 	"time"
+
+	"github.com/taskmed/taskmed/internal/recurrence"
 )
 
 // longest bounds one occurrence.
@@ -145,27 +147,22 @@ func (r *reader) occur(e *vevent, event *Event) error {
 
 // dates are those of a rule that are asked for, on the clock of the event.
 func (r *reader) dates(e *vevent, text string, start stamp) ([]time.Time, error) {
-	rule, err := parseRule(text)
-	if err != nil {
-		return nil, err
-	}
-	ended := func(date time.Time) bool {
-		if rule.until.utc && !start.date && !start.utc {
+	ended := func(end recurrence.Until, date time.Time) bool {
+		switch {
+		case end.Instant && !start.date && !start.utc:
 			at := start
 			at.local = date
 			instant, err := r.instant(e, at)
-			return err != nil || instant.After(rule.until.local)
+			return err != nil || instant.After(end.Time)
+		case end.AllDay:
+			return midnight(date).After(end.Time)
+		case start.date:
+			return date.After(midnight(end.Time))
 		}
-		if rule.until.date {
-			return midnight(date).After(rule.until.local)
-		}
-		if start.date {
-			return date.After(midnight(rule.until.local))
-		}
-		return date.After(rule.until.local)
+		return date.After(end.Time)
 	}
 	// A day more at either end: the clocks of the world are that far apart.
-	return rule.expand(start.local, r.options.From.Add(-day), r.options.To.Add(day), ended, &r.budget)
+	return between(text, start.local, r.options.From.Add(-day), r.options.To.Add(day), ended, &r.budget)
 }
 
 // extra adds the dates that an event names beside its rule.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/taskmed/taskmed/internal/recurrence"
 )
 
 // windowsZones has the zone of IANA's for each of Windows', for the world as a whole: the
@@ -240,22 +242,21 @@ func (o *observance) until(end time.Time, budget *int) ([]onset, error) {
 		}
 	}
 	for _, text := range o.rules {
-		r, err := parseRule(text)
-		if err != nil || r.freq != "YEARLY" {
+		rule, err := recurrence.ParseEvent(text)
+		if err != nil || rule.Frequency != recurrence.Yearly {
 			continue // no country's clocks go like that
 		}
 		last := end
-		if r.until != nil {
-			until := r.until.local
-			if r.until.utc {
+		if until := rule.Until.Time; !until.IsZero() {
+			if rule.Until.Instant {
 				until = until.Add(o.from)
 			}
-			r.until = nil
+			rule.Until = recurrence.Until{}
 			if until.Before(last) {
 				last = until
 			}
 		}
-		dates, err := r.expand(o.start, last.AddDate(-2, 0, 0), last, nil, budget)
+		dates, err := datesOf(rule, o.start, last.AddDate(-2, 0, 0), last, nil, budget)
 		if err != nil {
 			return nil, err
 		}

@@ -58,7 +58,7 @@ func (c *Checker) compare(p *plan, got Answer) error {
 	for _, l := range leaves {
 		if isNull(l.answer.Data) {
 			if !isNull(got.Data) {
-				return fmt.Errorf("data is %s and not null, as for %q", brief(got.Data), l.query(p.operation))
+				return fmt.Errorf("data is %s and not null, as for %q: %v", brief(got.Data), l.query(p.operation), l.answer.Errors)
 			}
 			return compareErrors(leaves, got)
 		}

@@ -16,6 +16,8 @@ type Pool struct {
 	IDs map[string][]string
 	// Words are what is searched for; Tags and References what contacts have.
 	Words, Tags, References []string
+	// TaxIDs are what contacts are given.
+	TaxIDs []string
 	// Instants are in order; some of them lie at most a year apart.
 	Instants []time.Time
 	// Cursors are those of a connection, by its type's name.
@@ -227,6 +229,8 @@ func (v *values) text(name string) string {
 			return fmt.Sprintf("ref-%d", v.dice.IntN(1000))
 		}
 		return pick(v.dice, v.pool.References)
+	case "recurrenceRule":
+		return pick(v.dice, []string{"FREQ=WEEKLY;COUNT=3", "FREQ=DAILY;COUNT=2", "FREQ=HOURLY"})
 	case "email":
 		return pick(v.dice, []string{"ana@example.com", "rita.lobo@example.com"})
 	case "state":
@@ -238,7 +242,7 @@ func (v *values) text(name string) string {
 	case "phone", "otherPhones":
 		return pick(v.dice, []string{"+5511987654321", "(21) 98765-4321"})
 	case "taxId":
-		return pick(v.dice, []string{"529.982.247-25", "11144477735"})
+		return pick(v.dice, v.pool.TaxIDs)
 	case "codes":
 		return pick(v.dice, []string{"J45.0", "A00", "I10"})
 	}

@@ -43,6 +43,8 @@ func (s *Suite) leafList(object string) []leaf {
 			all = append(all, leaf{[]string{field.Name, "id"}, result, []string{column}, kind})
 		case field.Name == "id" && s.kind(object) != "":
 			all = append(all, leaf{[]string{"id"}, result, []string{"id"}, s.kind(object)})
+		case known.Leaf != nil && field.Type.Name() == "ID":
+			all = append(all, leaf{[]string{field.Name}, result, s.registry.MadeOf(object, field.Name), s.kindCalled(strings.TrimSuffix(field.Name, "Id"))})
 		case known.Leaf != nil:
 			all = append(all, leaf{[]string{field.Name}, result, s.registry.MadeOf(object, field.Name), ""})
 		case known.Part != nil:

@@ -88,12 +88,26 @@ func (s *Suite) kindNamed(t testing.TB, p path, name string) models.Kind {
 	if name == "id" {
 		word = p.target
 	}
+	if kind := s.kindCalled(word); kind != "" {
+		return kind
+	}
+	require.Fail(t, fmt.Sprintf("%s: nobody can tell what the id %s is of: call it id, or xId for the kind x", p.name(), name))
+	return ""
+}
+
+// kindCalled is the kind of a noun, or of what several rows share and is no noun, as a
+// series; "" for none.
+func (s *Suite) kindCalled(word string) models.Kind {
 	for _, described := range s.registry.Nouns() {
 		if described.Kind != "" && strings.EqualFold(described.Object, word) {
 			return described.Kind
 		}
 	}
-	require.Fail(t, fmt.Sprintf("%s: nobody can tell what the id %s is of: call it id, or xId for the kind x", p.name(), name))
+	for _, kind := range models.Kinds() {
+		if strings.EqualFold(kind.Words(), word) {
+			return kind
+		}
+	}
 	return ""
 }
 
