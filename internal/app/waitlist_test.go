@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,20 +113,20 @@ func TestWaitlist_AnOfferEndsByTheAnswersClock(t *testing.T) {
 	t.Parallel()
 	d := testkit.NewDatabase(t)
 	clinic := d.NewClinic(t, "aurora")
-	now := time.Now().UTC().Truncate(time.Second)
-	var passed atomic.Int64
-	server := api.NewServer(t, d, api.WithRedis(d), api.Clock(func() time.Time { return now.Add(time.Duration(passed.Load())) }))
+	server := api.NewServer(t, d, api.WithRedis(d))
 	desk := server.As(t, clinic, models.RoleReceptionist)
+	now := time.Now().UTC().Truncate(time.Second)
+	expires := now.Add(6 * time.Second)
 	entry := models.NewID()
 	d.Exec(t, `INSERT INTO waitlist_entries (clinic_id, id, contact_id, service_id, joined_by, offered_practitioner_id, offered_starts_at, offered_ends_at, offer_expires_at)
-		VALUES ($1, $2, $3, $4, 's', $5, $6, $7, $8)`, clinic.ID, entry, clinic.Contacts[0], clinic.Services[0], clinic.Practitioners[0], now.Add(24*time.Hour), now.Add(25*time.Hour), now.Add(2*time.Minute))
+		VALUES ($1, $2, $3, $4, 's', $5, $6, $7, $8)`, clinic.ID, entry, clinic.Contacts[0], clinic.Services[0], clinic.Practitioners[0], now.Add(24*time.Hour), now.Add(25*time.Hour), expires)
 	shown := func() (found waits) {
 		desk.Must(t, waitingLine, nil, &found)
 		return found
 	}
 	require.Equal(t, "OFFERED", shown().Waitlist.Nodes[0].Status)
-	require.Equal(t, "OFFERED", shown().Waitlist.Nodes[0].Status)
-	passed.Store(int64(2 * time.Minute))
+	untilHit(t, desk, waitingLine, nil)
+	<-time.After(time.Until(expires))
 	require.Equal(t, "WAITING", shown().Waitlist.Nodes[0].Status)
 	require.Nil(t, shown().Waitlist.Nodes[0].OfferedSlot)
 	require.Nil(t, shown().Waitlist.Nodes[0].OfferExpiresAt)
