@@ -15,6 +15,7 @@ import (
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/nouns"
+	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
@@ -44,6 +45,9 @@ type graphParts struct {
 }
 
 func newGraph(parts graphParts) (*graph, error) {
+	if err := outbox.Check(); err != nil {
+		return nil, err
+	}
 	schema := schemaAlone()
 	table, err := rights.New(schema)
 	if err != nil {

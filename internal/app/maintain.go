@@ -5,6 +5,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/maintenance"
+	"github.com/taskmed/taskmed/internal/outbox"
 )
 
 // maintain has the database kept in order by whichever instance comes first, where that
@@ -17,4 +18,13 @@ func maintain(settings config.Config, log *slog.Logger, watching observer) close
 		URL: settings.ListenURL(), OwnerURL: settings.MaintainURL, Hour: settings.Maintain.Hour, Minute: settings.Maintain.Minute, Log: log,
 		Ran: maintenance.Counted(watching.Registerer()),
 	})
+}
+
+// lead has events given their positions by one instance at a time, where that is not
+// switched off.
+func lead(settings config.Config, log *slog.Logger, watching observer) closer {
+	if !settings.Outbox {
+		return nothing{}
+	}
+	return outbox.NewLeader(outbox.LeaderConfig{URL: settings.ListenURL(), Log: log, Counted: outbox.NewMetrics(watching.Registerer())})
 }

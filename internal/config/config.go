@@ -57,6 +57,8 @@ type Config struct {
 	Maintain    Daily  `env:"TASKMED_MAINTAIN" envDefault:"03:00" help:"when what is due daily is done, by one instance at a time: a time of the day in the server's zone (TZ), or off"`
 	MaintainURL string `env:"TASKMED_MAINTAIN_URL" help:"Postgres as the owner's role, for the part of it that takes the owner's rights; without it that part is left to taskmed maintain, and the log says so"`
 
+	Outbox Switch `env:"TASKMED_OUTBOX" envDefault:"on" help:"whether this instance may be the one that gives events their positions, by which changes and webhooks go on: on or off. One instance at a time does, and one must"`
+
 	LogLevel string `env:"TASKMED_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 
 	Metrics      Switch  `env:"TASKMED_METRICS" envDefault:"on" help:"whether metrics, the dashboard, alerts and traces are made: on or off"`

@@ -20,6 +20,8 @@ func Definers() map[string]string {
 		"maintenance_begin(interval)":                                             "takes the period's maintenance run for one instance, by Postgres' clock; writes one row of no clinic's, gives out yes or no",
 		"maintenance_expire(integer)": "deletes idempotency keys and holds that have expired, of all clinics, which the application cannot list; " +
 			"a policy keeps it to what has expired, and it gives out counts alone",
+		"outbox_stamp(integer)":          "gives events of all clinics their positions, which the application cannot list; gives out clinics and counts alone",
+		"outbox_prune(interval,integer)": "deletes changes of all clinics that are older than a week at least; gives out counts alone",
 	}
 }
 

@@ -66,6 +66,11 @@ func WithRedis(d *testkit.Database) Option {
 	}
 }
 
+// WithOutbox has what happens get its position.
+func WithOutbox() Option {
+	return func(settings *config.Config, _ *app.Options) { settings.Outbox = true }
+}
+
 // NewServer starts a server over a test's database and stops it after the test.
 func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	t.Helper()
@@ -75,6 +80,8 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	require.NoError(t, err)
 	// Off is its default; tests look at what is harder.
 	settings.Cache = true
+	// What happened gets its position by itself, some time: tests that want it say so.
+	settings.Outbox = false
 	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, change := range changes {
 		change(&settings, &options)
