@@ -86,6 +86,7 @@ func TestEvents_AreRaisedByWhatHappens(t *testing.T) {
 	start := time.Date(2026, time.November, 30, 13, 0, 0, 0, time.UTC)
 	appointment := d.Appointment(t, c, 0, 0, start, 30*time.Minute)
 	record, draft, invoice, payment := models.NewID(), models.NewID(), models.NewID(), models.NewID()
+	made := map[uuid.UUID]bool{}
 	for _, write := range []struct {
 		entity uuid.UUID
 		sql    string
@@ -114,11 +115,12 @@ func TestEvents_AreRaisedByWhatHappens(t *testing.T) {
 		{invoice, "UPDATE invoices SET paid_minor = 0, status = 'anulada' WHERE id = $1", []string{"invoice.voided"}},
 	} {
 		before := raised(t, d, write.entity)
-		if write.events != nil && len(before) > 0 && before[0] == write.events[0] && len(before) == 1 {
-			before = nil // what made it comes first
+		if !made[write.entity] {
+			before = nil // the first line has what made it, too
 		}
+		made[write.entity] = true
 		d.Exec(t, write.sql, write.entity)
-		require.Equal(t, append(before, write.events...), append([]string(nil), raised(t, d, write.entity)...), write.sql)
+		require.Equal(t, append(append([]string{}, before...), write.events...), append([]string{}, raised(t, d, write.entity)...), write.sql)
 	}
 }
 
@@ -171,13 +173,13 @@ func (w world) changes(role models.Role, variables map[string]any) (page, *api.R
 func TestChanges_TellNobodyOfWhatHeMayNotRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, event := range models.AllWebhookEvent {
+	for event := range outbox.Events() {
 		w.d.Exec(t, "INSERT INTO outbox (clinic_id, event, entity_kind, entity_id) VALUES ($1, $2, 'contact', $3)", w.clinic.ID, event, w.clinic.Contacts[0])
 	}
 	stamp(t, w.d)
 	everything, answer := w.changes(models.RoleOwner, map[string]any{"first": 100})
 	require.Empty(t, answer.Errors, "%s", answer.Body)
-	require.Len(t, everything.Changes.Edges, len(outbox.Events())+3, "what nothing raises is nobody's to read; three contacts were made")
+	require.Len(t, everything.Changes.Edges, len(outbox.Events())+3, "three contacts were made")
 	hidden := 0
 	for role, record := range map[models.Role]bool{
 		models.RoleOwner: true, models.RoleAdmin: true, models.RolePractitioner: true, models.RoleReceptionist: true, models.RoleFinance: false, models.RolePartner: false,
