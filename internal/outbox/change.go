@@ -41,8 +41,8 @@ func only(q *entity.Query, args entity.Args) error {
 	wanted := entity.Arg[[]models.WebhookEvent](args, "events")
 	events := Heard(q.MayRead)
 	switch {
-	case wanted == nil && len(events) == len(Events()):
-		return nil
+	case len(events) == len(Events()):
+		return entity.In(q, "event", wanted)
 	case wanted != nil:
 		events = slices.DeleteFunc(events, func(e models.WebhookEvent) bool { return !slices.Contains(wanted, e) })
 	}
