@@ -22,6 +22,7 @@ func All() []entity.Declaration {
 		billing.Refund(),
 		calendar.Feed(),
 		outbox.Change(),
+		people.APIKey(),
 		people.Clinic(),
 		people.Contact(),
 		people.Member(),
