@@ -219,6 +219,26 @@ type CancelAppointmentInput struct {
 	WholeSeries *bool `json:"wholeSeries"`
 }
 
+// A page of changes.
+type ChangeConnection struct {
+	// The page with its cursors.
+	Edges []*ChangeEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*Change `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many are kept in all; counted only where selected.
+	TotalCount int `json:"totalCount"`
+}
+
+// One change of a page.
+type ChangeEdge struct {
+	// Where it stands in the list.
+	Cursor string `json:"cursor"`
+	// The change.
+	Node *Change `json:"node"`
+}
+
 // A page of clinics.
 type ClinicConnection struct {
 	// The page with its cursors.
@@ -2439,6 +2459,115 @@ func (e *WaitlistEntryStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e WaitlistEntryStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What can happen in a clinic. Webhooks name it in lower case with a point: contact.created.
+type WebhookEvent string
+
+const (
+	// A contact is new.
+	WebhookEventContactCreated WebhookEvent = "CONTACT_CREATED"
+	// Something of a contact changed.
+	WebhookEventContactUpdated WebhookEvent = "CONTACT_UPDATED"
+	// A contact was merged into another. Not raised yet: contacts cannot be merged.
+	WebhookEventContactMerged WebhookEvent = "CONTACT_MERGED"
+	// What was known of a person is erased. Not raised yet: contacts cannot be erased.
+	WebhookEventContactErased WebhookEvent = "CONTACT_ERASED"
+	// An appointment was booked.
+	WebhookEventAppointmentScheduled WebhookEvent = "APPOINTMENT_SCHEDULED"
+	// An appointment is at another time, or with another practitioner.
+	WebhookEventAppointmentRescheduled WebhookEvent = "APPOINTMENT_RESCHEDULED"
+	// Something else of an appointment changed.
+	WebhookEventAppointmentUpdated WebhookEvent = "APPOINTMENT_UPDATED"
+	// An appointment was cancelled.
+	WebhookEventAppointmentCancelled WebhookEvent = "APPOINTMENT_CANCELLED"
+	// An appointment took a step: it was confirmed, checked in, begun, completed or missed, or a step was undone.
+	WebhookEventAppointmentStatusChanged WebhookEvent = "APPOINTMENT_STATUS_CHANGED"
+	// A free slot was offered to somebody on the waiting list. Not raised yet.
+	WebhookEventWaitlistOffered WebhookEvent = "WAITLIST_OFFERED"
+	// A medical record was signed.
+	WebhookEventRecordSigned WebhookEvent = "RECORD_SIGNED"
+	// A signed medical record was withdrawn.
+	WebhookEventRecordWithdrawn WebhookEvent = "RECORD_WITHDRAWN"
+	// A message came in. Not raised yet.
+	WebhookEventMessageReceived WebhookEvent = "MESSAGE_RECEIVED"
+	// A message was sent, delivered or read, or failed. Not raised yet.
+	WebhookEventMessageStatusChanged WebhookEvent = "MESSAGE_STATUS_CHANGED"
+	// A conversation was opened, assigned or closed. Not raised yet.
+	WebhookEventConversationChanged WebhookEvent = "CONVERSATION_CHANGED"
+	// An invoice was issued and has its number.
+	WebhookEventInvoiceIssued WebhookEvent = "INVOICE_ISSUED"
+	// All of an invoice was paid.
+	WebhookEventInvoicePaid WebhookEvent = "INVOICE_PAID"
+	// Nobody owes an invoice any more.
+	WebhookEventInvoiceVoided WebhookEvent = "INVOICE_VOIDED"
+	// Money of a payment was given back.
+	WebhookEventPaymentRefunded WebhookEvent = "PAYMENT_REFUNDED"
+)
+
+var AllWebhookEvent = []WebhookEvent{
+	WebhookEventContactCreated,
+	WebhookEventContactUpdated,
+	WebhookEventContactMerged,
+	WebhookEventContactErased,
+	WebhookEventAppointmentScheduled,
+	WebhookEventAppointmentRescheduled,
+	WebhookEventAppointmentUpdated,
+	WebhookEventAppointmentCancelled,
+	WebhookEventAppointmentStatusChanged,
+	WebhookEventWaitlistOffered,
+	WebhookEventRecordSigned,
+	WebhookEventRecordWithdrawn,
+	WebhookEventMessageReceived,
+	WebhookEventMessageStatusChanged,
+	WebhookEventConversationChanged,
+	WebhookEventInvoiceIssued,
+	WebhookEventInvoicePaid,
+	WebhookEventInvoiceVoided,
+	WebhookEventPaymentRefunded,
+}
+
+func (e WebhookEvent) IsValid() bool {
+	switch e {
+	case WebhookEventContactCreated, WebhookEventContactUpdated, WebhookEventContactMerged, WebhookEventContactErased, WebhookEventAppointmentScheduled, WebhookEventAppointmentRescheduled, WebhookEventAppointmentUpdated, WebhookEventAppointmentCancelled, WebhookEventAppointmentStatusChanged, WebhookEventWaitlistOffered, WebhookEventRecordSigned, WebhookEventRecordWithdrawn, WebhookEventMessageReceived, WebhookEventMessageStatusChanged, WebhookEventConversationChanged, WebhookEventInvoiceIssued, WebhookEventInvoicePaid, WebhookEventInvoiceVoided, WebhookEventPaymentRefunded:
+		return true
+	}
+	return false
+}
+
+func (e WebhookEvent) String() string {
+	return string(e)
+}
+
+func (e *WebhookEvent) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = WebhookEvent(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid WebhookEvent", str)
+	}
+	return nil
+}
+
+func (e WebhookEvent) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *WebhookEvent) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e WebhookEvent) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

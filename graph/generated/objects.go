@@ -23,6 +23,9 @@ func Objects() (*objects.Table, error) {
 		archiveContactPayloadObject(),
 		calendarChangesObject(),
 		calendarFeedObject(),
+		changeObject(),
+		changeConnectionObject(),
+		changeEdgeObject(),
 		clinicObject(),
 		clinicConnectionObject(),
 		clinicEdgeObject(),
@@ -93,6 +96,7 @@ func Objects() (*objects.Table, error) {
 		workingHoursObject(),
 	}, map[string]func(objects.Page) any{
 		"AppointmentConnection":   appointmentConnectionOf,
+		"ChangeConnection":        changeConnectionOf,
 		"ClinicConnection":        clinicConnectionOf,
 		"ContactConnection":       contactConnectionOf,
 		"InvoiceConnection":       invoiceConnectionOf,
@@ -862,6 +866,139 @@ func calendarFeedObject() *objects.Object {
 						b = models.AppendDateTime(b, *v)
 					}
 					return b, true
+				},
+			},
+		},
+	}
+}
+
+func changeObject() *objects.Object {
+	return &objects.Object{
+		Name:      "Change",
+		Satisfies: changeImplementors,
+		Value:     (*models.Change)(nil),
+		Nil:       objects.IsNil[models.Change],
+		GlobalID:  func(value any) string { return value.(*models.Change).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "Change", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Change).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"position": {
+				Name: "position", Object: "Change", Result: "Long", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Change).Position
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"event": {
+				Name: "event", Object: "Change", Result: "WebhookEvent", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Change).Event
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"entity": {
+				Name: "entity", Object: "Change", Result: "Node", Composite: true,
+			},
+			"entityId": {
+				Name: "entityId", Object: "Change", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Change).EntityID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"at": {
+				Name: "at", Object: "Change", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Change).At
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func changeConnectionObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ChangeConnection",
+		Satisfies: changeConnectionImplementors,
+		Value:     (*models.ChangeConnection)(nil),
+		Nil:       objects.IsNil[models.ChangeConnection],
+		Fields: map[string]*objects.Field{
+			"edges": {
+				Name: "edges", Object: "ChangeConnection", Result: "ChangeEdge", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ChangeConnection).Edges
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.ChangeEdge], objects.PointerAt[models.ChangeEdge]),
+				Length:   objects.Length[*models.ChangeEdge],
+				At:       objects.PointerAt[models.ChangeEdge],
+			},
+			"nodes": {
+				Name: "nodes", Object: "ChangeConnection", Result: "Change", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ChangeConnection).Nodes
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Change], objects.PointerAt[models.Change]),
+				Length:   objects.Length[*models.Change],
+				At:       objects.PointerAt[models.Change],
+			},
+			"pageInfo": {
+				Name: "pageInfo", Object: "ChangeConnection", Result: "PageInfo", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ChangeConnection).PageInfo
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"totalCount": {
+				Name: "totalCount", Object: "ChangeConnection", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChangeConnection).TotalCount
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func changeEdgeObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ChangeEdge",
+		Satisfies: changeEdgeImplementors,
+		Value:     (*models.ChangeEdge)(nil),
+		Nil:       objects.IsNil[models.ChangeEdge],
+		Fields: map[string]*objects.Field{
+			"cursor": {
+				Name: "cursor", Object: "ChangeEdge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChangeEdge).Cursor
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"node": {
+				Name: "node", Object: "ChangeEdge", Result: "Change", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ChangeEdge).Node
+					if v == nil {
+						return nil
+					}
+					return v
 				},
 			},
 		},
@@ -3316,6 +3453,10 @@ func queryObject() *objects.Object {
 				Length:   objects.Length[*models.CalendarFeed],
 				At:       objects.PointerAt[models.CalendarFeed],
 			},
+			"changes": {
+				Name: "changes", Object: "Query", Result: "ChangeConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_changes_args,
+			},
 			"viewer": {
 				Name: "viewer", Object: "Query", Result: "Viewer", Composite: true, NonNull: true,
 			},
@@ -4606,6 +4747,24 @@ func appointmentConnectionOf(page objects.Page) any {
 	if page.Cursors != nil {
 		edges := make([]models.AppointmentEdge, len(connection.Nodes))
 		connection.Edges = make([]*models.AppointmentEdge, len(edges))
+		for i, node := range connection.Nodes {
+			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
+			connection.Edges[i] = &edges[i]
+		}
+	}
+	return connection
+}
+
+func changeConnectionOf(page objects.Page) any {
+	connection := &models.ChangeConnection{
+		Nodes:      page.Nodes.([]*models.Change),
+		Edges:      []*models.ChangeEdge{},
+		PageInfo:   page.Info,
+		TotalCount: page.Total,
+	}
+	if page.Cursors != nil {
+		edges := make([]models.ChangeEdge, len(connection.Nodes))
+		connection.Edges = make([]*models.ChangeEdge, len(edges))
 		for i, node := range connection.Nodes {
 			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
 			connection.Edges[i] = &edges[i]

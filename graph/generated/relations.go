@@ -19,6 +19,9 @@ func (Relations) Appointment() AppointmentResolver { return appointmentRelations
 // CalendarFeed has the resolvers of the relations of CalendarFeed.
 func (Relations) CalendarFeed() CalendarFeedResolver { return calendarFeedRelations{} }
 
+// Change has the resolvers of the relations of Change.
+func (Relations) Change() ChangeResolver { return changeRelations{} }
+
 // Clinic has the resolvers of the relations of Clinic.
 func (Relations) Clinic() ClinicResolver { return clinicRelations{} }
 
@@ -94,6 +97,12 @@ type calendarFeedRelations struct{}
 
 func (calendarFeedRelations) Practitioner(ctx context.Context, obj *models.CalendarFeed) (*models.Practitioner, error) {
 	return loaders.Child[*models.Practitioner](ctx, obj)
+}
+
+type changeRelations struct{}
+
+func (changeRelations) Entity(ctx context.Context, obj *models.Change) (models.Node, error) {
+	return loaders.Child[models.Node](ctx, obj)
 }
 
 type clinicRelations struct{}
@@ -301,6 +310,7 @@ func RootRelations() []string {
 		"nodes",
 		"appointment",
 		"appointments",
+		"changes",
 		"clinic",
 		"practitioner",
 		"contact",
@@ -332,6 +342,11 @@ func (QueryRelations) Appointment(ctx context.Context, id string) (*models.Appoi
 // Appointments reads what was fetched for its place.
 func (QueryRelations) Appointments(ctx context.Context, filter *models.AppointmentFilter, orderBy *models.AppointmentOrder, first *int, after *string, last *int, before *string) (*models.AppointmentConnection, error) {
 	return loaders.Root[*models.AppointmentConnection](ctx)
+}
+
+// Changes reads what was fetched for its place.
+func (QueryRelations) Changes(ctx context.Context, events []models.WebhookEvent, first *int, after *string, last *int, before *string) (*models.ChangeConnection, error) {
+	return loaders.Root[*models.ChangeConnection](ctx)
 }
 
 // Clinic reads what was fetched for its place.

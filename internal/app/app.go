@@ -64,7 +64,7 @@ type App struct {
 
 // open are the parts to be closed, in this order: the cache before the database, though
 // it is opened before. What is not there, or not yet, is nothing.
-type open struct{ attendant, keeper, auth, registry, redis, cache, fitness, database, observer closer }
+type open struct{ attendant, leader, keeper, auth, registry, redis, cache, fitness, database, observer closer }
 
 type closer interface{ Close() }
 
@@ -90,7 +90,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 
 	schema := schemaAlone()
-	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
+	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -177,6 +177,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 	a.open.keeper = maintain(settings, options.Log, a.observer)           //nolint:contextcheck // it ends with Close, not with the start
 	a.open.attendant = attend(settings, options.Log, a.fitness.Fit, made) //nolint:contextcheck // likewise
+	a.open.leader = lead(settings, options.Log, a.observer)               //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
 }
 
@@ -221,7 +222,7 @@ func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
 // Close lets go of what New took.
 func (a *App) Close() {
 	o := a.open
-	for _, part := range []closer{o.attendant, o.keeper, o.auth, o.registry, o.redis, o.cache, o.fitness, o.database, o.observer} {
+	for _, part := range []closer{o.attendant, o.leader, o.keeper, o.auth, o.registry, o.redis, o.cache, o.fitness, o.database, o.observer} {
 		part.Close()
 	}
 }

@@ -88,6 +88,8 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	payment, refund := models.NewID(), models.NewID()
 	d.Exec(t, "INSERT INTO payments (clinic_id, id, invoice_id, amount_minor, refunded_minor, method, paid_at) VALUES ($1, $2, $3, 20, 10, 'pix', now())", c.ID, payment, invoice)
 	d.Exec(t, "INSERT INTO refunds (clinic_id, id, payment_id, amount_minor, reason) VALUES ($1, $2, $3, 10, $4)", c.ID, refund, payment, f.canary)
+	change := models.NewID()
+	d.Exec(t, "INSERT INTO changes (clinic_id, id, position, event, entity_kind, entity_id, at) VALUES ($1, $2, 1, 'contact.created', 'contact', $3, now())", c.ID, change, c.Contacts[0])
 	hold := models.NewID()
 	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5::timestamptz, $5::timestamptz + interval '30 minutes', now(), now() + interval '1 hour')`,
@@ -100,6 +102,7 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 		models.KindWaitlistEntry: models.KindWaitlistEntry.Global(waits),
 		models.KindAPIKey:        models.KindAPIKey.Global(key),
 		models.KindSlotHold:      models.KindSlotHold.Global(hold),
+		models.KindChange:        models.KindChange.Global(change),
 		models.KindInvoice:       models.KindInvoice.Global(invoice),
 		models.KindPayment:       models.KindPayment.Global(payment),
 		models.KindRefund:        models.KindRefund.Global(refund),

@@ -19,6 +19,7 @@ import (
 	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/mutations"
 	"github.com/taskmed/taskmed/internal/nouns"
+	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
@@ -52,6 +53,9 @@ type graphParts struct {
 }
 
 func newGraph(parts graphParts) (*graph, error) {
+	if err := outbox.Check(); err != nil {
+		return nil, err
+	}
 	schema := schemaAlone()
 	table, err := rights.New(schema)
 	if err != nil {

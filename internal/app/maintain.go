@@ -5,6 +5,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/maintenance"
+	"github.com/taskmed/taskmed/internal/outbox"
 )
 
 // maintain has the database kept in order by whichever instance comes first, where that
@@ -25,4 +26,13 @@ func attend(settings config.Config, log *slog.Logger, fit func() error, made *gr
 		return nothing{}
 	}
 	return maintenance.NewAttendant(maintenance.AttendantConfig{URL: settings.ListenURL(), Log: log, Fit: fit, Attend: made.waitlist.Attend})
+}
+
+// lead has events given their positions by one instance at a time, where that is not
+// switched off.
+func lead(settings config.Config, log *slog.Logger, watching observer) closer {
+	if !settings.Outbox {
+		return nothing{}
+	}
+	return outbox.NewLeader(outbox.LeaderConfig{URL: settings.ListenURL(), Log: log, Counted: outbox.NewMetrics(watching.Registerer())})
 }

@@ -59,6 +59,8 @@ type Config struct {
 
 	Waitlist Switch `env:"TASKMED_WAITLIST" envDefault:"on" help:"whether this server makes offers to who waits for a time: on or off; one of all servers has to"`
 
+	Outbox Switch `env:"TASKMED_OUTBOX" envDefault:"on" help:"whether this instance may be the one that gives events their positions, by which changes and webhooks go on: on or off. One instance at a time does, and one must"`
+
 	LogLevel string `env:"TASKMED_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 
 	Metrics      Switch  `env:"TASKMED_METRICS" envDefault:"on" help:"whether metrics, the dashboard, alerts and traces are made: on or off"`

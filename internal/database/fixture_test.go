@@ -134,15 +134,10 @@ func (s sample) tables() []table {
 		}},
 		{s, "refunds", func(int) row { return row{"payment_id": s.id("payments", 0), "amount_minor": 1, "reason": "r"} }},
 		{s, "outbox", func(n int) row {
-			return row{"event": "contact.created", "entity_kind": "contact", "entity_id": s.id("contacts", n)}
+			return row{"sequence": 1_000_000 + n, "event": "contact.created", "entity_kind": "contact", "entity_id": s.id("contacts", n)}
 		}},
-		{s, "webhook_endpoints", func(int) row {
-			return row{"url": "https://example.com/", "events": []string{"contact.created"}, "secret": s.bytes(0)}
-		}},
-		{s, "webhook_deliveries", func(n int) row {
-			return row{
-				"webhook_endpoint_id": s.id("webhook_endpoints", 0), "outbox_id": s.id("outbox", min(n, 1)), "event": "contact.created",
-			}
+		{s, "changes", func(n int) row {
+			return row{"position": n + 1, "event": "contact.created", "entity_kind": "contact", "entity_id": s.id("contacts", n), "at": s.at(n, 0)}
 		}},
 		{s, "idempotency_keys", func(n int) row {
 			return row{"subject": "s", "key": fmt.Sprint(n), "request_hash": s.bytes(n), "expires_at": s.at(n, 0)}
@@ -172,7 +167,7 @@ func (t table) row(n int) row {
 	case "clinics":
 		whole["id"] = t.clinic
 	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones",
-		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes":
+		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes", "outbox":
 		whole["clinic_id"] = t.clinic
 	default:
 		whole["clinic_id"], whole["id"] = t.clinic, t.id(t.name, n)
@@ -203,7 +198,7 @@ func newSample(t *testing.T, d *testkit.Database) sample {
 		}
 		for _, table := range s.tables() {
 			rows := 1
-			if table.name == "contacts" || table.name == "outbox" || table.name == "services" {
+			if table.name == "contacts" || table.name == "services" {
 				rows = 2
 			}
 			for n := range rows {

@@ -79,6 +79,7 @@ func TestExamples_Work(t *testing.T) {
 		"possible-duplicates":     {"Ana Souza", `"possibleDuplicates":[`},
 		"record-drafts":           {`"nodes":[`, `"totalCount":`},
 		"discard-medical-record":  {`"NOT_FOUND"`, `"medicalRecord":null`},
+		"changes":                 {`"edges":[`, `"hasNextPage":`},
 		"withdraw-medical-record": {`"NOT_FOUND"`, `"medicalRecord":null`},
 	}
 	examples := web.Examples()

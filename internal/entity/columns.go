@@ -19,6 +19,9 @@ func (n *noun) columnsOf(field string) []string {
 	if one, ok := n.one[field]; ok {
 		return []string{one.Column}
 	}
+	if declared, ok := n.any[field]; ok {
+		return []string{declared.Column}
+	}
 	if name := snake(field); n.fields[name] != nil {
 		return []string{name}
 	}

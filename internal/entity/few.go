@@ -94,7 +94,7 @@ type all struct {
 }
 
 func (a *all) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
-	q := &Query{now: r.Now()}
+	q := r.query()
 	if a.declared.Filter != nil {
 		if err := a.declared.Filter(q, ask.Args); err != nil {
 			return nil, err
@@ -128,7 +128,7 @@ type first struct {
 }
 
 func (f *first) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
-	q := &Query{now: r.Now()}
+	q := r.query()
 	if f.declared.Filter != nil {
 		f.declared.Filter(q, r)
 	}

@@ -28,7 +28,7 @@ type join struct {
 // finish gives once the statement has been read is for such parents' keys.
 func (r Relation) Join(reading *Reading, ask *Ask, field Relation, place *selection.Field) (finish func(keys []uuid.UUID) *Found, ok bool) {
 	to, single := field.relation.(*one)
-	if rows := r.most(ask); !single || rows == 0 || rows > mostJoined || to.of.fields["id"] == nil {
+	if rows := r.most(ask); !single || rows == 0 || rows > mostJoined || to.of.fields["id"] == nil || to.of.only != nil {
 		return nil, false
 	}
 	at := slices.IndexFunc(ask.joins, func(j *join) bool { return j.column == to.column && j.of == to.of })

@@ -33,6 +33,10 @@ type List struct {
 	// Unless says that the arguments ask for others, too.
 	Where  string
 	Unless func(args Args) bool
+	// Standing, if set, queues what tells whether the list still goes on from the cursor
+	// after, given its sort key and id; what it returns is called once that was answered,
+	// and its error is the list's.
+	Standing func(r *Reading, key string, id uuid.UUID) func() error
 	// Depends declares what decides which entities are in the list, and in which
 	// order. Without it that is the kind's list as a whole ("contact/list") or,
 	// below a parent, the parent's ("appointment/contact=ID").
@@ -90,7 +94,7 @@ func (l *list) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
 	if l.own && (len(ask.Keys) != 1 || ask.Keys[0] != r.scope.ClinicID) {
 		return nil, errForeignClinic(l.Field)
 	}
-	q := &Query{now: r.Now()}
+	q := r.query()
 	if l.Filter != nil {
 		if err := l.Filter(q, ask.Args); err != nil {
 			return nil, err
@@ -113,11 +117,31 @@ func (l *list) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
 	if err := l.depend(r, ask); err != nil {
 		return nil, err
 	}
-	reading := &pages{list: l, r: r, ask: ask, window: w, wanted: wanted, cursors: seal}
+	standing, err := l.standing(r, seal, w)
+	if err != nil {
+		return nil, err
+	}
+	reading := &pages{list: l, standing: standing, r: r, ask: ask, window: w, wanted: wanted, cursors: seal}
 	if q.nothing {
 		return reading.finish, nil
 	}
 	return reading.finish, reading.queue(q, &counted, order)
+}
+
+// standing queues what tells whether the list still goes on from a window's cursor.
+func (l *list) standing(r *Reading, seal *cursors, w paging.Window) (func() error, error) {
+	if l.Standing == nil || w.After == nil {
+		return nil, nil //nolint:nilnil // nothing has to be told
+	}
+	key, err := seal.sealer.Decode(seal.clinic, seal.list, *w.After, 2)
+	if err != nil {
+		return nil, paging.BadCursor("after")
+	}
+	id, err := uuid.Parse(key[1])
+	if err != nil {
+		return nil, paging.BadCursor("after")
+	}
+	return l.Standing(r, key[0], id), nil
 }
 
 // forwards is the list's own order, in which cursors are before or after.
@@ -144,12 +168,14 @@ func (l *list) depend(r *Reading, ask *Ask) error {
 
 // pages reads one page per parent, or one page.
 type pages struct {
-	list    *list
-	r       *Reading
-	ask     *Ask
-	window  paging.Window
-	wanted  selection.Wanted
-	cursors *cursors
+	list *list
+	// standing tells whether the list goes on from where it was asked to; nil if it does.
+	standing func() error
+	r        *Reading
+	ask      *Ask
+	window   paging.Window
+	wanted   selection.Wanted
+	cursors  *cursors
 
 	rows []any
 	// via are the parents of rows that are read through a link.
@@ -197,6 +223,11 @@ func (p *pages) queue(q, counted *Query, order *ordered) (err error) {
 }
 
 func (p *pages) finish() (*Found, error) {
+	if p.standing != nil {
+		if err := p.standing(); err != nil {
+			return nil, err
+		}
+	}
 	for _, statement := range []*database.Statement{p.read, p.counting} {
 		if statement != nil && statement.Err != nil {
 			return nil, statement.Err

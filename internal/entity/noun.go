@@ -37,10 +37,15 @@ type Noun[T any] struct {
 	Columns map[string][]string
 	// One are the fields that give one entity, which a column points at.
 	One map[string]One
+	// Any are the fields that give one entity of one of several kinds.
+	Any map[string]Any
 	// Lists, All and First are where the schema shows it below others.
 	Lists []List
 	All   []All
 	First []First
+	// Only is a condition that the rows meet which the scope's role may see, wherever
+	// they are read; others are absent, as if there were none.
+	Only func(q *Query) error
 	// Mask hides of a row what the scope's role may not see, before anybody else sees
 	// it. Of a row that was masked already it must change nothing.
 	Mask func(scope *tenant.Scope, row *T)
@@ -83,6 +88,8 @@ type noun struct {
 	table   string
 	columns map[string][]string
 	one     map[string]One
+	any     map[string]Any
+	only    func(q *Query) error
 	lists   []List
 	all     []All
 	first   []First
@@ -128,7 +135,7 @@ func (n Noun[T]) declared(server Server) (*noun, error) {
 		return nil, fmt.Errorf("entity: %T: %w", row, err)
 	}
 	made := &noun{
-		kind: n.Kind, object: n.Type, table: parsed.Table, columns: n.Columns, one: n.One,
+		kind: n.Kind, object: n.Type, table: parsed.Table, columns: n.Columns, one: n.One, any: n.Any, only: n.Only,
 		lists: n.Lists, all: n.All, first: n.First, noTable: n.NoTable,
 		fields: map[string]*column{}, parsed: parsed,
 		target: func() any { return &[]T{} },
@@ -215,6 +222,11 @@ func (n *noun) check() error {
 	for field, one := range n.one {
 		if n.fields[one.Column] == nil {
 			return fmt.Errorf("entity: %s.%s is declared to be found by the column %q, which %s has not", n.object, field, one.Column, n.table)
+		}
+	}
+	for field, declared := range n.any {
+		if n.fields[declared.Column] == nil {
+			return fmt.Errorf("entity: %s.%s is declared to be found by the column %q, which %s has not", n.object, field, declared.Column, n.table)
 		}
 	}
 	return nil

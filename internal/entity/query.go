@@ -30,6 +30,8 @@ type Query struct {
 	gathered bool
 	// now is the answer's instant.
 	now time.Time
+	// mayRead tells of an object type whether the role that asks may read it.
+	mayRead func(object string) bool
 }
 
 type condition struct {
@@ -46,6 +48,9 @@ type each struct {
 
 // Now is the operation's clock.
 func (q *Query) Now() time.Time { return q.now }
+
+// MayRead tells whether the role that asks may read entities of an object type.
+func (q *Query) MayRead(object string) bool { return q.mayRead(object) }
 
 // Where adds a condition.
 func (q *Query) Where(sql string, values ...any) {

@@ -103,6 +103,14 @@ func (r *Registry) relate(n *noun) (faults []error) {
 		}
 		add(n.object+"."+field, &one{column: declared.Column, of: target})
 	}
+	for field, declared := range n.any {
+		made, err := r.anyOf(n.object, field, declared)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		add(n.object+"."+field, made)
+	}
 	for _, declared := range n.lists {
 		made := &list{List: declared, noun: n, registry: r, own: strings.HasPrefix(declared.Field, "Clinic.")}
 		if object, name, _ := strings.Cut(declared.Field, "."); r.table.Named(object) != nil && r.table.Named(object).Fields[name] != nil {

@@ -2,6 +2,7 @@ package entity
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -111,8 +112,27 @@ func (r *Reading) Find(sql string, read func(pgx.Rows) error, values ...any) {
 	r.finding = append(r.finding, r.batch.Queue(sql, append([]any{r.scope.ClinicID}, values...), read))
 }
 
+// Check is Find for what an answer cannot go without: failed gives the statement's error,
+// once Send has been called.
+func (r *Reading) Check(sql string, read func(pgx.Rows) error, values ...any) (failed func() error) {
+	statement := r.batch.Queue(sql, append([]any{r.scope.ClinicID}, values...), read)
+	return func() error { return statement.Err }
+}
+
+// query begins the conditions of a list.
+func (r *Reading) query() *Query {
+	return &Query{now: r.Now(), mayRead: func(object string) bool { return r.registry.rights.MayRead(r.scope.Role, object) }}
+}
+
 // queue queues a statement that GORM builds.
 func (r *Reading) queue(st *statement, read func(pgx.Rows) error) (*database.Statement, error) {
+	if st.noun.only != nil {
+		q := r.query()
+		if err := st.noun.only(q); err != nil {
+			return nil, err
+		}
+		st.where = append(slices.Clone(st.where), q.conditions...)
+	}
 	sql, args, err := r.registry.statements.sql(r.ctx, r.registry.db, st)
 	if err != nil {
 		return nil, err

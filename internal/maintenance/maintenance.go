@@ -26,6 +26,8 @@ type Result struct {
 	// expired and are gone.
 	Keys  int64 `json:"expiredIdempotencyKeys"`
 	Holds int64 `json:"expiredHolds"`
+	// Changes are those that were kept for as long as they are.
+	Changes int64 `json:"expiredChanges"`
 	// Clinics is how many clinics were looked through.
 	Clinics int `json:"clinics"`
 	// Analyzed are the tables whose statistics were taken anew.
@@ -42,6 +44,8 @@ const (
 	months = 12
 	// batch is how many rows one transaction deletes, so that none is long.
 	batch = 5000
+	// kept is for how long changes are, and so how long a reader of them may be away.
+	kept = 30 * 24 * time.Hour
 	// lockTimeout bounds what a server can wait for behind a waiting statement of ours.
 	lockTimeout = "2s"
 )
@@ -55,10 +59,10 @@ func Run(ctx context.Context, ownerURL string) (Result, error) {
 	return run(ctx, ownerURL, 0, asOwner())
 }
 
-func asOwner() []step { return []step{partitions, expired, statistics} }
+func asOwner() []step { return []step{partitions, expired, pruned, statistics} }
 
 // asServer is what the application's role may do.
-func asServer() []step { return []step{expiredForServers, leftToOwner} }
+func asServer() []step { return []step{expiredForServers, pruned, leftToOwner} }
 
 // run takes the steps unless another run is at it, or began less than a period ago.
 func run(ctx context.Context, url string, period time.Duration, steps []step) (result Result, err error) {

@@ -50,3 +50,18 @@ func leftToOwner(ctx context.Context, conn *pgx.Conn, result *Result) error {
 	}
 	return misplaced(ctx, conn, result)
 }
+
+// pruned deletes changes that were kept long enough, by a function of the database's.
+func pruned(ctx context.Context, conn *pgx.Conn, result *Result) error {
+	for {
+		var gone int64
+		var finished bool
+		if err := conn.QueryRow(ctx, "SELECT gone, finished FROM outbox_prune($1, $2)", kept, batch).Scan(&gone, &finished); err != nil {
+			return fmt.Errorf("delete changes that were kept long enough: %w", err)
+		}
+		result.Changes += gone
+		if finished {
+			return nil
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/scheduling"
@@ -20,6 +21,7 @@ func All() []entity.Declaration {
 		billing.Payment(),
 		billing.Refund(),
 		calendar.Feed(),
+		outbox.Change(),
 		people.APIKey(),
 		people.Clinic(),
 		people.Contact(),

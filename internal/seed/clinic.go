@@ -52,6 +52,7 @@ type clinic struct {
 	items         []invoiceItem
 	payments      []payment
 	refunds       []refund
+	changes       []change
 }
 
 type member struct {
@@ -108,6 +109,7 @@ func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) 
 	}
 	c.makeConversations()
 	c.makeInvoices()
+	c.makeChanges()
 	return ready(c, c.talkAndMoney())
 }
 

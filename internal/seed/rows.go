@@ -91,7 +91,7 @@ func (c *clinic) files() []batch {
 	}
 }
 
-// talkAndMoney are conversations and invoices.
+// talkAndMoney are conversations, invoices, and what has happened.
 func (c *clinic) talkAndMoney() []batch {
 	return []batch{
 		{"conversations", []string{"clinic_id", "id", "contact_id", "channel", "status", "assignee_id", "unread_count", "version", "created_at", "updated_at"}, len(c.conversations), func(i int, row []any) {
@@ -126,9 +126,8 @@ func (c *clinic) talkAndMoney() []batch {
 				row[4] = c.services[t.service].id
 			}
 		}},
-		{"counters", []string{"clinic_id", "name", "last"}, min(1, len(c.invoices)), func(_ int, row []any) {
-			row[0], row[1], row[2] = c.id, "invoice", int64(len(c.invoices))
-		}},
+		c.counted(),
+		c.happened(),
 		{"payments", []string{"clinic_id", "id", "invoice_id", "amount_minor", "method", "paid_at", "created_at", "updated_at", "refunded_minor"}, len(c.payments), func(i int, row []any) {
 			p := &c.payments[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, p.id, c.invoices[p.invoice].id, p.amount, p.method, p.paidAt, p.paidAt, p.paidAt

@@ -59,30 +59,19 @@ func rest() []announced {
 			values: map[string]string{"conversation_id": "'{conversations}'", "direction": "'inbound'", "body": "'a'", "status": "'lida'"},
 			placed: []string{"message/conversation={conversations}"}, column: "body", value: "'b'",
 		},
-		{
-			table: "webhook_endpoints", kind: "webhook_endpoint",
-			values: map[string]string{"url": "'https://x'", "events": "'{CONTACT_CREATED}'", "secret": "sha256('x')"},
-			placed: []string{"webhook_endpoint/list"}, column: "url", value: "'https://y'",
-		},
-		{
-			table: "webhook_deliveries", kind: "webhook_delivery",
-			values: map[string]string{"webhook_endpoint_id": "'{webhook_endpoints}'", "outbox_id": "'{outbox}'", "event": "'CONTACT_CREATED'"},
-			placed: []string{"webhook_delivery/webhook_endpoint={webhook_endpoints}"}, column: "attempts", value: "1",
-		},
 	}
 }
 
 func TestTags_OfWhatNoAnswerIsReadFromYet(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 3)
-	record, outbox := models.NewID(), models.NewID()
+	record := models.NewID()
 	ids := []string{
 		"{contact}", w.contacts[0].String(), "{practitioner}", w.practitioners[0].String(), "{service}", w.services[0].String(),
-		"{record}", record.String(), "{outbox}", outbox.String(),
+		"{record}", record.String(),
 	}
 	w.exec(t, `INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body)
 		VALUES ($1, $2, $3, $4, 'evolution', 'a', 'b')`, w.clinic.ID, record, w.contacts[0], w.practitioners[0])
-	w.exec(t, "INSERT INTO outbox (clinic_id, id, event, entity_kind, entity_id) VALUES ($1, $2, 'x', 'x', $2)", w.clinic.ID, outbox)
 	w.notified(t)
 	all := rest()
 	rows := map[string]uuid.UUID{}

@@ -71,6 +71,11 @@ func Attending() Option {
 	return func(settings *config.Config, _ *app.Options) { settings.Waitlist = true }
 }
 
+// WithOutbox has what happens get its position.
+func WithOutbox() Option {
+	return func(settings *config.Config, _ *app.Options) { settings.Outbox = true }
+}
+
 // NewServer starts a server over a test's database and stops it after the test.
 func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	t.Helper()
@@ -82,6 +87,8 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	settings.Cache = true
 	// What a server does by itself it would do between a test's questions.
 	settings.Waitlist = false
+	// What happened gets its position by itself, some time: tests that want it say so.
+	settings.Outbox = false
 	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, change := range changes {
 		change(&settings, &options)

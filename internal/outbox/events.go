@@ -1,0 +1,89 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/taskmed/taskmed/models"
+)
+
+// Event is something that triggers raise.
+type Event struct {
+	// Kind and Object are what it happens to; who may not read the object does not hear
+	// of the event.
+	Kind   models.Kind
+	Object string
+}
+
+// Events are those that are raised. Whoever adds one adds a trigger that executes
+// outbox_raise in its migration, its line here, and takes it off unraised.
+func Events() map[models.WebhookEvent]Event {
+	contact := Event{models.KindContact, "Contact"}
+	appointment := Event{models.KindAppointment, "Appointment"}
+	record := Event{models.KindMedicalRecord, "MedicalRecord"}
+	invoice := Event{models.KindInvoice, "Invoice"}
+	return map[models.WebhookEvent]Event{
+		models.WebhookEventContactCreated:           contact,
+		models.WebhookEventContactUpdated:           contact,
+		models.WebhookEventAppointmentScheduled:     appointment,
+		models.WebhookEventAppointmentRescheduled:   appointment,
+		models.WebhookEventAppointmentUpdated:       appointment,
+		models.WebhookEventAppointmentCancelled:     appointment,
+		models.WebhookEventAppointmentStatusChanged: appointment,
+		models.WebhookEventRecordSigned:             record,
+		models.WebhookEventRecordWithdrawn:          record,
+		models.WebhookEventInvoiceIssued:            invoice,
+		models.WebhookEventInvoicePaid:              invoice,
+		models.WebhookEventInvoiceVoided:            invoice,
+		models.WebhookEventPaymentRefunded:          {models.KindPayment, "Payment"},
+	}
+}
+
+// Unraised are the events that nothing raises yet, and why.
+func Unraised() map[models.WebhookEvent]string {
+	return map[models.WebhookEvent]string{
+		models.WebhookEventContactMerged:        "contacts cannot be merged yet",
+		models.WebhookEventContactErased:        "contacts cannot be erased yet",
+		models.WebhookEventWaitlistOffered:      "the waiting list has no API yet",
+		models.WebhookEventMessageReceived:      "conversations have no API yet",
+		models.WebhookEventMessageStatusChanged: "conversations have no API yet",
+		models.WebhookEventConversationChanged:  "conversations have no API yet",
+	}
+}
+
+// Check names the events of the schema that are neither raised nor said not to be.
+func Check() error {
+	events, unraised := Events(), Unraised()
+	var faults []error
+	for _, event := range models.AllWebhookEvent {
+		_, raised := events[event]
+		_, not := unraised[event]
+		if raised == not {
+			faults = append(faults, fmt.Errorf("outbox: WebhookEvent %s must be either among the events that are raised, with a trigger, or among those that are not, with a reason (internal/outbox/events.go)", event))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// kinds are those of what events happen to.
+func kinds() []models.Kind {
+	var all []models.Kind
+	for _, event := range Events() {
+		all = append(all, event.Kind)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Heard are the events that a role hears of, given what it may read.
+func Heard(mayRead func(object string) bool) []models.WebhookEvent {
+	var heard []models.WebhookEvent
+	for event, of := range Events() {
+		if mayRead(of.Object) {
+			heard = append(heard, event)
+		}
+	}
+	slices.Sort(heard)
+	return heard
+}
