@@ -1,6 +1,41 @@
--- Conversations and their messages.
+-- Conversations, their messages, and the addresses by which people are known in them.
 
 -- +goose Up
+-- +goose StatementBegin
+-- An address as it is compared. Brazilian mobile numbers come with and without their
+-- ninth digit, whatever the person dialled; addresses of mail in any case.
+CREATE FUNCTION contact_identity_key(channel text, value text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT (CASE
+    WHEN channel IN ('whatsapp', 'sms') AND value LIKE '+55%' THEN '+55' || contact_search_ninth(substr(value, 4))
+    WHEN channel = 'email' THEN lower(value)
+    ELSE value END) COLLATE "C"
+$$;
+-- +goose StatementEnd
+
+-- By what a person is known in a channel. One address is one person's: of two messages
+-- of somebody new that come at once, the second finds the contact of the first.
+CREATE TABLE contact_identities (
+  clinic_id uuid NOT NULL,
+  id uuid NOT NULL,
+  contact_id uuid NOT NULL,
+  channel text NOT NULL CHECK (channel IN ('whatsapp', 'sms', 'email', 'web')),
+  -- A phone in E.164, an address of mail, or a provider's own name for the person.
+  value text NOT NULL CHECK (char_length(value) BETWEEN 1 AND 255),
+  key text COLLATE "C" NOT NULL GENERATED ALWAYS AS (contact_identity_key(channel, value)) STORED,
+  -- When the person first wrote from it.
+  verified_at timestamptz,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (clinic_id, id),
+  FOREIGN KEY (clinic_id, contact_id) REFERENCES contacts (clinic_id, id)
+);
+CREATE UNIQUE INDEX idx_contact_identities_key ON contact_identities (clinic_id, channel, key);
+CREATE INDEX idx_contact_identities_contact ON contact_identities (clinic_id, contact_id, created_at, id);
+SELECT protect_tenant_table('contact_identities', 'SELECT, INSERT, UPDATE');
+SELECT cache_announce('contact_identities',
+  $$ARRAY['contact_identities/contact=' || r.contact_id]$$, $$'{}'::text[]$$, '{contact_id}');
+
 CREATE TABLE conversations (
   clinic_id uuid NOT NULL,
   id uuid NOT NULL,
@@ -8,24 +43,52 @@ CREATE TABLE conversations (
   channel text NOT NULL CHECK (channel IN ('whatsapp', 'sms', 'email', 'web')),
   status text NOT NULL DEFAULT 'aberta' CHECK (status IN ('aberta', 'pendente', 'fechada')),
   assignee_id uuid,
-  unread_count integer NOT NULL DEFAULT 0 CHECK (unread_count >= 0),
+  -- How many messages the contact has written, and how many of them were read: whoever
+  -- changes either holds the row.
+  received_count integer NOT NULL DEFAULT 0,
+  read_count integer NOT NULL DEFAULT 0,
+  -- The place in the thread up to which it was read. What comes late stands behind it.
+  read_until timestamptz,
   version integer NOT NULL DEFAULT 1,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (clinic_id, id),
+  CONSTRAINT conversations_read CHECK (read_count BETWEEN 0 AND received_count),
   FOREIGN KEY (clinic_id, contact_id) REFERENCES contacts (clinic_id, id),
-  FOREIGN KEY (clinic_id, assignee_id) REFERENCES practitioners (clinic_id, id)
+  CONSTRAINT conversations_assignee FOREIGN KEY (clinic_id, assignee_id) REFERENCES memberships (clinic_id, id)
 );
+-- A contact's talk in a channel is one, however often it is closed and goes on.
+CREATE UNIQUE INDEX idx_conversations_contact_channel ON conversations (clinic_id, contact_id, channel);
 CREATE INDEX idx_conversations_clinic_updated ON conversations (clinic_id, updated_at);
 CREATE INDEX idx_conversations_clinic_status ON conversations (clinic_id, status, updated_at, id);
+CREATE INDEX idx_conversations_clinic_channel ON conversations (clinic_id, channel, updated_at, id);
+CREATE INDEX idx_conversations_assignee ON conversations (clinic_id, assignee_id, updated_at, id) WHERE assignee_id IS NOT NULL;
+CREATE INDEX idx_conversations_unread ON conversations (clinic_id, updated_at, id) WHERE read_count < received_count;
 CREATE INDEX idx_conversations_contact ON conversations (clinic_id, contact_id, updated_at, id);
-CREATE TRIGGER conversations_touch BEFORE UPDATE ON conversations FOR EACH ROW EXECUTE FUNCTION touch_row();
+
+-- +goose StatementBegin
+-- As touch_row, but that somebody reads is no activity: it moves no conversation to the
+-- top of the list.
+CREATE FUNCTION conversations_touch() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.version := OLD.version + 1;
+  NEW.created_at := OLD.created_at;
+  IF (NEW.read_count, NEW.read_until) IS NOT DISTINCT FROM (OLD.read_count, OLD.read_until) THEN
+    NEW.updated_at := greatest(clock_timestamp(), OLD.updated_at + interval '1 microsecond');
+  ELSE
+    NEW.updated_at := OLD.updated_at;
+  END IF;
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER conversations_touch BEFORE UPDATE ON conversations FOR EACH ROW EXECUTE FUNCTION conversations_touch();
 SELECT protect_tenant_table('conversations', 'SELECT, INSERT, UPDATE');
 SELECT cache_announce('conversations',
   $$ARRAY['conversation:' || r.id]$$,
-  $$ARRAY['conversation/list', 'conversation/contact=' || r.contact_id]
+  $$ARRAY['conversation/list', 'conversation/contact=' || r.contact_id, 'conversation/status=' || r.status, 'conversation/channel=' || r.channel]
     || CASE WHEN r.assignee_id IS NULL THEN '{}' ELSE ARRAY['conversation/assignee=' || r.assignee_id] END$$,
-  '{contact_id,channel,status,assignee_id,unread_count,created_at,updated_at}');
+  '{contact_id,channel,status,assignee_id,received_count,read_count,created_at,updated_at}');
 
 CREATE TABLE messages (
   clinic_id uuid NOT NULL,
@@ -35,21 +98,34 @@ CREATE TABLE messages (
   body text NOT NULL CHECK (char_length(body) BETWEEN 1 AND 10000),
   status text NOT NULL CHECK (status IN ('na_fila', 'enviada', 'entregue', 'lida', 'falhou')),
   author text CHECK (char_length(author) <= 255),
+  -- The provider's own name of it.
   external_reference text CHECK (char_length(external_reference) BETWEEN 1 AND 255),
+  sent_at timestamptz,
+  delivered_at timestamptz,
+  read_at timestamptz,
+  failure text CHECK (char_length(failure) BETWEEN 1 AND 500),
   version integer NOT NULL DEFAULT 1,
+  -- Its place in the thread: when the clinic wrote it, or when the contact did by the
+  -- provider's clock, but never before what was read already.
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (clinic_id, id),
-  FOREIGN KEY (clinic_id, conversation_id) REFERENCES conversations (clinic_id, id)
+  FOREIGN KEY (clinic_id, conversation_id) REFERENCES conversations (clinic_id, id),
+  CONSTRAINT messages_failure CHECK ((status = 'falhou') = (failure IS NOT NULL)),
+  -- What the contact writes is there, or it would not be known.
+  CONSTRAINT messages_inbound CHECK (direction = 'outbound' OR status = 'entregue' AND author IS NULL)
 );
 CREATE INDEX idx_messages_conversation_created ON messages (clinic_id, conversation_id, created_at);
-CREATE UNIQUE INDEX idx_messages_external_reference ON messages (clinic_id, conversation_id, external_reference) WHERE external_reference IS NOT NULL;
+CREATE UNIQUE INDEX idx_messages_external_reference ON messages (clinic_id, external_reference) WHERE external_reference IS NOT NULL;
 CREATE TRIGGER messages_touch BEFORE UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION touch_row();
 SELECT protect_tenant_table('messages', 'SELECT, INSERT, UPDATE');
 SELECT cache_announce('messages',
   $$ARRAY['message:' || r.id]$$, $$ARRAY['message/conversation=' || r.conversation_id]$$, '{conversation_id,created_at}');
 
 -- +goose Down
-DROP TABLE messages, conversations;
+DROP TABLE messages, conversations, contact_identities;
+DROP FUNCTION conversations_touch();
+DROP FUNCTION contact_identity_key(text, text);
 DROP FUNCTION cache_tags_messages();
 DROP FUNCTION cache_tags_conversations();
+DROP FUNCTION cache_tags_contact_identities();

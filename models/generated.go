@@ -189,6 +189,14 @@ type ArchiveContactPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Who takes care.
+type AssignConversationInput struct {
+	// The conversation.
+	ID string `json:"id"`
+	// The member; nobody if it is null or left out.
+	MemberID *string `json:"memberId"`
+}
+
 // What changed of the appointments since a token was given, in the manner of RFC 6578. Apply changed first, each over what you have of its id, then drop removedIds, then keep the token; what you have then is the list as it is, and nothing is missed, whatever is written meanwhile. An appointment can come twice.
 type CalendarChanges struct {
 	// Appointments that are new or have changed, as they are now, cancelled ones included. Without a token, all there are.
@@ -241,6 +249,12 @@ type ClinicPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What is done with.
+type CloseConversationInput struct {
+	// The conversation.
+	ID string `json:"id"`
+}
+
 // A page of contacts.
 type ContactConnection struct {
 	// The page with its cursors.
@@ -291,6 +305,34 @@ type ContactOrder struct {
 	Field ContactOrderField `json:"field"`
 	// Which way.
 	Direction SortDirection `json:"direction"`
+}
+
+// A page of conversations.
+type ConversationConnection struct {
+	// The page with its cursors.
+	Edges []*ConversationEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*Conversation `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all; counted only where selected.
+	TotalCount int `json:"totalCount"`
+}
+
+// One conversation of a page.
+type ConversationEdge struct {
+	// Where it stands in the list.
+	Cursor string `json:"cursor"`
+	// The conversation.
+	Node *Conversation `json:"node"`
+}
+
+// A conversation that was changed.
+type ConversationPayload struct {
+	// The conversation; null if it was refused.
+	Conversation *Conversation `json:"conversation"`
+	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A new feed.
@@ -559,6 +601,14 @@ type IssueInvoiceInput struct {
 	ExpectedVersion *int `json:"expectedVersion"`
 }
 
+// What was read.
+type MarkConversationReadInput struct {
+	// The conversation.
+	ID string `json:"id"`
+	// The last message of it that was read; all of them if it is not given.
+	UpToMessageID *string `json:"upToMessageId"`
+}
+
 // A page of medical records.
 type MedicalRecordConnection struct {
 	// The page with its cursors.
@@ -621,6 +671,26 @@ type Membership struct {
 	Clinic *Clinic `json:"clinic"`
 	// The subject's role there.
 	Role Role `json:"role"`
+}
+
+// A page of messages.
+type MessageConnection struct {
+	// The page with its cursors.
+	Edges []*MessageEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*Message `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all; counted only where selected.
+	TotalCount int `json:"totalCount"`
+}
+
+// One message of a page.
+type MessageEdge struct {
+	// Where it stands in the list.
+	Cursor string `json:"cursor"`
+	// The message.
+	Node *Message `json:"node"`
 }
 
 // An amount of money in minor units (cents), never a float.
@@ -739,6 +809,12 @@ type RemoveTimeOffInput struct {
 	ID string `json:"id"`
 }
 
+// What goes on.
+type ReopenConversationInput struct {
+	// The conversation.
+	ID string `json:"id"`
+}
+
 // Another time, or another practitioner, for an appointment.
 type RescheduleAppointmentInput struct {
 	// The appointment's global id.
@@ -820,6 +896,22 @@ type ScheduleAppointmentPayload struct {
 	// Free slots nearest to the one asked for, where that was refused; 5 at most.
 	Alternatives []*Slot `json:"alternatives"`
 	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What to write.
+type SendMessageInput struct {
+	// Where.
+	ConversationID string `json:"conversationId"`
+	// The text; up to 10,000 characters, 4,096 by WHATSAPP and 1,600 by SMS.
+	Body string `json:"body"`
+}
+
+// A message that is to be sent.
+type SendMessagePayload struct {
+	// The message; null if it was refused.
+	Message *Message `json:"message"`
+	// What has to be mended.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -909,6 +1001,26 @@ type SlotObstacle struct {
 	EntityIds []string `json:"entityIds"`
 	// Whether the viewer's role may book all the same: OFF_GRID, OUTSIDE_WORKING_HOURS, TIME_OFF and CLINIC_CLOSED with allowOutsideHours, APPOINTMENT, HOLD and CONTACT_BUSY with overbook, IN_THE_PAST without more.
 	Overridable bool `json:"overridable"`
+}
+
+// Whom to write to.
+type StartConversationInput struct {
+	// The contact.
+	ContactID string `json:"contactId"`
+	// By what. The contact needs an address there: one of their identities, or else their phone or e-mail.
+	Channel Channel `json:"channel"`
+	// What to write; up to 10,000 characters, 4,096 by WHATSAPP and 1,600 by SMS.
+	Body *string `json:"body"`
+}
+
+// A conversation that was begun, or found.
+type StartConversationPayload struct {
+	// The conversation; null if it was refused.
+	Conversation *Conversation `json:"conversation"`
+	// The message; null without a body, or if it was refused.
+	Message *Message `json:"message"`
+	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // What was added or taken back and what lies within it, or why not.
@@ -1535,6 +1647,70 @@ func (e CacheControlScope) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// By what a clinic and its contacts write to each other.
+type Channel string
+
+const (
+	// WhatsApp.
+	ChannelWhatsapp Channel = "WHATSAPP"
+	// Text messages.
+	ChannelSms Channel = "SMS"
+	// Electronic mail.
+	ChannelEmail Channel = "EMAIL"
+	// The clinic's own page.
+	ChannelWeb Channel = "WEB"
+)
+
+var AllChannel = []Channel{
+	ChannelWhatsapp,
+	ChannelSms,
+	ChannelEmail,
+	ChannelWeb,
+}
+
+func (e Channel) IsValid() bool {
+	switch e {
+	case ChannelWhatsapp, ChannelSms, ChannelEmail, ChannelWeb:
+		return true
+	}
+	return false
+}
+
+func (e Channel) String() string {
+	return string(e)
+}
+
+func (e *Channel) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = Channel(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid Channel", str)
+	}
+	return nil
+}
+
+func (e Channel) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *Channel) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e Channel) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What contacts are sorted by.
 type ContactOrderField string
 
@@ -1660,6 +1836,67 @@ func (e ContactStatus) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// Whose turn it is in a conversation.
+type ConversationStatus string
+
+const (
+	// The clinic's: the contact wrote, or there is something that nobody has read. Stored as aberta.
+	ConversationStatusOpen ConversationStatus = "OPEN"
+	// The contact's: the clinic has read everything and wrote last. Stored as pendente.
+	ConversationStatusPending ConversationStatus = "PENDING"
+	// Nobody's, until somebody writes again. Stored as fechada.
+	ConversationStatusClosed ConversationStatus = "CLOSED"
+)
+
+var AllConversationStatus = []ConversationStatus{
+	ConversationStatusOpen,
+	ConversationStatusPending,
+	ConversationStatusClosed,
+}
+
+func (e ConversationStatus) IsValid() bool {
+	switch e {
+	case ConversationStatusOpen, ConversationStatusPending, ConversationStatusClosed:
+		return true
+	}
+	return false
+}
+
+func (e ConversationStatus) String() string {
+	return string(e)
+}
+
+func (e *ConversationStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ConversationStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ConversationStatus", str)
+	}
+	return nil
+}
+
+func (e ConversationStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ConversationStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ConversationStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // How far an invoice has come.
 type InvoiceStatus string
 
@@ -1725,6 +1962,131 @@ func (e *InvoiceStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e InvoiceStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Who wrote a message.
+type MessageDirection string
+
+const (
+	// The contact.
+	MessageDirectionInbound MessageDirection = "INBOUND"
+	// The clinic.
+	MessageDirectionOutbound MessageDirection = "OUTBOUND"
+)
+
+var AllMessageDirection = []MessageDirection{
+	MessageDirectionInbound,
+	MessageDirectionOutbound,
+}
+
+func (e MessageDirection) IsValid() bool {
+	switch e {
+	case MessageDirectionInbound, MessageDirectionOutbound:
+		return true
+	}
+	return false
+}
+
+func (e MessageDirection) String() string {
+	return string(e)
+}
+
+func (e *MessageDirection) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = MessageDirection(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid MessageDirection", str)
+	}
+	return nil
+}
+
+func (e MessageDirection) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *MessageDirection) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e MessageDirection) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far a message has come. It never goes back.
+type MessageStatus string
+
+const (
+	// It waits to be sent. Stored as na_fila.
+	MessageStatusQueued MessageStatus = "QUEUED"
+	// The channel's provider has taken it. Stored as enviada.
+	MessageStatusSent MessageStatus = "SENT"
+	// It is where it was to go; what a contact wrote always is. Stored as entregue.
+	MessageStatusDelivered MessageStatus = "DELIVERED"
+	// The contact has read it, as far as the channel tells. Stored as lida.
+	MessageStatusRead MessageStatus = "READ"
+	// It did not get there: failure says why. Stored as falhou.
+	MessageStatusFailed MessageStatus = "FAILED"
+)
+
+var AllMessageStatus = []MessageStatus{
+	MessageStatusQueued,
+	MessageStatusSent,
+	MessageStatusDelivered,
+	MessageStatusRead,
+	MessageStatusFailed,
+}
+
+func (e MessageStatus) IsValid() bool {
+	switch e {
+	case MessageStatusQueued, MessageStatusSent, MessageStatusDelivered, MessageStatusRead, MessageStatusFailed:
+		return true
+	}
+	return false
+}
+
+func (e MessageStatus) String() string {
+	return string(e)
+}
+
+func (e *MessageStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = MessageStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid MessageStatus", str)
+	}
+	return nil
+}
+
+func (e MessageStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *MessageStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e MessageStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

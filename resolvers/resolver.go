@@ -8,6 +8,7 @@ import (
 	"github.com/taskmed/taskmed/graph/generated"
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
+	"github.com/taskmed/taskmed/internal/messaging"
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
@@ -24,6 +25,7 @@ type Resolver struct {
 	chart    *records.Chart
 	calendar *calendar.Calendar
 	ledger   *billing.Ledger
+	talk     *messaging.Correspondence
 	objects  *objects.Table
 	rights   *rights.Table
 }
@@ -35,6 +37,7 @@ type Packages struct {
 	Chart    *records.Chart
 	Calendar *calendar.Calendar
 	Ledger   *billing.Ledger
+	Talk     *messaging.Correspondence
 	Objects  *objects.Table
 	Rights   *rights.Table
 }
@@ -42,7 +45,7 @@ type Packages struct {
 // New makes a Resolver over the clinic's packages.
 func New(of Packages) *Resolver {
 	return &Resolver{
-		people: of.People, diary: of.Diary, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, objects: of.Objects, rights: of.Rights,
+		people: of.People, diary: of.Diary, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, talk: of.Talk, objects: of.Objects, rights: of.Rights,
 	}
 }
 

@@ -86,12 +86,18 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	payment, refund := models.NewID(), models.NewID()
 	d.Exec(t, "INSERT INTO payments (clinic_id, id, invoice_id, amount_minor, refunded_minor, method, paid_at) VALUES ($1, $2, $3, 20, 10, 'pix', now())", c.ID, payment, invoice)
 	d.Exec(t, "INSERT INTO refunds (clinic_id, id, payment_id, amount_minor, reason) VALUES ($1, $2, $3, 10, $4)", c.ID, refund, payment, f.canary)
+	conversation, message := models.NewID(), models.NewID()
+	d.Exec(t, "INSERT INTO contact_identities (clinic_id, id, contact_id, channel, value) VALUES ($1, $2, $3, 'whatsapp', $4)", c.ID, models.NewID(), c.Contacts[0], f.canary)
+	d.Exec(t, "INSERT INTO conversations (clinic_id, id, contact_id, channel, received_count) VALUES ($1, $2, $3, 'whatsapp', 1)", c.ID, conversation, c.Contacts[0])
+	d.Exec(t, "INSERT INTO messages (clinic_id, id, conversation_id, direction, body, status) VALUES ($1, $2, $3, 'inbound', $4, 'entregue')", c.ID, message, conversation, f.canary)
 	hold := models.NewID()
 	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5::timestamptz, $5::timestamptz + interval '30 minutes', now(), now() + interval '1 hour')`,
 		c.ID, hold, c.Practitioners[0], testkit.Subject(slug, models.RoleOwner), today().AddDate(0, 0, 9).Add(15*time.Hour))
 	f.ids = map[models.Kind]string{
 		models.KindSlotHold:      models.KindSlotHold.Global(hold),
+		models.KindConversation:  models.KindConversation.Global(conversation),
+		models.KindMessage:       models.KindMessage.Global(message),
 		models.KindInvoice:       models.KindInvoice.Global(invoice),
 		models.KindPayment:       models.KindPayment.Global(payment),
 		models.KindRefund:        models.KindRefund.Global(refund),
@@ -169,7 +175,7 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 	name := strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(place[len(place)-1], "s"), "Id"))
 	for kind, word := range map[models.Kind]string{
 		models.KindContact: "contact", models.KindPractitioner: "practitioner",
-		models.KindService: "service", models.KindAppointment: "appointment",
+		models.KindService: "service", models.KindAppointment: "appointment", models.KindConversation: "conversation", models.KindMessage: "uptomessage",
 	} {
 		if name == word {
 			return []models.Kind{kind}
@@ -180,8 +186,10 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 	case strings.HasPrefix(named, "node"):
 		return []models.Kind{
 			models.KindClinic, models.KindPractitioner, models.KindService, models.KindContact,
-			models.KindAppointment, models.KindMedicalRecord, models.KindInvoice,
+			models.KindAppointment, models.KindMedicalRecord, models.KindInvoice, models.KindConversation, models.KindMessage,
 		}
+	case strings.Contains(named, "conversation"):
+		return []models.Kind{models.KindConversation}
 	case strings.Contains(named, "invoice"):
 		return []models.Kind{models.KindInvoice}
 	case strings.Contains(named, "record"):

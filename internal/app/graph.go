@@ -14,6 +14,7 @@ import (
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/messaging"
 	"github.com/taskmed/taskmed/internal/nouns"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
@@ -69,7 +70,7 @@ func newGraph(parts graphParts) (*graph, error) {
 	root := resolvers.New(resolvers.Packages{
 		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: scheduling.New(parts.db, parts.now),
 		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now),
-		Objects: objects, Rights: table,
+		Talk: messaging.New(parts.db, parts.now), Objects: objects, Rights: table,
 	})
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),

@@ -109,7 +109,12 @@ func (s sample) tables() []table {
 				"digest": strings.Repeat("0", 64), "storage_key": "k",
 			}
 		}},
-		{s, "conversations", func(int) row { return row{"contact_id": s.id("contacts", 0), "channel": "whatsapp"} }},
+		{s, "contact_identities", func(n int) row {
+			return row{"contact_id": s.id("contacts", 0), "channel": "web", "value": fmt.Sprint("w", n)}
+		}},
+		{s, "conversations", func(n int) row {
+			return row{"contact_id": s.id("contacts", min(n, 1)), "channel": []string{"whatsapp", "sms", "email"}[n%3]}
+		}},
 		{s, "messages", func(int) row {
 			return row{"conversation_id": s.id("conversations", 0), "direction": "inbound", "body": "b", "status": "entregue"}
 		}},

@@ -66,6 +66,8 @@ func TestExamples_Work(t *testing.T) {
 		"waiting-room":          {`"nodes":[`},
 		"create-invoice":        {`"number":"1"`, `"OPEN"`, `"description":"Material descartável"`, `"userErrors":[]`},
 		"overdue-invoices":      {`"totalCount":0`},
+		"conversations":         {`"totalCount":0`},
+		"start-conversation":    {`"PENDING"`, `"QUEUED"`, `"value":"+5511987654321"`, `"userErrors":[]`},
 		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
 		// The example before it has booked the slot.
 		"hold-slot":               {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},

@@ -7,6 +7,7 @@ import (
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/messaging"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/scheduling"
@@ -20,6 +21,9 @@ func All() []entity.Declaration {
 		billing.Payment(),
 		billing.Refund(),
 		calendar.Feed(),
+		messaging.ContactIdentity(),
+		messaging.Conversation(),
+		messaging.Message(),
 		people.Clinic(),
 		people.Contact(),
 		people.Member(),

@@ -46,6 +46,9 @@ type clinic struct {
 	records       []record
 	conversations []conversation
 	messages      []message
+	identities    []identity
+	// known are the channels and addresses that are some contact's.
+	known map[string]bool
 	invoices      []invoice
 	items         []invoiceItem
 	payments      []payment
@@ -67,7 +70,7 @@ func (c *clinic) source(stream string) source { return newSource(c.seed, c.slug,
 // while the next are made, for what was handed over changes no more. It needs
 // no database.
 func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) error {
-	c := &clinic{lists: l, seed: o.Seed, slug: o.slug(i), zoneName: "America/Sao_Paulo", today: dateOf(o.Today)}
+	c := &clinic{lists: l, seed: o.Seed, slug: o.slug(i), zoneName: "America/Sao_Paulo", today: dateOf(o.Today), known: map[string]bool{}}
 	s := c.source("clinic")
 	if i >= 2 {
 		c.zoneName = pick(s, []string{"America/Sao_Paulo", "America/Sao_Paulo", "America/Fortaleza", "America/Recife", "America/Manaus", "America/Bahia"})

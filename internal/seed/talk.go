@@ -1,6 +1,7 @@
 package seed
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -12,7 +13,9 @@ type conversation struct {
 	channel  string
 	status   string
 	assignee int
-	unread   int
+	// received and read count the contact's messages, and until is the last of those read.
+	received, read int
+	until          time.Time
 	version  int
 	created  time.Time
 	updated  time.Time
@@ -26,6 +29,15 @@ type message struct {
 	status       string
 	author       string
 	created      time.Time
+}
+
+// identity is an address by which a contact is known in a channel.
+type identity struct {
+	id       pgtype.UUID
+	contact  int
+	channel  string
+	value    string
+	verified time.Time
 }
 
 // makeConversations gives two contacts in five a conversation.
@@ -42,19 +54,20 @@ func (c *clinic) makeConversations() {
 			id: s.id(at), contact: i, created: at, updated: at, assignee: none, version: 1,
 			channel: pick(s, []string{"whatsapp", "whatsapp", "whatsapp", "whatsapp", "web", "sms", "email"}),
 		}
-		if len(c.practitioners) > 0 && s.chance(30) {
-			talk.assignee = s.IntN(len(c.practitioners))
+		if s.chance(30) {
+			talk.assignee = s.IntN(len(c.members))
 		}
+		c.makeKnown(s, &talk)
 		topic := 0
 		for n := range s.between(2, 18) {
 			inbound := n%2 == 0 != s.chance(15)
 			m := message{id: s.id(at), conversation: len(c.conversations), inbound: inbound, created: at}
 			if inbound {
-				talk.unread++
+				talk.received++
 				topic = s.IntN(len(c.lists.practice.Inbound))
 				m.body, m.status = c.lists.practice.Inbound[topic], "entregue"
 			} else {
-				talk.unread = 0
+				talk.read, talk.until = talk.received, at
 				m.body, m.author = c.lists.practice.Outbound[topic], author
 				m.status = pick(s, []string{"lida", "lida", "lida", "entregue", "enviada", "falhou"})
 			}
@@ -68,12 +81,34 @@ func (c *clinic) makeConversations() {
 		}
 		switch {
 		case talk.updated.Before(c.midnight.AddDate(0, 0, -20)):
-			talk.status, talk.unread = "fechada", 0
-		case talk.unread == 0:
+			talk.status, talk.read, talk.until = "fechada", talk.received, talk.updated
+		case talk.read == talk.received:
 			talk.status = "pendente"
 		default:
 			talk.status = "aberta"
 		}
 		c.conversations = append(c.conversations, talk)
 	}
+}
+
+// makeKnown gives a contact an address in the channel of a conversation: the one that
+// they gave the clinic, unless it is known as somebody else's, or a name that a provider
+// might give them.
+func (c *clinic) makeKnown(s source, talk *conversation) {
+	who := &c.contacts[talk.contact]
+	value := ""
+	switch {
+	case talk.channel == "email" && who.hasEmail:
+		value = who.person.email
+	case talk.channel != "email" && talk.channel != "web":
+		value = who.phone
+	}
+	if value == "" || c.known[talk.channel+value] {
+		value = fmt.Sprintf("BR.%016x", s.Uint64())
+		if talk.channel == "email" {
+			value += "@mail.example"
+		}
+	}
+	c.known[talk.channel+value] = true
+	c.identities = append(c.identities, identity{id: s.id(talk.created), contact: talk.contact, channel: talk.channel, value: value, verified: talk.created})
 }
