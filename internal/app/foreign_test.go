@@ -262,11 +262,20 @@ func (w idWalker) everything(name string, levels int) string {
 	target := w.schema.Types[name]
 	if target.Kind == ast.Interface {
 		selected := []string{"__typename"}
+		types := map[string]map[string]bool{}
+		for _, possible := range w.schema.PossibleTypes[name] {
+			for _, field := range possible.Fields {
+				if types[field.Name] == nil {
+					types[field.Name] = map[string]bool{}
+				}
+				types[field.Name][field.Type.String()] = true
+			}
+		}
 		for _, possible := range w.schema.PossibleTypes[name] {
 			// Two types may have fields of one name and of different types.
 			var fields []string
 			for field := range strings.FieldsSeq(w.everything(possible.Name, 1)) {
-				if field != "id" {
+				if len(types[field]) > 1 {
 					field = possible.Name + "_" + field + ": " + field
 				}
 				fields = append(fields, field)

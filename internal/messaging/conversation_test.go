@@ -90,8 +90,8 @@ func TestConversations_AreNarrowedAndInOrder(t *testing.T) {
 		"unread: false":                      {mail.ID, chat.ID},
 		"channel: [EMAIL]":                   {mail.ID},
 		"channel: [WHATSAPP], unread: false": {chat.ID},
-		"channel: [EMAIL, WHATSAPP], status: [OPEN, CLOSED]":            {stranger, chat.ID},
-		`assigneeId: "` + d.member(t, models.RoleOwner) + `"`:           {},
+		"channel: [EMAIL, WHATSAPP], status: [OPEN, CLOSED]":             {stranger, chat.ID},
+		`assigneeId: "` + d.member(t, models.RoleOwner) + `"`:            {},
 		`assigneeId: "` + models.KindMember.Global(models.NewID()) + `"`: {},
 	} {
 		require.Equal(t, want, d.list(t, args), args)

@@ -39,7 +39,7 @@ type mistake struct {
 	EntityIDs []string
 }
 
-func (m mistake) String() string { return fmt.Sprint(m.Code, m.Field, len(m.EntityIDs)) }
+func (m mistake) String() string { return fmt.Sprintf("%s%v%d", m.Code, m.Field, len(m.EntityIDs)) }
 
 type message struct {
 	ID, Body, Status, Direction, CreatedAt string
@@ -107,7 +107,7 @@ func (d *desk) mark(t testing.TB, id, upTo string) (*conversation, []mistake) {
 func (d *desk) receive(t testing.TB, in messaging.Inbound) *models.Message {
 	t.Helper()
 	if in.SentAt.IsZero() {
-		in.SentAt = time.Now().Add(-time.Second)
+		in.SentAt = time.Now()
 	}
 	if in.Reference == "" {
 		in.Reference = models.NewID().String()

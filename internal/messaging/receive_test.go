@@ -43,7 +43,9 @@ func TestReceive_KnowsWhoWrites(t *testing.T) {
 		Contact struct {
 			Name, Status, Source string
 			Phone                *string
-			Conversations        struct{ Nodes []struct{ LastMessage struct{ Body string } } }
+			Conversations        struct {
+				Nodes []struct{ LastMessage struct{ Body string } }
+			}
 		}
 	}
 	d.client.Must(t, "query ($id: ID!) { contact(id: $id) { name status source phone conversations { nodes { lastMessage { body } } } } }", map[string]any{"id": nobody}, &got)
@@ -213,7 +215,9 @@ func TestUnreadCount_IsExactUnderManyClients(t *testing.T) {
 	require.Equal(t, d.Count(t, "SELECT count(*) FROM messages m, conversations c WHERE direction = 'inbound' AND (c.read_until IS NULL OR m.created_at > c.read_until)"), now.UnreadCount)
 	var behind struct {
 		Conversation struct {
-			Messages struct{ Nodes []struct{ ID, Direction string } }
+			Messages struct {
+				Nodes []struct{ ID, Direction string }
+			}
 		}
 	}
 	d.client.Must(t, "query ($id: ID!) { conversation(id: $id) { messages(last: 100) { nodes { id direction } } } }", map[string]any{"id": chat.ID}, &behind)

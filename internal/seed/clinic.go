@@ -48,11 +48,11 @@ type clinic struct {
 	messages      []message
 	identities    []identity
 	// known are the channels and addresses that are some contact's.
-	known map[string]bool
-	invoices      []invoice
-	items         []invoiceItem
-	payments      []payment
-	refunds       []refund
+	known    map[string]bool
+	invoices []invoice
+	items    []invoiceItem
+	payments []payment
+	refunds  []refund
 }
 
 type member struct {

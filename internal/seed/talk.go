@@ -16,9 +16,9 @@ type conversation struct {
 	// received and read count the contact's messages, and until is the last of those read.
 	received, read int
 	until          time.Time
-	version  int
-	created  time.Time
-	updated  time.Time
+	version        int
+	created        time.Time
+	updated        time.Time
 }
 
 type message struct {
@@ -40,55 +40,60 @@ type identity struct {
 	verified time.Time
 }
 
-// makeConversations gives two contacts in five a conversation.
+// makeConversations gives two contacts in five a conversation, and some of them another
+// one in another channel.
 func (c *clinic) makeConversations() {
 	s := c.source("conversations")
-	author := Subject(c.slug, "receptionist")
 	for i := range c.contacts {
 		if !s.chance(40) {
 			continue
 		}
-		who := &c.contacts[i]
-		at := s.moment(who.created, c.midnight)
-		talk := conversation{
-			id: s.id(at), contact: i, created: at, updated: at, assignee: none, version: 1,
-			channel: pick(s, []string{"whatsapp", "whatsapp", "whatsapp", "whatsapp", "web", "sms", "email"}),
+		channel := pick(s, []string{"whatsapp", "whatsapp", "whatsapp", "whatsapp", "web", "sms", "email"})
+		c.makeConversation(s, i, channel)
+		if channel != "email" && s.chance(10) {
+			c.makeConversation(s, i, "email")
 		}
-		if s.chance(30) {
-			talk.assignee = s.IntN(len(c.members))
-		}
-		c.makeKnown(s, &talk)
-		topic := 0
-		for n := range s.between(2, 18) {
-			inbound := n%2 == 0 != s.chance(15)
-			m := message{id: s.id(at), conversation: len(c.conversations), inbound: inbound, created: at}
-			if inbound {
-				talk.received++
-				topic = s.IntN(len(c.lists.practice.Inbound))
-				m.body, m.status = c.lists.practice.Inbound[topic], "entregue"
-			} else {
-				talk.read, talk.until = talk.received, at
-				m.body, m.author = c.lists.practice.Outbound[topic], author
-				m.status = pick(s, []string{"lida", "lida", "lida", "entregue", "enviada", "falhou"})
-			}
-			c.messages = append(c.messages, m)
-			talk.updated = at
-			talk.version++
-			at = at.Add(time.Duration(s.between(40, 5400)) * time.Second)
-			if !at.Before(c.midnight) {
-				break
-			}
-		}
-		switch {
-		case talk.updated.Before(c.midnight.AddDate(0, 0, -20)):
-			talk.status, talk.read, talk.until = "fechada", talk.received, talk.updated
-		case talk.read == talk.received:
-			talk.status = "pendente"
-		default:
-			talk.status = "aberta"
-		}
-		c.conversations = append(c.conversations, talk)
 	}
+}
+
+func (c *clinic) makeConversation(s source, contact int, channel string) {
+	author := Subject(c.slug, "receptionist")
+	at := s.moment(c.contacts[contact].created, c.midnight)
+	talk := conversation{id: s.id(at), contact: contact, channel: channel, created: at, updated: at, assignee: none, version: 1}
+	if s.chance(30) {
+		talk.assignee = s.IntN(len(c.members))
+	}
+	c.makeKnown(s, &talk)
+	topic := 0
+	for n := range s.between(2, 18) {
+		inbound := n%2 == 0 != s.chance(15)
+		m := message{id: s.id(at), conversation: len(c.conversations), inbound: inbound, created: at}
+		if inbound {
+			talk.received++
+			topic = s.IntN(len(c.lists.practice.Inbound))
+			m.body, m.status = c.lists.practice.Inbound[topic], "entregue"
+		} else {
+			talk.read, talk.until = talk.received, at
+			m.body, m.author = c.lists.practice.Outbound[topic], author
+			m.status = pick(s, []string{"lida", "lida", "lida", "entregue", "enviada", "falhou"})
+		}
+		c.messages = append(c.messages, m)
+		talk.updated = at
+		talk.version++
+		at = at.Add(time.Duration(s.between(40, 5400)) * time.Second)
+		if !at.Before(c.midnight) {
+			break
+		}
+	}
+	switch {
+	case talk.updated.Before(c.midnight.AddDate(0, 0, -20)):
+		talk.status, talk.read, talk.until = "fechada", talk.received, talk.updated
+	case talk.read == talk.received:
+		talk.status = "pendente"
+	default:
+		talk.status = "aberta"
+	}
+	c.conversations = append(c.conversations, talk)
 }
 
 // makeKnown gives a contact an address in the channel of a conversation: the one that
