@@ -84,7 +84,7 @@ GRANT SELECT ON goose_db_version TO taskmed_app;
 -- The newest migration that the oldest binary knows which may serve this
 -- database: binaries are rolled back without their migrations. A migration that
 -- takes something away, or adds what an older binary's writes lack, raises it.
-COMMENT ON TABLE goose_db_version IS 'oldest binary: 14';
+COMMENT ON TABLE goose_db_version IS 'oldest binary: 15';
 
 -- +goose Down
 COMMENT ON TABLE goose_db_version IS NULL;

@@ -93,6 +93,16 @@ CREATE TABLE time_off (
   reason text CHECK (char_length(reason) <= 500),
   -- The UID of the imported calendar's event, so that an import can run again.
   external_uid text CHECK (char_length(external_uid) <= 255),
+  -- The calendar's own name for itself.
+  external_calendar text CHECK (char_length(external_calendar) <= 300),
+  -- Which of the event's occurrences; empty for the only one.
+  external_instance text CHECK (char_length(external_instance) <= 20),
+  -- Whether an event of its own told of the occurrence, and not the one that recurs.
+  external_own boolean,
+  -- What the event's version was that told of it (RFC 5546, section 2.1.5).
+  external_sequence integer CHECK (external_sequence >= 0),
+  external_stamp timestamptz,
+  external_modified timestamptz,
   version integer NOT NULL DEFAULT 1,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -102,7 +112,8 @@ CREATE TABLE time_off (
 );
 CREATE INDEX idx_time_off_practitioner_start ON time_off (clinic_id, practitioner_id, starts_at, ends_at);
 CREATE INDEX idx_time_off_clinic_start ON time_off (clinic_id, starts_at, ends_at) WHERE practitioner_id IS NULL;
-CREATE UNIQUE INDEX idx_time_off_external_uid ON time_off (clinic_id, practitioner_id, external_uid, starts_at) WHERE external_uid IS NOT NULL;
+-- A moved occurrence may begin when another does.
+CREATE UNIQUE INDEX idx_time_off_external_uid ON time_off (clinic_id, practitioner_id, external_uid, external_instance) WHERE external_uid IS NOT NULL;
 CREATE TRIGGER time_off_touch BEFORE UPDATE ON time_off FOR EACH ROW EXECUTE FUNCTION touch_row();
 SELECT protect_tenant_table('time_off', 'SELECT, INSERT, UPDATE, DELETE');
 SELECT cache_announce('time_off',

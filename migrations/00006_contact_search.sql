@@ -397,6 +397,63 @@ CREATE TRIGGER contact_search_update AFTER UPDATE ON contact_search
 CREATE TRIGGER contact_search_delete AFTER DELETE ON contact_search
   REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION contact_search_spread();
 
+-- A contact's further numbers, in the forms in which contact_search has the first.
+CREATE TABLE contact_search_phones (
+  clinic_id uuid NOT NULL,
+  phone_tail text COLLATE "C" NOT NULL,
+  phone_national text COLLATE "C" NOT NULL,
+  phone_local text COLLATE "C" NOT NULL,
+  contact_id uuid NOT NULL,
+  PRIMARY KEY (clinic_id, phone_tail, contact_id),
+  FOREIGN KEY (clinic_id, contact_id) REFERENCES contacts (clinic_id, id) ON DELETE CASCADE
+);
+CREATE INDEX idx_contact_search_phones_contact ON contact_search_phones (clinic_id, contact_id);
+CREATE INDEX idx_contact_search_phones_national ON contact_search_phones (clinic_id, phone_national);
+CREATE INDEX idx_contact_search_phones_local ON contact_search_phones (clinic_id, phone_local);
+SELECT protect_tenant_table('contact_search_phones', 'SELECT, INSERT, DELETE');
+
+-- +goose StatementBegin
+-- Keeps contact_search_phones as contacts is. Whatever changes how a contact is shown
+-- among what a search finds makes its rows anew, and so tells the searches for them.
+CREATE FUNCTION contact_search_phones_follow() RETURNS trigger
+LANGUAGE plpgsql SET enable_seqscan = off
+AS $$
+BEGIN
+  IF current_setting('app.contact_search', true) = 'deferred' THEN
+    RETURN NULL;
+  END IF;
+  IF TG_OP = 'INSERT' THEN
+    IF NOT EXISTS (SELECT FROM new_rows n WHERE n.other_phones <> '{}') THEN
+      RETURN NULL;
+    END IF;
+    INSERT INTO contact_search_phones (clinic_id, phone_tail, phone_national, phone_local, contact_id)
+    SELECT DISTINCT n.clinic_id, r.phone_tail, r.phone_national, r.phone_local, n.id
+    FROM new_rows n, unnest(n.other_phones) AS p (phone),
+      LATERAL contact_search_row(n.clinic_id, n.id, '', NULL, NULL, p.phone, NULL, n.status) r
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+  END IF;
+  IF NOT EXISTS (SELECT FROM old_rows o WHERE o.other_phones <> '{}') AND NOT EXISTS (SELECT FROM new_rows n WHERE n.other_phones <> '{}') THEN
+    RETURN NULL;
+  END IF;
+  DELETE FROM contact_search_phones s
+  USING (SELECT o.clinic_id, o.id FROM old_rows o LEFT JOIN new_rows n ON n.clinic_id = o.clinic_id AND n.id = o.id
+         WHERE (o.name, o.preferred_name, o.email, o.phone, o.tax_id, o.status = 'arquivado', o.other_phones)
+           IS DISTINCT FROM (n.name, n.preferred_name, n.email, n.phone, n.tax_id, n.status = 'arquivado', n.other_phones) OFFSET 0) gone
+  WHERE s.clinic_id = gone.clinic_id AND s.contact_id = gone.id;
+  INSERT INTO contact_search_phones (clinic_id, phone_tail, phone_national, phone_local, contact_id)
+  SELECT DISTINCT n.clinic_id, r.phone_tail, r.phone_national, r.phone_local, n.id
+  FROM new_rows n, unnest(n.other_phones) AS p (phone),
+    LATERAL contact_search_row(n.clinic_id, n.id, '', NULL, NULL, p.phone, NULL, n.status) r
+  ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER contacts_search_phones_insert AFTER INSERT ON contacts
+  REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION contact_search_phones_follow();
+CREATE TRIGGER contacts_search_phones_update AFTER UPDATE ON contacts
+  REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION contact_search_phones_follow();
+
 -- +goose StatementBegin
 -- Makes a clinic's search anew from its contacts; app.clinic must be set to
 -- it. For bulk loads, and for a doctor who found it wanting. Contacts of the
@@ -428,6 +485,15 @@ BEGIN
   SELECT count(*) INTO added FROM fresh;
   PERFORM contact_search_learn(clinic, ARRAY(SELECT DISTINCT w.word FROM contact_search_words w WHERE w.clinic_id = clinic));
   PERFORM contact_search_forget(clinic, ARRAY(SELECT v.word FROM contact_search_vocabulary v WHERE v.clinic_id = clinic));
+  DELETE FROM contact_search_phones s WHERE s.clinic_id = clinic;
+  INSERT INTO contact_search_phones (clinic_id, phone_tail, phone_national, phone_local, contact_id)
+  SELECT DISTINCT clinic, r.phone_tail, r.phone_national, r.phone_local, c.id
+  FROM contacts c, unnest(c.other_phones) AS p (phone),
+    LATERAL contact_search_row(c.clinic_id, c.id, '', NULL, NULL, p.phone, NULL, c.status) r
+  WHERE c.clinic_id = clinic;
+  DELETE FROM contact_tags g WHERE g.clinic_id = clinic;
+  INSERT INTO contact_tags (clinic_id, tag, contact_id)
+  SELECT DISTINCT clinic, t.tag, c.id FROM contacts c, unnest(c.tags) AS t (tag) WHERE c.clinic_id = clinic AND t.tag IS NOT NULL;
   PERFORM set_config('app.contact_search', before, true);
   RETURN added;
 END $$;
@@ -641,7 +707,28 @@ BEGIN
     UNION ALL
     (SELECT s.contact_id, true FROM contact_search s
      WHERE s.clinic_id = clinic AND s.phone_national = ninth AND ninth <> phone
-     ORDER BY s.phone_national LIMIT most)) found
+     ORDER BY s.phone_national LIMIT most)
+    UNION ALL
+    (SELECT p.contact_id, p.phone_tail = tail OR p.phone_national = phone OR p.phone_local = phone FROM contact_search_phones p
+     WHERE p.clinic_id = clinic AND p.phone_tail >= tail AND p.phone_tail < tail || ':' AND char_length(phone) >= 4
+     ORDER BY p.phone_tail LIMIT most)
+    UNION ALL
+    (SELECT p.contact_id, false FROM contact_search_phones p
+     WHERE p.clinic_id = clinic AND p.phone_local >= phone AND p.phone_local < phone || ':' AND char_length(phone) >= 4
+     ORDER BY p.phone_local LIMIT most)
+    UNION ALL
+    (SELECT p.contact_id, false FROM contact_search_phones p
+     WHERE p.clinic_id = clinic AND p.phone_national >= phone AND p.phone_national < phone || ':' AND char_length(phone) >= 5
+     ORDER BY p.phone_national LIMIT most)
+    UNION ALL
+    (SELECT p.contact_id, false FROM contact_search_phones p
+     WHERE p.clinic_id = clinic AND p.phone_national >= substr(phone, 3) AND p.phone_national < substr(phone, 3) || ':'
+       AND starts_with(phone, '55') AND char_length(phone) >= 7
+     ORDER BY p.phone_national LIMIT most)
+    UNION ALL
+    (SELECT p.contact_id, true FROM contact_search_phones p
+     WHERE p.clinic_id = clinic AND p.phone_national = ninth AND ninth <> phone
+     ORDER BY p.phone_national LIMIT most)) found
   GROUP BY found.contact_id
   LIMIT most;
 END $$;
@@ -1381,7 +1468,93 @@ CREATE TRIGGER cache_tags_delete AFTER DELETE ON contact_search_vocabulary
 CREATE TRIGGER cache_tags_truncate AFTER TRUNCATE ON contact_search_vocabulary
   FOR EACH STATEMENT EXECUTE FUNCTION cache_truncated();
 
+-- The further numbers' rows.
+SELECT cache_announce('contact_search_phones',
+  'cache_search_row_tags(NULL, NULL, NULL, r.phone_tail, r.phone_national, r.phone_local)', $$'{}'::text[]$$, '{phone_tail}', 'clinic_id', 'contact_id');
+
+-- Contacts that may be the same person: the same phone or date of birth, and a like
+-- name. The CPF is unique in a clinic, so that no two contacts can have the same.
+
+-- +goose StatementBegin
+-- How much two names are alike: the share of the shorter one's words that the other has,
+-- too, or nearly. Nothing unless the first word of one of them is among those.
+CREATE FUNCTION contact_names_alike(a text, b text) RETURNS real
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+DECLARE
+  particles CONSTANT text[] := '{da,das,de,do,dos,e}';
+  shorter text[] := ARRAY(SELECT w FROM unnest(string_to_array(contact_search_words_of(a), ' ')) AS w WHERE w <> '' AND NOT w = ANY (particles) LIMIT 8);
+  longer text[] := ARRAY(SELECT w FROM unnest(string_to_array(contact_search_words_of(b), ' ')) AS w WHERE w <> '' AND NOT w = ANY (particles) LIMIT 8);
+  swapped text[];
+  first boolean := false;
+  found integer := 0;
+BEGIN
+  IF cardinality(shorter) > cardinality(longer) THEN
+    swapped := shorter; shorter := longer; longer := swapped;
+  END IF;
+  FOR i IN 1 .. cardinality(shorter) LOOP
+    FOR j IN 1 .. cardinality(longer) LOOP
+      IF shorter[i] = longer[j] OR least(char_length(shorter[i]), char_length(longer[j])) >= 4
+        AND abs(char_length(shorter[i]) - char_length(longer[j])) <= 1 AND contact_search_edits(shorter[i], longer[j]) <= 1 THEN
+        found := found + 1;
+        first := first OR i = 1 OR j = 1;
+        EXIT;
+      END IF;
+    END LOOP;
+  END LOOP;
+  RETURN CASE WHEN first THEN found::real / cardinality(shorter) ELSE 0 END;
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Up to ten contacts of the connection's clinic that may be the same person as one, the
+-- best first. It looks at no digit of a CPF, only at whether both have one, which a mask
+-- shows, too: then they are less likely to be one. At most 200 contacts of each phone
+-- and 500 of a date of birth are looked at: so many are no person's.
+CREATE FUNCTION contact_duplicates(contact uuid) RETURNS TABLE (id uuid, place integer)
+LANGUAGE plpgsql STABLE ROWS 3
+SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+  clinic CONSTANT uuid := app_clinic();
+  one contacts;
+  tails text[];
+BEGIN
+  SELECT * INTO one FROM contacts c WHERE c.clinic_id = clinic AND c.id = contact;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  tails := ARRAY(
+    SELECT s.phone_tail FROM contact_search s WHERE s.clinic_id = clinic AND s.contact_id = contact AND s.phone_tail IS NOT NULL
+    UNION SELECT p.phone_tail FROM contact_search_phones p WHERE p.clinic_id = clinic AND p.contact_id = contact);
+  RETURN QUERY
+  SELECT found.id, (row_number() OVER (ORDER BY found.likely DESC, found.name_key, found.id))::integer
+  FROM (
+    SELECT c.id, c.name_key, a.alike
+      + CASE WHEN bool_or(k.by_phone) THEN 1 ELSE 0 END
+      + CASE WHEN c.birth_date = one.birth_date THEN 1 WHEN c.birth_date <> one.birth_date THEN -1 ELSE 0 END
+      - CASE WHEN c.tax_id IS NOT NULL AND one.tax_id IS NOT NULL THEN 1 ELSE 0 END
+      - CASE WHEN c.status = 'arquivado' THEN 1 ELSE 0 END AS likely
+    FROM (
+      SELECT s.contact_id, true AS by_phone FROM unnest(tails) AS t (tail),
+        LATERAL (SELECT x.contact_id FROM contact_search x WHERE x.clinic_id = clinic AND x.phone_tail = t.tail COLLATE "C" ORDER BY x.phone_tail LIMIT 200) s
+      UNION ALL
+      SELECT s.contact_id, true FROM unnest(tails) AS t (tail),
+        LATERAL (SELECT x.contact_id FROM contact_search_phones x WHERE x.clinic_id = clinic AND x.phone_tail = t.tail COLLATE "C" ORDER BY x.phone_tail LIMIT 200) s
+      UNION ALL
+      (SELECT b.id, false FROM contacts b WHERE b.clinic_id = clinic AND b.birth_date = one.birth_date ORDER BY b.birth_date, b.id LIMIT 500)) k
+    JOIN contacts c ON c.clinic_id = clinic AND c.id = k.contact_id,
+    LATERAL (SELECT contact_names_alike(c.name, one.name) AS alike) a
+    WHERE c.id <> contact AND a.alike >= 0.5
+    GROUP BY c.id, c.name_key, c.birth_date, c.tax_id, c.status, a.alike) found
+  ORDER BY 2 LIMIT 10;
+END $$;
+-- +goose StatementEnd
+
 -- +goose Down
+DROP FUNCTION contact_duplicates(uuid);
+DROP FUNCTION contact_names_alike(text, text);
 DROP FUNCTION cache_search_depends(text, boolean);
 DROP FUNCTION search_contacts(text, integer, integer, text, uuid, boolean);
 DROP FUNCTION contact_search_cost(text, text, text, text[], integer, boolean);
@@ -1391,6 +1564,11 @@ DROP FUNCTION contact_search_terms(text);
 DROP FUNCTION contact_search_similar(uuid, text);
 DROP FUNCTION contact_search_edits(text, text);
 DROP EXTENSION fuzzystrmatch;
+DROP TRIGGER contacts_search_phones_update ON contacts;
+DROP TRIGGER contacts_search_phones_insert ON contacts;
+DROP FUNCTION contact_search_phones_follow();
+DROP TABLE contact_search_phones;
+DROP FUNCTION cache_tags_contact_search_phones();
 DROP TRIGGER contacts_search_update ON contacts;
 DROP TRIGGER contacts_search_insert ON contacts;
 DROP FUNCTION rebuild_contact_search(uuid);

@@ -50,6 +50,8 @@ CREATE INDEX idx_appointments_clinic_arrived ON appointments (clinic_id, arrived
 CREATE INDEX idx_appointments_clinic_created ON appointments (clinic_id, created_at, id);
 CREATE INDEX idx_appointments_service ON appointments (clinic_id, service_id, starts_at) WHERE service_id IS NOT NULL;
 CREATE INDEX idx_appointments_series ON appointments (clinic_id, series_id, starts_at) WHERE series_id IS NOT NULL;
+-- Whose appointments are with whom.
+CREATE INDEX idx_appointments_practitioner_contact ON appointments (clinic_id, practitioner_id, contact_id);
 CREATE UNIQUE INDEX idx_appointments_external_reference ON appointments (clinic_id, external_reference) WHERE external_reference IS NOT NULL;
 
 -- +goose StatementBegin
@@ -148,6 +150,8 @@ CREATE TABLE slot_holds (
     clinic_id WITH =, practitioner_id WITH =, tstzrange(starts_at, ends_at) WITH &&)
 );
 CREATE INDEX idx_slot_holds_expiry ON slot_holds (clinic_id, expires_at);
+-- How many somebody holds is counted with each new one.
+CREATE INDEX idx_slot_holds_subject ON slot_holds (clinic_id, subject, expires_at);
 
 -- +goose StatementBegin
 -- No exclusion constraint spans two tables. Whoever takes a practitioner's time
@@ -199,7 +203,7 @@ CREATE TRIGGER slot_holds_respect_appointments BEFORE INSERT ON slot_holds
   FOR EACH ROW EXECUTE FUNCTION respect_appointments();
 SELECT protect_tenant_table('slot_holds', 'SELECT, INSERT, DELETE');
 SELECT cache_announce('slot_holds',
-  $$ARRAY['slot_hold/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
+  $$ARRAY['slot_hold:' || r.id, 'slot_hold/practitioner=' || r.practitioner_id]$$, $$'{}'::text[]$$, '{practitioner_id}');
 
 CREATE TABLE waitlist_entries (
   clinic_id uuid NOT NULL,

@@ -33,7 +33,7 @@ type Appointment struct {
 	Prefetched `gorm:"-"`
 
 	// Asker is the role of who reads it, which decides what is next.
-	Asker Role `gorm:"-"`
+	Asker Role `gorm:"-" json:"-"`
 }
 
 // IsNode marks a GraphQL Node.

@@ -21,6 +21,7 @@ const (
 	Unavailable     Code = "UNAVAILABLE"
 	OutcomeUnknown  Code = "OUTCOME_UNKNOWN"
 	Expired         Code = "EXPIRED"
+	Conflict        Code = "CONFLICT"
 	Internal        Code = "INTERNAL"
 )
 

@@ -123,6 +123,15 @@ func (d *Date) UnmarshalGQL(value any) error {
 	return nil
 }
 
+// MarshalText implements encoding.TextMarshaler.
+func (d Date) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Date) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDate(string(text))
+	return err
+}
+
 // Scan implements sql.Scanner.
 func (d *Date) Scan(source any) error {
 	midnight, ok := source.(time.Time)

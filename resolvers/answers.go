@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/objects"
@@ -22,14 +20,6 @@ func mistakes(err error) ([]*models.UserError, error) {
 		return invalid, nil
 	}
 	return []*models.UserError{}, err
-}
-
-// writing is the context of a mutation: with @dryRun, nothing is committed.
-func writing(ctx context.Context) context.Context {
-	if graphql.GetFieldContext(ctx).Field.Directives.ForName("dryRun") != nil {
-		return database.DryRun(ctx)
-	}
-	return ctx
 }
 
 // queryID reads the id of a query's argument.

@@ -26,19 +26,19 @@ func (r *queryResolver) CalendarChanges(ctx context.Context, practitionerID, syn
 }
 
 func (r *mutationResolver) CreateCalendarFeed(ctx context.Context, input models.CreateCalendarFeedInput) (*models.CreateCalendarFeedPayload, error) {
-	feed, err := r.calendar.CreateFeed(writing(ctx), input)
+	feed, err := r.calendar.CreateFeed(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.CreateCalendarFeedPayload{CalendarFeed: feed, UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) RevokeCalendarFeed(ctx context.Context, input models.RevokeCalendarFeedInput) (*models.RevokeCalendarFeedPayload, error) {
-	feed, err := r.calendar.RevokeFeed(writing(ctx), input)
+	feed, err := r.calendar.RevokeFeed(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.RevokeCalendarFeedPayload{CalendarFeed: feed, UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) ImportCalendar(ctx context.Context, input models.ImportCalendarInput) (*models.ImportCalendarPayload, error) {
-	done, err := r.calendar.Import(writing(ctx), input)
+	done, err := r.calendar.Import(ctx, input)
 	userErrors, err := mistakes(err)
 	if done == nil {
 		return &models.ImportCalendarPayload{UserErrors: userErrors}, err

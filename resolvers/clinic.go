@@ -32,7 +32,7 @@ func (r *queryResolver) Viewer(ctx context.Context) (*models.Viewer, error) {
 }
 
 func (r *mutationResolver) UpdateClinic(ctx context.Context, input models.UpdateClinicInput) (*models.ClinicPayload, error) {
-	clinic, outside, err := r.diary.UpdateClinic(writing(ctx), input)
+	clinic, outside, err := r.diary.UpdateClinic(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.ClinicPayload{Clinic: clinic, Outside: orEmpty(outside), UserErrors: userErrors}, err
 }

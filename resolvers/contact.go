@@ -9,19 +9,19 @@ import (
 )
 
 func (r *mutationResolver) CreateContact(ctx context.Context, input models.CreateContactInput) (*models.CreateContactPayload, error) {
-	contact, err := r.people.CreateContact(writing(ctx), input)
+	contact, err := r.people.CreateContact(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.CreateContactPayload{Contact: contact, UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) UpdateContact(ctx context.Context, input models.UpdateContactInput) (*models.UpdateContactPayload, error) {
-	contact, err := r.people.UpdateContact(writing(ctx), input)
+	contact, err := r.people.UpdateContact(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.UpdateContactPayload{Contact: contact, UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) ArchiveContact(ctx context.Context, input models.ArchiveContactInput) (*models.ArchiveContactPayload, error) {
-	contact, err := r.people.ArchiveContact(writing(ctx), input)
+	contact, err := r.people.ArchiveContact(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.ArchiveContactPayload{Contact: contact, UserErrors: userErrors}, err
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func (r *mutationResolver) StartConversation(ctx context.Context, input models.StartConversationInput) (*models.StartConversationPayload, error) {
-	started, err := r.talk.StartConversation(writing(ctx), input)
+	started, err := r.talk.StartConversation(ctx, input)
 	if started == nil {
 		started = &messaging.Started{}
 	}
@@ -17,25 +17,25 @@ func (r *mutationResolver) StartConversation(ctx context.Context, input models.S
 }
 
 func (r *mutationResolver) SendMessage(ctx context.Context, input models.SendMessageInput) (*models.SendMessagePayload, error) {
-	message, err := r.talk.SendMessage(writing(ctx), input)
+	message, err := r.talk.SendMessage(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.SendMessagePayload{Message: message, UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) MarkConversationRead(ctx context.Context, input models.MarkConversationReadInput) (*models.ConversationPayload, error) {
-	return handled(r.talk.MarkConversationRead(writing(ctx), input))
+	return handled(r.talk.MarkConversationRead(ctx, input))
 }
 
 func (r *mutationResolver) CloseConversation(ctx context.Context, input models.CloseConversationInput) (*models.ConversationPayload, error) {
-	return handled(r.talk.CloseConversation(writing(ctx), input))
+	return handled(r.talk.CloseConversation(ctx, input))
 }
 
 func (r *mutationResolver) ReopenConversation(ctx context.Context, input models.ReopenConversationInput) (*models.ConversationPayload, error) {
-	return handled(r.talk.ReopenConversation(writing(ctx), input))
+	return handled(r.talk.ReopenConversation(ctx, input))
 }
 
 func (r *mutationResolver) AssignConversation(ctx context.Context, input models.AssignConversationInput) (*models.ConversationPayload, error) {
-	return handled(r.talk.AssignConversation(writing(ctx), input))
+	return handled(r.talk.AssignConversation(ctx, input))
 }
 
 // handled is the payload of a mutation that changes a conversation.

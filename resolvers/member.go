@@ -7,17 +7,17 @@ import (
 )
 
 func (r *mutationResolver) AddMember(ctx context.Context, input models.AddMemberInput) (*models.MemberPayload, error) {
-	member, err := r.people.AddMember(writing(ctx), input)
+	member, err := r.people.AddMember(ctx, input)
 	return belonging(member, err)
 }
 
 func (r *mutationResolver) UpdateMember(ctx context.Context, input models.UpdateMemberInput) (*models.MemberPayload, error) {
-	member, err := r.people.UpdateMember(writing(ctx), input)
+	member, err := r.people.UpdateMember(ctx, input)
 	return belonging(member, err)
 }
 
 func (r *mutationResolver) RevokeMember(ctx context.Context, input models.RevokeMemberInput) (*models.MemberPayload, error) {
-	member, err := r.people.RevokeMember(writing(ctx), input)
+	member, err := r.people.RevokeMember(ctx, input)
 	return belonging(member, err)
 }
 

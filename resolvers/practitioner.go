@@ -7,17 +7,17 @@ import (
 )
 
 func (r *mutationResolver) CreatePractitioner(ctx context.Context, input models.CreatePractitionerInput) (*models.PractitionerPayload, error) {
-	practitioner, err := r.people.CreatePractitioner(writing(ctx), input)
+	practitioner, err := r.people.CreatePractitioner(ctx, input)
 	return practising(practitioner, err)
 }
 
 func (r *mutationResolver) UpdatePractitioner(ctx context.Context, input models.UpdatePractitionerInput) (*models.PractitionerPayload, error) {
-	practitioner, err := r.people.UpdatePractitioner(writing(ctx), input)
+	practitioner, err := r.people.UpdatePractitioner(ctx, input)
 	return practising(practitioner, err)
 }
 
 func (r *mutationResolver) SetPractitionerServices(ctx context.Context, input models.SetPractitionerServicesInput) (*models.PractitionerPayload, error) {
-	practitioner, err := r.people.SetPractitionerServices(writing(ctx), input)
+	practitioner, err := r.people.SetPractitionerServices(ctx, input)
 	return practising(practitioner, err)
 }
 
@@ -28,19 +28,19 @@ func practising(practitioner *models.Practitioner, err error) (*models.Practitio
 }
 
 func (r *mutationResolver) SetWorkingHours(ctx context.Context, input models.SetWorkingHoursInput) (*models.SetWorkingHoursPayload, error) {
-	practitioner, outside, err := r.diary.SetWorkingHours(writing(ctx), input)
+	practitioner, outside, err := r.diary.SetWorkingHours(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.SetWorkingHoursPayload{Practitioner: practitioner, Outside: orEmpty(outside), UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) AddTimeOff(ctx context.Context, input models.AddTimeOffInput) (*models.TimeOffPayload, error) {
-	off, within, err := r.diary.AddTimeOff(writing(ctx), input)
+	off, within, err := r.diary.AddTimeOff(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.TimeOffPayload{TimeOff: off, Within: orEmpty(within), UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) RemoveTimeOff(ctx context.Context, input models.RemoveTimeOffInput) (*models.TimeOffPayload, error) {
-	off, err := r.diary.RemoveTimeOff(writing(ctx), input)
+	off, err := r.diary.RemoveTimeOff(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.TimeOffPayload{TimeOff: off, Within: []*models.Appointment{}, UserErrors: userErrors}, err
 }

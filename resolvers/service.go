@@ -7,13 +7,13 @@ import (
 )
 
 func (r *mutationResolver) CreateService(ctx context.Context, input models.CreateServiceInput) (*models.ServicePayload, error) {
-	service, err := r.people.CreateService(writing(ctx), input)
+	service, err := r.people.CreateService(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.ServicePayload{Service: service, UserErrors: userErrors}, err
 }
 
 func (r *mutationResolver) UpdateService(ctx context.Context, input models.UpdateServiceInput) (*models.ServicePayload, error) {
-	service, err := r.people.UpdateService(writing(ctx), input)
+	service, err := r.people.UpdateService(ctx, input)
 	userErrors, err := mistakes(err)
 	return &models.ServicePayload{Service: service, UserErrors: userErrors}, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -144,9 +145,30 @@ func (m *meter) send(ctx context.Context, method, url, body string, header http.
 	return text, answer.Header, err
 }
 
+// opened waits until the server with the cache keeps answers: it serves before it does.
+func (m *meter) opened(ctx context.Context) error {
+	ctx, done := context.WithTimeout(ctx, startingAtMost)
+	defer done()
+	at := slices.IndexFunc(m.bench.scenes, func(s *scene) bool { return s.path != "" })
+	for s := m.bench.scenes[at]; ; {
+		_, err := m.ask(ctx, s, missed(), &s.requests[0])
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // check compares answers with those of the handler written by hand, byte for
 // byte, and finds what was a miss kept.
 func (m *meter) check(ctx context.Context) error {
+	if err := m.opened(ctx); err != nil {
+		return err
+	}
 	const compared = 200
 	all := subjects()
 	for _, s := range m.bench.scenes {

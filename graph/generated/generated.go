@@ -6032,8 +6032,13 @@ directive @phi on OBJECT | FIELD_DEFINITION
 directive @cost(weight: String!) on ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR
 "IBM GraphQL Cost Directives: how long the list is taken to be."
 directive @listSize(assumedSize: Int, slicingArguments: [String!], sizedFields: [String!], requireOneSlicingArgument: Boolean = true) on FIELD_DEFINITION
-"Runs every check and answers as if it had written, and writes nothing."
+"Runs every check and answers as if it had written, everywhere below the payload, too, and writes nothing; extensions.dryRun then says, by the field's response name, what would have been written and which kept answers that would have made old. It belongs on a mutation's own field alone."
 directive @dryRun on FIELD
+"Writes once: the same key within 24 hours is answered as the first time was, and nothing is written again. The header Idempotency-Key does the same for a whole request. The record of it commits with the write; where nothing was written because of userErrors, nothing is remembered. The same key with another input is refused with the code CONFLICT (and the status 409, where nothing else is answered), as is one whose first request is still running. Keys are a subject's own in a clinic, and have 1 to 200 characters; a new UUID is a good one. It belongs on a mutation's own field alone."
+directive @idempotent(
+  "What the client calls the write."
+  key: String!
+) on FIELD
 
 "Ascending or descending."
 enum SortDirection {

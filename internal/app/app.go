@@ -23,6 +23,7 @@ import (
 	"github.com/taskmed/taskmed/internal/fitness"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/idempotency"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/sockets"
@@ -134,7 +135,11 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 	a.open.auth = authenticator
 
-	made, err := newGraph(graphParts{db: db, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
+	keys, err := idempotency.New(secret)
+	if err != nil {
+		return nil, err
+	}
+	made, err := newGraph(graphParts{db: db, keys: keys, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +162,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		// The observer's is outermost, so that it sees what the others do.
 		Extensions: slices.Concat(a.observer.extensions, []graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions),
 		Playground: playground(settings, options), Routes: routes(a.fitness.Fit, made, options.Log), Origins: settings.AllowedOrigins,
-		Documents: a.documents, Cache: a.cache.answers, Secret: secret, Statements: statements{planner},
+		Documents: a.documents, Mutations: made.mutations, Cache: a.cache.answers, Secret: secret, Statements: statements{planner},
 		Observer: a.observer, Metrics: a.observer.metrics, AdminRoutes: a.observer.routes,
 		Ready: func(ctx context.Context) error {
 			return errors.Join(db.Ping(ctx), a.Fit(), a.documents.ready(settings))

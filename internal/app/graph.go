@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -13,8 +14,10 @@ import (
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/idempotency"
 	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/messaging"
+	"github.com/taskmed/taskmed/internal/mutations"
 	"github.com/taskmed/taskmed/internal/nouns"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
@@ -32,6 +35,7 @@ type graph struct {
 	entities   *entity.Registry
 	loaders    *loaders.Loaders
 	calendar   *calendar.Calendar
+	mutations  *mutations.Runner
 }
 
 // graphParts are what a graph is made of.
@@ -40,6 +44,8 @@ type graphParts struct {
 	cursors *paging.Cursors
 	server  entity.Server
 	now     func() time.Time
+	// keys remember mutations; nil where each of them is a rehearsal.
+	keys *idempotency.Keys
 	// fetching is told of relations that are fetched; nil if nobody wants to know.
 	fetching func(ctx context.Context, place *selection.Field, parents int) func(error)
 }
@@ -72,9 +78,15 @@ func newGraph(parts graphParts) (*graph, error) {
 		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now),
 		Talk: messaging.New(parts.db, parts.now), Objects: objects, Rights: table,
 	})
+	runner, err := mutations.New(mutations.Config{
+		DB: parts.db, Keys: parts.keys, Rehearse: parts.keys == nil, Schema: schema, Resolvers: reflect.TypeFor[generated.MutationResolver](),
+	})
+	if err != nil {
+		return nil, err
+	}
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
-		rights:     table, entities: entities, loaders: fetchers, calendar: calendars,
+		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, mutations: runner,
 	}, nil
 }
 

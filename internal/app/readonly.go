@@ -66,6 +66,7 @@ func newReadOnlyServer(ctx context.Context, settings config.Config, parts readOn
 		Schema: made.executable,
 		Auth:   parts.auth, Log: parts.log, Rights: made.rights, Secret: parts.secret,
 		Operations: operation.Limits{Tokens: settings.TokenLimit, Depth: settings.DepthLimit, Cost: int64(settings.CostLimit)},
+		Mutations:  made.mutations,
 		Extensions: []graphql.HandlerExtension{made.loaders.Extension()},
 	})
 	return s, err

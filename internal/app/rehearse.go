@@ -23,7 +23,7 @@ const rehearsed = 2 * time.Second
 
 // Rehearse runs every registered operation for a clinic, as a subject who may do
 // everything. No data leaves the process, and nothing is kept: writes happen inside
-// transactions that cannot commit (database.DryRun, and rehearsal.Guard behind it),
+// transactions that cannot commit (mutations.Config.Rehearse, and rehearsal.Guard behind it),
 // everything else is read-only.
 func Rehearse(ctx context.Context, settings config.Config, clinic uuid.UUID) (found rehearsal.Found, err error) {
 	settings.StatementTimeout = rehearsed

@@ -55,14 +55,18 @@ func (db *DB) Run(ctx context.Context, b *Batch) {
 		return
 	}
 	defer done()
+	send := db.send
+	if unitOf(ctx, db) != nil {
+		send = db.sendInUnit
+	}
 	for len(rest) > 0 {
-		answered, err := db.send(ctx, conn.Conn(), rest)
+		answered, err := send(ctx, conn, rest)
 		rest = rest[answered:]
 		if err == nil || len(rest) == 0 {
 			return
 		}
 		at := guilty(rest, err)
-		if len(at) == 0 || conn.Conn().IsClosed() || ctx.Err() != nil {
+		if len(at) == 0 || conn.IsClosed() || ctx.Err() != nil {
 			fail(rest, translate(err)) // the connection's fault, or the request's end
 			return
 		}
@@ -138,6 +142,24 @@ func (db *DB) send(ctx context.Context, conn *pgx.Conn, statements []*Statement)
 		rememberClinic(conn, wanted)
 	}
 	return len(statements), nil
+}
+
+// sendInUnit is send within a transaction that is to go on where a statement fails.
+func (db *DB) sendInUnit(ctx context.Context, conn *pgx.Conn, statements []*Statement) (answered int, err error) {
+	const savepoint = "taskmed_read"
+	if _, err := conn.Exec(uncounted(ctx), "SAVEPOINT "+savepoint); err != nil {
+		return 0, err
+	}
+	answered, err = db.send(ctx, conn, statements)
+	if err == nil {
+		_, err = conn.Exec(uncounted(ctx), "RELEASE SAVEPOINT "+savepoint)
+		return answered, err
+	}
+	if !conn.IsClosed() {
+		_, undone := conn.Exec(uncounted(ctx), "ROLLBACK TO SAVEPOINT "+savepoint)
+		err = errors.Join(err, undone)
+	}
+	return answered, err
 }
 
 // answer reads one statement's rows.

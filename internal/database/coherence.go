@@ -69,14 +69,9 @@ func (db *DB) raise(ctx context.Context, tx *gorm.DB) (raised, error) {
 	if err != nil {
 		return raised{}, err
 	}
-	var collected sql.NullString
-	row := tx.Statement.ConnPool.QueryRowContext(uncounted(ctx), "SELECT current_setting('app.cache_tags', true)")
-	if err := row.Scan(&collected); err != nil {
-		return raised{}, fmt.Errorf("read the tags of a transaction: %w", err)
-	}
-	tags := distinctTags(collected.String)
-	if len(tags) == 0 {
-		return raised{}, nil
+	tags, err := collectedTags(ctx, tx)
+	if len(tags) == 0 || err != nil {
+		return raised{}, err
 	}
 	settle, failed := db.coherence.Raise(ctx, scope.ClinicID, tags)
 	if failed == nil {
@@ -87,6 +82,16 @@ func (db *DB) raise(ctx context.Context, tx *gorm.DB) (raised, error) {
 		return told, fmt.Errorf("notify what a transaction changes: %w", err)
 	}
 	return told, nil
+}
+
+// collectedTags are the tags of what a transaction has changed so far.
+func collectedTags(ctx context.Context, tx *gorm.DB) ([]touched.Tag, error) {
+	var collected sql.NullString
+	row := tx.Statement.ConnPool.QueryRowContext(uncounted(ctx), "SELECT current_setting('app.cache_tags', true)")
+	if err := row.Scan(&collected); err != nil {
+		return nil, fmt.Errorf("read the tags of a transaction: %w", err)
+	}
+	return distinctTags(collected.String), nil
 }
 
 // distinctTags reads the tags that the triggers collected, one a line.

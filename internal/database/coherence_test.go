@@ -212,7 +212,10 @@ func TestCoherence_WhatIsRolledBackIsNotRaised(t *testing.T) {
 		require.NoError(t, tx.Exec("UPDATE contacts SET notes = 'x' WHERE clinic_id = ?", o.clinic.ID).Error)
 		return refused
 	}), refused)
-	require.NoError(t, o.rename(database.DryRun(o.ctx), o.db, 0))
+	ctx, unit := o.db.WithUnit(o.ctx)
+	require.NoError(t, unit.Begin(ctx))
+	require.NoError(t, o.rename(ctx, o.db, 0))
+	unit.Rollback(ctx)
 	require.Empty(t, o.caches.tags)
 	require.Empty(t, o.notifications(t))
 }

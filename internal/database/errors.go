@@ -40,6 +40,12 @@ func Violation(err error) (constraint string, violated bool) {
 	return "", false
 }
 
+// LockTimedOut tells whether a statement waited too long for another transaction.
+func LockTimedOut(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && refused.Code == stateLockTimeout
+}
+
 // translate gives errors that are the machine's, not the statement's, a code
 // that tells the client to come back.
 func translate(err error) error {

@@ -29,7 +29,7 @@ func (db *DB) TrustSetting(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	rememberClinic(conn.Conn(), wantedClinic(ctx))
+	rememberClinic(conn, wantedClinic(ctx))
 	return nil
 }
 

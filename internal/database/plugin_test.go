@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -229,7 +230,7 @@ func TestInTenant_CommitsOrTakesBack(t *testing.T) {
 	require.NoError(t, d.DB.InTenant(ctx, rename("Um", nil)))
 	require.Equal(t, 1, name("Um"))
 	require.ErrorIs(t, d.DB.InTenant(ctx, rename("Dois", errUndo)), errUndo)
-	require.NoError(t, d.DB.InTenant(database.DryRun(ctx), rename("Três", nil)))
+	d.Rehearsed(t, ctx, func(ctx context.Context) { require.NoError(t, d.DB.InTenant(ctx, rename("Três", nil))) })
 	require.PanicsWithValue(t, "no", func() {
 		_ = d.DB.InTenant(ctx, func(tx *gorm.DB) error {
 			if err := rename("Quatro", nil)(tx); err != nil {

@@ -81,14 +81,17 @@ func (s *Session) letGo() {
 // connection gives a connection to read by and what to do after the reading. Its
 // clinic may still be another one's: who sends a statement puts the right one on
 // it first.
-func (db *DB) connection(ctx context.Context) (*pgxpool.Conn, func(), error) {
+func (db *DB) connection(ctx context.Context) (*pgx.Conn, func(), error) {
+	if unit := unitOf(ctx, db); unit != nil {
+		return unit.take(ctx)
+	}
 	s := sessionOf(ctx, db)
 	if s == nil {
 		conn, err := db.acquire(clinicLater(ctx))
 		if err != nil {
 			return nil, nil, err
 		}
-		return conn, conn.Release, nil
+		return conn.Conn(), conn.Release, nil
 	}
 	select {
 	case s.turn <- struct{}{}:
@@ -100,7 +103,7 @@ func (db *DB) connection(ctx context.Context) (*pgxpool.Conn, func(), error) {
 		<-s.turn
 		return nil, nil, err
 	}
-	return conn, func() {
+	return conn.Conn(), func() {
 		s.mu.Lock()
 		s.busy = false
 		// A connection that broke is not to be used again; one that comes back after

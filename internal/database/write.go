@@ -17,16 +17,6 @@ import (
 // attempts bounds how often a transaction is tried that loses against others.
 const attempts = 3
 
-type dryRunKey struct{}
-
-// errDryRun rolls a transaction back that would have been committed.
-var errDryRun = errors.New("database: dry run")
-
-// DryRun returns a context in which InTenant runs everything and commits nothing.
-func DryRun(ctx context.Context) context.Context {
-	return context.WithValue(ctx, dryRunKey{}, true)
-}
-
 // InTenant runs a use case in one transaction of the context's clinic. An error
 // rolls it back and is returned. A deadlock or a serialization failure is tried
 // again, so work must have no effects but the transaction's. Where the commit's
@@ -36,7 +26,12 @@ func (db *DB) InTenant(ctx context.Context, work func(tx *gorm.DB) error) error 
 		return err
 	}
 	touched.Poison(ctx, "writes")
-	yield(ctx, db)
+	transaction := db.transaction
+	if unit := unitOf(ctx, db); unit != nil {
+		transaction = unit.within
+	} else {
+		yield(ctx, db)
+	}
 	var err error
 	for attempt := range attempts {
 		if attempt > 0 {
@@ -44,12 +39,9 @@ func (db *DB) InTenant(ctx context.Context, work func(tx *gorm.DB) error) error 
 				return translate(waited)
 			}
 		}
-		if err = db.transaction(ctx, work); !mayRetry(err) {
+		if err = transaction(ctx, work); !mayRetry(err) {
 			break
 		}
-	}
-	if errors.Is(err, errDryRun) {
-		return nil
 	}
 	return translate(err)
 }
@@ -69,9 +61,6 @@ func (db *DB) transaction(ctx context.Context, work func(tx *gorm.DB) error) err
 		if err := work(tx); err != nil {
 			return err
 		}
-		if ctx.Value(dryRunKey{}) != nil {
-			return errDryRun
-		}
 		if db.coherence != nil {
 			if told, err = db.raise(ctx, tx); err != nil {
 				return err
@@ -80,20 +69,26 @@ func (db *DB) transaction(ctx context.Context, work func(tx *gorm.DB) error) err
 		worked = true
 		return nil
 	})
-	if err == nil {
-		outcome = touched.Committed
-		return nil
+	if err != nil && !worked {
+		return err
 	}
-	var refused *pgconn.PgError
-	if worked && !errors.As(err, &refused) {
-		outcome = touched.Unknown
-		return &models.Error{
-			Code:    models.OutcomeUnknown,
-			Message: "the connection was lost while the change was being saved: look whether it was before you try again",
-			Cause:   err,
-		}
-	}
+	outcome, err = outcomeOf(err)
 	return err
+}
+
+// outcomeOf is what came of a commit that was sent, by its error.
+func outcomeOf(err error) (touched.Outcome, error) {
+	if err == nil {
+		return touched.Committed, nil
+	}
+	if _, refused := errors.AsType[*pgconn.PgError](err); refused {
+		return touched.RolledBack, err
+	}
+	return touched.Unknown, &models.Error{
+		Code:    models.OutcomeUnknown,
+		Message: "the connection was lost while the change was being saved: look whether it was before you try again",
+		Cause:   err,
+	}
 }
 
 // pause waits a little longer after each attempt, and not equally long in all

@@ -71,6 +71,8 @@ type Config struct {
 	// Extensions hook into operations, the first outermost: gqlgen's interfaces
 	// OperationContextMutator, OperationInterceptor, ResponseInterceptor and FieldInterceptor.
 	Extensions []graphql.HandlerExtension
+	// Mutations runs mutations' own fields; nil where they are run as queries are.
+	Mutations Mutations
 	// Documents knows documents by their hash or id; nil where only texts are taken.
 	Documents Documents
 	// Cache keeps answers; nil where every query is run.
@@ -137,6 +139,9 @@ func (c Config) withDefaults() Config {
 	c.Limits, c.Operations = c.Limits.WithDefaults(), c.Operations.WithDefaults()
 	if c.Documents == nil {
 		c.Documents = textsAlone{}
+	}
+	if c.Mutations == nil {
+		c.Mutations = plainly{}
 	}
 	if c.Cache == nil {
 		c.Cache = Uncached{}

@@ -91,7 +91,7 @@ func (p *presenter) known(ctx context.Context, err error, known *models.Error) (
 		return known.Code, internalMessage
 	case models.Unavailable, models.OutcomeUnknown:
 		p.logError(ctx, slog.LevelWarn, "unavailable", err)
-	case models.Unauthenticated, models.Forbidden, models.BadUserInput, models.CostLimit, models.RateLimited, models.Expired:
+	case models.Unauthenticated, models.Forbidden, models.BadUserInput, models.CostLimit, models.RateLimited, models.Expired, models.Conflict:
 	}
 	return known.Code, known.Message
 }

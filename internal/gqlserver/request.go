@@ -95,6 +95,9 @@ func (q *request) check(ctx context.Context) gqlerror.List {
 		faults = q.runner.mutate(graphql.WithOperationContext(ctx, q.op), q.op)
 	}
 	if len(faults) == 0 {
+		if q.op.Operation.Operation == ast.Mutation {
+			q.runner.asMutation(q.op)
+		}
 		q.admitted(ctx)
 	}
 	return faults

@@ -20,12 +20,13 @@ type runner struct {
 	noIntrospection bool
 	contextMutators []graphql.OperationContextMutator
 	fieldMiddleware graphql.FieldMiddleware
+	mutations       Mutations
 }
 
 func newRunner(config Config, p *presenter) (*runner, error) {
 	r := &runner{
 		Executor: executor.New(config.Schema), presenter: p, tags: newETags(config.Secret),
-		noIntrospection: config.Operations.NoIntrospection,
+		noIntrospection: config.Operations.NoIntrospection, mutations: config.Mutations,
 	}
 	r.SetErrorPresenter(p.present)
 	r.SetRecoverFunc(p.recovered)
@@ -80,6 +81,34 @@ func (r *runner) operation(noted *watched) *graphql.OperationContext {
 	return &graphql.OperationContext{
 		DisableIntrospection: r.noIntrospection, RecoverFunc: r.presenter.recovered, ResolverMiddleware: fields,
 		RootResolverMiddleware: func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) },
+	}
+}
+
+// Mutations says how a mutation's own fields are run.
+type Mutations interface {
+	// Root runs such a field with all below it.
+	Root(ctx context.Context, next graphql.RootResolver) graphql.Marshaler
+	// Resolve runs the resolver of any field of a mutation.
+	Resolve(ctx context.Context, next graphql.Resolver) (any, error)
+}
+
+// plainly is Mutations where they are run as queries are.
+type plainly struct{}
+
+// Root implements Mutations.
+func (plainly) Root(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	return next(ctx)
+}
+
+// Resolve implements Mutations.
+func (plainly) Resolve(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) }
+
+// asMutation has the fields of an operation run as those of a mutation are.
+func (r *runner) asMutation(op *graphql.OperationContext) {
+	op.RootResolverMiddleware = r.mutations.Root
+	fields := op.ResolverMiddleware
+	op.ResolverMiddleware = func(ctx context.Context, next graphql.Resolver) (any, error) {
+		return fields(ctx, func(ctx context.Context) (any, error) { return r.mutations.Resolve(ctx, next) })
 	}
 }
 

@@ -43,7 +43,7 @@ func (q *request) refuseCredentials(ctx context.Context, err error) *refusal {
 		status = http.StatusTooManyRequests
 	case models.Unavailable:
 		status = http.StatusServiceUnavailable
-	case models.CostLimit, models.OutcomeUnknown, models.Expired, models.Internal:
+	case models.CostLimit, models.OutcomeUnknown, models.Expired, models.Conflict, models.Internal:
 	}
 	return &refusal{status, code, shown.Message}
 }

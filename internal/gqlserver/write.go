@@ -119,10 +119,13 @@ func comma(buffer *bytes.Buffer) {
 // something that is not GraphQL, unless the fault lies outside the operation.
 func statusOf(response *graphql.Response, media mediaType) int {
 	if response.Data != nil {
-		if allUnavailable(response) {
-			// The specification recommends 200 here as well; but balancers and
-			// retrying clients must see that nothing at all could be had.
+		// The specification recommends 200 here as well; but balancers and retrying
+		// clients must see that nothing at all could be had.
+		switch {
+		case nothingBut(response, models.Unavailable):
 			return http.StatusServiceUnavailable
+		case nothingBut(response, models.Conflict):
+			return http.StatusConflict
 		}
 		return http.StatusOK
 	}
@@ -147,14 +150,13 @@ func statusOf(response *graphql.Response, media mediaType) int {
 	return status
 }
 
-// allUnavailable is true where every error is UNAVAILABLE and no root field has
-// a value.
-func allUnavailable(response *graphql.Response) bool {
+// nothingBut is true where every error has the code and no root field has a value.
+func nothingBut(response *graphql.Response, code models.Code) bool {
 	if len(response.Errors) == 0 {
 		return false
 	}
 	for _, err := range response.Errors {
-		if err.Extensions["code"] != models.Unavailable {
+		if err.Extensions["code"] != code {
 			return false
 		}
 	}

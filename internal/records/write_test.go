@@ -168,15 +168,6 @@ func TestCreate_NeedsAScope(t *testing.T) {
 	require.Zero(t, w.count(t))
 }
 
-func TestCreate_WritesNothingInADryRun(t *testing.T) {
-	t.Parallel()
-	w := newWard(t)
-	record, err := w.chart.Create(database.DryRun(w.ctx()), w.draft(0))
-	require.NoError(t, err)
-	require.Equal(t, "Retorno", record.Title)
-	require.Zero(t, w.count(t))
-}
-
 func TestUpdate_ChangesWhatIsGivenAndNothingElse(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)

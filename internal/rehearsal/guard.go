@@ -16,7 +16,7 @@ var ErrKept = errors.New("rehearsal: nothing may be kept")
 // whose transactions are read-only unless told otherwise: one that is begun may
 // write, while a statement outside of one still cannot, and what would commit is
 // not sent, so that Postgres rolls it back, with whatever was notified. It
-// stands behind code that rolls back by itself (database.DryRun).
+// stands behind code that rolls back by itself (mutations.Config.Rehearse).
 type Guard struct{}
 
 var _ pgx.QueryTracer = Guard{}

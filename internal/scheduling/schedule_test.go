@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -305,13 +304,4 @@ func TestDiary_AnswersNothingWithoutAScope(t *testing.T) {
 	require.ErrorIs(t, err, tenant.ErrNoScope)
 	_, err = o.graph.Page(t, t.Context(), "appointments", nil)
 	require.ErrorIs(t, err, tenant.ErrNoScope)
-}
-
-func TestSchedule_CommitsNothingInADryRun(t *testing.T) {
-	t.Parallel()
-	o := openOffice(t)
-	booked, _, err := o.diary.Schedule(database.DryRun(o.as(t, models.RoleOwner)), o.visit(o.at(t, "09:00")))
-	require.NoError(t, err)
-	require.Equal(t, models.AppointmentStatusScheduled, booked.Status)
-	require.Zero(t, o.Count(t, "SELECT count(*) FROM appointments"))
 }

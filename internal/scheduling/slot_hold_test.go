@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/models"
 )
@@ -44,8 +43,10 @@ func TestHold_KeepsASlotForWhoHoldsIt(t *testing.T) {
 	_, _, err = o.diary.Schedule(desk, visit)
 	refused(t, err, models.UserErrorCodeConflict, "holdId")
 	visit.StartsAt = nine
-	_, _, err = o.diary.Schedule(database.DryRun(desk), visit)
-	require.NoError(t, err)
+	o.Rehearsed(t, desk, func(ctx context.Context) {
+		_, _, err := o.diary.Schedule(ctx, visit)
+		require.NoError(t, err)
+	})
 	require.Equal(t, 1, o.Count(t, "SELECT count(*) FROM slot_holds"), "a dry run redeems nothing")
 	booked, _, err := o.diary.Schedule(desk, visit)
 	require.NoError(t, err)

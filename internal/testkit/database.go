@@ -122,6 +122,15 @@ func clone(t testing.TB, servers Servers, template string) *Database {
 	return d
 }
 
+// Rehearsed does work whose writes are taken back after it.
+func (d *Database) Rehearsed(t testing.TB, ctx context.Context, work func(ctx context.Context)) { //nolint:revive // t comes first everywhere here
+	t.Helper()
+	ctx, unit := d.DB.WithUnit(ctx)
+	defer unit.Rollback(ctx)
+	require.NoError(t, unit.Begin(ctx))
+	work(ctx)
+}
+
 // Exec runs SQL as the superuser, past row-level security.
 func (d *Database) Exec(t testing.TB, sql string, args ...any) {
 	t.Helper()

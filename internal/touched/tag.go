@@ -13,6 +13,7 @@
 package touched
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,16 @@ const Everything Tag = "*"
 
 // Entity is the tag of one row that was read or, the same, was not there.
 func Entity(kind models.Kind, id uuid.UUID) Tag { return Tag(string(kind) + ":" + id.String()) }
+
+// Entity gives the entity that the tag stands for; of is false for the tag of a question.
+func (t Tag) Entity() (kind models.Kind, id uuid.UUID, of bool) {
+	word, text, ok := strings.Cut(string(t), ":")
+	if !ok || !slices.Contains(models.Kinds(), models.Kind(word)) {
+		return "", uuid.Nil, false
+	}
+	id, err := uuid.Parse(text)
+	return models.Kind(word), id, err == nil
+}
 
 // Of is the tag of a question that only its name narrows: "contact/list".
 func Of(name string) Tag { return Tag(name) }

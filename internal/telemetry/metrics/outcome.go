@@ -79,7 +79,7 @@ func kindOf(status int) string {
 func Kinds() []string {
 	return []string{
 		string(models.Unauthenticated), string(models.Forbidden), string(models.BadUserInput), string(models.CostLimit),
-		string(models.RateLimited), string(models.Unavailable), string(models.OutcomeUnknown), string(models.Expired), string(models.Internal),
+		string(models.RateLimited), string(models.Unavailable), string(models.OutcomeUnknown), string(models.Expired), string(models.Conflict), string(models.Internal),
 		"GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED",
 		"METHOD_NOT_ALLOWED", "NOT_ACCEPTABLE", "BODY_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "CANCELED",
 	}

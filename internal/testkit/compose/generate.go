@@ -44,6 +44,14 @@ func (g *Generator) DryRun() Question {
 	}, "mutation")
 }
 
+// Rehearsed is a dry run of one mutation.
+func (g *Generator) Rehearsed(mutation string) Question {
+	return g.valid(func(w *writing) string {
+		w.only = []string{mutation}
+		return "{ " + w.mutation("m", " @dryRun", "theID: id ") + " }"
+	}, "mutation")
+}
+
 // Written is one or two random mutations that do write, for Checker.CheckWritten: one of
 // those in only, if given.
 func (g *Generator) Written(only ...string) Question {

@@ -73,6 +73,9 @@ func (v *values) argument(field *ast.FieldDefinition, argument *ast.ArgumentDefi
 		for _, inner := range payload.Fields {
 			if slices.Contains(v.schema.Types[inner.Type.Name()].Interfaces, "Node") {
 				subject = inner.Type.Name()
+				if strings.HasSuffix(field.Name, subject) {
+					break // removeTimeOff is about a TimeOff, whatever else it tells of
+				}
 			}
 		}
 	}
