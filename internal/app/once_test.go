@@ -223,7 +223,7 @@ func ownerOf(t testing.TB, world *seeded, clinic *testkit.Clinic) *api.Client {
 func written(t *testing.T, next func(...string) compose.Question, client *api.Client, mutation string) (compose.Question, *api.Response, string) {
 	t.Helper()
 	var last *api.Response
-	for range 60 {
+	for range 300 { // most draws are refused, and each further mutation changes them
 		q, key := next(mutation), uuid.NewString()
 		last = client.Do(t, q.Text, q.Variables, "Idempotency-Key", key)
 		// One mutation and no errors: part of an answer is no answer to compare.
