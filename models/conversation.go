@@ -18,6 +18,8 @@ type Conversation struct {
 	Channel    Channel
 	Status     ConversationStatus
 	AssigneeID *uuid.UUID
+	// AccountID is what the clinic writes with.
+	AccountID *uuid.UUID
 	// ReceivedCount is how many messages the contact has written, and ReadCount how many
 	// of them were read.
 	ReceivedCount int

@@ -219,6 +219,14 @@ type CancelAppointmentInput struct {
 	Reason *string `json:"reason"`
 }
 
+// A channel account that was written.
+type ChannelAccountPayload struct {
+	// The account; null if it was refused.
+	ChannelAccount *ChannelAccount `json:"channelAccount"`
+	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A page of clinics.
 type ClinicConnection struct {
 	// The page with its cursors.
@@ -347,6 +355,18 @@ type CreateCalendarFeedPayload struct {
 	CalendarFeed *CalendarFeed `json:"calendarFeed"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A new channel account.
+type CreateChannelAccountInput struct {
+	// The channel; SMS has no provider here yet.
+	Channel Channel `json:"channel"`
+	// What the clinic calls it; up to 100 characters.
+	Name string `json:"name"`
+	// What contacts see: the number in E.164, the e-mail address, the page.
+	Address string `json:"address"`
+	// The provider's own settings and secrets, an object of texts. WHATSAPP: phoneNumberId, accessToken, appSecret, verifyToken. EMAIL: url (smtp://user:password@host:587), and optionally subject and signingSecret. WEB: signingSecret.
+	Settings JSON `json:"settings"`
 }
 
 // A new contact.
@@ -1009,6 +1029,8 @@ type StartConversationInput struct {
 	ContactID string `json:"contactId"`
 	// By what. The contact needs an address there: one of their identities, or else their phone or e-mail.
 	Channel Channel `json:"channel"`
+	// What to write with, an active account of the channel's; without it the one that the contact wrote to last, or the channel's first.
+	AccountID *string `json:"accountId"`
 	// What to write; up to 10,000 characters, 4,096 by WHATSAPP and 1,600 by SMS.
 	Body *string `json:"body"`
 }
@@ -1055,6 +1077,18 @@ type UpdateAppointmentInput struct {
 	ServiceID graphql.Omittable[*string] `json:"serviceId"`
 	// A partner's own key for it, unique within the clinic, up to 255 characters.
 	ExternalReference graphql.Omittable[*string] `json:"externalReference"`
+}
+
+// Changes to a channel account: what is left out stays as it is.
+type UpdateChannelAccountInput struct {
+	// The account.
+	ID string `json:"id"`
+	// What the clinic calls it; up to 100 characters.
+	Name graphql.Omittable[*string] `json:"name"`
+	// Whether it sends and receives.
+	Active graphql.Omittable[*bool] `json:"active"`
+	// All settings, in place of those it has: they cannot be read.
+	Settings graphql.Omittable[JSON] `json:"settings"`
 }
 
 // Changes to the clinic: what is left out stays as it is, null empties.

@@ -9,6 +9,7 @@ func Kinds() []Kind {
 		KindAppointment,
 		KindAttachment,
 		KindCalendarFeed,
+		KindChannelAccount,
 		KindClinic,
 		KindContact,
 		KindConversation,

@@ -142,6 +142,22 @@ type ComplexityRoot struct {
 		URL          func(childComplexity int) int
 	}
 
+	ChannelAccount struct {
+		Active     func(childComplexity int) int
+		Address    func(childComplexity int) int
+		Channel    func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		GetID      func(childComplexity int) int
+		InboundURL func(childComplexity int) int
+		LastError  func(childComplexity int) int
+		Name       func(childComplexity int) int
+	}
+
+	ChannelAccountPayload struct {
+		ChannelAccount func(childComplexity int) int
+		UserErrors     func(childComplexity int) int
+	}
+
 	Clinic struct {
 		Closures        func(childComplexity int, rangeArg models.DateTimeRange) int
 		CreatedAt       func(childComplexity int) int
@@ -228,6 +244,7 @@ type ComplexityRoot struct {
 	}
 
 	Conversation struct {
+		Account     func(childComplexity int) int
 		Assignee    func(childComplexity int) int
 		Channel     func(childComplexity int) int
 		Contact     func(childComplexity int) int
@@ -455,6 +472,7 @@ type ComplexityRoot struct {
 		CompleteAppointment     func(childComplexity int, input models.AppointmentStepInput) int
 		ConfirmAppointment      func(childComplexity int, input models.AppointmentStepInput) int
 		CreateCalendarFeed      func(childComplexity int, input models.CreateCalendarFeedInput) int
+		CreateChannelAccount    func(childComplexity int, input models.CreateChannelAccountInput) int
 		CreateContact           func(childComplexity int, input models.CreateContactInput) int
 		CreateInvoice           func(childComplexity int, input models.CreateInvoiceInput) int
 		CreateMedicalRecord     func(childComplexity int, input models.CreateMedicalRecordInput) int
@@ -483,6 +501,7 @@ type ComplexityRoot struct {
 		StartConversation       func(childComplexity int, input models.StartConversationInput) int
 		UndoAppointmentStep     func(childComplexity int, input models.UndoAppointmentStepInput) int
 		UpdateAppointment       func(childComplexity int, input models.UpdateAppointmentInput) int
+		UpdateChannelAccount    func(childComplexity int, input models.UpdateChannelAccountInput) int
 		UpdateClinic            func(childComplexity int, input models.UpdateClinicInput) int
 		UpdateContact           func(childComplexity int, input models.UpdateContactInput) int
 		UpdateInvoice           func(childComplexity int, input models.UpdateInvoiceInput) int
@@ -558,6 +577,7 @@ type ComplexityRoot struct {
 		Availability      func(childComplexity int, practitionerIds []string, serviceID string, rangeArg models.DateTimeRange) int
 		CalendarChanges   func(childComplexity int, practitionerID *string, syncToken *string, first *int) int
 		CalendarFeeds     func(childComplexity int) int
+		ChannelAccounts   func(childComplexity int) int
 		Clinic            func(childComplexity int) int
 		Clinics           func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Contact           func(childComplexity int, id string) int
@@ -778,6 +798,8 @@ type ConversationResolver interface {
 	LastMessage(ctx context.Context, obj *models.Conversation) (*models.Message, error)
 
 	Messages(ctx context.Context, obj *models.Conversation, first *int, after *string, last *int, before *string) (*models.MessageConnection, error)
+
+	Account(ctx context.Context, obj *models.Conversation) (*models.ChannelAccount, error)
 }
 type InvoiceResolver interface {
 	Contact(ctx context.Context, obj *models.Invoice) (*models.Contact, error)
@@ -819,6 +841,8 @@ type MutationResolver interface {
 	ImportCalendar(ctx context.Context, input models.ImportCalendarInput) (*models.ImportCalendarPayload, error)
 	CreateCalendarFeed(ctx context.Context, input models.CreateCalendarFeedInput) (*models.CreateCalendarFeedPayload, error)
 	RevokeCalendarFeed(ctx context.Context, input models.RevokeCalendarFeedInput) (*models.RevokeCalendarFeedPayload, error)
+	CreateChannelAccount(ctx context.Context, input models.CreateChannelAccountInput) (*models.ChannelAccountPayload, error)
+	UpdateChannelAccount(ctx context.Context, input models.UpdateChannelAccountInput) (*models.ChannelAccountPayload, error)
 	UpdateClinic(ctx context.Context, input models.UpdateClinicInput) (*models.ClinicPayload, error)
 	CreatePractitioner(ctx context.Context, input models.CreatePractitionerInput) (*models.PractitionerPayload, error)
 	UpdatePractitioner(ctx context.Context, input models.UpdatePractitionerInput) (*models.PractitionerPayload, error)
@@ -878,6 +902,7 @@ type QueryResolver interface {
 	SlotCheck(ctx context.Context, practitionerID string, startsAt time.Time, endsAt *time.Time, serviceID *string, contactID *string) (*models.SlotCheck, error)
 	CalendarChanges(ctx context.Context, practitionerID *string, syncToken *string, first *int) (*models.CalendarChanges, error)
 	CalendarFeeds(ctx context.Context) ([]*models.CalendarFeed, error)
+	ChannelAccounts(ctx context.Context) ([]*models.ChannelAccount, error)
 	Viewer(ctx context.Context) (*models.Viewer, error)
 	Clinic(ctx context.Context) (*models.Clinic, error)
 	Clinics(ctx context.Context, first *int, after *string, last *int, before *string) (*models.ClinicConnection, error)
@@ -1288,6 +1313,68 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CalendarFeed.URL(childComplexity), true
+
+	case "ChannelAccount.active":
+		if e.ComplexityRoot.ChannelAccount.Active == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccount.Active(childComplexity), true
+	case "ChannelAccount.address":
+		if e.ComplexityRoot.ChannelAccount.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccount.Address(childComplexity), true
+	case "ChannelAccount.channel":
+		if e.ComplexityRoot.ChannelAccount.Channel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccount.Channel(childComplexity), true
+	case "ChannelAccount.createdAt":
+		if e.ComplexityRoot.ChannelAccount.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccount.CreatedAt(childComplexity), true
+	case "ChannelAccount.id":
+		if e.ComplexityRoot.ChannelAccount.GetID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccount.GetID(childComplexity), true
+	case "ChannelAccount.inboundUrl":
+		if e.ComplexityRoot.ChannelAccount.InboundURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccount.InboundURL(childComplexity), true
+	case "ChannelAccount.lastError":
+		if e.ComplexityRoot.ChannelAccount.LastError == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccount.LastError(childComplexity), true
+	case "ChannelAccount.name":
+		if e.ComplexityRoot.ChannelAccount.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccount.Name(childComplexity), true
+
+	case "ChannelAccountPayload.channelAccount":
+		if e.ComplexityRoot.ChannelAccountPayload.ChannelAccount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccountPayload.ChannelAccount(childComplexity), true
+	case "ChannelAccountPayload.userErrors":
+		if e.ComplexityRoot.ChannelAccountPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChannelAccountPayload.UserErrors(childComplexity), true
 
 	case "Clinic.closures":
 		if e.ComplexityRoot.Clinic.Closures == nil {
@@ -1703,6 +1790,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ContactIdentity.VerifiedAt(childComplexity), true
 
+	case "Conversation.account":
+		if e.ComplexityRoot.Conversation.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Conversation.Account(childComplexity), true
 	case "Conversation.assignee":
 		if e.ComplexityRoot.Conversation.Assignee == nil {
 			break
@@ -2649,6 +2742,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateCalendarFeed(childComplexity, args["input"].(models.CreateCalendarFeedInput)), true
+	case "Mutation.createChannelAccount":
+		if e.ComplexityRoot.Mutation.CreateChannelAccount == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createChannelAccount_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateChannelAccount(childComplexity, args["input"].(models.CreateChannelAccountInput)), true
 	case "Mutation.createContact":
 		if e.ComplexityRoot.Mutation.CreateContact == nil {
 			break
@@ -2957,6 +3061,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateAppointment(childComplexity, args["input"].(models.UpdateAppointmentInput)), true
+	case "Mutation.updateChannelAccount":
+		if e.ComplexityRoot.Mutation.UpdateChannelAccount == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateChannelAccount_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateChannelAccount(childComplexity, args["input"].(models.UpdateChannelAccountInput)), true
 	case "Mutation.updateClinic":
 		if e.ComplexityRoot.Mutation.UpdateClinic == nil {
 			break
@@ -3356,6 +3471,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.CalendarFeeds(childComplexity), true
+	case "Query.channelAccounts":
+		if e.ComplexityRoot.Query.ChannelAccounts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.ChannelAccounts(childComplexity), true
 	case "Query.clinic":
 		if e.ComplexityRoot.Query.Clinic == nil {
 			break
@@ -4090,6 +4211,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ContactFilter", ec.unmarshalInputContactFilter),
 			graphql.NewInputUnmarshaler("ContactOrder", ec.unmarshalInputContactOrder),
 			graphql.NewInputUnmarshaler("CreateCalendarFeedInput", ec.unmarshalInputCreateCalendarFeedInput),
+			graphql.NewInputUnmarshaler("CreateChannelAccountInput", ec.unmarshalInputCreateChannelAccountInput),
 			graphql.NewInputUnmarshaler("CreateContactInput", ec.unmarshalInputCreateContactInput),
 			graphql.NewInputUnmarshaler("CreateInvoiceInput", ec.unmarshalInputCreateInvoiceInput),
 			graphql.NewInputUnmarshaler("CreateMedicalRecordInput", ec.unmarshalInputCreateMedicalRecordInput),
@@ -4121,6 +4243,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("StartConversationInput", ec.unmarshalInputStartConversationInput),
 			graphql.NewInputUnmarshaler("UndoAppointmentStepInput", ec.unmarshalInputUndoAppointmentStepInput),
 			graphql.NewInputUnmarshaler("UpdateAppointmentInput", ec.unmarshalInputUpdateAppointmentInput),
+			graphql.NewInputUnmarshaler("UpdateChannelAccountInput", ec.unmarshalInputUpdateChannelAccountInput),
 			graphql.NewInputUnmarshaler("UpdateClinicInput", ec.unmarshalInputUpdateClinicInput),
 			graphql.NewInputUnmarshaler("UpdateContactInput", ec.unmarshalInputUpdateContactInput),
 			graphql.NewInputUnmarshaler("UpdateInvoiceInput", ec.unmarshalInputUpdateInvoiceInput),
@@ -4800,6 +4923,75 @@ extend type Mutation {
     "Which feed."
     input: RevokeCalendarFeedInput!
   ): RevokeCalendarFeedPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) @cost(weight: "10")
+}
+`, BuiltIn: false},
+	{Name: "../channel_account.graphqls", Input: `"What the clinic sends and receives with: an SMTP account, a WhatsApp Cloud API number, its own page. Secrets are written and never read."
+type ChannelAccount implements Node @cacheControl(maxAge: 300, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST]) {
+  "The global id."
+  id: ID!
+  "The channel."
+  channel: Channel!
+  "What the clinic calls it."
+  name: String!
+  "What contacts see: the number, the e-mail address, the page."
+  address: String!
+  "Whether it sends and receives."
+  active: Boolean!
+  "Where the provider posts what it receives; signed by the provider's secret."
+  inboundUrl: String! @allow(roles: [OWNER, ADMIN])
+  "What went wrong last; null once something went right."
+  lastError: String @allow(roles: [OWNER, ADMIN])
+  "When it was made."
+  createdAt: DateTime!
+}
+
+extend type Conversation {
+  "What the clinic writes with; null while it is the channel's first active account."
+  account: ChannelAccount @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST])
+}
+
+extend type Query {
+  "The clinic's channel accounts, the oldest first; 100 at most."
+  channelAccounts: [ChannelAccount!]! @allow(roles: [OWNER, ADMIN]) @listSize(assumedSize: 20, requireOneSlicingArgument: false)
+}
+
+"A new channel account."
+input CreateChannelAccountInput {
+  "The channel; SMS has no provider here yet."
+  channel: Channel!
+  "What the clinic calls it; up to 100 characters."
+  name: String!
+  "What contacts see: the number in E.164, the e-mail address, the page."
+  address: String!
+  "The provider's own settings and secrets, an object of texts. WHATSAPP: phoneNumberId, accessToken, appSecret, verifyToken. EMAIL: url (smtp://user:password@host:587), and optionally subject and signingSecret. WEB: signingSecret."
+  settings: JSON!
+}
+
+"Changes to a channel account: what is left out stays as it is."
+input UpdateChannelAccountInput {
+  "The account."
+  id: ID!
+  "What the clinic calls it; up to 100 characters."
+  name: String
+  "Whether it sends and receives."
+  active: Boolean
+  "All settings, in place of those it has: they cannot be read."
+  settings: JSON
+}
+
+"A channel account that was written."
+type ChannelAccountPayload {
+  "The account; null if it was refused."
+  channelAccount: ChannelAccount
+  "What has to be mended."
+  userErrors: [UserError!]!
+}
+
+extend type Mutation {
+  "Adds what the clinic sends and receives with. The settings are sealed and never shown again."
+  createChannelAccount("The account." input: CreateChannelAccountInput!): ChannelAccountPayload! @allow(roles: [OWNER, ADMIN])
+  "Changes a channel account."
+  updateChannelAccount("The change." input: UpdateChannelAccountInput!): ChannelAccountPayload! @allow(roles: [OWNER, ADMIN])
 }
 `, BuiltIn: false},
 	{Name: "../clinic.graphqls", Input: `"What a subject may do in a clinic."
@@ -5916,6 +6108,8 @@ input StartConversationInput {
   contactId: ID!
   "By what. The contact needs an address there: one of their identities, or else their phone or e-mail."
   channel: Channel!
+  "What to write with, an active account of the channel's; without it the one that the contact wrote to last, or the channel's first."
+  accountId: ID
   "What to write; up to 10,000 characters, 4,096 by WHATSAPP and 1,600 by SMS."
   body: String
 }
@@ -7095,6 +7289,38 @@ func (ec *executionContext) childFields_CalendarFeed(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type CalendarFeed", field.Name)
 }
 
+func (ec *executionContext) childFields_ChannelAccount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ChannelAccount_id(ctx, field)
+	case "channel":
+		return ec.fieldContext_ChannelAccount_channel(ctx, field)
+	case "name":
+		return ec.fieldContext_ChannelAccount_name(ctx, field)
+	case "address":
+		return ec.fieldContext_ChannelAccount_address(ctx, field)
+	case "active":
+		return ec.fieldContext_ChannelAccount_active(ctx, field)
+	case "inboundUrl":
+		return ec.fieldContext_ChannelAccount_inboundUrl(ctx, field)
+	case "lastError":
+		return ec.fieldContext_ChannelAccount_lastError(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ChannelAccount_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChannelAccount", field.Name)
+}
+
+func (ec *executionContext) childFields_ChannelAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "channelAccount":
+		return ec.fieldContext_ChannelAccountPayload_channelAccount(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ChannelAccountPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChannelAccountPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Clinic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -7289,6 +7515,8 @@ func (ec *executionContext) childFields_Conversation(ctx context.Context, field 
 		return ec.fieldContext_Conversation_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Conversation_updatedAt(ctx, field)
+	case "account":
+		return ec.fieldContext_Conversation_account(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Conversation", field.Name)
 }
@@ -8793,6 +9021,20 @@ func (ec *executionContext) field_Mutation_createCalendarFeed_args(ctx context.C
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createChannelAccount_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.CreateChannelAccountInput, error) {
+			return ec.unmarshalNCreateChannelAccountInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateChannelAccountInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createContact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -9177,6 +9419,20 @@ func (ec *executionContext) field_Mutation_updateAppointment_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.UpdateAppointmentInput, error) {
 			return ec.unmarshalNUpdateAppointmentInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateAppointmentInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateChannelAccount_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.UpdateChannelAccountInput, error) {
+			return ec.unmarshalNUpdateChannelAccountInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateChannelAccountInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11696,6 +11952,254 @@ func (ec *executionContext) fieldContext_CalendarFeed_lastReadAt(_ context.Conte
 	return graphql.NewScalarFieldContext("CalendarFeed", field, false, false, "DateTime")
 }
 
+func (ec *executionContext) _ChannelAccount_id(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccount_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GetID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccount_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelAccount", field, true, false, "ID")
+}
+
+func (ec *executionContext) _ChannelAccount_channel(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccount_channel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Channel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v models.Channel) graphql.Marshaler {
+			return ec.marshalNChannel2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannel(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccount_channel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelAccount", field, false, false, "Channel")
+}
+
+func (ec *executionContext) _ChannelAccount_name(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccount_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccount_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelAccount", field, false, false, "String")
+}
+
+func (ec *executionContext) _ChannelAccount_address(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccount_address(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Address, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccount_address(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelAccount", field, false, false, "String")
+}
+
+func (ec *executionContext) _ChannelAccount_active(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccount_active(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Active, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccount_active(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelAccount", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ChannelAccount_inboundUrl(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccount_inboundUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InboundURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccount_inboundUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelAccount", field, false, false, "String")
+}
+
+func (ec *executionContext) _ChannelAccount_lastError(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccount_lastError(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastError, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccount_lastError(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelAccount", field, false, false, "String")
+}
+
+func (ec *executionContext) _ChannelAccount_createdAt(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccount_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccount_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChannelAccount", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _ChannelAccountPayload_channelAccount(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccountPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccountPayload_channelAccount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChannelAccount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ChannelAccount) graphql.Marshaler {
+			return ec.marshalOChannelAccount2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccount(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccountPayload_channelAccount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChannelAccountPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChannelAccount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChannelAccountPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.ChannelAccountPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChannelAccountPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChannelAccountPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChannelAccountPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Clinic_id(ctx context.Context, field graphql.CollectedField, obj *models.Clinic) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13728,6 +14232,38 @@ func (ec *executionContext) _Conversation_updatedAt(ctx context.Context, field g
 }
 func (ec *executionContext) fieldContext_Conversation_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Conversation", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Conversation_account(ctx context.Context, field graphql.CollectedField, obj *models.Conversation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Conversation_account(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Conversation().Account(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ChannelAccount) graphql.Marshaler {
+			return ec.marshalOChannelAccount2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccount(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Conversation_account(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Conversation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChannelAccount(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ConversationConnection_edges(ctx context.Context, field graphql.CollectedField, obj *models.ConversationConnection) (ret graphql.Marshaler) {
@@ -17607,6 +18143,94 @@ func (ec *executionContext) fieldContext_Mutation_revokeCalendarFeed(ctx context
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_createChannelAccount(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createChannelAccount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateChannelAccount(ctx, fc.Args["input"].(models.CreateChannelAccountInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ChannelAccountPayload) graphql.Marshaler {
+			return ec.marshalNChannelAccountPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccountPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createChannelAccount(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChannelAccountPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createChannelAccount_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateChannelAccount(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateChannelAccount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateChannelAccount(ctx, fc.Args["input"].(models.UpdateChannelAccountInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.ChannelAccountPayload) graphql.Marshaler {
+			return ec.marshalNChannelAccountPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccountPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateChannelAccount(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChannelAccountPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateChannelAccount_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updateClinic(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20578,6 +21202,38 @@ func (ec *executionContext) fieldContext_Query_calendarFeeds(_ context.Context, 
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_CalendarFeed(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_channelAccounts(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_channelAccounts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().ChannelAccounts(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.ChannelAccount) graphql.Marshaler {
+			return ec.marshalNChannelAccount2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_channelAccounts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChannelAccount(ctx, field)
 		},
 	}
 	return fc, nil
@@ -25513,6 +26169,69 @@ func UnmarshalCreateCalendarFeedInput(ctx context.Context, raw any) (*models.Cre
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCreateChannelAccountInput(ctx context.Context, obj any) (*models.CreateChannelAccountInput, error) {
+	var it models.CreateChannelAccountInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"channel", "name", "address", "settings"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "channel":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("channel"))
+			data, err := ec.unmarshalNChannel2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannel(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Channel = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = data
+		case "address":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("address"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Address = data
+		case "settings":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("settings"))
+			data, err := ec.unmarshalNJSON2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐJSON(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Settings = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalCreateChannelAccountInput unmarshals raw into the CreateChannelAccountInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateChannelAccountInput(ctx context.Context, raw any) (*models.CreateChannelAccountInput, error) {
+	var out *models.CreateChannelAccountInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateChannelAccountInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCreateContactInput(ctx context.Context, obj any) (*models.CreateContactInput, error) {
 	var it models.CreateContactInput
 	if obj == nil {
@@ -27283,7 +28002,7 @@ func (ec *executionContext) unmarshalInputStartConversationInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"contactId", "channel", "body"}
+	fieldsInOrder := [...]string{"contactId", "channel", "accountId", "body"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -27304,6 +28023,13 @@ func (ec *executionContext) unmarshalInputStartConversationInput(ctx context.Con
 				return &it, err
 			}
 			it.Channel = data
+		case "accountId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accountId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.AccountID = data
 		case "body":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("body"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -27451,6 +28177,69 @@ func (ec *executionContext) unmarshalInputUpdateAppointmentInput(ctx context.Con
 func UnmarshalUpdateAppointmentInput(ctx context.Context, raw any) (*models.UpdateAppointmentInput, error) {
 	var out *models.UpdateAppointmentInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateAppointmentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateChannelAccountInput(ctx context.Context, obj any) (*models.UpdateChannelAccountInput, error) {
+	var it models.UpdateChannelAccountInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "active", "settings"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "active":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("active"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Active = graphql.OmittableOf(data)
+		case "settings":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("settings"))
+			data, err := ec.unmarshalOJSON2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐJSON(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Settings = graphql.OmittableOf(data)
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalUpdateChannelAccountInput unmarshals raw into the UpdateChannelAccountInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateChannelAccountInput(ctx context.Context, raw any) (*models.UpdateChannelAccountInput, error) {
+	var out *models.UpdateChannelAccountInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateChannelAccountInput", raw, &out)
 	return out, err
 }
 
@@ -28304,6 +29093,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Clinic(ctx, sel, obj)
+	case *models.ChannelAccount:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ChannelAccount(ctx, sel, obj)
 	case *models.CalendarFeed:
 		if obj == nil {
 			return graphql.Null
@@ -28881,6 +29675,112 @@ func (ec *executionContext) _CalendarFeed(ctx context.Context, sel ast.Selection
 			out.Values[i] = ec._CalendarFeed_lastReadAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var channelAccountImplementors = []string{"ChannelAccount", "Node"}
+
+func (ec *executionContext) _ChannelAccount(ctx context.Context, sel ast.SelectionSet, obj *models.ChannelAccount) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, channelAccountImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChannelAccount")
+		case "id":
+			out.Values[i] = ec._ChannelAccount_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "channel":
+			out.Values[i] = ec._ChannelAccount_channel(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._ChannelAccount_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "address":
+			out.Values[i] = ec._ChannelAccount_address(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "active":
+			out.Values[i] = ec._ChannelAccount_active(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "inboundUrl":
+			out.Values[i] = ec._ChannelAccount_inboundUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lastError":
+			out.Values[i] = ec._ChannelAccount_lastError(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._ChannelAccount_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var channelAccountPayloadImplementors = []string{"ChannelAccountPayload"}
+
+func (ec *executionContext) _ChannelAccountPayload(ctx context.Context, sel ast.SelectionSet, obj *models.ChannelAccountPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, channelAccountPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChannelAccountPayload")
+		case "channelAccount":
+			out.Values[i] = ec._ChannelAccountPayload_channelAccount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ChannelAccountPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -29511,6 +30411,12 @@ func (ec *executionContext) _Conversation(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "account":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Conversation_account(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -31012,6 +31918,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "createChannelAccount":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createChannelAccount(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateChannelAccount":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateChannelAccount(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "updateClinic":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateClinic(ctx, field)
@@ -31735,6 +32655,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_calendarFeeds(ctx, field)
+				})
+		case "channelAccounts":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_channelAccounts(ctx, field)
 				})
 		case "viewer":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
@@ -33628,6 +34554,38 @@ func (ec *executionContext) marshalNChannel2githubᚗcomᚋtaskmedᚋtaskmedᚋm
 	return v
 }
 
+func (ec *executionContext) marshalNChannelAccount2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccountᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.ChannelAccount) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNChannelAccount2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccount(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNChannelAccount2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccount(ctx context.Context, sel ast.SelectionSet, v *models.ChannelAccount) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ChannelAccount!")
+		return graphql.Null
+	}
+	return ec._ChannelAccount(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNChannelAccountPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccountPayload(ctx context.Context, sel ast.SelectionSet, v *models.ChannelAccountPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ChannelAccountPayload!")
+		return graphql.Null
+	}
+	return ec._ChannelAccountPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNClinic2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐClinicᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.Clinic) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -33882,6 +34840,11 @@ func (ec *executionContext) marshalNCreateCalendarFeedPayload2ᚖgithubᚗcomᚋ
 		return graphql.Null
 	}
 	return ec._CreateCalendarFeedPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCreateChannelAccountInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateChannelAccountInput(ctx context.Context, v any) (models.CreateChannelAccountInput, error) {
+	res, err := ec.unmarshalInputCreateChannelAccountInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNCreateContactInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐCreateContactInput(ctx context.Context, v any) (models.CreateContactInput, error) {
@@ -34176,6 +35139,20 @@ func (ec *executionContext) marshalNInvoiceStatus2githubᚗcomᚋtaskmedᚋtaskm
 func (ec *executionContext) unmarshalNIssueInvoiceInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐIssueInvoiceInput(ctx context.Context, v any) (models.IssueInvoiceInput, error) {
 	res, err := ec.unmarshalInputIssueInvoiceInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNJSON2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐJSON(ctx context.Context, v any) (models.JSON, error) {
+	var res models.JSON
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNJSON2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐJSON(ctx context.Context, sel ast.SelectionSet, v models.JSON) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "JSON!")
+		return graphql.Null
+	}
+	return v
 }
 
 func (ec *executionContext) unmarshalNLong2int64(ctx context.Context, v any) (int64, error) {
@@ -35019,6 +35996,11 @@ func (ec *executionContext) unmarshalNUpdateAppointmentInput2githubᚗcomᚋtask
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNUpdateChannelAccountInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateChannelAccountInput(ctx context.Context, v any) (models.UpdateChannelAccountInput, error) {
+	res, err := ec.unmarshalInputUpdateChannelAccountInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNUpdateClinicInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUpdateClinicInput(ctx context.Context, v any) (models.UpdateClinicInput, error) {
 	res, err := ec.unmarshalInputUpdateClinicInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -35486,6 +36468,13 @@ func (ec *executionContext) marshalOChannel2ᚕgithubᚗcomᚋtaskmedᚋtaskmed�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalOChannelAccount2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐChannelAccount(ctx context.Context, sel ast.SelectionSet, v *models.ChannelAccount) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ChannelAccount(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOClinic2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐClinic(ctx context.Context, sel ast.SelectionSet, v *models.Clinic) graphql.Marshaler {

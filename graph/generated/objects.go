@@ -22,6 +22,8 @@ func Objects() (*objects.Table, error) {
 		archiveContactPayloadObject(),
 		calendarChangesObject(),
 		calendarFeedObject(),
+		channelAccountObject(),
+		channelAccountPayloadObject(),
 		clinicObject(),
 		clinicConnectionObject(),
 		clinicEdgeObject(),
@@ -737,6 +739,117 @@ func calendarFeedObject() *objects.Object {
 	}
 }
 
+func channelAccountObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ChannelAccount",
+		Satisfies: channelAccountImplementors,
+		Value:     (*models.ChannelAccount)(nil),
+		Nil:       objects.IsNil[models.ChannelAccount],
+		GlobalID:  func(value any) string { return value.(*models.ChannelAccount).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "ChannelAccount", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"channel": {
+				Name: "channel", Object: "ChannelAccount", Result: "Channel", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).Channel
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"name": {
+				Name: "name", Object: "ChannelAccount", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).Name
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"address": {
+				Name: "address", Object: "ChannelAccount", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).Address
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"active": {
+				Name: "active", Object: "ChannelAccount", Result: "Boolean", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).Active
+					b = strconv.AppendBool(b, v)
+					return b, true
+				},
+			},
+			"inboundUrl": {
+				Name: "inboundUrl", Object: "ChannelAccount", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).InboundURL
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"lastError": {
+				Name: "lastError", Object: "ChannelAccount", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).LastError
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "ChannelAccount", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func channelAccountPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ChannelAccountPayload",
+		Satisfies: channelAccountPayloadImplementors,
+		Value:     (*models.ChannelAccountPayload)(nil),
+		Nil:       objects.IsNil[models.ChannelAccountPayload],
+		Fields: map[string]*objects.Field{
+			"channelAccount": {
+				Name: "channelAccount", Object: "ChannelAccountPayload", Result: "ChannelAccount", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.ChannelAccountPayload).ChannelAccount
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "ChannelAccountPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ChannelAccountPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func clinicObject() *objects.Object {
 	// What reads arguments is a method of it, and uses nothing of it.
 	var ec *executionContext
@@ -1435,6 +1548,9 @@ func conversationObject() *objects.Object {
 					b = models.AppendDateTime(b, v)
 					return b, true
 				},
+			},
+			"account": {
+				Name: "account", Object: "Conversation", Result: "ChannelAccount", Composite: true,
 			},
 		},
 	}
@@ -2881,6 +2997,14 @@ func mutationObject() *objects.Object {
 				Name: "revokeCalendarFeed", Object: "Mutation", Result: "RevokeCalendarFeedPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_revokeCalendarFeed_args,
 			},
+			"createChannelAccount": {
+				Name: "createChannelAccount", Object: "Mutation", Result: "ChannelAccountPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_createChannelAccount_args,
+			},
+			"updateChannelAccount": {
+				Name: "updateChannelAccount", Object: "Mutation", Result: "ChannelAccountPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_updateChannelAccount_args,
+			},
 			"updateClinic": {
 				Name: "updateClinic", Object: "Mutation", Result: "ClinicPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_updateClinic_args,
@@ -3474,6 +3598,12 @@ func queryObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.CalendarFeed], objects.PointerAt[models.CalendarFeed]),
 				Length:   objects.Length[*models.CalendarFeed],
 				At:       objects.PointerAt[models.CalendarFeed],
+			},
+			"channelAccounts": {
+				Name: "channelAccounts", Object: "Query", Result: "ChannelAccount", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.ChannelAccount], objects.PointerAt[models.ChannelAccount]),
+				Length:   objects.Length[*models.ChannelAccount],
+				At:       objects.PointerAt[models.ChannelAccount],
 			},
 			"viewer": {
 				Name: "viewer", Object: "Query", Result: "Viewer", Composite: true, NonNull: true,

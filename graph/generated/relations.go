@@ -173,6 +173,10 @@ func (conversationRelations) Messages(ctx context.Context, obj *models.Conversat
 	return loaders.Child[*models.MessageConnection](ctx, obj)
 }
 
+func (conversationRelations) Account(ctx context.Context, obj *models.Conversation) (*models.ChannelAccount, error) {
+	return loaders.Child[*models.ChannelAccount](ctx, obj)
+}
+
 type invoiceRelations struct{}
 
 func (invoiceRelations) Contact(ctx context.Context, obj *models.Invoice) (*models.Contact, error) {

@@ -57,6 +57,9 @@ type Config struct {
 	Maintain    Daily  `env:"TASKMED_MAINTAIN" envDefault:"03:00" help:"when what is due daily is done, by one instance at a time: a time of the day in the server's zone (TZ), or off"`
 	MaintainURL string `env:"TASKMED_MAINTAIN_URL" help:"Postgres as the owner's role, for the part of it that takes the owner's rights; without it that part is left to taskmed maintain, and the log says so"`
 
+	WhatsAppURL string `env:"TASKMED_WHATSAPP_URL" envDefault:"https://graph.facebook.com/v23.0" help:"where WhatsApp's Cloud API is, with its version"`
+	PrivateMail Switch `env:"TASKMED_PRIVATE_MAIL" envDefault:"off" help:"whether clinics' mail servers may be at private addresses, at any port, and without TLS: on or off"`
+
 	LogLevel string `env:"TASKMED_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 
 	Metrics      Switch  `env:"TASKMED_METRICS" envDefault:"on" help:"whether metrics, the dashboard, alerts and traces are made: on or off"`

@@ -112,11 +112,20 @@ func (s sample) tables() []table {
 		{s, "contact_identities", func(n int) row {
 			return row{"contact_id": s.id("contacts", 0), "channel": "web", "value": fmt.Sprint("w", n)}
 		}},
+		{s, "channel_accounts", func(n int) row {
+			return row{"channel": "web", "name": "n", "address": fmt.Sprint("a", n), "settings": s.bytes(n)}
+		}},
 		{s, "conversations", func(n int) row {
 			return row{"contact_id": s.id("contacts", min(n, 1)), "channel": []string{"whatsapp", "sms", "email"}[n%3]}
 		}},
 		{s, "messages", func(int) row {
 			return row{"conversation_id": s.id("conversations", 0), "direction": "inbound", "body": "b", "status": "entregue"}
+		}},
+		{s, "channel_events", func(n int) row {
+			return row{"account_id": s.id("channel_accounts", 0), "reference": fmt.Sprint("r", n), "payload": s.bytes(n)}
+		}},
+		{s, "outgoing_messages", func(n int) row {
+			return row{"message_id": s.id("messages", min(n, 1)), "conversation_id": s.id("conversations", 0)}
 		}},
 		{s, "counters", func(n int) row { return row{"name": fmt.Sprint(n), "last": 1} }},
 		{s, "invoices", func(n int) row {

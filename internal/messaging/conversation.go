@@ -16,6 +16,7 @@ func Conversation() entity.Declaration {
 		One: map[string]entity.One{
 			"contact":  {Kind: models.KindContact, Column: "contact_id"},
 			"assignee": {Kind: models.KindMember, Column: "assignee_id"},
+			"account":  {Kind: models.KindChannelAccount, Column: "account_id"},
 		},
 		Lists: []entity.List{
 			{Field: "Query.conversations", Order: "updated_at", Desc: true, Filter: conversationFilter, Depends: dependsOnConversations},

@@ -25,8 +25,8 @@ func TestConversation_GoesItsCourse(t *testing.T) {
 	require.Equal(t, "Bom dia, Ana!\nAmanhã às 9?", first.Body)
 	require.Equal(t, "RECEPTIONIST@aurora.test", *first.Author)
 
-	d.receive(t, whatsapp("Pode ser às 10?", "+551187654321"))
-	d.receive(t, whatsapp("Ou às 11", "+5511987654321"))
+	d.receive(t, texted("Pode ser às 10?", "+551187654321"))
+	d.receive(t, texted("Ou às 11", "+5511987654321"))
 	now := d.read(t, begun.ID)
 	require.Equal(t, "OPEN", now.Status, "it is the clinic's turn")
 	require.Equal(t, 2, now.UnreadCount)
@@ -53,7 +53,7 @@ func TestConversation_GoesItsCourse(t *testing.T) {
 	closed, wrong := d.write(t, "closeConversation", "CloseConversationInput", map[string]any{"id": begun.ID})
 	require.Empty(t, wrong)
 	require.Equal(t, "CLOSED", closed.Status)
-	d.receive(t, whatsapp("Obrigada", "+5511987654321"))
+	d.receive(t, texted("Obrigada", "+5511987654321"))
 	require.Equal(t, "OPEN", d.read(t, begun.ID).Status, "an inbound message opens it again")
 	_, wrong = d.write(t, "closeConversation", "CloseConversationInput", map[string]any{"id": begun.ID})
 	require.Empty(t, wrong)
@@ -73,7 +73,7 @@ func TestConversations_AreNarrowedAndInOrder(t *testing.T) {
 	require.Empty(t, wrong)
 	chat, wrong := d.start(t, 0, "WHATSAPP", "")
 	require.Empty(t, wrong)
-	lead := d.receive(t, whatsapp("Quanto custa?", "+5521999990000"))
+	lead := d.receive(t, texted("Quanto custa?", "+5521999990000"))
 	stranger := models.KindConversation.Global(lead.ConversationID)
 	require.Equal(t, []string{stranger, chat.ID, mail.ID}, d.list(t, ""), "the latest active first")
 	member := d.member(t, models.RolePractitioner)
@@ -187,7 +187,7 @@ func TestConversations_AreNeverStale(t *testing.T) {
 		require.Equal(t, []string{chat.ID}, d.list(t, "channel: [WHATSAPP]"))
 		require.Len(t, d.read(t, chat.ID).Messages.Nodes, 1)
 	}
-	d.receive(t, whatsapp("Oi", "+5511987654321"))
+	d.receive(t, texted("Oi", "+5511987654321"))
 	require.Eventually(t, func() bool {
 		return len(d.list(t, "unread: true")) == 1 && len(d.list(t, "status: [OPEN]")) == 1 && d.read(t, chat.ID).UnreadCount == 1 && len(d.read(t, chat.ID).Messages.Nodes) == 2
 	}, time.Minute, 10*time.Millisecond)

@@ -1,6 +1,7 @@
 package messaging_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -8,7 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/messaging"
+	"github.com/taskmed/taskmed/internal/messaging/channel"
+	"github.com/taskmed/taskmed/internal/messaging/mail"
+	"github.com/taskmed/taskmed/internal/messaging/web"
+	"github.com/taskmed/taskmed/internal/messaging/whatsapp"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/models"
@@ -22,6 +29,7 @@ type desk struct {
 	server *api.Server
 	client *api.Client
 	talk   *messaging.Correspondence
+	graph  *graphAPI
 }
 
 func newDesk(t *testing.T, options ...api.Option) *desk {
@@ -29,8 +37,17 @@ func newDesk(t *testing.T, options ...api.Option) *desk {
 	d := testkit.NewDatabase(t)
 	clinic := d.NewClinic(t, "aurora")
 	d.Exec(t, "UPDATE contacts SET phone = '+5511987654321', email = 'Ana@example.com' WHERE id = $1", clinic.Contacts[0])
-	server := api.NewServer(t, d, append(options, api.WithoutCache())...)
-	return &desk{Database: d, clinic: clinic, server: server, client: server.As(t, clinic, models.RoleReceptionist), talk: messaging.New(d.DB, time.Now)}
+	graph := newGraphAPI(t)
+	server := api.NewServer(t, d, append(options, api.WithoutCache(), func(settings *config.Config, _ *app.Options) {
+		settings.WhatsAppURL, settings.PrivateMail = graph.URL, true
+	})...)
+	secret, err := hex.DecodeString(api.Secret)
+	require.NoError(t, err)
+	talk, err := messaging.New(d.DB, secret, map[models.Channel]channel.Adapter{
+		models.ChannelWhatsapp: whatsapp.New(graph.URL), models.ChannelEmail: mail.New(true), models.ChannelWeb: web.Page{},
+	}, time.Now)
+	require.NoError(t, err)
+	return &desk{Database: d, clinic: clinic, server: server, client: server.As(t, clinic, models.RoleReceptionist), talk: talk, graph: graph}
 }
 
 type mistake struct {
@@ -117,7 +134,7 @@ func (d *desk) receive(t testing.TB, in messaging.Inbound) *models.Message {
 	return made
 }
 
-func whatsapp(body string, from ...string) messaging.Inbound {
+func texted(body string, from ...string) messaging.Inbound {
 	return messaging.Inbound{Channel: models.ChannelWhatsapp, From: from, Name: "Ana", Body: body}
 }
 
@@ -126,6 +143,18 @@ func (d *desk) read(t testing.TB, id string) *conversation {
 	var got struct{ Conversation *conversation }
 	d.client.Must(t, "query ($id: ID!) { conversation(id: $id) { "+fields+" } }", map[string]any{"id": id}, &got)
 	return got.Conversation
+}
+
+// said is the message of a conversation that says something.
+func (d *desk) said(t testing.TB, id, body string) message {
+	t.Helper()
+	for _, m := range d.read(t, id).Messages.Nodes {
+		if m.Body == body {
+			return m
+		}
+	}
+	require.Fail(t, "nobody has written "+body)
+	return message{}
 }
 
 // list gives the ids of the clinic's conversations, narrowed by arguments.

@@ -12,19 +12,26 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/messaging/channel"
 	"github.com/taskmed/taskmed/models"
 )
 
 // Correspondence writes the conversations of the context's clinic. Whoever writes a
 // message or reads one locks its conversation first.
 type Correspondence struct {
-	db  *database.DB
-	now func() time.Time
+	db       *database.DB
+	seal     *seal
+	adapters map[models.Channel]channel.Adapter
+	now      func() time.Time
+	// woken tells a worker of this process that there is something to do.
+	woken chan struct{}
 }
 
-// New makes a Correspondence; now is the clock.
-func New(db *database.DB, now func() time.Time) *Correspondence {
-	return &Correspondence{db: db, now: now}
+// New makes a Correspondence. secret seals accounts' settings, adapters are the ways to
+// the channels' providers, now is the clock.
+func New(db *database.DB, secret []byte, adapters map[models.Channel]channel.Adapter, now func() time.Time) (*Correspondence, error) {
+	seal, err := newSeal(secret)
+	return &Correspondence{db: db, seal: seal, adapters: adapters, now: now, woken: make(chan struct{}, 1)}, err
 }
 
 // lock reads a conversation that nobody else can change until the transaction ends.

@@ -24,6 +24,8 @@ const meetings = 5
 // Inbound is a message that a contact wrote, as a channel's provider tells of it.
 type Inbound struct {
 	Channel models.Channel
+	// Account is what it was received with; nil where that is not known.
+	Account *uuid.UUID
 	// Reference is the provider's own name of the message, up to 255 characters: it is
 	// taken once.
 	Reference string
@@ -87,9 +89,11 @@ func take(ctx context.Context, tx *gorm.DB, conversation *models.Conversation, i
 	if err := tx.Clauses(clause.Returning{}).Create(message).Error; err != nil {
 		return nil, false, err
 	}
-	_, err = change(tx, conversation, map[string]any{
-		"received_count": gorm.Expr("received_count + 1"), "status": models.ConversationStatusOpen,
-	})
+	changes := map[string]any{"received_count": gorm.Expr("received_count + 1"), "status": models.ConversationStatusOpen}
+	if in.Account != nil {
+		changes["account_id"] = *in.Account
+	}
+	_, err = change(tx, conversation, changes)
 	return message, true, err
 }
 

@@ -21,21 +21,21 @@ func TestReceive_KnowsWhoWrites(t *testing.T) {
 		return d.read(t, models.KindConversation.Global(d.receive(t, in).ConversationID)).Contact.ID
 	}
 	ana := models.KindContact.Global(d.clinic.Contacts[0])
-	require.Equal(t, ana, contact(whatsapp("a", "+5511987654321")), "the only one who gave the clinic this number")
-	require.Equal(t, ana, contact(whatsapp("b", "+551187654321")), "without the ninth digit")
+	require.Equal(t, ana, contact(texted("a", "+5511987654321")), "the only one who gave the clinic this number")
+	require.Equal(t, ana, contact(texted("b", "+551187654321")), "without the ninth digit")
 	require.Equal(t, ana, contact(messaging.Inbound{Channel: models.ChannelEmail, From: []string{"aNA@Example.com"}, Body: "c"}))
-	require.Equal(t, ana, contact(whatsapp("d", "BR.77aa", "+5511987654321")))
-	require.Equal(t, ana, contact(whatsapp("e", "BR.77aa")), "known by the provider's name for her, without a phone")
+	require.Equal(t, ana, contact(texted("d", "BR.77aa", "+5511987654321")))
+	require.Equal(t, ana, contact(texted("e", "BR.77aa")), "known by the provider's name for her, without a phone")
 	require.Equal(t, ana, contact(messaging.Inbound{Channel: models.ChannelSms, From: []string{"+5511987654321"}, Body: "f"}))
 
-	landline := contact(whatsapp("a", "+551133334444"))
-	require.NotEqual(t, landline, contact(whatsapp("b", "+5511933334444")), "a landline has no ninth digit")
+	landline := contact(texted("a", "+551133334444"))
+	require.NotEqual(t, landline, contact(texted("b", "+5511933334444")), "a landline has no ninth digit")
 
 	// Two contacts share a number: it tells nobody's name.
 	d.Exec(t, "UPDATE contacts SET phone = '+5511955554444' WHERE id = ANY ($1)", d.clinic.Contacts[1:])
-	stranger := contact(whatsapp("a", "+5511955554444"))
+	stranger := contact(texted("a", "+5511955554444"))
 	require.NotContains(t, []string{models.KindContact.Global(d.clinic.Contacts[1]), models.KindContact.Global(d.clinic.Contacts[2])}, stranger)
-	require.Equal(t, stranger, contact(whatsapp("b", "+5511955554444")))
+	require.Equal(t, stranger, contact(texted("b", "+5511955554444")))
 
 	// Nobody knows them, and there is no phone.
 	nobody := contact(messaging.Inbound{Channel: models.ChannelWhatsapp, From: []string{"BR.0001"}, Name: "Zé \u0000\u200b Pequeno", Body: "\u0000"})
@@ -57,7 +57,7 @@ func TestReceive_KnowsWhoWrites(t *testing.T) {
 
 	// Who is put away is not who writes.
 	d.Exec(t, "UPDATE contacts SET status = 'arquivado', phone = '+5511900001111' WHERE id = $1", d.clinic.Contacts[2])
-	require.NotEqual(t, models.KindContact.Global(d.clinic.Contacts[2]), contact(whatsapp("x", "+5511900001111")))
+	require.NotEqual(t, models.KindContact.Global(d.clinic.Contacts[2]), contact(texted("x", "+5511900001111")))
 }
 
 // Messages of somebody new that come at once, by two providers, make one contact, and a
@@ -72,7 +72,7 @@ func TestReceive_MakesOneContactOfMessagesThatComeAtOnce(t *testing.T) {
 		for n := range each {
 			wg.Go(func() {
 				phone := fmt.Sprintf("+55119%08d", 80000000+person)
-				in := whatsapp("oi", phone, fmt.Sprint("BR.", person))
+				in := texted("oi", phone, fmt.Sprint("BR.", person))
 				switch n % 4 {
 				case 1:
 					in.From = []string{phone[:5] + phone[6:]}
@@ -105,7 +105,7 @@ func TestReceive_EndsInTheSameRowsInAnyOrder(t *testing.T) {
 	began := time.Now().Add(-time.Hour).Truncate(time.Second)
 	var set []messaging.Inbound
 	for n := range 6 {
-		in := whatsapp(fmt.Sprint("message ", n), "+5521988887777", "BR.42")
+		in := texted(fmt.Sprint("message ", n), "+5521988887777", "BR.42")
 		if n%3 == 1 {
 			in.From = in.From[1:]
 		}
@@ -143,7 +143,7 @@ func TestReceive_PutsWhatIsLateBehindWhatWasRead(t *testing.T) {
 	d := newDesk(t)
 	now := time.Now().Truncate(time.Second)
 	at := func(body string, ago time.Duration) *models.Message {
-		in := whatsapp(body, "+5511987654321")
+		in := texted(body, "+5511987654321")
 		in.SentAt = now.Add(-ago)
 		return d.receive(t, in)
 	}
@@ -190,7 +190,7 @@ func TestUnreadCount_IsExactUnderManyClients(t *testing.T) {
 	for n := range writers {
 		wg.Go(func() {
 			for i := range each {
-				in := whatsapp("x", "+5511987654321")
+				in := texted("x", "+5511987654321")
 				in.Reference, in.SentAt = fmt.Sprint(n/2, "/", i), time.Now() // each by two writers
 				if _, _, err := d.talk.Receive(d.clinic.As(t.Context(), models.RolePartner), in); err != nil {
 					t.Error(err)

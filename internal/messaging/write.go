@@ -41,16 +41,32 @@ func (c *Correspondence) StartConversation(ctx context.Context, input models.Sta
 	var in validate.Input
 	contact := in.ID("contactId", models.KindContact, input.ContactID)
 	body := in.OptionalLines("body", input.Body, longestIn(input.Channel))
+	var account *uuid.UUID
+	if input.AccountID != nil {
+		id := in.ID("accountId", models.KindChannelAccount, *input.AccountID)
+		account = &id
+	}
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
+	defer c.wake()
 	return inTenant(ctx, c.db, func(tx *gorm.DB) (*Started, error) {
+		if account != nil {
+			if err := usable(tx, *account, input.Channel); err != nil {
+				return nil, err
+			}
+		}
 		if err := reachable(tx, contact, input.Channel); err != nil {
 			return nil, err
 		}
 		conversation, err := open(tx, contact, input.Channel)
 		if err != nil {
 			return nil, err
+		}
+		if account != nil && !equal(conversation.AccountID, account) {
+			if conversation, err = change(tx, conversation, map[string]any{"account_id": *account}); err != nil {
+				return nil, err
+			}
 		}
 		if body == nil {
 			if conversation.Status == models.ConversationStatusClosed {
@@ -71,6 +87,7 @@ func (c *Correspondence) SendMessage(ctx context.Context, input models.SendMessa
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
+	defer c.wake()
 	return inTenant(ctx, c.db, func(tx *gorm.DB) (*models.Message, error) {
 		conversation, err := lock(tx, "conversationId", id)
 		if err != nil {
@@ -98,12 +115,30 @@ func say(ctx context.Context, tx *gorm.DB, conversation *models.Conversation, bo
 	if err := tx.Clauses(clause.Returning{}).Create(message).Error; err != nil {
 		return nil, nil, err
 	}
+	if err := tx.Create(&outgoing{MessageID: message.ID, ConversationID: conversation.ID}).Error; err != nil {
+		return nil, nil, err
+	}
 	status := models.ConversationStatusPending
 	if conversation.UnreadCount() > 0 {
 		status = models.ConversationStatusOpen
 	}
 	conversation, err = change(tx, conversation, map[string]any{"status": status})
 	return conversation, message, err
+}
+
+// usable looks whether an account is there, of a channel, and sends.
+func usable(tx *gorm.DB, id uuid.UUID, channel models.Channel) error {
+	var account models.ChannelAccount
+	err := tx.Select("id", "channel", "active").Where("id = ?", id).Take(&account).Error
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return models.Refuse(models.UserErrorCodeNotFound, "accountId", "this clinic has no such account")
+	case err == nil && account.Channel != channel:
+		return models.Refuse(models.UserErrorCodeInvalid, "accountId", "this account is of another channel", account.GetID())
+	case err == nil && !account.Active:
+		return models.Refuse(models.UserErrorCodeConflict, "accountId", "this account is switched off", account.GetID())
+	}
+	return err
 }
 
 // open gives a contact's conversation in a channel, locked: there is one at most, and it

@@ -21,6 +21,7 @@ func All() []entity.Declaration {
 		billing.Payment(),
 		billing.Refund(),
 		calendar.Feed(),
+		messaging.ChannelAccount(),
 		messaging.ContactIdentity(),
 		messaging.Conversation(),
 		messaging.Message(),

@@ -92,6 +92,7 @@ func (c *clinic) files() []batch {
 // talkAndMoney are conversations and invoices.
 func (c *clinic) talkAndMoney() []batch {
 	return []batch{
+		c.accounts(),
 		{"contact_identities", []string{"clinic_id", "id", "contact_id", "channel", "value", "verified_at", "created_at"}, len(c.identities), func(i int, row []any) {
 			k := &c.identities[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6] = c.id, k.id, c.contacts[k.contact].id, k.channel, k.value, k.verified, k.verified

@@ -16,7 +16,7 @@ import (
 func seededTables() []string {
 	return []string{
 		"clinic_slugs", "clinics", "memberships", "services", "practitioners", "practitioner_services", "working_hours", "time_off", "calendar_feeds",
-		"contacts", "consents", "contact_identities", "conversations", "messages", "counters", "invoices", "invoice_items", "payments", "refunds", "medical_records", "appointment_steps", "appointments",
+		"contacts", "consents", "contact_identities", "channel_accounts", "conversations", "messages", "counters", "invoices", "invoice_items", "payments", "refunds", "medical_records", "appointment_steps", "appointments",
 	}
 }
 
