@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -219,12 +218,7 @@ func (a *App) Telemetry() *telemetry.Telemetry {
 // Serve answers on both listeners until the context ends, and then stops
 // without cutting a request.
 func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
-	working, done := context.WithCancel(ctx)
-	var worker sync.WaitGroup
-	worker.Go(func() { a.talk.Run(working) })
-	defer worker.Wait()
-	defer done()
-	return a.server.Serve(ctx, public, admin)
+	return a.talk.Beside(ctx, func() error { return a.server.Serve(ctx, public, admin) })
 }
 
 // Close lets go of what New took.

@@ -86,27 +86,29 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	payment, refund := models.NewID(), models.NewID()
 	d.Exec(t, "INSERT INTO payments (clinic_id, id, invoice_id, amount_minor, refunded_minor, method, paid_at) VALUES ($1, $2, $3, 20, 10, 'pix', now())", c.ID, payment, invoice)
 	d.Exec(t, "INSERT INTO refunds (clinic_id, id, payment_id, amount_minor, reason) VALUES ($1, $2, $3, 10, $4)", c.ID, refund, payment, f.canary)
-	conversation, message := models.NewID(), models.NewID()
+	conversation, message, account := models.NewID(), models.NewID(), models.NewID()
+	d.Exec(t, "INSERT INTO channel_accounts (clinic_id, id, channel, name, address, settings) VALUES ($1, $2, 'whatsapp', $3, $3, 'sealed')", c.ID, account, f.canary)
 	d.Exec(t, "INSERT INTO contact_identities (clinic_id, id, contact_id, channel, value) VALUES ($1, $2, $3, 'whatsapp', $4)", c.ID, models.NewID(), c.Contacts[0], f.canary)
-	d.Exec(t, "INSERT INTO conversations (clinic_id, id, contact_id, channel, received_count) VALUES ($1, $2, $3, 'whatsapp', 1)", c.ID, conversation, c.Contacts[0])
+	d.Exec(t, "INSERT INTO conversations (clinic_id, id, contact_id, channel, received_count, account_id) VALUES ($1, $2, $3, 'whatsapp', 1, $4)", c.ID, conversation, c.Contacts[0], account)
 	d.Exec(t, "INSERT INTO messages (clinic_id, id, conversation_id, direction, body, status) VALUES ($1, $2, $3, 'inbound', $4, 'entregue')", c.ID, message, conversation, f.canary)
 	hold := models.NewID()
 	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5::timestamptz, $5::timestamptz + interval '30 minutes', now(), now() + interval '1 hour')`,
 		c.ID, hold, c.Practitioners[0], testkit.Subject(slug, models.RoleOwner), today().AddDate(0, 0, 9).Add(15*time.Hour))
 	f.ids = map[models.Kind]string{
-		models.KindSlotHold:      models.KindSlotHold.Global(hold),
-		models.KindConversation:  models.KindConversation.Global(conversation),
-		models.KindMessage:       models.KindMessage.Global(message),
-		models.KindInvoice:       models.KindInvoice.Global(invoice),
-		models.KindPayment:       models.KindPayment.Global(payment),
-		models.KindRefund:        models.KindRefund.Global(refund),
-		models.KindClinic:        models.KindClinic.Global(c.ID),
-		models.KindPractitioner:  models.KindPractitioner.Global(c.Practitioners[0]),
-		models.KindService:       models.KindService.Global(c.Services[0]),
-		models.KindContact:       models.KindContact.Global(c.Contacts[0]),
-		models.KindAppointment:   models.KindAppointment.Global(appointment),
-		models.KindMedicalRecord: models.KindMedicalRecord.Global(record),
+		models.KindSlotHold:       models.KindSlotHold.Global(hold),
+		models.KindChannelAccount: models.KindChannelAccount.Global(account),
+		models.KindConversation:   models.KindConversation.Global(conversation),
+		models.KindMessage:        models.KindMessage.Global(message),
+		models.KindInvoice:        models.KindInvoice.Global(invoice),
+		models.KindPayment:        models.KindPayment.Global(payment),
+		models.KindRefund:         models.KindRefund.Global(refund),
+		models.KindClinic:         models.KindClinic.Global(c.ID),
+		models.KindPractitioner:   models.KindPractitioner.Global(c.Practitioners[0]),
+		models.KindService:        models.KindService.Global(c.Services[0]),
+		models.KindContact:        models.KindContact.Global(c.Contacts[0]),
+		models.KindAppointment:    models.KindAppointment.Global(appointment),
+		models.KindMedicalRecord:  models.KindMedicalRecord.Global(record),
 	}
 	return f
 }
@@ -175,7 +177,7 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 	name := strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(place[len(place)-1], "s"), "Id"))
 	for kind, word := range map[models.Kind]string{
 		models.KindContact: "contact", models.KindPractitioner: "practitioner",
-		models.KindService: "service", models.KindAppointment: "appointment", models.KindConversation: "conversation", models.KindMessage: "uptomessage",
+		models.KindService: "service", models.KindAppointment: "appointment", models.KindConversation: "conversation", models.KindMessage: "uptomessage", models.KindChannelAccount: "account",
 	} {
 		if name == word {
 			return []models.Kind{kind}
@@ -190,6 +192,8 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 		}
 	case strings.Contains(named, "conversation"):
 		return []models.Kind{models.KindConversation}
+	case strings.Contains(named, "channelaccount"):
+		return []models.Kind{models.KindChannelAccount}
 	case strings.Contains(named, "invoice"):
 		return []models.Kind{models.KindInvoice}
 	case strings.Contains(named, "record"):

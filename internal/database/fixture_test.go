@@ -177,7 +177,7 @@ func (t table) row(n int) row {
 	case "clinics":
 		whole["id"] = t.clinic
 	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones",
-		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes":
+		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes", "outgoing_messages":
 		whole["clinic_id"] = t.clinic
 	default:
 		whole["clinic_id"], whole["id"] = t.clinic, t.id(t.name, n)
@@ -208,7 +208,7 @@ func newSample(t *testing.T, d *testkit.Database) sample {
 		}
 		for _, table := range s.tables() {
 			rows := 1
-			if table.name == "contacts" || table.name == "outbox" || table.name == "services" {
+			if table.name == "contacts" || table.name == "outbox" || table.name == "services" || table.name == "messages" {
 				rows = 2
 			}
 			for n := range rows {

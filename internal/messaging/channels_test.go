@@ -316,7 +316,9 @@ func TestChannelAccount_KeepsItsSecrets(t *testing.T) {
 	require.Zero(t, d.Count(t, "SELECT count(*) FROM channel_accounts WHERE position('the token'::bytea in settings) > 0"))
 	owner := d.server.As(t, d.clinic, models.RoleOwner)
 	write := func(mutation, inputType string, input map[string]any) []mistake {
-		var got struct{ Got struct{ UserErrors []mistake } }
+		var got struct {
+			Got struct{ UserErrors []mistake }
+		}
 		answer := owner.Must(t, fmt.Sprintf("mutation ($input: %s!) { got: %s(input: $input) { channelAccount { id name address active lastError } userErrors { code field entityIds } } }", inputType, mutation), map[string]any{"input": input}, &got)
 		require.NotContains(t, string(answer.Body), "the token")
 		return got.Got.UserErrors

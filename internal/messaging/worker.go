@@ -90,6 +90,16 @@ func (w *Worker) Run(ctx context.Context) {
 	}
 }
 
+// Beside works while something serves, and gives its error.
+func (w *Worker) Beside(ctx context.Context, serve func() error) error {
+	working, done := context.WithCancel(ctx)
+	var own sync.WaitGroup
+	own.Go(func() { w.Run(working) })
+	defer own.Wait()
+	defer done()
+	return serve()
+}
+
 // Round works once for each clinic that has something to do, and tells how much it did.
 func (w *Worker) Round(ctx context.Context) (int, error) {
 	clinics, err := database.Lookup[struct{ Clinic uuid.UUID }](ctx, w.talk.db, "SELECT clinic FROM channel_work($1)", mostClinics)

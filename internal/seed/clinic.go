@@ -47,6 +47,7 @@ type clinic struct {
 	conversations []conversation
 	messages      []message
 	identities    []identity
+	accounts      []account
 	// known are the channels and addresses that are some contact's.
 	known    map[string]bool
 	invoices []invoice
@@ -106,6 +107,7 @@ func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) 
 	if err := ready(c, c.files()); err != nil {
 		return err
 	}
+	c.makeAccounts()
 	c.makeConversations()
 	c.makeInvoices()
 	return ready(c, c.talkAndMoney())

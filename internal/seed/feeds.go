@@ -16,19 +16,3 @@ func (c *clinic) feeds() batch {
 		}
 	}}
 }
-
-// accounts are channel accounts that are switched off: their settings are sealed with no
-// server's secret, so that nobody is ever written to by them.
-func (c *clinic) accounts() batch {
-	s := c.source("channel accounts")
-	kinds := []struct{ channel, name, address string }{
-		{"whatsapp", "Recepção", "+551140000000"}, {"email", "Recepção", "recepcao@" + c.slug + ".example"}, {"web", "Página", "https://" + c.slug + ".example"},
-		{"whatsapp", "Financeiro", "+551140000001"}, {"email", "Financeiro", "financeiro@" + c.slug + ".example"},
-	}
-	return batch{"channel_accounts", []string{"clinic_id", "id", "channel", "name", "address", "active", "settings", "created_at", "updated_at", "next_send_at"}, len(kinds), func(i int, row []any) {
-		k := kinds[i]
-		id := s.id(c.created)
-		sealed := sha256.Sum256(id.Bytes[:])
-		row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9] = c.id, id, k.channel, k.name, k.address, false, sealed[:], c.created, c.created, c.created
-	}}
-}

@@ -92,13 +92,17 @@ func (c *clinic) files() []batch {
 // talkAndMoney are conversations and invoices.
 func (c *clinic) talkAndMoney() []batch {
 	return []batch{
-		c.accounts(),
+		{"channel_accounts", []string{"clinic_id", "id", "channel", "name", "address", "active", "settings", "created_at", "updated_at", "next_send_at"}, len(c.accounts), func(i int, row []any) {
+			k := &c.accounts[i]
+			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, k.id, k.channel, k.name, k.address, false
+			row[6], row[7], row[8], row[9] = k.id.Bytes[:], c.created, c.created, c.created
+		}},
 		{"contact_identities", []string{"clinic_id", "id", "contact_id", "channel", "value", "verified_at", "created_at"}, len(c.identities), func(i int, row []any) {
 			k := &c.identities[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6] = c.id, k.id, c.contacts[k.contact].id, k.channel, k.value, k.verified, k.verified
 		}},
 		{"conversations", []string{
-			"clinic_id", "id", "contact_id", "channel", "status", "assignee_id", "received_count", "read_count", "read_until", "version", "created_at", "updated_at",
+			"clinic_id", "id", "contact_id", "channel", "status", "assignee_id", "received_count", "read_count", "read_until", "version", "created_at", "updated_at", "account_id",
 		}, len(c.conversations), func(i int, row []any) {
 			t := &c.conversations[i]
 			row[0], row[1], row[2], row[3], row[4] = c.id, t.id, c.contacts[t.contact].id, t.channel, t.status
@@ -108,6 +112,10 @@ func (c *clinic) talkAndMoney() []batch {
 			}
 			if t.read > 0 {
 				row[8] = t.until
+			}
+			row[12] = nil
+			if t.account != none {
+				row[12] = c.accounts[t.account].id
 			}
 		}},
 		{"messages", []string{"clinic_id", "id", "conversation_id", "direction", "body", "status", "author", "created_at", "updated_at", "sent_at", "delivered_at", "read_at", "failure"}, len(c.messages), func(i int, row []any) {

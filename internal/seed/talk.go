@@ -13,6 +13,7 @@ type conversation struct {
 	channel  string
 	status   string
 	assignee int
+	account  int
 	// received and read count the contact's messages, and until is the last of those read.
 	received, read int
 	until          time.Time
@@ -40,6 +41,35 @@ type identity struct {
 	verified time.Time
 }
 
+type account struct {
+	id                     pgtype.UUID
+	channel, name, address string
+}
+
+// makeAccounts makes channel accounts that are switched off: their settings are sealed
+// with no server's secret, so that nobody is ever written to by them.
+func (c *clinic) makeAccounts() {
+	s := c.source("channel accounts")
+	add := func(channel, name, address string) {
+		c.accounts = append(c.accounts, account{s.id(c.created), channel, name, address})
+	}
+	add("whatsapp", "Recepção", "+551140000000")
+	add("email", "Recepção", "recepcao@"+c.slug+".example")
+	add("web", "Página", "https://"+c.slug+".example")
+	add("whatsapp", "Financeiro", "+551140000001")
+	add("email", "Financeiro", "financeiro@"+c.slug+".example")
+}
+
+// accountFor is the place of a channel's first account; none where there is none.
+func (c *clinic) accountFor(channel string) int {
+	for i := range c.accounts {
+		if c.accounts[i].channel == channel {
+			return i
+		}
+	}
+	return none
+}
+
 // makeConversations gives two contacts in five a conversation, and some of them another
 // one in another channel.
 func (c *clinic) makeConversations() {
@@ -59,7 +89,7 @@ func (c *clinic) makeConversations() {
 func (c *clinic) makeConversation(s source, contact int, channel string) {
 	author := Subject(c.slug, "receptionist")
 	at := s.moment(c.contacts[contact].created, c.midnight)
-	talk := conversation{id: s.id(at), contact: contact, channel: channel, created: at, updated: at, assignee: none, version: 1}
+	talk := conversation{id: s.id(at), contact: contact, channel: channel, created: at, updated: at, assignee: none, account: c.accountFor(channel), version: 1}
 	if s.chance(30) {
 		talk.assignee = s.IntN(len(c.members))
 	}
