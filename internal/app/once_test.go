@@ -157,6 +157,15 @@ func prepared() map[string]func(t *testing.T, world *seeded, conn *pgx.Conn) com
 				Variables: map[string]any{"i": map[string]any{"practitionerId": models.KindPractitioner.Global(of), "ics": ics}},
 			}
 		},
+		"createChannelAccount": func(t *testing.T, _ *seeded, _ *pgx.Conn) compose.Question {
+			t.Helper()
+			return compose.Question{
+				Text: `mutation($i: CreateChannelAccountInput!) { createChannelAccount(input: $i) { channelAccount { id name active } userErrors { code } } }`,
+				Variables: map[string]any{"i": map[string]any{
+					"channel": "WEB", "name": "Página", "address": "https://aurora.example/" + uuid.NewString(), "settings": map[string]any{"signingSecret": uuid.NewString()},
+				}},
+			}
+		},
 		"updateInvoice": func(t *testing.T, world *seeded, _ *pgx.Conn) compose.Question {
 			t.Helper()
 			return compose.Question{
