@@ -195,6 +195,14 @@ type ArchiveContactPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Who takes care.
+type AssignConversationInput struct {
+	// The conversation.
+	ID string `json:"id"`
+	// The member; nobody if it is null or left out.
+	MemberID *string `json:"memberId"`
+}
+
 // What changed of the appointments since a token was given, in the manner of RFC 6578. Apply changed first, each over what you have of its id, then drop removedIds, then keep the token; what you have then is the list as it is, and nothing is missed, whatever is written meanwhile. An appointment can come twice.
 type CalendarChanges struct {
 	// Appointments that are new or have changed, as they are now, cancelled ones included. Without a token, all there are.
@@ -239,6 +247,14 @@ type ChangeEdge struct {
 	Node *Change `json:"node"`
 }
 
+// A channel account that was written.
+type ChannelAccountPayload struct {
+	// The account; null if it was refused.
+	ChannelAccount *ChannelAccount `json:"channelAccount"`
+	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A page of clinics.
 type ClinicConnection struct {
 	// The page with its cursors.
@@ -267,6 +283,12 @@ type ClinicPayload struct {
 	Outside []*Appointment `json:"outside"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What is done with.
+type CloseConversationInput struct {
+	// The conversation.
+	ID string `json:"id"`
 }
 
 // A page of contacts.
@@ -321,6 +343,34 @@ type ContactOrder struct {
 	Direction SortDirection `json:"direction"`
 }
 
+// A page of conversations.
+type ConversationConnection struct {
+	// The page with its cursors.
+	Edges []*ConversationEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*Conversation `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all; counted only where selected.
+	TotalCount int `json:"totalCount"`
+}
+
+// One conversation of a page.
+type ConversationEdge struct {
+	// Where it stands in the list.
+	Cursor string `json:"cursor"`
+	// The conversation.
+	Node *Conversation `json:"node"`
+}
+
+// A conversation that was changed.
+type ConversationPayload struct {
+	// The conversation; null if it was refused.
+	Conversation *Conversation `json:"conversation"`
+	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A new key.
 type CreateAPIKeyInput struct {
 	// What it is for, 1 to 100 characters.
@@ -353,6 +403,18 @@ type CreateCalendarFeedPayload struct {
 	CalendarFeed *CalendarFeed `json:"calendarFeed"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A new channel account.
+type CreateChannelAccountInput struct {
+	// The channel; SMS has no provider here yet.
+	Channel Channel `json:"channel"`
+	// What the clinic calls it; up to 100 characters.
+	Name string `json:"name"`
+	// What contacts see: the number in E.164, the e-mail address, the page.
+	Address string `json:"address"`
+	// The provider's own settings and secrets, an object of texts. WHATSAPP: phoneNumberId, accessToken, appSecret, verifyToken. EMAIL: url (smtp://user:password@host:587), and optionally subject and signingSecret. WEB: signingSecret.
+	Settings JSON `json:"settings"`
 }
 
 // A new contact.
@@ -649,6 +711,14 @@ type LeaveWaitlistPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What was read.
+type MarkConversationReadInput struct {
+	// The conversation.
+	ID string `json:"id"`
+	// The last message of it that was read; all of them if it is not given.
+	UpToMessageID *string `json:"upToMessageId"`
+}
+
 // A page of medical records.
 type MedicalRecordConnection struct {
 	// The page with its cursors.
@@ -711,6 +781,26 @@ type Membership struct {
 	Clinic *Clinic `json:"clinic"`
 	// The subject's role there.
 	Role Role `json:"role"`
+}
+
+// A page of messages.
+type MessageConnection struct {
+	// The page with its cursors.
+	Edges []*MessageEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*Message `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all; counted only where selected.
+	TotalCount int `json:"totalCount"`
+}
+
+// One message of a page.
+type MessageEdge struct {
+	// Where it stands in the list.
+	Cursor string `json:"cursor"`
+	// The message.
+	Node *Message `json:"node"`
 }
 
 // An amount of money in minor units (cents), never a float.
@@ -829,6 +919,12 @@ type RemoveTimeOffInput struct {
 	ID string `json:"id"`
 }
 
+// What goes on.
+type ReopenConversationInput struct {
+	// The conversation.
+	ID string `json:"id"`
+}
+
 // Another time, or another practitioner, for an appointment.
 type RescheduleAppointmentInput struct {
 	// The appointment's global id.
@@ -939,6 +1035,22 @@ type ScheduleAppointmentPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What to write.
+type SendMessageInput struct {
+	// Where.
+	ConversationID string `json:"conversationId"`
+	// The text; up to 10,000 characters, 4,096 by WHATSAPP and 1,600 by SMS.
+	Body string `json:"body"`
+}
+
+// A message that is to be sent.
+type SendMessagePayload struct {
+	// The message; null if it was refused.
+	Message *Message `json:"message"`
+	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A date of a series that cannot be had.
 type SeriesConflict struct {
 	// When it would begin.
@@ -1035,6 +1147,28 @@ type SlotObstacle struct {
 	Overridable bool `json:"overridable"`
 }
 
+// Whom to write to.
+type StartConversationInput struct {
+	// The contact.
+	ContactID string `json:"contactId"`
+	// By what. The contact needs an address there: one of their identities, or else their phone or e-mail.
+	Channel Channel `json:"channel"`
+	// What to write with, an active account of the channel's; without it the one that the contact wrote to last, or the channel's first.
+	AccountID *string `json:"accountId"`
+	// What to write; up to 10,000 characters, 4,096 by WHATSAPP and 1,600 by SMS.
+	Body *string `json:"body"`
+}
+
+// A conversation that was begun, or found.
+type StartConversationPayload struct {
+	// The conversation; null if it was refused.
+	Conversation *Conversation `json:"conversation"`
+	// The message; null without a body, or if it was refused.
+	Message *Message `json:"message"`
+	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What was added or taken back and what lies within it, or why not.
 type TimeOffPayload struct {
 	// The absence, also after it was taken back; null where there are userErrors.
@@ -1067,6 +1201,18 @@ type UpdateAppointmentInput struct {
 	ServiceID graphql.Omittable[*string] `json:"serviceId"`
 	// A partner's own key for it, unique within the clinic, up to 255 characters.
 	ExternalReference graphql.Omittable[*string] `json:"externalReference"`
+}
+
+// Changes to a channel account: what is left out stays as it is.
+type UpdateChannelAccountInput struct {
+	// The account.
+	ID string `json:"id"`
+	// What the clinic calls it; up to 100 characters.
+	Name graphql.Omittable[*string] `json:"name"`
+	// Whether it sends and receives.
+	Active graphql.Omittable[*bool] `json:"active"`
+	// All settings, in place of those it has: they cannot be read.
+	Settings graphql.Omittable[JSON] `json:"settings"`
 }
 
 // Changes to the clinic: what is left out stays as it is, null empties.
@@ -1691,6 +1837,70 @@ func (e CacheControlScope) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// By what a clinic and its contacts write to each other.
+type Channel string
+
+const (
+	// WhatsApp.
+	ChannelWhatsapp Channel = "WHATSAPP"
+	// Text messages.
+	ChannelSms Channel = "SMS"
+	// Electronic mail.
+	ChannelEmail Channel = "EMAIL"
+	// The clinic's own page.
+	ChannelWeb Channel = "WEB"
+)
+
+var AllChannel = []Channel{
+	ChannelWhatsapp,
+	ChannelSms,
+	ChannelEmail,
+	ChannelWeb,
+}
+
+func (e Channel) IsValid() bool {
+	switch e {
+	case ChannelWhatsapp, ChannelSms, ChannelEmail, ChannelWeb:
+		return true
+	}
+	return false
+}
+
+func (e Channel) String() string {
+	return string(e)
+}
+
+func (e *Channel) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = Channel(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid Channel", str)
+	}
+	return nil
+}
+
+func (e Channel) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *Channel) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e Channel) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What contacts are sorted by.
 type ContactOrderField string
 
@@ -1816,6 +2026,67 @@ func (e ContactStatus) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// Whose turn it is in a conversation.
+type ConversationStatus string
+
+const (
+	// The clinic's: the contact wrote, or there is something that nobody has read. Stored as aberta.
+	ConversationStatusOpen ConversationStatus = "OPEN"
+	// The contact's: the clinic has read everything and wrote last. Stored as pendente.
+	ConversationStatusPending ConversationStatus = "PENDING"
+	// Nobody's, until somebody writes again. Stored as fechada.
+	ConversationStatusClosed ConversationStatus = "CLOSED"
+)
+
+var AllConversationStatus = []ConversationStatus{
+	ConversationStatusOpen,
+	ConversationStatusPending,
+	ConversationStatusClosed,
+}
+
+func (e ConversationStatus) IsValid() bool {
+	switch e {
+	case ConversationStatusOpen, ConversationStatusPending, ConversationStatusClosed:
+		return true
+	}
+	return false
+}
+
+func (e ConversationStatus) String() string {
+	return string(e)
+}
+
+func (e *ConversationStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ConversationStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ConversationStatus", str)
+	}
+	return nil
+}
+
+func (e ConversationStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ConversationStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ConversationStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // How far an invoice has come.
 type InvoiceStatus string
 
@@ -1881,6 +2152,131 @@ func (e *InvoiceStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e InvoiceStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Who wrote a message.
+type MessageDirection string
+
+const (
+	// The contact.
+	MessageDirectionInbound MessageDirection = "INBOUND"
+	// The clinic.
+	MessageDirectionOutbound MessageDirection = "OUTBOUND"
+)
+
+var AllMessageDirection = []MessageDirection{
+	MessageDirectionInbound,
+	MessageDirectionOutbound,
+}
+
+func (e MessageDirection) IsValid() bool {
+	switch e {
+	case MessageDirectionInbound, MessageDirectionOutbound:
+		return true
+	}
+	return false
+}
+
+func (e MessageDirection) String() string {
+	return string(e)
+}
+
+func (e *MessageDirection) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = MessageDirection(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid MessageDirection", str)
+	}
+	return nil
+}
+
+func (e MessageDirection) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *MessageDirection) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e MessageDirection) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far a message has come. It never goes back.
+type MessageStatus string
+
+const (
+	// It waits to be sent. Stored as na_fila.
+	MessageStatusQueued MessageStatus = "QUEUED"
+	// The channel's provider has taken it. Stored as enviada.
+	MessageStatusSent MessageStatus = "SENT"
+	// It is where it was to go; what a contact wrote always is. Stored as entregue.
+	MessageStatusDelivered MessageStatus = "DELIVERED"
+	// The contact has read it, as far as the channel tells. Stored as lida.
+	MessageStatusRead MessageStatus = "READ"
+	// It did not get there: failure says why. Stored as falhou.
+	MessageStatusFailed MessageStatus = "FAILED"
+)
+
+var AllMessageStatus = []MessageStatus{
+	MessageStatusQueued,
+	MessageStatusSent,
+	MessageStatusDelivered,
+	MessageStatusRead,
+	MessageStatusFailed,
+}
+
+func (e MessageStatus) IsValid() bool {
+	switch e {
+	case MessageStatusQueued, MessageStatusSent, MessageStatusDelivered, MessageStatusRead, MessageStatusFailed:
+		return true
+	}
+	return false
+}
+
+func (e MessageStatus) String() string {
+	return string(e)
+}
+
+func (e *MessageStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = MessageStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid MessageStatus", str)
+	}
+	return nil
+}
+
+func (e MessageStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *MessageStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e MessageStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -9,6 +9,7 @@ import (
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
+	"github.com/taskmed/taskmed/internal/messaging"
 	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
@@ -27,6 +28,7 @@ type Resolver struct {
 	calendar *calendar.Calendar
 	ledger   *billing.Ledger
 	keys     *auth.Store
+	talk     *messaging.Correspondence
 	objects  *objects.Table
 	rights   *rights.Table
 }
@@ -40,6 +42,7 @@ type Packages struct {
 	Calendar *calendar.Calendar
 	Ledger   *billing.Ledger
 	Keys     *auth.Store
+	Talk     *messaging.Correspondence
 	Objects  *objects.Table
 	Rights   *rights.Table
 }
@@ -47,7 +50,7 @@ type Packages struct {
 // New makes a Resolver over the clinic's packages.
 func New(of Packages) *Resolver {
 	return &Resolver{
-		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys,
+		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys, talk: of.Talk,
 		objects: of.Objects, rights: of.Rights,
 	}
 }

@@ -26,6 +26,8 @@ func Objects() (*objects.Table, error) {
 		changeObject(),
 		changeConnectionObject(),
 		changeEdgeObject(),
+		channelAccountObject(),
+		channelAccountPayloadObject(),
 		clinicObject(),
 		clinicConnectionObject(),
 		clinicEdgeObject(),
@@ -33,6 +35,11 @@ func Objects() (*objects.Table, error) {
 		contactObject(),
 		contactConnectionObject(),
 		contactEdgeObject(),
+		contactIdentityObject(),
+		conversationObject(),
+		conversationConnectionObject(),
+		conversationEdgeObject(),
+		conversationPayloadObject(),
 		createApiKeyPayloadObject(),
 		createCalendarFeedPayloadObject(),
 		createContactPayloadObject(),
@@ -57,6 +64,9 @@ func Objects() (*objects.Table, error) {
 		memberEdgeObject(),
 		memberPayloadObject(),
 		membershipObject(),
+		messageObject(),
+		messageConnectionObject(),
+		messageEdgeObject(),
 		moneyObject(),
 		mutationObject(),
 		pageInfoObject(),
@@ -75,6 +85,7 @@ func Objects() (*objects.Table, error) {
 		revokeApiKeyPayloadObject(),
 		revokeCalendarFeedPayloadObject(),
 		scheduleAppointmentPayloadObject(),
+		sendMessagePayloadObject(),
 		seriesConflictObject(),
 		serviceObject(),
 		serviceConnectionObject(),
@@ -85,6 +96,7 @@ func Objects() (*objects.Table, error) {
 		slotCheckObject(),
 		slotHoldObject(),
 		slotObstacleObject(),
+		startConversationPayloadObject(),
 		timeOffObject(),
 		timeOffPayloadObject(),
 		updateContactPayloadObject(),
@@ -99,9 +111,11 @@ func Objects() (*objects.Table, error) {
 		"ChangeConnection":        changeConnectionOf,
 		"ClinicConnection":        clinicConnectionOf,
 		"ContactConnection":       contactConnectionOf,
+		"ConversationConnection":  conversationConnectionOf,
 		"InvoiceConnection":       invoiceConnectionOf,
 		"MedicalRecordConnection": medicalRecordConnectionOf,
 		"MemberConnection":        memberConnectionOf,
+		"MessageConnection":       messageConnectionOf,
 		"PractitionerConnection":  practitionerConnectionOf,
 		"ServiceConnection":       serviceConnectionOf,
 		"WaitlistEntryConnection": waitlistEntryConnectionOf,
@@ -1005,6 +1019,117 @@ func changeEdgeObject() *objects.Object {
 	}
 }
 
+func channelAccountObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ChannelAccount",
+		Satisfies: channelAccountImplementors,
+		Value:     (*models.ChannelAccount)(nil),
+		Nil:       objects.IsNil[models.ChannelAccount],
+		GlobalID:  func(value any) string { return value.(*models.ChannelAccount).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "ChannelAccount", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"channel": {
+				Name: "channel", Object: "ChannelAccount", Result: "Channel", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).Channel
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"name": {
+				Name: "name", Object: "ChannelAccount", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).Name
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"address": {
+				Name: "address", Object: "ChannelAccount", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).Address
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"active": {
+				Name: "active", Object: "ChannelAccount", Result: "Boolean", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).Active
+					b = strconv.AppendBool(b, v)
+					return b, true
+				},
+			},
+			"inboundUrl": {
+				Name: "inboundUrl", Object: "ChannelAccount", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).InboundURL
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"lastError": {
+				Name: "lastError", Object: "ChannelAccount", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).LastError
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "ChannelAccount", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ChannelAccount).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func channelAccountPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ChannelAccountPayload",
+		Satisfies: channelAccountPayloadImplementors,
+		Value:     (*models.ChannelAccountPayload)(nil),
+		Nil:       objects.IsNil[models.ChannelAccountPayload],
+		Fields: map[string]*objects.Field{
+			"channelAccount": {
+				Name: "channelAccount", Object: "ChannelAccountPayload", Result: "ChannelAccount", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.ChannelAccountPayload).ChannelAccount
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "ChannelAccountPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ChannelAccountPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func clinicObject() *objects.Object {
 	// What reads arguments is a method of it, and uses nothing of it.
 	var ec *executionContext
@@ -1489,6 +1614,16 @@ func contactObject() *objects.Object {
 				Name: "medicalRecords", Object: "Contact", Result: "MedicalRecordConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Contact_medicalRecords_args,
 			},
+			"identities": {
+				Name: "identities", Object: "Contact", Result: "ContactIdentity", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.ContactIdentity], objects.PointerAt[models.ContactIdentity]),
+				Length:   objects.Length[*models.ContactIdentity],
+				At:       objects.PointerAt[models.ContactIdentity],
+			},
+			"conversations": {
+				Name: "conversations", Object: "Contact", Result: "ConversationConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Contact_conversations_args,
+			},
 			"invoices": {
 				Name: "invoices", Object: "Contact", Result: "InvoiceConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Contact_invoices_args,
@@ -1570,6 +1705,241 @@ func contactEdgeObject() *objects.Object {
 					}
 					return v
 				},
+			},
+		},
+	}
+}
+
+func contactIdentityObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ContactIdentity",
+		Satisfies: contactIdentityImplementors,
+		Value:     (*models.ContactIdentity)(nil),
+		Nil:       objects.IsNil[models.ContactIdentity],
+		Fields: map[string]*objects.Field{
+			"channel": {
+				Name: "channel", Object: "ContactIdentity", Result: "Channel", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ContactIdentity).Channel
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"value": {
+				Name: "value", Object: "ContactIdentity", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ContactIdentity).Value
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"verifiedAt": {
+				Name: "verifiedAt", Object: "ContactIdentity", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ContactIdentity).VerifiedAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func conversationObject() *objects.Object {
+	// What reads arguments is a method of it, and uses nothing of it.
+	var ec *executionContext
+	return &objects.Object{
+		Name:      "Conversation",
+		Satisfies: conversationImplementors,
+		Protected: true,
+		Value:     (*models.Conversation)(nil),
+		Nil:       objects.IsNil[models.Conversation],
+		GlobalID:  func(value any) string { return value.(*models.Conversation).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "Conversation", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Conversation).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"contact": {
+				Name: "contact", Object: "Conversation", Result: "Contact", Composite: true, NonNull: true,
+			},
+			"channel": {
+				Name: "channel", Object: "Conversation", Result: "Channel", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Conversation).Channel
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"status": {
+				Name: "status", Object: "Conversation", Result: "ConversationStatus", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Conversation).Status
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"version": {
+				Name: "version", Object: "Conversation", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Conversation).Version
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"assignee": {
+				Name: "assignee", Object: "Conversation", Result: "Member", Composite: true,
+			},
+			"lastMessage": {
+				Name: "lastMessage", Object: "Conversation", Result: "Message", Composite: true,
+			},
+			"unreadCount": {
+				Name: "unreadCount", Object: "Conversation", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Conversation).UnreadCount()
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"messages": {
+				Name: "messages", Object: "Conversation", Result: "MessageConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Conversation_messages_args,
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "Conversation", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Conversation).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"updatedAt": {
+				Name: "updatedAt", Object: "Conversation", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Conversation).UpdatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"account": {
+				Name: "account", Object: "Conversation", Result: "ChannelAccount", Composite: true,
+			},
+		},
+	}
+}
+
+func conversationConnectionObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ConversationConnection",
+		Satisfies: conversationConnectionImplementors,
+		Value:     (*models.ConversationConnection)(nil),
+		Nil:       objects.IsNil[models.ConversationConnection],
+		Fields: map[string]*objects.Field{
+			"edges": {
+				Name: "edges", Object: "ConversationConnection", Result: "ConversationEdge", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ConversationConnection).Edges
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.ConversationEdge], objects.PointerAt[models.ConversationEdge]),
+				Length:   objects.Length[*models.ConversationEdge],
+				At:       objects.PointerAt[models.ConversationEdge],
+			},
+			"nodes": {
+				Name: "nodes", Object: "ConversationConnection", Result: "Conversation", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ConversationConnection).Nodes
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Conversation], objects.PointerAt[models.Conversation]),
+				Length:   objects.Length[*models.Conversation],
+				At:       objects.PointerAt[models.Conversation],
+			},
+			"pageInfo": {
+				Name: "pageInfo", Object: "ConversationConnection", Result: "PageInfo", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ConversationConnection).PageInfo
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"totalCount": {
+				Name: "totalCount", Object: "ConversationConnection", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ConversationConnection).TotalCount
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func conversationEdgeObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ConversationEdge",
+		Satisfies: conversationEdgeImplementors,
+		Value:     (*models.ConversationEdge)(nil),
+		Nil:       objects.IsNil[models.ConversationEdge],
+		Fields: map[string]*objects.Field{
+			"cursor": {
+				Name: "cursor", Object: "ConversationEdge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.ConversationEdge).Cursor
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"node": {
+				Name: "node", Object: "ConversationEdge", Result: "Conversation", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ConversationEdge).Node
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+		},
+	}
+}
+
+func conversationPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ConversationPayload",
+		Satisfies: conversationPayloadImplementors,
+		Value:     (*models.ConversationPayload)(nil),
+		Nil:       objects.IsNil[models.ConversationPayload],
+		Fields: map[string]*objects.Field{
+			"conversation": {
+				Name: "conversation", Object: "ConversationPayload", Result: "Conversation", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.ConversationPayload).Conversation
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "ConversationPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.ConversationPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -2767,6 +3137,200 @@ func membershipObject() *objects.Object {
 	}
 }
 
+func messageObject() *objects.Object {
+	return &objects.Object{
+		Name:      "Message",
+		Satisfies: messageImplementors,
+		Protected: true,
+		Value:     (*models.Message)(nil),
+		Nil:       objects.IsNil[models.Message],
+		GlobalID:  func(value any) string { return value.(*models.Message).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "Message", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"conversation": {
+				Name: "conversation", Object: "Message", Result: "Conversation", Composite: true, NonNull: true,
+			},
+			"direction": {
+				Name: "direction", Object: "Message", Result: "MessageDirection", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).Direction
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"body": {
+				Name: "body", Object: "Message", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).Body
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"status": {
+				Name: "status", Object: "Message", Result: "MessageStatus", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).Status
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"author": {
+				Name: "author", Object: "Message", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).Author
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "Message", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"sentAt": {
+				Name: "sentAt", Object: "Message", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).SentAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"deliveredAt": {
+				Name: "deliveredAt", Object: "Message", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).DeliveredAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"readAt": {
+				Name: "readAt", Object: "Message", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).ReadAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"failure": {
+				Name: "failure", Object: "Message", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Message).Failure
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func messageConnectionObject() *objects.Object {
+	return &objects.Object{
+		Name:      "MessageConnection",
+		Satisfies: messageConnectionImplementors,
+		Value:     (*models.MessageConnection)(nil),
+		Nil:       objects.IsNil[models.MessageConnection],
+		Fields: map[string]*objects.Field{
+			"edges": {
+				Name: "edges", Object: "MessageConnection", Result: "MessageEdge", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.MessageConnection).Edges
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.MessageEdge], objects.PointerAt[models.MessageEdge]),
+				Length:   objects.Length[*models.MessageEdge],
+				At:       objects.PointerAt[models.MessageEdge],
+			},
+			"nodes": {
+				Name: "nodes", Object: "MessageConnection", Result: "Message", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.MessageConnection).Nodes
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.Message], objects.PointerAt[models.Message]),
+				Length:   objects.Length[*models.Message],
+				At:       objects.PointerAt[models.Message],
+			},
+			"pageInfo": {
+				Name: "pageInfo", Object: "MessageConnection", Result: "PageInfo", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.MessageConnection).PageInfo
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"totalCount": {
+				Name: "totalCount", Object: "MessageConnection", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.MessageConnection).TotalCount
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func messageEdgeObject() *objects.Object {
+	return &objects.Object{
+		Name:      "MessageEdge",
+		Satisfies: messageEdgeImplementors,
+		Value:     (*models.MessageEdge)(nil),
+		Nil:       objects.IsNil[models.MessageEdge],
+		Fields: map[string]*objects.Field{
+			"cursor": {
+				Name: "cursor", Object: "MessageEdge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.MessageEdge).Cursor
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"node": {
+				Name: "node", Object: "MessageEdge", Result: "Message", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.MessageEdge).Node
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+		},
+	}
+}
+
 func moneyObject() *objects.Object {
 	return &objects.Object{
 		Name:      "Money",
@@ -2861,6 +3425,14 @@ func mutationObject() *objects.Object {
 				Name: "revokeCalendarFeed", Object: "Mutation", Result: "RevokeCalendarFeedPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_revokeCalendarFeed_args,
 			},
+			"createChannelAccount": {
+				Name: "createChannelAccount", Object: "Mutation", Result: "ChannelAccountPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_createChannelAccount_args,
+			},
+			"updateChannelAccount": {
+				Name: "updateChannelAccount", Object: "Mutation", Result: "ChannelAccountPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_updateChannelAccount_args,
+			},
 			"updateClinic": {
 				Name: "updateClinic", Object: "Mutation", Result: "ClinicPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_updateClinic_args,
@@ -2908,6 +3480,30 @@ func mutationObject() *objects.Object {
 			"archiveContact": {
 				Name: "archiveContact", Object: "Mutation", Result: "ArchiveContactPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_archiveContact_args,
+			},
+			"startConversation": {
+				Name: "startConversation", Object: "Mutation", Result: "StartConversationPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_startConversation_args,
+			},
+			"sendMessage": {
+				Name: "sendMessage", Object: "Mutation", Result: "SendMessagePayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_sendMessage_args,
+			},
+			"markConversationRead": {
+				Name: "markConversationRead", Object: "Mutation", Result: "ConversationPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_markConversationRead_args,
+			},
+			"closeConversation": {
+				Name: "closeConversation", Object: "Mutation", Result: "ConversationPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_closeConversation_args,
+			},
+			"reopenConversation": {
+				Name: "reopenConversation", Object: "Mutation", Result: "ConversationPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_reopenConversation_args,
+			},
+			"assignConversation": {
+				Name: "assignConversation", Object: "Mutation", Result: "ConversationPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_assignConversation_args,
 			},
 			"createInvoice": {
 				Name: "createInvoice", Object: "Mutation", Result: "InvoicePayload", Composite: true, NonNull: true,
@@ -3457,6 +4053,12 @@ func queryObject() *objects.Object {
 				Name: "changes", Object: "Query", Result: "ChangeConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_changes_args,
 			},
+			"channelAccounts": {
+				Name: "channelAccounts", Object: "Query", Result: "ChannelAccount", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.ChannelAccount], objects.PointerAt[models.ChannelAccount]),
+				Length:   objects.Length[*models.ChannelAccount],
+				At:       objects.PointerAt[models.ChannelAccount],
+			},
 			"viewer": {
 				Name: "viewer", Object: "Query", Result: "Viewer", Composite: true, NonNull: true,
 			},
@@ -3482,6 +4084,14 @@ func queryObject() *objects.Object {
 			"searchContacts": {
 				Name: "searchContacts", Object: "Query", Result: "ContactConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_searchContacts_args,
+			},
+			"conversation": {
+				Name: "conversation", Object: "Query", Result: "Conversation", Composite: true,
+				Arguments: ec.field_Query_conversation_args,
+			},
+			"conversations": {
+				Name: "conversations", Object: "Query", Result: "ConversationConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_conversations_args,
 			},
 			"invoice": {
 				Name: "invoice", Object: "Query", Result: "Invoice", Composite: true,
@@ -3828,6 +4438,37 @@ func scheduleAppointmentPayloadObject() *objects.Object {
 				Name: "userErrors", Object: "ScheduleAppointmentPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
 					v := object.(*models.ScheduleAppointmentPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func sendMessagePayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "SendMessagePayload",
+		Satisfies: sendMessagePayloadImplementors,
+		Value:     (*models.SendMessagePayload)(nil),
+		Nil:       objects.IsNil[models.SendMessagePayload],
+		Fields: map[string]*objects.Field{
+			"message": {
+				Name: "message", Object: "SendMessagePayload", Result: "Message", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.SendMessagePayload).Message
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "SendMessagePayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.SendMessagePayload).UserErrors
 					return v
 				},
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
@@ -4246,6 +4887,47 @@ func slotObstacleObject() *objects.Object {
 					b = strconv.AppendBool(b, v)
 					return b, true
 				},
+			},
+		},
+	}
+}
+
+func startConversationPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "StartConversationPayload",
+		Satisfies: startConversationPayloadImplementors,
+		Value:     (*models.StartConversationPayload)(nil),
+		Nil:       objects.IsNil[models.StartConversationPayload],
+		Fields: map[string]*objects.Field{
+			"conversation": {
+				Name: "conversation", Object: "StartConversationPayload", Result: "Conversation", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.StartConversationPayload).Conversation
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"message": {
+				Name: "message", Object: "StartConversationPayload", Result: "Message", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.StartConversationPayload).Message
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "StartConversationPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.StartConversationPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -4809,6 +5491,24 @@ func contactConnectionOf(page objects.Page) any {
 	return connection
 }
 
+func conversationConnectionOf(page objects.Page) any {
+	connection := &models.ConversationConnection{
+		Nodes:      page.Nodes.([]*models.Conversation),
+		Edges:      []*models.ConversationEdge{},
+		PageInfo:   page.Info,
+		TotalCount: page.Total,
+	}
+	if page.Cursors != nil {
+		edges := make([]models.ConversationEdge, len(connection.Nodes))
+		connection.Edges = make([]*models.ConversationEdge, len(edges))
+		for i, node := range connection.Nodes {
+			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
+			connection.Edges[i] = &edges[i]
+		}
+	}
+	return connection
+}
+
 func invoiceConnectionOf(page objects.Page) any {
 	connection := &models.InvoiceConnection{
 		Nodes:      page.Nodes.([]*models.Invoice),
@@ -4855,6 +5555,24 @@ func memberConnectionOf(page objects.Page) any {
 	if page.Cursors != nil {
 		edges := make([]models.MemberEdge, len(connection.Nodes))
 		connection.Edges = make([]*models.MemberEdge, len(edges))
+		for i, node := range connection.Nodes {
+			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
+			connection.Edges[i] = &edges[i]
+		}
+	}
+	return connection
+}
+
+func messageConnectionOf(page objects.Page) any {
+	connection := &models.MessageConnection{
+		Nodes:      page.Nodes.([]*models.Message),
+		Edges:      []*models.MessageEdge{},
+		PageInfo:   page.Info,
+		TotalCount: page.Total,
+	}
+	if page.Cursors != nil {
+		edges := make([]models.MessageEdge, len(connection.Nodes))
+		connection.Edges = make([]*models.MessageEdge, len(edges))
 		for i, node := range connection.Nodes {
 			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
 			connection.Edges[i] = &edges[i]

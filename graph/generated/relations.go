@@ -28,6 +28,9 @@ func (Relations) Clinic() ClinicResolver { return clinicRelations{} }
 // Contact has the resolvers of the relations of Contact.
 func (Relations) Contact() ContactResolver { return contactRelations{} }
 
+// Conversation has the resolvers of the relations of Conversation.
+func (Relations) Conversation() ConversationResolver { return conversationRelations{} }
+
 // Invoice has the resolvers of the relations of Invoice.
 func (Relations) Invoice() InvoiceResolver { return invoiceRelations{} }
 
@@ -39,6 +42,9 @@ func (Relations) MedicalRecord() MedicalRecordResolver { return medicalRecordRel
 
 // Member has the resolvers of the relations of Member.
 func (Relations) Member() MemberResolver { return memberRelations{} }
+
+// Message has the resolvers of the relations of Message.
+func (Relations) Message() MessageResolver { return messageRelations{} }
 
 // Payment has the resolvers of the relations of Payment.
 func (Relations) Payment() PaymentResolver { return paymentRelations{} }
@@ -149,8 +155,38 @@ func (contactRelations) MedicalRecords(ctx context.Context, obj *models.Contact,
 	return loaders.Child[*models.MedicalRecordConnection](ctx, obj)
 }
 
+func (contactRelations) Identities(ctx context.Context, obj *models.Contact) ([]*models.ContactIdentity, error) {
+	return loaders.Child[[]*models.ContactIdentity](ctx, obj)
+}
+
+func (contactRelations) Conversations(ctx context.Context, obj *models.Contact, first *int, after *string, last *int, before *string) (*models.ConversationConnection, error) {
+	return loaders.Child[*models.ConversationConnection](ctx, obj)
+}
+
 func (contactRelations) Invoices(ctx context.Context, obj *models.Contact, status []models.InvoiceStatus, first *int, after *string, last *int, before *string) (*models.InvoiceConnection, error) {
 	return loaders.Child[*models.InvoiceConnection](ctx, obj)
+}
+
+type conversationRelations struct{}
+
+func (conversationRelations) Contact(ctx context.Context, obj *models.Conversation) (*models.Contact, error) {
+	return loaders.Child[*models.Contact](ctx, obj)
+}
+
+func (conversationRelations) Assignee(ctx context.Context, obj *models.Conversation) (*models.Member, error) {
+	return loaders.Child[*models.Member](ctx, obj)
+}
+
+func (conversationRelations) LastMessage(ctx context.Context, obj *models.Conversation) (*models.Message, error) {
+	return loaders.Child[*models.Message](ctx, obj)
+}
+
+func (conversationRelations) Messages(ctx context.Context, obj *models.Conversation, first *int, after *string, last *int, before *string) (*models.MessageConnection, error) {
+	return loaders.Child[*models.MessageConnection](ctx, obj)
+}
+
+func (conversationRelations) Account(ctx context.Context, obj *models.Conversation) (*models.ChannelAccount, error) {
+	return loaders.Child[*models.ChannelAccount](ctx, obj)
 }
 
 type invoiceRelations struct{}
@@ -207,6 +243,12 @@ type memberRelations struct{}
 
 func (memberRelations) Practitioner(ctx context.Context, obj *models.Member) (*models.Practitioner, error) {
 	return loaders.Child[*models.Practitioner](ctx, obj)
+}
+
+type messageRelations struct{}
+
+func (messageRelations) Conversation(ctx context.Context, obj *models.Message) (*models.Conversation, error) {
+	return loaders.Child[*models.Conversation](ctx, obj)
 }
 
 type paymentRelations struct{}
@@ -315,6 +357,8 @@ func RootRelations() []string {
 		"practitioner",
 		"contact",
 		"contacts",
+		"conversation",
+		"conversations",
 		"invoice",
 		"invoices",
 		"medicalRecord",
@@ -367,6 +411,16 @@ func (QueryRelations) Contact(ctx context.Context, id string) (*models.Contact, 
 // Contacts reads what was fetched for its place.
 func (QueryRelations) Contacts(ctx context.Context, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) (*models.ContactConnection, error) {
 	return loaders.Root[*models.ContactConnection](ctx)
+}
+
+// Conversation reads what was fetched for its place.
+func (QueryRelations) Conversation(ctx context.Context, id string) (*models.Conversation, error) {
+	return loaders.Root[*models.Conversation](ctx)
+}
+
+// Conversations reads what was fetched for its place.
+func (QueryRelations) Conversations(ctx context.Context, status []models.ConversationStatus, assigneeID *string, unread *bool, channel []models.Channel, first *int, after *string, last *int, before *string) (*models.ConversationConnection, error) {
+	return loaders.Root[*models.ConversationConnection](ctx)
 }
 
 // Invoice reads what was fetched for its place.

@@ -24,6 +24,7 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/idempotency"
+	"github.com/taskmed/taskmed/internal/messaging"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/sockets"
@@ -58,6 +59,8 @@ type App struct {
 	cache     cache
 	// observer watches the others.
 	observer observing
+	// talk has messages sent and understood while the server serves.
+	talk *messaging.Worker
 
 	open open
 }
@@ -139,11 +142,12 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err != nil {
 		return nil, err
 	}
-	made, err := newGraph(graphParts{db: db, keys: keys, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
+	made, err := newGraph(graphParts{db: db, keys: keys, channels: channels(settings), cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
 	if err != nil {
 		return nil, err
 	}
 
+	a.talk = messaging.NewWorker(made.talk, messaging.WorkerConfig{Log: options.Log})
 	planner := profile.NewPlanner(settings.DatabaseURL)
 	served := gqlserver.Config{
 		Schema: made.executable, Auth: fitness.Entrance{Fit: a.fitness.Fit, Auth: authenticator}, Log: options.Log, Rights: made.rights,
@@ -216,7 +220,7 @@ func (a *App) Telemetry() *telemetry.Telemetry {
 // Serve answers on both listeners until the context ends, and then stops
 // without cutting a request.
 func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
-	return a.server.Serve(ctx, public, admin)
+	return a.talk.Beside(ctx, func() error { return a.server.Serve(ctx, public, admin) })
 }
 
 // Close lets go of what New took.

@@ -90,6 +90,11 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	d.Exec(t, "INSERT INTO refunds (clinic_id, id, payment_id, amount_minor, reason) VALUES ($1, $2, $3, 10, $4)", c.ID, refund, payment, f.canary)
 	change := models.NewID()
 	d.Exec(t, "INSERT INTO changes (clinic_id, id, position, event, entity_kind, entity_id, at) VALUES ($1, $2, 1, 'contact.created', 'contact', $3, now())", c.ID, change, c.Contacts[0])
+	conversation, message, account := models.NewID(), models.NewID(), models.NewID()
+	d.Exec(t, "INSERT INTO channel_accounts (clinic_id, id, channel, name, address, settings) VALUES ($1, $2, 'whatsapp', $3, $3, 'sealed')", c.ID, account, f.canary)
+	d.Exec(t, "INSERT INTO contact_identities (clinic_id, id, contact_id, channel, value) VALUES ($1, $2, $3, 'whatsapp', $4)", c.ID, models.NewID(), c.Contacts[0], f.canary)
+	d.Exec(t, "INSERT INTO conversations (clinic_id, id, contact_id, channel, received_count, account_id) VALUES ($1, $2, $3, 'whatsapp', 1, $4)", c.ID, conversation, c.Contacts[0], account)
+	d.Exec(t, "INSERT INTO messages (clinic_id, id, conversation_id, direction, body, status) VALUES ($1, $2, $3, 'inbound', $4, 'entregue')", c.ID, message, conversation, f.canary)
 	hold := models.NewID()
 	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5::timestamptz, $5::timestamptz + interval '30 minutes', now(), now() + interval '1 hour')`,
@@ -99,20 +104,23 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	waits := models.NewID()
 	d.Exec(t, "INSERT INTO waitlist_entries (clinic_id, id, contact_id, service_id, joined_by) VALUES ($1, $2, $3, $4, 's')", c.ID, waits, c.Contacts[0], c.Services[0])
 	f.ids = map[models.Kind]string{
-		models.KindWaitlistEntry: models.KindWaitlistEntry.Global(waits),
-		models.KindAPIKey:        models.KindAPIKey.Global(key),
-		models.KindSlotHold:      models.KindSlotHold.Global(hold),
-		models.KindChange:        models.KindChange.Global(change),
-		models.KindInvoice:       models.KindInvoice.Global(invoice),
-		models.KindPayment:       models.KindPayment.Global(payment),
-		models.KindRefund:        models.KindRefund.Global(refund),
-		models.KindClinic:        models.KindClinic.Global(c.ID),
-		models.KindPractitioner:  models.KindPractitioner.Global(c.Practitioners[0]),
-		models.KindService:       models.KindService.Global(c.Services[0]),
-		models.KindContact:       models.KindContact.Global(c.Contacts[0]),
-		models.KindAppointment:   models.KindAppointment.Global(appointment),
-		models.KindSeries:        models.KindSeries.Global(series),
-		models.KindMedicalRecord: models.KindMedicalRecord.Global(record),
+		models.KindWaitlistEntry:  models.KindWaitlistEntry.Global(waits),
+		models.KindAPIKey:         models.KindAPIKey.Global(key),
+		models.KindSlotHold:       models.KindSlotHold.Global(hold),
+		models.KindChange:         models.KindChange.Global(change),
+		models.KindInvoice:        models.KindInvoice.Global(invoice),
+		models.KindPayment:        models.KindPayment.Global(payment),
+		models.KindRefund:         models.KindRefund.Global(refund),
+		models.KindClinic:         models.KindClinic.Global(c.ID),
+		models.KindPractitioner:   models.KindPractitioner.Global(c.Practitioners[0]),
+		models.KindService:        models.KindService.Global(c.Services[0]),
+		models.KindContact:        models.KindContact.Global(c.Contacts[0]),
+		models.KindAppointment:    models.KindAppointment.Global(appointment),
+		models.KindSeries:         models.KindSeries.Global(series),
+		models.KindMedicalRecord:  models.KindMedicalRecord.Global(record),
+		models.KindChannelAccount: models.KindChannelAccount.Global(account),
+		models.KindConversation:   models.KindConversation.Global(conversation),
+		models.KindMessage:        models.KindMessage.Global(message),
 	}
 	return f
 }
@@ -182,6 +190,7 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 	for kind, word := range map[models.Kind]string{
 		models.KindContact: "contact", models.KindPractitioner: "practitioner",
 		models.KindService: "service", models.KindAppointment: "appointment", models.KindSeries: "series",
+		models.KindConversation: "conversation", models.KindMessage: "uptomessage", models.KindChannelAccount: "account",
 	} {
 		if name == word {
 			return []models.Kind{kind}
@@ -192,8 +201,12 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 	case strings.HasPrefix(named, "node"):
 		return []models.Kind{
 			models.KindClinic, models.KindPractitioner, models.KindService, models.KindContact,
-			models.KindAppointment, models.KindMedicalRecord, models.KindInvoice,
+			models.KindAppointment, models.KindMedicalRecord, models.KindInvoice, models.KindConversation, models.KindMessage,
 		}
+	case strings.Contains(named, "conversation"):
+		return []models.Kind{models.KindConversation}
+	case strings.Contains(named, "channelaccount"):
+		return []models.Kind{models.KindChannelAccount}
 	case strings.Contains(named, "invoice"):
 		return []models.Kind{models.KindInvoice}
 	case strings.Contains(named, "record"):

@@ -17,6 +17,8 @@ import (
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/idempotency"
 	"github.com/taskmed/taskmed/internal/loaders"
+	"github.com/taskmed/taskmed/internal/messaging"
+	"github.com/taskmed/taskmed/internal/messaging/channel"
 	"github.com/taskmed/taskmed/internal/mutations"
 	"github.com/taskmed/taskmed/internal/nouns"
 	"github.com/taskmed/taskmed/internal/outbox"
@@ -26,6 +28,7 @@ import (
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/models"
 	"github.com/taskmed/taskmed/resolvers"
 )
 
@@ -38,6 +41,7 @@ type graph struct {
 	calendar   *calendar.Calendar
 	waitlist   *scheduling.Waitlist
 	mutations  *mutations.Runner
+	talk       *messaging.Correspondence
 }
 
 // graphParts are what a graph is made of.
@@ -48,6 +52,8 @@ type graphParts struct {
 	now     func() time.Time
 	// keys remember mutations; nil where each of them is a rehearsal.
 	keys *idempotency.Keys
+	// channels are the ways to the channels' providers.
+	channels map[models.Channel]channel.Adapter
 	// fetching is told of relations that are fetched; nil if nobody wants to know.
 	fetching func(ctx context.Context, place *selection.Field, parents int) func(error)
 }
@@ -77,13 +83,17 @@ func newGraph(parts graphParts) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	talk, err := messaging.New(parts.db, parts.server.Secret, parts.channels, parts.now)
+	if err != nil {
+		return nil, err
+	}
 	calendars := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
 	diary := scheduling.New(parts.db, parts.now)
 	waitlist := scheduling.NewWaitlist(diary)
 	root := resolvers.New(resolvers.Packages{
 		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: diary, Waitlist: waitlist,
 		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: auth.NewStore(parts.db),
-		Objects: objects, Rights: table,
+		Talk: talk, Objects: objects, Rights: table,
 	})
 	runner, err := mutations.New(mutations.Config{
 		DB: parts.db, Keys: parts.keys, Rehearse: parts.keys == nil, Schema: schema, Resolvers: reflect.TypeFor[generated.MutationResolver](),
@@ -93,7 +103,7 @@ func newGraph(parts graphParts) (*graph, error) {
 	}
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
-		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, waitlist: waitlist, mutations: runner,
+		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, waitlist: waitlist, mutations: runner, talk: talk,
 	}, nil
 }
 

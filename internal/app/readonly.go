@@ -57,7 +57,7 @@ func newReadOnlyServer(ctx context.Context, settings config.Config, parts readOn
 			s.db.Close()
 		}
 	}()
-	made, err := newGraph(graphParts{db: s.db, cursors: cursors, now: time.Now})
+	made, err := newGraph(graphParts{db: s.db, cursors: cursors, channels: channels(settings), now: time.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -5,11 +5,14 @@ import (
 	"net/http"
 
 	"github.com/taskmed/taskmed/internal/calendar/feedserver"
+	"github.com/taskmed/taskmed/internal/messaging/inboundserver"
 )
 
 // routes are what the public listener answers beside the API and the playground.
 func routes(fit func() error, made *graph, log *slog.Logger) map[string]http.Handler {
+	posts := inboundserver.Handler(made.talk, fit, log)
 	return map[string]http.Handler{
+		inboundserver.PostPattern: posts, inboundserver.AskPattern: posts,
 		feedserver.Pattern: feedserver.Handler(made.calendar, fit, log),
 	}
 }

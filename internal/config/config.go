@@ -61,6 +61,9 @@ type Config struct {
 
 	Outbox Switch `env:"TASKMED_OUTBOX" envDefault:"on" help:"whether this instance may be the one that gives events their positions, by which changes and webhooks go on: on or off. One instance at a time does, and one must"`
 
+	WhatsAppURL string `env:"TASKMED_WHATSAPP_URL" envDefault:"https://graph.facebook.com/v23.0" help:"where WhatsApp's Cloud API is, with its version"`
+	PrivateMail Switch `env:"TASKMED_PRIVATE_MAIL" envDefault:"off" help:"whether clinics' mail servers may be at private addresses, at any port, and without TLS: on or off"`
+
 	LogLevel string `env:"TASKMED_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 
 	Metrics      Switch  `env:"TASKMED_METRICS" envDefault:"on" help:"whether metrics, the dashboard, alerts and traces are made: on or off"`

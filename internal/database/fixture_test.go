@@ -118,9 +118,23 @@ func (s sample) tables() []table {
 				"digest": strings.Repeat("0", 64), "storage_key": "k",
 			}
 		}},
-		{s, "conversations", func(int) row { return row{"contact_id": s.id("contacts", 0), "channel": "whatsapp"} }},
+		{s, "contact_identities", func(n int) row {
+			return row{"contact_id": s.id("contacts", 0), "channel": "web", "value": fmt.Sprint("w", n)}
+		}},
+		{s, "channel_accounts", func(n int) row {
+			return row{"channel": "web", "name": "n", "address": fmt.Sprint("a", n), "settings": s.bytes(n)}
+		}},
+		{s, "conversations", func(n int) row {
+			return row{"contact_id": s.id("contacts", min(n, 1)), "channel": []string{"whatsapp", "sms", "email"}[n%3]}
+		}},
 		{s, "messages", func(int) row {
 			return row{"conversation_id": s.id("conversations", 0), "direction": "inbound", "body": "b", "status": "entregue"}
+		}},
+		{s, "channel_events", func(n int) row {
+			return row{"account_id": s.id("channel_accounts", 0), "reference": fmt.Sprint("r", n), "payload": s.bytes(n)}
+		}},
+		{s, "outgoing_messages", func(n int) row {
+			return row{"message_id": s.id("messages", min(n, 1)), "conversation_id": s.id("conversations", 0)}
 		}},
 		{s, "counters", func(n int) row { return row{"name": fmt.Sprint(n), "last": 1} }},
 		{s, "invoices", func(n int) row {
@@ -167,7 +181,7 @@ func (t table) row(n int) row {
 	case "clinics":
 		whole["id"] = t.clinic
 	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones",
-		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes", "outbox":
+		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes", "outbox", "outgoing_messages":
 		whole["clinic_id"] = t.clinic
 	default:
 		whole["clinic_id"], whole["id"] = t.clinic, t.id(t.name, n)
@@ -198,7 +212,7 @@ func newSample(t *testing.T, d *testkit.Database) sample {
 		}
 		for _, table := range s.tables() {
 			rows := 1
-			if table.name == "contacts" || table.name == "services" {
+			if table.name == "contacts" || table.name == "services" || table.name == "messages" {
 				rows = 2
 			}
 			for n := range rows {

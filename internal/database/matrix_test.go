@@ -58,6 +58,8 @@ func operations() []operation {
 			return "clinic_id, subject, key"
 		case "audit_events":
 			return "clinic_id, at, id"
+		case "outgoing_messages":
+			return "clinic_id, message_id"
 		case "counters":
 			return "clinic_id, name"
 		case "outbox":

@@ -66,6 +66,9 @@ func TestExamples_Work(t *testing.T) {
 		"waiting-room":          {`"nodes":[`},
 		"create-invoice":        {`"number":"1"`, `"OPEN"`, `"description":"Material descartável"`, `"userErrors":[]`},
 		"overdue-invoices":      {`"totalCount":0`},
+		"conversations":         {`"totalCount":0`},
+		"channel-accounts":      {`"channelAccounts":[]`},
+		"start-conversation":    {`"PENDING"`, `"QUEUED"`, `"value":"+5511987654321"`, `"userErrors":[]`},
 		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
 		// The example before it has booked the slot.
 		"join-waitlist":           {`"WAITING"`, "Ana Souza", `"userErrors":[]`},

@@ -32,6 +32,7 @@ func startSite(t *testing.T) site {
 	t.Helper()
 	d := testkit.NewDatabase(t)
 	aurora, boaVista := d.NewClinic(t, "aurora"), d.NewClinic(t, "boa-vista")
+	d.Exec(t, "UPDATE contacts SET phone = '+5511987654321' WHERE id = $1", aurora.Contacts[0])
 	zone, err := time.LoadLocation("America/Sao_Paulo")
 	require.NoError(t, err)
 	now := time.Now().In(zone)

@@ -7,6 +7,7 @@ import (
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/entity"
+	"github.com/taskmed/taskmed/internal/messaging"
 	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
@@ -21,6 +22,10 @@ func All() []entity.Declaration {
 		billing.Payment(),
 		billing.Refund(),
 		calendar.Feed(),
+		messaging.ChannelAccount(),
+		messaging.ContactIdentity(),
+		messaging.Conversation(),
+		messaging.Message(),
 		outbox.Change(),
 		people.APIKey(),
 		people.Clinic(),

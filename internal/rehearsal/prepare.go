@@ -67,6 +67,15 @@ func (s *Stage) fillers(ctx context.Context, conn *pgx.Conn) ([]Filler, error) {
 	}
 	common["TimeOff"] = absences[0]
 	common["Series"] = models.KindSeries.Global(models.NewID())
+	conversations, err := s.each(ctx, conn, models.KindConversation, "conversations", "true")
+	if err != nil {
+		return nil, err
+	}
+	members, err := s.each(ctx, conn, models.KindMember, "memberships", "revoked_at IS NULL")
+	if err != nil {
+		return nil, err
+	}
+	common["Conversation"], common["Member"] = conversations[0], members[0]
 	// The states that a step may follow from, as graph/appointment.graphqls has them.
 	appointments, err := s.each(ctx, conn, models.KindAppointment, "appointments", "true",
 		"status = 'agendado' AND starts_at > now()", "status IN ('agendado', 'confirmado') AND starts_at < now()",

@@ -53,6 +53,10 @@ type clinic struct {
 	payments      []payment
 	refunds       []refund
 	changes       []change
+	identities    []identity
+	accounts      []account
+	// known are the channels and addresses that are some contact's.
+	known map[string]bool
 }
 
 type member struct {
@@ -70,7 +74,7 @@ func (c *clinic) source(stream string) source { return newSource(c.seed, c.slug,
 // while the next are made, for what was handed over changes no more. It needs
 // no database.
 func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) error {
-	c := &clinic{lists: l, seed: o.Seed, slug: o.slug(i), zoneName: "America/Sao_Paulo", today: dateOf(o.Today)}
+	c := &clinic{lists: l, seed: o.Seed, slug: o.slug(i), zoneName: "America/Sao_Paulo", today: dateOf(o.Today), known: map[string]bool{}}
 	s := c.source("clinic")
 	if i >= 2 {
 		c.zoneName = pick(s, []string{"America/Sao_Paulo", "America/Sao_Paulo", "America/Fortaleza", "America/Recife", "America/Manaus", "America/Bahia"})
@@ -107,6 +111,7 @@ func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) 
 	if err := ready(c, c.files()); err != nil {
 		return err
 	}
+	c.makeAccounts()
 	c.makeConversations()
 	c.makeInvoices()
 	c.makeChanges()

@@ -77,6 +77,13 @@ func TestRun_Demo(t *testing.T) {
 		require.Zero(t, d.Count(t, "SELECT count(*) FROM invoices i JOIN clinics c ON c.id = i.clinic_id WHERE (overdue_at, i.pix_key, payee) IS DISTINCT FROM ((due_date + 1)::timestamp AT TIME ZONE c.time_zone, c.pix_key, c.name)"))
 		require.Zero(t, d.Count(t, "SELECT count(*) FROM counters n WHERE last <> (SELECT count(*) FROM invoices i WHERE i.clinic_id = n.clinic_id AND number::bigint BETWEEN 1 AND n.last)"))
 	})
+	t.Run("talk adds up", func(t *testing.T) {
+		require.Zero(t, d.Count(t, "SELECT count(*) FROM conversations c WHERE received_count <> (SELECT count(*) FROM messages m WHERE m.clinic_id = c.clinic_id AND m.conversation_id = c.id AND direction = 'inbound')"))
+		require.Zero(t, d.Count(t, `SELECT count(*) FROM conversations c WHERE received_count - read_count <> (SELECT count(*) FROM messages m
+			WHERE m.clinic_id = c.clinic_id AND m.conversation_id = c.id AND direction = 'inbound' AND (c.read_until IS NULL OR m.created_at > c.read_until))`))
+		require.Zero(t, d.Count(t, "SELECT count(*) FROM conversations c WHERE NOT EXISTS (SELECT FROM contact_identities i WHERE i.clinic_id = c.clinic_id AND i.contact_id = c.contact_id AND i.channel = c.channel)"))
+		require.Positive(t, d.Count(t, "SELECT count(*) FROM conversations WHERE read_count < received_count"))
+	})
 	t.Run("contacts are found by every word of their names", func(t *testing.T) {
 		require.Zero(t, d.Count(t, `
 			SELECT count(*) FROM contacts c

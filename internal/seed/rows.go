@@ -94,19 +94,45 @@ func (c *clinic) files() []batch {
 // talkAndMoney are conversations, invoices, and what has happened.
 func (c *clinic) talkAndMoney() []batch {
 	return []batch{
-		{"conversations", []string{"clinic_id", "id", "contact_id", "channel", "status", "assignee_id", "unread_count", "version", "created_at", "updated_at"}, len(c.conversations), func(i int, row []any) {
+		{"channel_accounts", []string{"clinic_id", "id", "channel", "name", "address", "active", "settings", "created_at", "updated_at", "next_send_at"}, len(c.accounts), func(i int, row []any) {
+			k := &c.accounts[i]
+			row[0], row[1], row[2], row[3], row[4], row[5] = c.id, k.id, k.channel, k.name, k.address, false
+			row[6], row[7], row[8], row[9] = k.id.Bytes[:], c.created, c.created, c.created
+		}},
+		{"contact_identities", []string{"clinic_id", "id", "contact_id", "channel", "value", "verified_at", "created_at"}, len(c.identities), func(i int, row []any) {
+			k := &c.identities[i]
+			row[0], row[1], row[2], row[3], row[4], row[5], row[6] = c.id, k.id, c.contacts[k.contact].id, k.channel, k.value, k.verified, k.verified
+		}},
+		{"conversations", []string{
+			"clinic_id", "id", "contact_id", "channel", "status", "assignee_id", "received_count", "read_count", "read_until", "version", "created_at", "updated_at", "account_id",
+		}, len(c.conversations), func(i int, row []any) {
 			t := &c.conversations[i]
 			row[0], row[1], row[2], row[3], row[4] = c.id, t.id, c.contacts[t.contact].id, t.channel, t.status
-			row[5], row[6], row[7], row[8], row[9] = nil, int32(t.unread), int32(t.version), t.created, t.updated
+			row[5], row[6], row[7], row[8], row[9], row[10], row[11] = nil, int32(t.received), int32(t.read), nil, int32(t.version), t.created, t.updated
 			if t.assignee != none {
-				row[5] = c.practitioners[t.assignee].id
+				row[5] = c.members[t.assignee].id
+			}
+			if t.read > 0 {
+				row[8] = t.until
+			}
+			row[12] = nil
+			if t.account != none {
+				row[12] = c.accounts[t.account].id
 			}
 		}},
-		{"messages", []string{"clinic_id", "id", "conversation_id", "direction", "body", "status", "author", "created_at", "updated_at"}, len(c.messages), func(i int, row []any) {
+		{"messages", []string{"clinic_id", "id", "conversation_id", "direction", "body", "status", "author", "created_at", "updated_at", "sent_at", "delivered_at", "read_at", "failure"}, len(c.messages), func(i int, row []any) {
 			m := &c.messages[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8] = c.id, m.id, c.conversations[m.conversation].id, "outbound", m.body, m.status, text(m.author), m.created, m.created
-			if m.inbound {
+			row[9], row[10], row[11], row[12] = m.created, nil, nil, nil
+			switch {
+			case m.inbound:
 				row[3] = "inbound"
+			case m.status == "falhou":
+				row[12] = "o número não está no WhatsApp"
+			case m.status == "lida":
+				row[10], row[11] = m.created, m.created
+			case m.status == "entregue":
+				row[10] = m.created
 			}
 		}},
 		{"invoices", []string{

@@ -16,7 +16,7 @@ import (
 func seededTables() []string {
 	return []string{
 		"clinic_slugs", "clinics", "memberships", "api_keys", "services", "practitioners", "practitioner_services", "working_hours", "time_off", "calendar_feeds",
-		"contacts", "consents", "conversations", "messages", "counters", "changes", "invoices", "invoice_items", "payments", "refunds", "medical_records", "appointment_steps", "appointments", "waitlist_entries",
+		"contacts", "consents", "contact_identities", "channel_accounts", "conversations", "messages", "counters", "changes", "invoices", "invoice_items", "payments", "refunds", "medical_records", "appointment_steps", "appointments", "waitlist_entries",
 	}
 }
 
@@ -29,7 +29,7 @@ func searchTables() []string {
 func expected(o Options, clinics int) map[string]int {
 	return map[string]int{
 		"contacts": clinics * o.Contacts, "appointments": clinics * o.Appointments, "medical_records": clinics * o.Records,
-		"consents": clinics * o.Contacts * 2, "conversations": clinics * o.Contacts * 2 / 5, "messages": clinics * o.Contacts * 3,
+		"consents": clinics * o.Contacts * 2, "contact_identities": clinics * o.Contacts * 2 / 5, "conversations": clinics * o.Contacts * 2 / 5, "messages": clinics * o.Contacts * 3,
 		"invoices": clinics * o.Appointments / 12, "invoice_items": clinics * o.Appointments / 12, "payments": clinics * o.Appointments / 15,
 	}
 }

@@ -115,7 +115,7 @@ func (s *Suite) writes(t testing.TB, of entity.Described) []write {
 			copied = append(copied, "gen_random_uuid()")
 		case c.unique && c.nullable:
 			copied = append(copied, "NULL")
-		case c.unique && c.kind == "text":
+		case c.unique && c.kind == "text" && !c.listed:
 			copied = append(copied, c.name+" || 'x'")
 		default:
 			copied = append(copied, c.name)
@@ -211,6 +211,8 @@ func (s *Suite) Write(t testing.TB, dice *rand.Rand) string {
 type column struct {
 	name, kind                  string
 	nullable, generated, unique bool
+	// listed is whether a check lists the words that it may hold.
+	listed bool
 	// target is the table that it points at; "" if it points at none.
 	target string
 }
@@ -221,6 +223,7 @@ func (s *Suite) columns(t testing.TB, table string) (all []column) {
 			'nullable', NOT a.attnotnull, 'generated', a.attgenerated <> '',
 			'unique', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND NOT i.indisprimary AND a.attnum = ANY (i.indkey)
 				AND a.attname <> 'clinic_id'),
+			'listed', EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid AND k.contype = 'c' AND k.conkey = ARRAY[a.attnum] AND pg_get_constraintdef(k.oid) LIKE '%ANY (ARRAY[%'),
 			'target', (SELECT c.confrelid::regclass::text FROM pg_constraint c
 				WHERE c.conrelid = a.attrelid AND c.contype = 'f' AND a.attnum = ANY (c.conkey) AND a.attname <> 'clinic_id' LIMIT 1))
 		FROM pg_attribute a WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, table) {
@@ -229,10 +232,11 @@ func (s *Suite) columns(t testing.TB, table string) (all []column) {
 		var c struct {
 			Name, Kind                  string
 			Nullable, Generated, Unique bool
+			Listed                      bool
 			Target                      string
 		}
 		require.NoError(t, json.Unmarshal(text, &c))
-		all = append(all, column{c.Name, c.Kind, c.Nullable, c.Generated, c.Unique, c.Target})
+		all = append(all, column{c.Name, c.Kind, c.Nullable, c.Generated, c.Unique, c.Listed, c.Target})
 	}
 	return all
 }
