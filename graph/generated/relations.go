@@ -141,6 +141,10 @@ func (contactRelations) Invoices(ctx context.Context, obj *models.Contact, statu
 	return loaders.Child[*models.InvoiceConnection](ctx, obj)
 }
 
+func (contactRelations) Balance(ctx context.Context, obj *models.Contact) (*models.Money, error) {
+	return loaders.Child[*models.Money](ctx, obj)
+}
+
 type invoiceRelations struct{}
 
 func (invoiceRelations) Contact(ctx context.Context, obj *models.Invoice) (*models.Contact, error) {

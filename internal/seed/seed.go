@@ -194,7 +194,10 @@ func (w *writer) finish(ctx context.Context) error {
 	done := len(w.result.Clinics)
 	w.expected = w.result.Rows * w.clinics / done
 	w.progress.Total(w.expected)
-	return w.tables.makeSearchable(ctx, w.current, w.progress)
+	if err := w.tables.makeSearchable(ctx, w.current, w.progress); err != nil {
+		return err
+	}
+	return w.tables.sumMoney(ctx, w.current, w.progress)
 }
 
 // free says which of the wanted clinics are not there yet.
