@@ -317,15 +317,15 @@ BEGIN
       BEGIN
         IF TG_OP = 'INSERT' THEN
           PERFORM cache_hold_zone(c.clinic_id, false) FROM (SELECT DISTINCT n.clinic_id FROM new_rows n ORDER BY 1) c;
-          PERFORM financial_add(ARRAY(SELECT s FROM financial_of_%1$s(ARRAY(SELECT n FROM new_rows n)) s));
+          PERFORM financial_add(ARRAY(SELECT s FROM financial_of_%1$s(ARRAY(SELECT ROW(n.*)::%1$s FROM new_rows n)) s));
         ELSIF TG_OP = 'DELETE' THEN
           PERFORM cache_hold_zone(c.clinic_id, false) FROM (SELECT DISTINCT o.clinic_id FROM old_rows o ORDER BY 1) c;
-          PERFORM financial_add(ARRAY(SELECT financial_negative(s) FROM financial_of_%1$s(ARRAY(SELECT o FROM old_rows o)) s));
+          PERFORM financial_add(ARRAY(SELECT financial_negative(s) FROM financial_of_%1$s(ARRAY(SELECT ROW(o.*)::%1$s FROM old_rows o)) s));
         ELSE
           PERFORM cache_hold_zone(c.clinic_id, false) FROM (SELECT DISTINCT n.clinic_id FROM new_rows n ORDER BY 1) c;
           PERFORM financial_add(ARRAY(
-            SELECT financial_negative(s) FROM financial_of_%1$s(ARRAY(SELECT o FROM old_rows o)) s
-            UNION ALL SELECT s FROM financial_of_%1$s(ARRAY(SELECT n FROM new_rows n)) s));
+            SELECT financial_negative(s) FROM financial_of_%1$s(ARRAY(SELECT ROW(o.*)::%1$s FROM old_rows o)) s
+            UNION ALL SELECT s FROM financial_of_%1$s(ARRAY(SELECT ROW(n.*)::%1$s FROM new_rows n)) s));
           %2$s
         END IF;
         RETURN NULL;
