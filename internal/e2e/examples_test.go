@@ -66,6 +66,7 @@ func TestExamples_Work(t *testing.T) {
 		"waiting-room":          {`"nodes":[`},
 		"create-invoice":        {`"number":"1"`, `"OPEN"`, `"description":"Material descartável"`, `"userErrors":[]`},
 		"overdue-invoices":      {`"totalCount":0`},
+		"financial-summary":     {`"groups":[{"key":"`, `"count":1`, `"overdue":{"amountMinor":0}`},
 		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
 		// The example before it has booked the slot.
 		"hold-slot":               {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},

@@ -237,7 +237,7 @@ func analyze(ctx context.Context, databaseURL string, conn *pgx.Conn) (err error
 	}
 	defer func() { err = errors.Join(err, second.Close(context.WithoutCancel(ctx))) }()
 	// The large ones first, or they would be waited for at the end.
-	names := slices.Concat(searchTables(), seededTables())
+	names := slices.Concat(searchTables(), seededTables(), []string{"financial_sums"})
 	slices.Reverse(names)
 	work := make(chan string, len(names))
 	for _, name := range names {
