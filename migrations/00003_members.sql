@@ -54,8 +54,9 @@ SELECT protect_tenant_table('api_keys', 'SELECT');
 -- When a key was last used is nothing that anybody gains by.
 GRANT UPDATE (last_used_at) ON api_keys TO taskmed_app;
 
--- Not when it was last used.
-SELECT cache_announce('api_keys', $$'{}'::text[]$$, $$ARRAY['api_key:' || r.id]$$, '{name,role,key_hash,expires_at,revoked_at}');
+-- Lists are in the order in which they were made.
+CREATE INDEX idx_api_keys_created ON api_keys (clinic_id, created_at, id);
+SELECT cache_announce('api_keys', $$ARRAY['api_key:' || r.id]$$, $$ARRAY['api_key/list']$$, '{created_at}');
 
 -- Who a subject is in which clinics must be known before a clinic is chosen.
 -- The function's owner, a role nobody can log in as, may read these two tables

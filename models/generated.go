@@ -293,6 +293,26 @@ type ContactOrder struct {
 	Direction SortDirection `json:"direction"`
 }
 
+// A new key.
+type CreateAPIKeyInput struct {
+	// What it is for, 1 to 100 characters.
+	Name string `json:"name"`
+	// What it may do. Only an OWNER makes keys with an OWNER's rights.
+	Role Role `json:"role"`
+	// From when on it is to be refused; never if left out.
+	ExpiresAt *time.Time `json:"expiresAt"`
+}
+
+// The new key, or why there is none.
+type CreateAPIKeyPayload struct {
+	// The key; null where there are userErrors.
+	APIKey *APIKey `json:"apiKey"`
+	// The key's text, to be sent as Authorization: Bearer. It is in this answer and never again, but to a repetition with the same idempotency key.
+	Secret *string `json:"secret"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A new feed.
 type CreateCalendarFeedInput struct {
 	// Whose appointments it is to have; all of the clinic's if left out.
@@ -791,6 +811,20 @@ type RescheduleAppointmentPayload struct {
 	Appointment *Appointment `json:"appointment"`
 	// Free slots nearest to the one asked for, where that was refused; 5 at most.
 	Alternatives []*Slot `json:"alternatives"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which key ends.
+type RevokeAPIKeyInput struct {
+	// The key's global id.
+	ID string `json:"id"`
+}
+
+// The key that ended, or why not.
+type RevokeAPIKeyPayload struct {
+	// The key as it is now; null where there are userErrors.
+	APIKey *APIKey `json:"apiKey"`
 	// The user's mistakes; where there are any, nothing was written.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -6,6 +6,7 @@ package resolvers
 
 import (
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/objects"
@@ -24,6 +25,7 @@ type Resolver struct {
 	chart    *records.Chart
 	calendar *calendar.Calendar
 	ledger   *billing.Ledger
+	keys     *auth.Store
 	objects  *objects.Table
 	rights   *rights.Table
 }
@@ -35,6 +37,7 @@ type Packages struct {
 	Chart    *records.Chart
 	Calendar *calendar.Calendar
 	Ledger   *billing.Ledger
+	Keys     *auth.Store
 	Objects  *objects.Table
 	Rights   *rights.Table
 }
@@ -42,7 +45,8 @@ type Packages struct {
 // New makes a Resolver over the clinic's packages.
 func New(of Packages) *Resolver {
 	return &Resolver{
-		people: of.People, diary: of.Diary, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, objects: of.Objects, rights: of.Rights,
+		people: of.People, diary: of.Diary, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys,
+		objects: of.Objects, rights: of.Rights,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 func Objects() (*objects.Table, error) {
 	return objects.NewTable([]*objects.Object{
 		addressObject(),
+		apiKeyObject(),
 		appointmentObject(),
 		appointmentConnectionObject(),
 		appointmentCountObject(),
@@ -29,6 +30,7 @@ func Objects() (*objects.Table, error) {
 		contactObject(),
 		contactConnectionObject(),
 		contactEdgeObject(),
+		createApiKeyPayloadObject(),
 		createCalendarFeedPayloadObject(),
 		createContactPayloadObject(),
 		discardMedicalRecordPayloadObject(),
@@ -66,6 +68,7 @@ func Objects() (*objects.Table, error) {
 		refundPaymentPayloadObject(),
 		releaseSlotPayloadObject(),
 		rescheduleAppointmentPayloadObject(),
+		revokeApiKeyPayloadObject(),
 		revokeCalendarFeedPayloadObject(),
 		scheduleAppointmentPayloadObject(),
 		serviceObject(),
@@ -191,6 +194,94 @@ func addressObject() *objects.Object {
 				Leaf: func(b []byte, object any) ([]byte, bool) {
 					v := object.(*models.Address).Country
 					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func apiKeyObject() *objects.Object {
+	return &objects.Object{
+		Name:      "ApiKey",
+		Satisfies: apiKeyImplementors,
+		Value:     (*models.APIKey)(nil),
+		Nil:       objects.IsNil[models.APIKey],
+		GlobalID:  func(value any) string { return value.(*models.APIKey).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "ApiKey", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.APIKey).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"name": {
+				Name: "name", Object: "ApiKey", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.APIKey).Name
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"role": {
+				Name: "role", Object: "ApiKey", Result: "Role", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.APIKey).Role
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"lastFour": {
+				Name: "lastFour", Object: "ApiKey", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.APIKey).LastFour
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "ApiKey", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.APIKey).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"lastUsedAt": {
+				Name: "lastUsedAt", Object: "ApiKey", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.APIKey).LastUsedAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"expiresAt": {
+				Name: "expiresAt", Object: "ApiKey", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.APIKey).ExpiresAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"revokedAt": {
+				Name: "revokedAt", Object: "ApiKey", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.APIKey).RevokedAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
 					return b, true
 				},
 			},
@@ -1295,6 +1386,49 @@ func contactEdgeObject() *objects.Object {
 					}
 					return v
 				},
+			},
+		},
+	}
+}
+
+func createApiKeyPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "CreateApiKeyPayload",
+		Satisfies: createApiKeyPayloadImplementors,
+		Value:     (*models.CreateAPIKeyPayload)(nil),
+		Nil:       objects.IsNil[models.CreateAPIKeyPayload],
+		Fields: map[string]*objects.Field{
+			"apiKey": {
+				Name: "apiKey", Object: "CreateApiKeyPayload", Result: "ApiKey", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.CreateAPIKeyPayload).APIKey
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"secret": {
+				Name: "secret", Object: "CreateApiKeyPayload", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CreateAPIKeyPayload).Secret
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "CreateApiKeyPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.CreateAPIKeyPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -2504,6 +2638,14 @@ func mutationObject() *objects.Object {
 		Name:      "Mutation",
 		Satisfies: mutationImplementors,
 		Fields: map[string]*objects.Field{
+			"createApiKey": {
+				Name: "createApiKey", Object: "Mutation", Result: "CreateApiKeyPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_createApiKey_args,
+			},
+			"revokeApiKey": {
+				Name: "revokeApiKey", Object: "Mutation", Result: "RevokeApiKeyPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_revokeApiKey_args,
+			},
 			"scheduleAppointment": {
 				Name: "scheduleAppointment", Object: "Mutation", Result: "ScheduleAppointmentPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_scheduleAppointment_args,
@@ -3083,6 +3225,12 @@ func queryObject() *objects.Object {
 				At:        objects.InterfaceAt[models.Node],
 				Arguments: ec.field_Query_nodes_args,
 			},
+			"apiKeys": {
+				Name: "apiKeys", Object: "Query", Result: "ApiKey", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.APIKey], objects.PointerAt[models.APIKey]),
+				Length:   objects.Length[*models.APIKey],
+				At:       objects.PointerAt[models.APIKey],
+			},
 			"appointment": {
 				Name: "appointment", Object: "Query", Result: "Appointment", Composite: true,
 				Arguments: ec.field_Query_appointment_args,
@@ -3354,6 +3502,37 @@ func rescheduleAppointmentPayloadObject() *objects.Object {
 				Name: "userErrors", Object: "RescheduleAppointmentPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
 					v := object.(*models.RescheduleAppointmentPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func revokeApiKeyPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "RevokeApiKeyPayload",
+		Satisfies: revokeApiKeyPayloadImplementors,
+		Value:     (*models.RevokeAPIKeyPayload)(nil),
+		Nil:       objects.IsNil[models.RevokeAPIKeyPayload],
+		Fields: map[string]*objects.Field{
+			"apiKey": {
+				Name: "apiKey", Object: "RevokeApiKeyPayload", Result: "ApiKey", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.RevokeAPIKeyPayload).APIKey
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "RevokeApiKeyPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.RevokeAPIKeyPayload).UserErrors
 					return v
 				},
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),

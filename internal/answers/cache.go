@@ -52,8 +52,8 @@ func newCache(config Config, seams seams) (_ *Cache, err error) {
 	c.trust, err = trust.New(trust.Config{
 		Redis: options, Hook: config.Hook, Prefix: config.Prefix, ListenURL: config.ListenURL, Database: config.Database,
 		LongestRequest: config.LongestRequest, Log: config.Log, Metrics: config.Metrics, Seams: seams.Seams,
-		Keep: func(ledger coherence.Ledger) any {
-			made := newTier(config.Bytes, config.ClinicBytes, ledger, c.metrics.evicted)
+		Keep: func(journal coherence.Journal) any {
+			made := newTier(config.Bytes, config.ClinicBytes, journal, c.metrics.evicted)
 			made.seams = seams
 			return made
 		},
@@ -166,7 +166,7 @@ func (c *Cache) find(ctx context.Context, clinic uuid.UUID, key Key) (*Entry, Ou
 }
 
 func (c *Cache) findShared(ctx context.Context, g *trust.Generation, part *clinicTier, clinic uuid.UUID, key Key, reason string) (*Entry, Outcome, *Ticket) {
-	begun, value, err := g.Ledger.Begin(ctx, clinic, g.Epoch(), key)
+	begun, value, err := g.Journal.Begin(ctx, clinic, g.Epoch(), key)
 	if err != nil {
 		return nil, unreachable(), nil
 	}

@@ -77,7 +77,7 @@ func TestModel_NoReadIsStaleWhileRedisFails(t *testing.T) {
 	require.Empty(t, m.run(t, testkit.Longer(t, 300), false))
 }
 
-// losing has a Redis lose some keys of every cache's ledger, those that a fault must
+// losing has a Redis lose some keys of every cache's journal, those that a fault must
 // take for a missing protection to be felt.
 func losing(server *redisServer, names ...string) func(ctx context.Context) {
 	return func(ctx context.Context) {
@@ -89,7 +89,7 @@ func losing(server *redisServer, names ...string) func(ctx context.Context) {
 	}
 }
 
-// forgetting has a Redis lose one of the keys of a cache's ledgers at a time, as
+// forgetting has a Redis lose one of the keys of a cache's journals at a time, as
 // eviction does.
 func forgetting(server *redisServer) func(ctx context.Context) {
 	return func(ctx context.Context) {

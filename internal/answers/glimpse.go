@@ -43,5 +43,5 @@ func head(ctx context.Context, g *trust.Generation, clinic uuid.UUID) (uint64, e
 			return s.at, nil
 		}
 	}
-	return g.Ledger.Head(ctx, clinic)
+	return g.Journal.Head(ctx, clinic)
 }

@@ -21,10 +21,10 @@ var ErrBadValue = errValue
 // Inspector looks at what is kept in Redis without being an instance: it begins
 // no epoch, tells nobody anything and changes nothing.
 type Inspector struct {
-	link   *coherence.Link
-	ledger *coherence.Shared
-	seal   sealer
-	epoch  uint64
+	link    *coherence.Link
+	journal *coherence.Shared
+	seal    sealer
+	epoch   uint64
 }
 
 // Inspect reaches the Redis that a cache with the same configuration uses, and
@@ -51,7 +51,7 @@ func Inspect(ctx context.Context, config Config) (*Inspector, error) {
 		return nil, err
 	}
 	return &Inspector{
-		link: l, ledger: coherence.NewShared(l, config.Prefix, database, config.LongestRequest, coherence.Seams{}), seal: newSealer(config.Secret),
+		link: l, journal: coherence.NewShared(l, config.Prefix, database, config.LongestRequest, coherence.Seams{}), seal: newSealer(config.Secret),
 	}, nil
 }
 
@@ -79,15 +79,15 @@ func (k *Kept) Same(other *Kept) bool { return string(k.value) == string(other.v
 // with the same chance, of one clinic unless that is uuid.Nil, and how many there
 // are. It notes which epoch is served; Read and Stands speak of that one.
 func (i *Inspector) Sample(ctx context.Context, n int, clinic uuid.UUID) (places []Place, of int, err error) {
-	if i.epoch, err = i.ledger.Epoch(ctx); err != nil {
+	if i.epoch, err = i.journal.Epoch(ctx); err != nil {
 		return nil, 0, fmt.Errorf("ask redis what is served: %w", err)
 	}
-	pattern := i.ledger.ValueKeys(clinic, i.epoch)
+	pattern := i.journal.ValueKeys(clinic, i.epoch)
 	seen := map[string]struct{}{} // a scan may tell a key twice
 	var cursor uint64
 	for {
 		var keys []string
-		err := i.ledger.Do(ctx, func(ctx context.Context, client *redis.Client) (err error) {
+		err := i.journal.Do(ctx, func(ctx context.Context, client *redis.Client) (err error) {
 			keys, cursor, err = client.Scan(ctx, cursor, pattern, 1000).Result()
 			return err
 		})
@@ -115,12 +115,12 @@ func (i *Inspector) Sample(ctx context.Context, n int, clinic uuid.UUID) (places
 // Read gives what is kept at a place, nil if nothing is any more. A value that
 // is not one of this place is an error that wraps ErrBadValue.
 func (i *Inspector) Read(ctx context.Context, place Place) (*Kept, error) {
-	clinic, key, ok := i.ledger.ParseValueKey(string(place))
+	clinic, key, ok := i.journal.ParseValueKey(string(place))
 	if !ok {
 		return nil, fmt.Errorf("%w: an odd key", ErrBadValue)
 	}
 	var value []byte
-	err := i.ledger.Do(ctx, func(ctx context.Context, client *redis.Client) (err error) {
+	err := i.journal.Do(ctx, func(ctx context.Context, client *redis.Client) (err error) {
 		value, err = client.GetRange(ctx, string(place), 0, coherence.MaxValue).Bytes()
 		return err
 	})
@@ -136,23 +136,23 @@ func (i *Inspector) Read(ctx context.Context, place Place) (*Kept, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Kept{Entry: entry, Clinic: clinic, Key: i.ledger.Named(key), Place: place, value: value}, nil
+	return &Kept{Entry: entry, Clinic: clinic, Key: i.journal.Named(key), Place: place, value: value}, nil
 }
 
 // Stands tells whether a server that looked now would serve what was found, and
-// if not why: the ledger is asked as by a server that knows nothing yet.
+// if not why: the journal is asked as by a server that knows nothing yet.
 func (i *Inspector) Stands(ctx context.Context, kept *Kept) (stands bool, why string, err error) {
 	if !time.Now().Before(kept.ExpiresAt) {
 		return false, "expired", nil
 	}
-	epoch, err := i.ledger.Epoch(ctx)
+	epoch, err := i.journal.Epoch(ctx)
 	if err != nil {
 		return false, "", fmt.Errorf("ask redis what is served: %w", err)
 	}
 	if epoch != i.epoch {
 		return false, "a new epoch began", nil
 	}
-	_, fallen, err := i.ledger.Confirm(ctx, kept.Clinic, kept.mark.From(), kept.Tags)
+	_, fallen, err := i.journal.Confirm(ctx, kept.Clinic, kept.mark.From(), kept.Tags)
 	if err != nil {
 		return false, "", fmt.Errorf("ask redis what was written: %w", err)
 	}
@@ -167,5 +167,5 @@ func (i *Inspector) Stands(ctx context.Context, kept *Kept) (stands bool, why st
 // it is trust.ErrNobodyServes. database names the run of Postgres and the database as
 // trust.Identify does; "" takes any.
 func (i *Inspector) Settle(ctx context.Context, database string) error {
-	return trust.Settled(ctx, i.ledger, i.epoch, database)
+	return trust.Settled(ctx, i.journal, i.epoch, database)
 }

@@ -14,7 +14,7 @@ import (
 
 // What is known of who asks, memberships and keys, is kept like answers are, by
 // the same protocol, with two differences. A subject's memberships are of many
-// clinics, so what changes them stands in the ledger under a clinic that there is
+// clinics, so what changes them stands in the journal under a clinic that there is
 // not, uuid.Nil (coherence.Shares). And it is kept in the process alone: whoever can
 // write to Redis must not be able to give himself rights.
 
@@ -180,11 +180,11 @@ func (s *Sessions) stands(ctx context.Context, g *trust.Generation, part *clinic
 func (s *Sessions) head(ctx context.Context, g *trust.Generation, entry *Entry, r SessionRequest) (uint64, error) {
 	seen, _ := ctx.Value(glimpseKey{}).(*glimpse)
 	if seen == nil || g.Shared == nil || r.Clinic == nil {
-		return g.Ledger.Head(ctx, uuid.Nil)
+		return g.Journal.Head(ctx, uuid.Nil)
 	}
 	clinic := r.Clinic(entry.session)
 	if clinic == uuid.Nil {
-		return g.Ledger.Head(ctx, uuid.Nil)
+		return g.Journal.Head(ctx, uuid.Nil)
 	}
 	asked := time.Now()
 	at, beside, err := g.Shared.Heads(ctx, uuid.Nil, clinic)

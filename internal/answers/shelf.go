@@ -51,7 +51,7 @@ func (s *shelf) Begin(ctx context.Context, clinic uuid.UUID) *Ticket {
 	if g == nil {
 		return nil
 	}
-	begun, _, err := g.Ledger.Begin(ctx, clinic, g.Epoch(), Key{})
+	begun, _, err := g.Journal.Begin(ctx, clinic, g.Epoch(), Key{})
 	if err != nil {
 		return nil
 	}
@@ -59,7 +59,7 @@ func (s *shelf) Begin(ctx context.Context, clinic uuid.UUID) *Ticket {
 }
 
 func (s *shelf) ticket(g *trust.Generation, clinic uuid.UUID, begun coherence.Begun) *Ticket {
-	return &Ticket{generation: g, begun: begun, opening: s.opener.For(g.Ledger, clinic, begun)}
+	return &Ticket{generation: g, begun: begun, opening: s.opener.For(g.Journal, clinic, begun)}
 }
 
 // stands tells whether an entry may be served at a step of its clinic's
@@ -97,7 +97,7 @@ func (s *shelf) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key
 		return coherence.Verdict{Refusal: refusedError}
 	}
 	s.seams.Point("store")
-	said, err := g.Ledger.Store(ctx, coherence.Storing{
+	said, err := g.Journal.Store(ctx, coherence.Storing{
 		Clinic: clinic, Epoch: g.Epoch(), Key: key, Begun: ticket.begun, Tags: entry.Tags, Value: value, Life: life,
 	})
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *shelf) store(ctx context.Context, clinic uuid.UUID, ticket *Ticket, key
 	return said
 }
 
-// What an answer is not stored for before a ledger is asked.
+// What an answer is not stored for before a journal is asked.
 const (
 	// refusedDistrust: the instance stopped trusting what is kept meanwhile.
 	refusedDistrust coherence.Refusal = "distrust"
@@ -119,6 +119,6 @@ const (
 	refusedSize coherence.Refusal = "size"
 	// refusedExpired: its life was over before it was stored.
 	refusedExpired coherence.Refusal = "expired"
-	// refusedError: the ledger could not be asked.
+	// refusedError: the journal could not be asked.
 	refusedError coherence.Refusal = "error"
 )

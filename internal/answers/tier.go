@@ -16,7 +16,7 @@ import (
 // gives way, so that no clinic can drive out the others.
 type tier struct {
 	total, share uint64
-	ledger       coherence.Ledger
+	journal      coherence.Journal
 	clinics      sync.Map // uuid.UUID -> *clinicTier
 	weight       atomic.Int64
 	evicted      func()
@@ -31,8 +31,8 @@ type clinicTier struct {
 }
 
 // newTier makes a tier for total bytes, of which one clinic may have share.
-func newTier(total, share uint64, ledger coherence.Ledger, evicted func()) *tier {
-	return &tier{total: total, share: share, ledger: ledger, evicted: evicted}
+func newTier(total, share uint64, journal coherence.Journal, evicted func()) *tier {
+	return &tier{total: total, share: share, journal: journal, evicted: evicted}
 }
 
 // clinic gives a clinic's part, made at its first use.
@@ -40,7 +40,7 @@ func (t *tier) clinic(id uuid.UUID) (*clinicTier, error) {
 	if known, ok := t.clinics.Load(id); ok {
 		return known.(*clinicTier), nil //nolint:errcheck,forcetypeassert // the map holds nothing else
 	}
-	made := &clinicTier{view: coherence.NewView(id, t.ledger, t.seams.Seams.Seams)}
+	made := &clinicTier{view: coherence.NewView(id, t.journal, t.seams.Seams.Seams)}
 	var err error
 	made.entries, err = otter.New(&otter.Options[Key, *Entry]{
 		MaximumWeight: t.share,

@@ -126,9 +126,9 @@ func valueOf(t *testing.T, shared *testkit.Redis, clinic *testkit.Clinic, name s
 	return found
 }
 
-// TestBadValues_InTheLedgerStopNobody puts nonsense into everything else that
+// TestBadValues_InTheJournalStopNobody puts nonsense into everything else that
 // the cache has in Redis: answers stay right and current, whatever is lost.
-func TestBadValues_InTheLedgerStopNobody(t *testing.T) {
+func TestBadValues_InTheJournalStopNobody(t *testing.T) {
 	t.Parallel()
 	d, shared := testkit.NewDatabase(t), testkit.NewRedis(t)
 	clinic := d.NewClinic(t, "aurora")

@@ -17,7 +17,7 @@ import (
 
 // impatient gives up on a statement soon.
 func impatient(settings *config.Config, _ *app.Options) {
-	settings.StatementTimeout, settings.RequestTimeout = 300*time.Millisecond, 10*time.Second
+	settings.StatementTimeout, settings.RequestTimeout = time.Second, 10*time.Second
 }
 
 // locked holds a table against everybody until the test ends or free is called.

@@ -90,7 +90,10 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	d.Exec(t, `INSERT INTO slot_holds (clinic_id, id, practitioner_id, subject, starts_at, ends_at, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5::timestamptz, $5::timestamptz + interval '30 minutes', now(), now() + interval '1 hour')`,
 		c.ID, hold, c.Practitioners[0], testkit.Subject(slug, models.RoleOwner), today().AddDate(0, 0, 9).Add(15*time.Hour))
+	key := models.NewID()
+	d.Exec(t, "INSERT INTO api_keys (clinic_id, id, name, role, key_hash, last_four) VALUES ($1, $2, $3, 'partner', sha256(convert_to($3, 'UTF8')), '0000')", c.ID, key, f.canary)
 	f.ids = map[models.Kind]string{
+		models.KindAPIKey:        models.KindAPIKey.Global(key),
 		models.KindSlotHold:      models.KindSlotHold.Global(hold),
 		models.KindInvoice:       models.KindInvoice.Global(invoice),
 		models.KindPayment:       models.KindPayment.Global(payment),

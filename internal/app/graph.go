@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/database"
@@ -74,7 +75,7 @@ func newGraph(parts graphParts) (*graph, error) {
 	calendars := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
 	root := resolvers.New(resolvers.Packages{
 		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: scheduling.New(parts.db, parts.now),
-		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now),
+		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: auth.NewStore(parts.db),
 		Objects: objects, Rights: table,
 	})
 	runner, err := mutations.New(mutations.Config{

@@ -64,9 +64,9 @@ func TestRehearse_SeesWhatOperationsSendAndWritesNothing(t *testing.T) {
 	require.Len(t, found.Failed, 1, "%v", found.Failed)
 	require.Contains(t, found.Failed["Gone"], "noLongerThere")
 	require.Len(t, found.Writing, 12+writing, "twelve and the examples'")
-	// Postgres asks who adds a member and who signs, and nobody of the clinic rehearses;
+	// Postgres asks who adds a member, makes a key and who signs, and nobody of the clinic rehearses;
 	// hours that are drawn overlap.
-	require.ElementsMatch(t, []string{"AddMember", "SetWorkingHours", "SignMedicalRecord"}, found.Unfinished, "each other one was rehearsed to its end")
+	require.ElementsMatch(t, []string{"AddMember", "CreateApiKey", "SetWorkingHours", "SignMedicalRecord"}, found.Unfinished, "each other one was rehearsed to its end")
 	all := strings.Join(found.Statements, "\n")
 	for _, part := range []string{
 		"FROM \"appointments\"", "search_contacts(", "FROM \"medical_records\"", "FROM \"time_off\"", "FROM \"working_hours\"", "INSERT INTO \"contacts\"", "FROM \"contacts\" WHERE id = $1",

@@ -115,7 +115,7 @@ func TestSessions_AKeyEndsWhenItIsRevokedOrExpires(t *testing.T) {
 	one, two := api.NewServer(t, d, api.WithRedis(d), moving), api.NewServer(t, d, api.WithRedis(d), moving)
 	store := auth.NewStore(one.App.Database())
 	owner := clinic.As(t.Context(), models.RoleOwner)
-	makeKey := func(expires *time.Time) (*auth.PartnerKey, []*api.Client) {
+	makeKey := func(expires *time.Time) (*models.APIKey, []*api.Client) {
 		key, text, err := store.CreateKey(owner, auth.NewKey{Name: "Agenda externa", Role: models.RoleReceptionist, ExpiresAt: expires})
 		require.NoError(t, err)
 		clients := []*api.Client{one.WithToken(clinic, text), two.WithToken(clinic, text)}

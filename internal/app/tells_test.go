@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +141,14 @@ func cpfNumber(nine int) string {
 	return digits
 }
 
+// withoutNew is an answer without the ids that a dry run made up.
+func withoutNew(answer *api.Response) string {
+	body, told, _ := strings.Cut(string(answer.Body), `"dryRun":`)
+	return body + newIDs.ReplaceAllString(told, "ID")
+}
+
+var newIDs = regexp.MustCompile(`[a-z_]+_[0-9a-z]{26}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
 // TestForeignValues_TellNothing is promise I4 for what answers say, and for what
 // they take in statements: a value that another clinic has is as good as one that
 // nobody has, cached or not.
@@ -157,7 +166,7 @@ func TestForeignValues_TellNothing(t *testing.T) {
 			require.Positive(t, statements, p.name)
 			for i := range 6 {
 				for whose, value := range map[string]probed{"a foreign": n.foreign[i], "an absent": n.none[i]} {
-					require.Equal(t, string(want.Body), string(owner.Do(t, p.query, p.variables(value)).Body), "%s, %s value, %s", p.name, whose, name)
+					require.Equal(t, withoutNew(want), withoutNew(owner.Do(t, p.query, p.variables(value))), "%s, %s value, %s", p.name, whose, name)
 				}
 			}
 			// Those whom no answer was kept of yet: as many statements.

@@ -30,10 +30,6 @@ const (
 	keyChars    = len(keyPrefix) + clinicChars + secretChars + sumChars
 )
 
-// keySubject begins the subject of a scope that a key was granted; a key's
-// global id follows.
-const keySubject = "key:"
-
 // keyHash is what is stored of a key: its SHA-256. The key holds 160 random
 // bits, so nothing slower is needed.
 type keyHash = [sha256.Size]byte

@@ -16,7 +16,7 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
-func makeKey(tb testing.TB, w *world, clinic *testkit.Clinic, role models.Role) (*auth.PartnerKey, string) {
+func makeKey(tb testing.TB, w *world, clinic *testkit.Clinic, role models.Role) (*models.APIKey, string) {
 	tb.Helper()
 	key, text, err := w.store.CreateKey(clinic.As(tb.Context(), models.RoleOwner), auth.NewKey{Name: "Agenda externa", Role: role})
 	require.NoError(tb, err)
@@ -122,18 +122,39 @@ func TestCreateKey_GivesNobodyMoreThanTheyHave(t *testing.T) {
 			if maker == models.RoleOwner || maker == models.RoleAdmin && role != models.RoleOwner {
 				require.NoError(t, err, "%s makes %s", maker, role)
 			} else {
-				refused(t, err, models.Forbidden)
+				forbidden(t, err)
 			}
 		}
 	}
 	key, _ := makeKey(t, w, w.a, models.RoleOwner)
-	asKey := tenant.With(t.Context(), &tenant.Scope{Subject: key.Subject(), ClinicID: w.a.ID, Role: models.RoleOwner})
+	asKey := tenant.With(t.Context(), &tenant.Scope{Subject: key.Actor(), ClinicID: w.a.ID, Role: models.RoleOwner})
 	_, _, err := w.store.CreateKey(asKey, auth.NewKey{Name: "k", Role: models.RolePartner})
-	refused(t, err, models.Forbidden)
+	forbidden(t, err)
 	_, err = w.store.RevokeKey(w.a.As(t.Context(), models.RoleFinance), key.ID)
-	refused(t, err, models.Forbidden)
+	forbidden(t, err)
 	_, _, err = w.store.CreateKey(t.Context(), auth.NewKey{Name: "k", Role: models.RolePartner})
 	require.ErrorIs(t, err, tenant.ErrNoScope)
+}
+
+func forbidden(t *testing.T, err error) {
+	t.Helper()
+	var invalid models.Invalid
+	require.ErrorAs(t, err, &invalid)
+	require.Equal(t, models.UserErrorCodeForbidden, invalid[0].Code)
+}
+
+func TestCreateKey_StopsAtTheClinicsLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Exec(t, `INSERT INTO api_keys (clinic_id, id, name, role, key_hash, last_four, expires_at)
+		SELECT $1, gen_random_uuid(), 'k', 'partner', sha256(n::text::bytea), '0000', CASE WHEN n > 199 THEN now() - interval '1 day' END FROM generate_series(1, 210) n`, w.a.ID)
+	owner := w.a.As(t.Context(), models.RoleOwner)
+	_, _, err := w.store.CreateKey(owner, auth.NewKey{Name: "the last", Role: models.RolePartner})
+	require.NoError(t, err)
+	_, _, err = w.store.CreateKey(owner, auth.NewKey{Name: "one more", Role: models.RolePartner})
+	var invalid models.Invalid
+	require.ErrorAs(t, err, &invalid)
+	require.Equal(t, models.UserErrorCodeLimit, invalid[0].Code)
 }
 
 func TestCreateKey_NamesWhatIsWrong(t *testing.T) {

@@ -20,35 +20,10 @@ const useEvery = time.Minute
 type Keys interface {
 	// Find gives the key of a clinic that has a hash, one that expired or was
 	// revoked included, or models.ErrNotFound.
-	Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*PartnerKey, error)
+	Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*models.APIKey, error)
 	// Used notes that a key was used now.
-	Used(ctx context.Context, key *PartnerKey) error
+	Used(ctx context.Context, key *models.APIKey) error
 }
-
-// PartnerKey is a partner's key without its secret, of which only the SHA-256
-// is kept.
-type PartnerKey struct {
-	ClinicID uuid.UUID `gorm:"primaryKey;<-:create"`
-	ID       uuid.UUID `gorm:"primaryKey;<-:create"`
-	Name     string
-	// Role is what the key may do; it never has permissions beyond it.
-	Role models.Role
-	// KeyHash is the SHA-256 of the whole text, prefix and checksum included.
-	KeyHash []byte `gorm:"<-:create"`
-	// LastFour are the text's last characters, to tell keys apart by.
-	LastFour string `gorm:"<-:create"`
-	// LastUsedAt may be late by a minute.
-	LastUsedAt *time.Time
-	ExpiresAt  *time.Time
-	RevokedAt  *time.Time
-	CreatedAt  time.Time `gorm:"->"`
-}
-
-// TableName implements gorm's Tabler.
-func (PartnerKey) TableName() string { return "api_keys" }
-
-// Subject is who acts when the key is used: "key:api_key_01h…".
-func (k *PartnerKey) Subject() string { return keySubject + models.KindAPIKey.Global(k.ID) }
 
 // checkKey has one answer for every key that is worth nothing, and one
 // statement to find it, whichever clinic it names.
@@ -64,7 +39,7 @@ func (a *Authenticator) checkKey(ctx context.Context, text, wantedClinic string)
 	case err != nil:
 		return nil, unavailable(err)
 	}
-	grant := &Grant{Scope: &tenant.Scope{Subject: key.Subject(), Name: key.Name, ClinicID: clinic, Role: key.Role}}
+	grant := &Grant{Scope: &tenant.Scope{Subject: key.Actor(), Name: key.Name, ClinicID: clinic, Role: key.Role}}
 	now := a.now()
 	if key.RevokedAt != nil {
 		return nil, unauthenticated(sayInvalidKey, errKeyRevoked)
@@ -104,7 +79,7 @@ type usage struct {
 }
 
 type use struct {
-	key *PartnerKey
+	key *models.APIKey
 	at  time.Time
 }
 
@@ -119,7 +94,7 @@ func newUsage(keys Keys, log *slog.Logger) *usage {
 	return &usage{keys: keys, log: log, queue: make(chan use, usageQueue), noted: map[uuid.UUID]time.Time{}}
 }
 
-func (u *usage) note(key *PartnerKey, now time.Time) {
+func (u *usage) note(key *models.APIKey, now time.Time) {
 	if u.isNoted(key.ID, now) {
 		return
 	}
@@ -163,7 +138,7 @@ func (u *usage) run(ctx context.Context) {
 			}
 			u.waiting.Delete(used.key.ID)
 			if err != nil && ctx.Err() == nil {
-				u.log.WarnContext(ctx, "a key's last use could not be written down", slog.Any("key", used.key.Subject()), slog.Any("error", err))
+				u.log.WarnContext(ctx, "a key's last use could not be written down", slog.Any("key", used.key.Actor()), slog.Any("error", err))
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func parseClinic(wanted string) (uuid.UUID, error) {
 // SubjectTag is what an answer depends on that tells what is known of a subject,
 // a partner's key included.
 func SubjectTag(subject string) touched.Tag {
-	if id, isKey := strings.CutPrefix(subject, keySubject); isKey {
+	if id, isKey := strings.CutPrefix(subject, models.KeySubject); isKey {
 		if key, err := models.KindAPIKey.Parse(id); err == nil {
 			return touched.Entity(models.KindAPIKey, key)
 		}

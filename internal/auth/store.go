@@ -61,8 +61,8 @@ func (s *Store) Of(ctx context.Context, subject string) ([]Membership, error) {
 
 // Find implements Keys with one statement, under the row-level security of the
 // clinic that the key names.
-func (s *Store) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*PartnerKey, error) {
-	rows, err := database.Rows[PartnerKey](inClinic(ctx, clinic), s.db,
+func (s *Store) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*models.APIKey, error) {
+	rows, err := database.Rows[models.APIKey](inClinic(ctx, clinic), s.db,
 		`SELECT clinic_id, id, name, role, last_four, last_used_at, expires_at, revoked_at, created_at
 		 FROM api_keys WHERE clinic_id = $1 AND key_hash = $2`, clinic, hash[:])
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Store) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*Par
 
 // Used implements Keys. Other instances may be about to write the same, so the
 // database looks once more whether it was noted within the minute.
-func (s *Store) Used(ctx context.Context, key *PartnerKey) error {
+func (s *Store) Used(ctx context.Context, key *models.APIKey) error {
 	return s.db.InTenant(inClinic(ctx, key.ClinicID), func(tx *gorm.DB) error {
 		return tx.Exec(`UPDATE api_keys SET last_used_at = now()
 			WHERE clinic_id = ? AND id = ? AND (last_used_at IS NULL OR last_used_at < now() - make_interval(secs => ?))`,
@@ -90,6 +90,10 @@ func inClinic(ctx context.Context, clinic uuid.UUID) context.Context {
 	return tenant.With(ctx, &tenant.Scope{Subject: "auth", ClinicID: clinic})
 }
 
+// mostLiving bounds the keys that a clinic has and that have not ended; a few more may
+// be made at the same moment.
+const mostLiving = 200
+
 // NewKey describes a key to be made.
 type NewKey struct {
 	// Name is 1 to 100 characters.
@@ -102,7 +106,7 @@ type NewKey struct {
 // CreateKey makes a key for the clinic of the context's scope and gives its
 // text, which cannot be had again. What is wrong with the input is
 // models.Invalid; a scope that may not give out the role is FORBIDDEN.
-func (s *Store) CreateKey(ctx context.Context, wanted NewKey) (*PartnerKey, string, error) {
+func (s *Store) CreateKey(ctx context.Context, wanted NewKey) (*models.APIKey, string, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
 		return nil, "", err
@@ -119,11 +123,18 @@ func (s *Store) CreateKey(ctx context.Context, wanted NewKey) (*PartnerKey, stri
 	if err != nil {
 		return nil, "", fmt.Errorf("make a key: %w", err)
 	}
-	key := &PartnerKey{
+	key := &models.APIKey{
 		ClinicID: scope.ClinicID, ID: models.NewID(), Name: wanted.Name, Role: wanted.Role,
 		KeyHash: hash[:], LastFour: text[len(text)-4:], ExpiresAt: wanted.ExpiresAt,
 	}
 	err = s.db.InTenant(ctx, func(tx *gorm.DB) error {
+		var living int64
+		if err := tx.Model(key).Where("revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())").Count(&living).Error; err != nil {
+			return err
+		}
+		if living >= mostLiving {
+			return models.Refuse(models.UserErrorCodeLimit, "", fmt.Sprintf("a clinic has at most %d keys: revoke one that is not needed any more", mostLiving))
+		}
 		var made struct{ CreatedAt time.Time }
 		err := tx.Raw("SELECT api_key_create($1, $2, $3, $4, $5, $6, $7) AS created_at",
 			scope.Subject, key.ID, key.Name, key.Role, key.KeyHash, key.LastFour, key.ExpiresAt).Find(&made).Error
@@ -141,9 +152,9 @@ func (s *Store) CreateKey(ctx context.Context, wanted NewKey) (*PartnerKey, stri
 func refusedByDatabase(err error) error {
 	switch constraint, _ := database.Violation(err); constraint {
 	case "members_asker":
-		return forbidden("Only an owner or an administrator of the clinic may make or revoke keys.", err)
+		return models.Refuse(models.UserErrorCodeForbidden, "", "only members of this clinic who are an OWNER or an ADMIN make and revoke keys: sign in as one; a key may not")
 	case "members_owners":
-		return forbidden("Only an owner may make a key with an owner's rights.", err)
+		return models.Refuse(models.UserErrorCodeForbidden, "role", "only an owner may make a key with an owner's rights: ask one")
 	}
 	return err
 }
@@ -167,19 +178,19 @@ func (n NewKey) check(now time.Time) error {
 // mayGrant keeps people from giving a key more than they have, and keys from
 // making keys, which would outlive the key's own revocation.
 func mayGrant(scope *tenant.Scope, role models.Role) error {
-	if strings.HasPrefix(scope.Subject, keySubject) || scope.Role != models.RoleOwner && scope.Role != models.RoleAdmin {
-		return forbidden("Only an owner or an administrator of the clinic may make or revoke keys.", errKeyMayNotGrant)
+	if strings.HasPrefix(scope.Subject, models.KeySubject) || scope.Role != models.RoleOwner && scope.Role != models.RoleAdmin {
+		return models.Refuse(models.UserErrorCodeForbidden, "", "only members of this clinic who are an OWNER or an ADMIN make and revoke keys: sign in as one; a key may not")
 	}
 	if role == models.RoleOwner && scope.Role != models.RoleOwner {
-		return forbidden("Only an owner may make a key with an owner's rights.", errRoleBeyondOwn)
+		return models.Refuse(models.UserErrorCodeForbidden, "role", "only an owner may make a key with an owner's rights: ask one")
 	}
 	return nil
 }
 
 // AllKeys are those of the clinic of the context's scope, the oldest first, those that
 // ended included.
-func (s *Store) AllKeys(ctx context.Context) ([]*PartnerKey, error) {
-	return database.Rows[PartnerKey](ctx, s.db,
+func (s *Store) AllKeys(ctx context.Context) ([]*models.APIKey, error) {
+	return database.Rows[models.APIKey](ctx, s.db,
 		`SELECT clinic_id, id, name, role, last_four, last_used_at, expires_at, revoked_at, created_at
 		 FROM api_keys WHERE clinic_id = app_clinic() ORDER BY created_at, id`)
 }
@@ -187,7 +198,7 @@ func (s *Store) AllKeys(ctx context.Context) ([]*PartnerKey, error) {
 // RevokeKey ends a key of the clinic of the context's scope; from the next
 // request on it is worth nothing. Revoking it again changes nothing. A key that
 // the clinic has not is models.ErrNotFound.
-func (s *Store) RevokeKey(ctx context.Context, id uuid.UUID) (*PartnerKey, error) {
+func (s *Store) RevokeKey(ctx context.Context, id uuid.UUID) (*models.APIKey, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
 		return nil, err
@@ -195,7 +206,7 @@ func (s *Store) RevokeKey(ctx context.Context, id uuid.UUID) (*PartnerKey, error
 	if err := mayGrant(scope, scope.Role); err != nil {
 		return nil, err
 	}
-	var key PartnerKey
+	var key models.APIKey
 	err = s.db.InTenant(ctx, func(tx *gorm.DB) error {
 		err := tx.Exec("SELECT api_key_revoke($1, $2)", scope.Subject, id).Error
 		if err != nil {

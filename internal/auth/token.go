@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/taskmed/taskmed/models"
 )
 
 // leeway is how far the provider's clock may be ahead of ours. A token's end
@@ -202,8 +204,8 @@ func checkSubject(subject string) error {
 		return fmt.Errorf("%w: it has %d characters, 1 to %d are possible", errSubject, length, maxSubject)
 	case !utf8.ValidString(subject) || strings.ContainsFunc(subject, unicode.IsControl):
 		return fmt.Errorf("%w: it has control characters", errSubject)
-	case strings.HasPrefix(subject, keySubject):
-		return fmt.Errorf("%w: it begins with %q", errSubject, keySubject)
+	case strings.HasPrefix(subject, models.KeySubject):
+		return fmt.Errorf("%w: it begins with %q", errSubject, models.KeySubject)
 	}
 	return nil
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A ledger that comes to know a clinic, because it is new or lost what it knew,
+// A journal that comes to know a clinic, because it is new or lost what it knew,
 // does not know the fences of writers who raised their tags before. So it keeps
 // nothing for readers who began before all transactions that were running then
 // have ended: the barrier.
 
-// Opener opens clinics in ledgers that have come to know them, behind the barrier.
+// Opener opens clinics in journals that have come to know them, behind the barrier.
 type Opener struct {
 	// barrier waits until every transaction has ended that had written something
 	// when it was called; nil for none. longest is how long a commit may take.
@@ -42,9 +42,9 @@ func NewOpener(barrier func(ctx context.Context) error, longest time.Duration, l
 
 // opening is a clinic that waits for the barrier.
 type opening struct {
-	ledger Ledger
-	clinic uuid.UUID
-	born   uint64
+	journal Journal
+	clinic  uuid.UUID
+	born    uint64
 }
 
 // Pending is an opening that was asked for.
@@ -74,11 +74,11 @@ func (p *Pending) Wait(ctx context.Context) bool {
 
 // For asks for a reader's clinic to be opened, unless that has been asked for; nil
 // if it was open when the reader began.
-func (o *Opener) For(ledger Ledger, clinic uuid.UUID, begun Begun) *Pending {
+func (o *Opener) For(journal Journal, clinic uuid.UUID, begun Begun) *Pending {
 	if begun.open {
 		return nil
 	}
-	one := opening{ledger: ledger, clinic: clinic, born: begun.born}
+	one := opening{journal: journal, clinic: clinic, born: begun.born}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if p, known := o.pending[one]; known {
@@ -119,7 +119,7 @@ func (o *Opener) Run(ctx context.Context) {
 			continue
 		}
 		for _, one := range batch {
-			if err := one.ledger.open(ctx, one.clinic, one.born); err != nil {
+			if err := one.journal.open(ctx, one.clinic, one.born); err != nil {
 				o.log.DebugContext(ctx, "open a clinic's cache", slog.Any("error", err))
 			}
 		}

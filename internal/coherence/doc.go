@@ -9,7 +9,7 @@
 //   - A tag names something that an answer depends on and a write changes
 //     (touched.Tag).
 //   - The sequence of a clinic is a number that every step of a write moves on; the
-//     ledger (ledger.go) has it, and which tags changed at which step: in Redis for
+//     journal (journal.go) has it, and which tags changed at which step: in Redis for
 //     all instances (Shared and the Lua scripts), in the process for one (Local).
 //   - To raise is to tell, before a commit, what it is about to change; to settle is
 //     to say afterwards that it was committed or rolled back (writer.go).
@@ -20,7 +20,7 @@
 //     instance's copy of a clinic's latest steps, by which it moves marks on (view.go).
 //   - Heads are the sequences that readers ask for at each hit, many in one question
 //     (heads.go).
-//   - The barrier is what a clinic waits for that a ledger has just come to know:
+//   - The barrier is what a clinic waits for that a journal has just come to know:
 //     until every transaction from before has ended, since it may have raised where
 //     that was forgotten. Then the clinic is open, and values are stored (barrier.go).
 //   - An epoch is a part of what is kept in Redis; who may have missed a write begins

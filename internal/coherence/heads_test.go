@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// newShared is a ledger as an instance has it, over a link of its own.
+// newShared is a journal as an instance has it, over a link of its own.
 func newShared(t *testing.T, server *testkit.Redis, timeout time.Duration) *coherence.Shared {
 	t.Helper()
 	options, err := coherence.Options(server.URL, timeout)
@@ -31,10 +31,10 @@ func newShared(t *testing.T, server *testkit.Redis, timeout time.Duration) *cohe
 }
 
 // write is the two steps of a write.
-func write(t *testing.T, ledger coherence.Ledger, clinic uuid.UUID, tags ...touched.Tag) {
+func write(t *testing.T, journal coherence.Journal, clinic uuid.UUID, tags ...touched.Tag) {
 	t.Helper()
 	for range 2 {
-		require.NoError(t, ledger.Raise(t.Context(), clinic, coherence.Write{Tags: tags}))
+		require.NoError(t, journal.Raise(t.Context(), clinic, coherence.Write{Tags: tags}))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
-// Local is the ledger of a single instance without Redis. It keeps no
+// Local is the journal of a single instance without Redis. It keeps no
 // values: the process's own tier is the only one.
 type Local struct {
 	clinics sync.Map // uuid.UUID -> *localClinic
@@ -36,7 +36,7 @@ type fence struct {
 	until time.Duration
 }
 
-// NewLocal makes a ledger; request is how long a reader may take.
+// NewLocal makes a journal; request is how long a reader may take.
 func NewLocal(request time.Duration) *Local {
 	return &Local{request: request, started: time.Now()}
 }
@@ -55,12 +55,12 @@ func (l *Local) clinic(id uuid.UUID) *localClinic {
 	return known.(*localClinic) //nolint:errcheck,forcetypeassert // the map holds nothing else
 }
 
-// Head implements Ledger.
+// Head implements Journal.
 func (l *Local) Head(_ context.Context, clinic uuid.UUID) (uint64, error) {
 	return l.clinic(clinic).seq.Load(), nil
 }
 
-// Begin implements Ledger.
+// Begin implements Journal.
 func (l *Local) Begin(_ context.Context, clinic uuid.UUID, _ uint64, _ Key) (Begun, []byte, error) {
 	c := l.clinic(clinic)
 	c.mu.Lock()
@@ -80,7 +80,7 @@ func (l *Local) changes(_ context.Context, clinic uuid.UUID, after uint64) ([]ch
 	return append([]change(nil), c.steps[after+1-c.steps[0].seq:]...), nil
 }
 
-// Confirm implements Ledger.
+// Confirm implements Journal.
 func (l *Local) Confirm(_ context.Context, clinic uuid.UUID, since uint64, tags []touched.Tag) (uint64, string, error) {
 	c := l.clinic(clinic)
 	c.mu.Lock()
@@ -110,7 +110,7 @@ func (c *localClinic) changedSince(since uint64, tags []touched.Tag) (touched.Ta
 	return "", false
 }
 
-// Store implements Ledger.
+// Store implements Journal.
 func (l *Local) Store(_ context.Context, s Storing) (Verdict, error) {
 	c := l.clinic(s.Clinic)
 	c.mu.Lock()
@@ -153,7 +153,7 @@ func (c *localClinic) fenced(now time.Duration, tags []touched.Tag) (touched.Tag
 	return "", false
 }
 
-// Raise implements Ledger.
+// Raise implements Journal.
 func (l *Local) Raise(_ context.Context, clinic uuid.UUID, w Write) error {
 	c := l.clinic(clinic)
 	c.mu.Lock()

@@ -1,4 +1,4 @@
--- Makes the ledger know a clinic, or opens it for values.
+-- Makes the journal know a clinic, or opens it for values.
 -- KEYS: state, steps, last, fences
 -- ARGV: '' to know it, or the step with which it came to be known, to open it
 if not whole(KEYS[1], KEYS[3], KEYS[4]) then

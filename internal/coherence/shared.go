@@ -32,7 +32,7 @@ var openScript string
 //go:embed epoch.lua
 var epochScript string
 
-// Shared is the ledger of one database in one run of one Redis server. All
+// Shared is the journal of one database in one run of one Redis server. All
 // keys of a clinic share a hash tag. Only values may run out; the rest has no time
 // to live, and goes with the server's run. Whatever of it Redis loses all the same
 // counts as changed (whole.lua).
@@ -54,13 +54,13 @@ type Shared struct {
 
 // Version is part of every key: a program whose keys mean something else
 // has another. It is part of the place that instances agree on, too, so that
-// during a deploy no two use ledgers that do not hear of each other.
+// during a deploy no two use journals that do not hear of each other.
 const Version = "2"
 
 // partial takes the place of whole.lua's whole where a test must notice.
 const partial = "\nwhole = function(state) return redis.call('HEXISTS', state, 'seq') == 1 end\n"
 
-// NewShared makes the ledger of a database in the run that the link leads to. Its
+// NewShared makes the journal of a database in the run that the link leads to. Its
 // keys begin with the prefix; request is how long a reader may take.
 func NewShared(l *Link, prefix, database string, request time.Duration, seams Seams) *Shared {
 	shared := wholeScript
@@ -81,7 +81,7 @@ func NewShared(l *Link, prefix, database string, request time.Duration, seams Se
 	}
 }
 
-// Head implements Ledger.
+// Head implements Journal.
 func (l *Shared) Head(ctx context.Context, clinic uuid.UUID) (uint64, error) {
 	seq, _, err := l.asking.ask(ctx, l, clinic, clinic)
 	return seq, err
@@ -92,7 +92,7 @@ func (l *Shared) Heads(ctx context.Context, one, two uuid.UUID) (first, second u
 	return l.asking.ask(ctx, l, one, two)
 }
 
-// Begin implements Ledger.
+// Begin implements Journal.
 func (l *Shared) Begin(ctx context.Context, clinic uuid.UUID, epoch uint64, key Key) (Begun, []byte, error) {
 	var state *redis.SliceCmd
 	var clock *redis.TimeCmd
@@ -131,7 +131,7 @@ func (l *Shared) Begin(ctx context.Context, clinic uuid.UUID, epoch uint64, key 
 	return b, bytes, nil
 }
 
-// know makes the ledger know a clinic. Readers who begin now must not store yet.
+// know makes the journal know a clinic. Readers who begin now must not store yet.
 func (l *Shared) know(ctx context.Context, clinic uuid.UUID) (seq, born uint64, err error) {
 	var state []any
 	err = l.link.Do(ctx, func(ctx context.Context) (err error) {
@@ -204,7 +204,7 @@ func readStep(message redis.XMessage) (change, error) {
 // wholeMark is the field of last that tells that it is whole (whole.lua).
 const wholeMark = "="
 
-// Confirm implements Ledger.
+// Confirm implements Journal.
 func (l *Shared) Confirm(ctx context.Context, clinic uuid.UUID, since uint64, tags []touched.Tag) (uint64, string, error) {
 	fields := append(make([]string, 0, len(tags)+2), wholeMark, string(touched.Everything))
 	for _, tag := range tags {
@@ -256,7 +256,7 @@ func (l *Shared) Confirm(ctx context.Context, clinic uuid.UUID, since uint64, ta
 	return b.Seq, "", nil
 }
 
-// Store implements Ledger.
+// Store implements Journal.
 func (l *Shared) Store(ctx context.Context, s Storing) (Verdict, error) {
 	keys := []string{l.stateKey(s.Clinic), l.key(s.Clinic, "last"), l.key(s.Clinic, "fences"), l.ValueKey(s.Clinic, s.Epoch, s.Key)}
 	args := append(make([]any, 0, 4+len(s.Tags)), s.Begun.Seq, s.Begun.latest, s.Life.Milliseconds(), s.Value)
@@ -277,7 +277,7 @@ func (l *Shared) Store(ctx context.Context, s Storing) (Verdict, error) {
 	return Verdict{Refusal: Refusal(answer[0]), Tag: touched.Tag(answer[1])}, nil
 }
 
-// Raise implements Ledger.
+// Raise implements Journal.
 func (l *Shared) Raise(ctx context.Context, clinic uuid.UUID, w Write) error {
 	args := append(make([]any, 0, 6+len(w.Tags)), w.fence, w.standing.Microseconds(), w.lowers, w.By, keptSteps, keptTags)
 	for _, tag := range w.Tags {
@@ -300,7 +300,7 @@ func (l *Shared) open(ctx context.Context, clinic uuid.UUID, born uint64) error 
 	})
 }
 
-// Do asks this ledger's Redis something else.
+// Do asks this journal's Redis something else.
 func (l *Shared) Do(ctx context.Context, ask func(ctx context.Context, client *redis.Client) error) error {
 	return l.link.Do(ctx, func(ctx context.Context) error { return ask(ctx, l.link.client) })
 }

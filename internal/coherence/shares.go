@@ -10,10 +10,10 @@ import (
 
 // What is known of who asks, memberships and keys, is kept like answers are. A
 // subject's memberships are of many clinics, so what changes them stands in the
-// ledger under a clinic that there is not, uuid.Nil: of every write those tags that
+// journal under a clinic that there is not, uuid.Nil: of every write those tags that
 // matter to a session are raised there, too.
 
-// Share is what a write changes in one of the ledger's clinics.
+// Share is what a write changes in one of the journal's clinics.
 type Share struct {
 	Clinic uuid.UUID
 	Tags   []touched.Tag

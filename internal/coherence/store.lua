@@ -5,7 +5,7 @@
 -- Without a value it only tells whether one would be kept.
 local state = redis.call('HMGET', KEYS[1], 'seq', 'open', 'floor')
 if not state[1] or not whole(KEYS[1], KEYS[2], KEYS[3]) then
-  -- The next reader makes the ledger know the clinic anew.
+  -- The next reader makes the journal know the clinic anew.
   redis.call('DEL', KEYS[1])
   return {'unknown', ''}
 end

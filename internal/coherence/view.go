@@ -30,13 +30,13 @@ func (m *Mark) ReadAfter(step uint64) {
 func (m *Mark) From() uint64 { return m.from }
 
 // View is what an instance knows of one clinic's changes, so that it need not
-// ask the ledger about each tag: every change after floor, through seq.
+// ask the journal about each tag: every change after floor, through seq.
 type View struct {
-	clinic uuid.UUID
-	ledger Ledger
-	seams  Seams
+	clinic  uuid.UUID
+	journal Journal
+	seams   Seams
 
-	// catching is held while the ledger is asked for steps: one asks for all.
+	// catching is held while the journal is asked for steps: one asks for all.
 	catching sync.Mutex
 
 	mu         sync.RWMutex
@@ -45,8 +45,8 @@ type View struct {
 }
 
 // NewView makes a view that knows nothing.
-func NewView(clinic uuid.UUID, ledger Ledger, seams Seams) *View {
-	return &View{clinic: clinic, ledger: ledger, seams: seams, last: map[touched.Tag]change{}}
+func NewView(clinic uuid.UUID, journal Journal, seams Seams) *View {
+	return &View{clinic: clinic, journal: journal, seams: seams, last: map[touched.Tag]change{}}
 }
 
 // Start makes a view that knows nothing know what comes after a step.
@@ -60,7 +60,7 @@ func (v *View) Start(at uint64) {
 
 // Stands tells whether something that is kept and depends on the tags may be
 // served at a step of the clinic's sequence, which the caller has just got from the
-// ledger, and if not why in words.
+// journal, and if not why in words.
 func (v *View) Stands(ctx context.Context, mark *Mark, tags []touched.Tag, at uint64) (stands bool, why string, err error) {
 	if at == 0 {
 		return false, "redis lost what it knew", nil
@@ -77,7 +77,7 @@ func (v *View) Stands(ctx context.Context, mark *Mark, tags []touched.Tag, at ui
 	case said == hasFallen:
 		return false, invalidated(tag, change), nil
 	}
-	through, by, err := v.ledger.Confirm(ctx, v.clinic, mark.checked.Load(), tags)
+	through, by, err := v.journal.Confirm(ctx, v.clinic, mark.checked.Load(), tags)
 	if err != nil {
 		return false, "", err
 	}
@@ -157,7 +157,7 @@ func (v *View) reach(ctx context.Context, at uint64) error {
 	var steps []change
 	if from > 0 {
 		var err error
-		if steps, err = v.ledger.changes(ctx, v.clinic, from); err != nil && !errors.Is(err, errGap) {
+		if steps, err = v.journal.changes(ctx, v.clinic, from); err != nil && !errors.Is(err, errGap) {
 			return err
 		}
 	}

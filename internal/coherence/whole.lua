@@ -1,4 +1,4 @@
--- What the ledger's scripts share; it stands before each of them.
+-- What the journal's scripts share; it stands before each of them.
 --
 -- A clinic's state, last and fences mean something only together. Redis may lose
 -- one and not the others: by eviction, or because somebody deletes it. A tag that
@@ -11,7 +11,7 @@ local function whole(state, last, fences)
   local born = redis.call('HGET', state, 'born')
   return born and redis.call('HGET', last, mark) == born and redis.call('HGET', fences, mark) == born
 end
--- anew makes the ledger know a clinic of which it knows nothing, or only a part.
+-- anew makes the journal know a clinic of which it knows nothing, or only a part.
 local function anew(state, steps, last, fences)
   local time = redis.call('TIME')
   -- The time is beyond every step that a lost sequence can have had.

@@ -31,11 +31,11 @@ func writer(ctx context.Context) string {
 // Others is how a writer reaches those who serve from the cache, here and on other
 // instances (trust).
 type Others interface {
-	// Ledger is the one that writers tell, nil while none is reached.
-	Ledger() Ledger
-	// AwaitLedger is Ledger, but waits a little where it is not known yet which it is.
-	AwaitLedger(ctx context.Context) Ledger
-	// Told notes that the ledger was told of a write.
+	// Journal is the one that writers tell, nil while none is reached.
+	Journal() Journal
+	// AwaitJournal is Journal, but waits a little where it is not known yet which it is.
+	AwaitJournal(ctx context.Context) Journal
+	// Told notes that the journal was told of a write.
 	Told()
 	// StandAside makes everybody stand aside for a writer who could not raise, until
 	// end is called with how long the write may still go on; or raises after all, if
@@ -96,13 +96,13 @@ func (w *Writer) Raise(ctx context.Context, clinic uuid.UUID, tags []touched.Tag
 		raising.fence = ""
 	}
 	raise := func(ctx context.Context) error {
-		ledger := w.others.AwaitLedger(ctx)
-		if ledger == nil {
+		journal := w.others.AwaitJournal(ctx)
+		if journal == nil {
 			return errUnreached
 		}
 		for _, s := range shares {
 			raising.Tags = s.Tags
-			if err := ledger.Raise(ctx, s.Clinic, raising); err != nil {
+			if err := journal.Raise(ctx, s.Clinic, raising); err != nil {
 				return err
 			}
 		}
@@ -138,18 +138,18 @@ func (w *Writer) Raise(ctx context.Context, clinic uuid.UUID, tags []touched.Tag
 
 // settle ends what Raise began. What cannot be told here need not be: a fence
 // that stays runs out once nobody can store what was read before the commit, and
-// a ledger that lost it lets nothing be stored before the barrier.
+// a journal that lost it lets nothing be stored before the barrier.
 func (w *Writer) settle(ctx context.Context, clinic uuid.UUID, step Write, outcome touched.Outcome) {
-	ledger := w.others.Ledger()
-	if ledger == nil || outcome == touched.Unknown {
+	journal := w.others.Journal()
+	if journal == nil || outcome == touched.Unknown {
 		return
 	}
 	w.seams.Point("settle")
 	var err error
 	if outcome == touched.RolledBack {
-		err = ledger.lower(ctx, clinic, step.fence)
+		err = journal.lower(ctx, clinic, step.fence)
 	} else {
-		err = ledger.Raise(ctx, clinic, Write{Tags: step.Tags, By: step.By, lowers: step.fence})
+		err = journal.Raise(ctx, clinic, Write{Tags: step.Tags, By: step.By, lowers: step.fence})
 	}
 	if err != nil {
 		w.log.DebugContext(ctx, "a fence stays until it runs out", slog.Any("error", err))

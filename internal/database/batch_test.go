@@ -99,12 +99,12 @@ func TestBatch_AStatementThatFailsIsAloneInThat(t *testing.T) {
 	for name, failure := range failures() {
 		for prior, prepare := range before {
 			for at := range 3 {
-				for _, inSession := range []bool{false, true} {
-					when := fmt.Sprintf("the %d. fails %s; %s; in a session: %t", at+1, name, prior, inSession)
+				for _, inLease := range []bool{false, true} {
+					when := fmt.Sprintf("the %d. fails %s; %s; in a lease: %t", at+1, name, prior, inLease)
 					ctx, done := t.Context(), func() {}
 					prepare(t, ctx)
-					if inSession {
-						ctx, done = c.db.WithSession(ctx)
+					if inLease {
+						ctx, done = c.db.WithLease(ctx)
 						c.sees(t, ctx, c.there, when)
 					}
 					statements := []string{everything, everything, everything}
@@ -201,13 +201,13 @@ func TestBatch_RunsNothingWithoutAScope(t *testing.T) {
 func TestBatch_ThatIsCancelledLeavesNoForeignRow(t *testing.T) {
 	t.Parallel()
 	c := newCorridor(t)
-	for _, inSession := range []bool{false, true} {
+	for _, inLease := range []bool{false, true} {
 		for _, sleeping := range []bool{false, true} {
 			c.sees(t, t.Context(), c.there, "before")
 			ctx, cancel := context.WithCancel(c.here.As(t.Context(), models.RoleOwner))
 			done := func() {}
-			if inSession {
-				ctx, done = c.db.WithSession(ctx)
+			if inLease {
+				ctx, done = c.db.WithLease(ctx)
 			}
 			var b database.Batch
 			sent := queue(&b, everything)

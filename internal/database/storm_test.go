@@ -139,7 +139,7 @@ func (s *storm) ask(ctx context.Context, through door, what trouble) (answers []
 	}()
 	if through == session {
 		var done func()
-		ctx, done = s.db.WithSession(ctx)
+		ctx, done = s.db.WithLease(ctx)
 		defer done()
 	}
 	switch through {

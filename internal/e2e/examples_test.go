@@ -70,6 +70,7 @@ func TestExamples_Work(t *testing.T) {
 		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
 		// The example before it has booked the slot.
 		"hold-slot":               {`"slotHold":null`, `"CONFLICT"`, `"alternatives":[{`},
+		"create-api-key":          {`"secret":"tm_`, `"PARTNER"`, `"userErrors":[]`},
 		"birthdays":               {`"nodes":[`, `"totalCount":`},
 		"possible-duplicates":     {"Ana Souza", `"possibleDuplicates":[`},
 		"record-drafts":           {`"nodes":[`, `"totalCount":`},

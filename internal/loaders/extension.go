@@ -50,7 +50,7 @@ func (e extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 		graphql.AddError(ctx, err)
 		return &graphql.Response{Errors: graphql.GetErrors(ctx)}
 	}
-	ctx, done := e.DB.WithSession(touched.Begin(ctx, e.Now()))
+	ctx, done := e.DB.WithLease(touched.Begin(ctx, e.Now()))
 	defer done()
 	return next(context.WithValue(ctx, responseKey{}, &Response{from: e.Loaders, operation: operation, plan: plan, scope: scope}))
 }

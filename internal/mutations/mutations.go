@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -181,7 +182,8 @@ func (r *Runner) read(mutation string, remembered []byte) (any, error) {
 type DryRun struct {
 	// Written are the global ids of what would have been created, changed or deleted.
 	Written []string `json:"written"`
-	// Invalidated are the tags of the cache's answers that would have been.
+	// Invalidated are the tags of the cache's answers that would have been. Those of
+	// searches are told as one: they are made of values that not every role sees.
 	Invalidated []string `json:"invalidated"`
 }
 
@@ -196,8 +198,13 @@ func tell(ctx context.Context, alias string, unit *database.Unit) error {
 		if kind, id, of := tag.Entity(); of {
 			told.Written = append(told.Written, kind.Global(id))
 		}
-		told.Invalidated = append(told.Invalidated, string(tag))
+		text := string(tag)
+		if noun, _, search := strings.Cut(text, "/search/"); search {
+			text = noun + "/search"
+		}
+		told.Invalidated = append(told.Invalidated, text)
 	}
+	told.Invalidated = slices.Compact(told.Invalidated) // tags are in order
 	all, _ := graphql.GetExtension(ctx, DryRunExtension).(map[string]DryRun)
 	if all == nil {
 		all = map[string]DryRun{}

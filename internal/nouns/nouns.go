@@ -20,6 +20,7 @@ func All() []entity.Declaration {
 		billing.Payment(),
 		billing.Refund(),
 		calendar.Feed(),
+		people.APIKey(),
 		people.Clinic(),
 		people.Contact(),
 		people.Member(),

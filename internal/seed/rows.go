@@ -27,6 +27,7 @@ func (c *clinic) people() []batch {
 			m := &c.members[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, m.id, m.subject, m.name, m.role, m.permissions, c.created, c.created
 		}},
+		c.keys(),
 		{"services", []string{"clinic_id", "id", "name", "duration_minutes", "price_minor", "active", "created_at", "updated_at"}, len(c.services), func(i int, row []any) {
 			s := &c.services[i]
 			row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, s.id, s.name, int32(s.minutes), s.price, s.active, c.created, c.created

@@ -15,7 +15,7 @@ import (
 // before those that refer.
 func seededTables() []string {
 	return []string{
-		"clinic_slugs", "clinics", "memberships", "services", "practitioners", "practitioner_services", "working_hours", "time_off", "calendar_feeds",
+		"clinic_slugs", "clinics", "memberships", "api_keys", "services", "practitioners", "practitioner_services", "working_hours", "time_off", "calendar_feeds",
 		"contacts", "consents", "conversations", "messages", "counters", "invoices", "invoice_items", "payments", "refunds", "medical_records", "appointment_steps", "appointments",
 	}
 }

@@ -68,7 +68,7 @@ func keptMemberships(subject string, all []auth.Membership) *answers.Session {
 }
 
 // Find implements auth.Keys. A key's end is checked by who uses it.
-func (k Kept) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*auth.PartnerKey, error) {
+func (k Kept) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*models.APIKey, error) {
 	kept, err := k.cache.Sessions.Get(ctx, answers.SessionRequest{
 		Key: keyOf("key", clinic[:], hash[:]),
 		Load: func(ctx context.Context) (*answers.Session, error) {
@@ -86,7 +86,7 @@ func (k Kept) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*auth.
 	if err != nil {
 		return nil, err
 	}
-	key, found := kept.(*auth.PartnerKey)
+	key, found := kept.(*models.APIKey)
 	if !found {
 		return nil, models.ErrNotFound
 	}
@@ -94,7 +94,7 @@ func (k Kept) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*auth.
 }
 
 // Used implements auth.Keys.
-func (k Kept) Used(ctx context.Context, key *auth.PartnerKey) error {
+func (k Kept) Used(ctx context.Context, key *models.APIKey) error {
 	return k.store.Used(ctx, key)
 }
 

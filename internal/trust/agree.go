@@ -131,7 +131,7 @@ func (s *supervisor) agrees(ctx context.Context) bool {
 	return false
 }
 
-// tell has writers tell the ledger, unless they write to another database.
+// tell has writers tell the journal, unless they write to another database.
 func (s *supervisor) tell() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

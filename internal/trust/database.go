@@ -131,7 +131,7 @@ func (s *supervisor) named(ctx context.Context) bool {
 	return true
 }
 
-// forsake lets go of the ledger, and of the word that others share it.
+// forsake lets go of the journal, and of the word that others share it.
 func (s *supervisor) forsake() {
 	s.writes.Store(nil)
 	if s.listener != nil {

@@ -1,6 +1,6 @@
 // Package trust is the second of the cache's three rooms: whether what is kept may
 // be believed at this moment. Package coherence is right as long as every write is
-// raised in the ledger that its readers ask; this package knows when that may not be
+// raised in the journal that its readers ask; this package knows when that may not be
 // so, and then nothing is served. It knows nothing of what is kept (package answers).
 //
 // Its terms:

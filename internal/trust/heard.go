@@ -129,8 +129,8 @@ func (t *Trust) notified(ctx context.Context, notices []notice) {
 		if len(h.tags) > 200 {
 			h.tags = []touched.Tag{touched.Everything}
 		}
-		ledger := t.Ledger()
-		if ledger == nil || ledger.Raise(ctx, clinic, coherence.Write{Tags: h.tags, By: "somebody outside the API"}) != nil {
+		journal := t.Journal()
+		if journal == nil || journal.Raise(ctx, clinic, coherence.Write{Tags: h.tags, By: "somebody outside the API"}) != nil {
 			t.distrust("redis was not told of a write")
 			break
 		}

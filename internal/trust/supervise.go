@@ -43,7 +43,7 @@ type supervisor struct {
 	link   *coherence.Link
 	shared *coherence.Shared
 	// place names the run of Redis, and the database in it, that the link leads to,
-	// and what a ledger there means.
+	// and what a journal there means.
 	place string
 	// database is the one that was heard last, where there is no Redis.
 	database string
@@ -149,17 +149,17 @@ func (s *supervisor) begin(ctx context.Context) {
 	}
 	g := &Generation{}
 	if s.local != nil {
-		g.Ledger = s.local
+		g.Journal = s.local
 	}
 	if s.shared != nil {
 		epoch, err := s.nextEpoch(ctx)
 		if err != nil {
 			return
 		}
-		g.Ledger, g.Shared = s.shared, s.shared
+		g.Journal, g.Shared = s.shared, s.shared
 		g.epoch.Store(epoch)
 	}
-	g.Kept = s.config.Keep(g.Ledger)
+	g.Kept = s.config.Keep(g.Journal)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// Something was missed while this was made: once more.

@@ -34,7 +34,7 @@ type Config struct {
 	LongestRequest time.Duration
 
 	// Keep makes what a generation keeps; it goes with the generation.
-	Keep func(ledger coherence.Ledger) any
+	Keep func(journal coherence.Journal) any
 
 	Log *slog.Logger
 	// Metrics takes what is told of trust; may be nil.
@@ -45,10 +45,10 @@ type Config struct {
 // Generation is a time through which everything that is kept could be trusted.
 // What was kept in an earlier one is never served again.
 type Generation struct {
-	// Ledger is what readers and writers of all instances ask; Shared is the same,
+	// Journal is what readers and writers of all instances ask; Shared is the same,
 	// where it is in Redis, and nil for the process alone.
-	Ledger coherence.Ledger
-	Shared *coherence.Shared
+	Journal coherence.Journal
+	Shared  *coherence.Shared
 	// Kept is what Config.Keep made.
 	Kept any
 
@@ -75,7 +75,7 @@ type Trust struct {
 	mu        sync.Mutex
 	distrusts uint64
 	why       atomic.Pointer[string]
-	// writes is the ledger that writers tell; nil while Redis is not reached.
+	// writes is the journal that writers tell; nil while Redis is not reached.
 	writes atomic.Pointer[coherence.Shared]
 	// used is the database that requests use.
 	used used
@@ -193,7 +193,7 @@ func (t *Trust) Await(ctx context.Context) error {
 	return nil
 }
 
-// Reached is the ledger in Redis that writers tell, nil while none is reached.
+// Reached is the journal in Redis that writers tell, nil while none is reached.
 func (t *Trust) Reached() *coherence.Shared { return t.writes.Load() }
 
 // distrust ends the generation: nothing that is kept is served again, and what is

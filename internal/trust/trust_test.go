@@ -26,7 +26,7 @@ func newTrust(t *testing.T, redisURL, listenURL string, seams trust.Seams) *trus
 	require.NoError(t, err)
 	made, err := trust.New(trust.Config{
 		Redis: options, Prefix: "test", ListenURL: listenURL, LongestRequest: time.Minute,
-		Keep: func(coherence.Ledger) any { return nil }, Log: slog.New(slog.DiscardHandler), Seams: seams,
+		Keep: func(coherence.Journal) any { return nil }, Log: slog.New(slog.DiscardHandler), Seams: seams,
 	})
 	require.NoError(t, err)
 	t.Cleanup(made.Close)
@@ -114,7 +114,7 @@ func TestAgree_WhoHasAnotherRedisTrustsNothing(t *testing.T) {
 		require.Nil(t, second.Trusted())
 		return second.Why() == "redis is not the one that other instances use"
 	}, 20*time.Second, time.Millisecond)
-	require.Nil(t, second.AwaitLedger(t.Context()), "its writers tell nobody by it")
+	require.Nil(t, second.AwaitJournal(t.Context()), "its writers tell nobody by it")
 	generation(t, first)
 	careless := newTrust(t, testkit.NewRedis(t).URL, d.AppURL, trust.Seams{WithoutAgree: true})
 	generation(t, careless)
@@ -157,7 +157,7 @@ func TestHeard_AWriteCountsBeforeItIsOver(t *testing.T) {
 	t.Parallel()
 	one := newTrust(t, testkit.NewRedis(t).URL, "", trust.Seams{})
 	g, clinic := generation(t, one), uuid.New()
-	before, _, err := g.Ledger.Begin(t.Context(), clinic, g.Epoch(), coherence.Key{})
+	before, _, err := g.Journal.Begin(t.Context(), clinic, g.Epoch(), coherence.Key{})
 	require.NoError(t, err)
 	one.Probe().HearAside(t.Context(), "x", false, clinic)
 	require.Nil(t, one.Trusted())
@@ -166,11 +166,11 @@ func TestHeard_AWriteCountsBeforeItIsOver(t *testing.T) {
 	one.Probe().HearAside(t.Context(), "x", true, clinic, "contact:1", touched.Tag("membership/subject=ana"))
 	require.Same(t, g, one.Trusted())
 	for _, raised := range []uuid.UUID{clinic, uuid.Nil} { // sessions as well
-		at, err := g.Ledger.Head(t.Context(), raised)
+		at, err := g.Journal.Head(t.Context(), raised)
 		require.NoError(t, err)
 		require.NotZero(t, at)
 	}
-	at, err := g.Ledger.Head(t.Context(), clinic)
+	at, err := g.Journal.Head(t.Context(), clinic)
 	require.NoError(t, err)
 	require.Equal(t, before.Seq+1, at)
 }

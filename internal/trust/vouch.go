@@ -47,7 +47,7 @@ func readVoucher(text string) (voucher, bool) {
 	return voucher{server: parts[0], epoch: epoch, beats: beats}, failed == nil && failedToo == nil
 }
 
-// vouchKey has all vouchers for a ledger, by instance.
+// vouchKey has all vouchers for a journal, by instance.
 const vouchKey = "vouchers"
 
 func vouch(ctx context.Context, l *coherence.Shared, instance string, v voucher) error {

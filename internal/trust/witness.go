@@ -20,14 +20,14 @@ var ErrNobodyServes = errors.New("no server serves what is kept in redis")
 const longestSettling = 10 * time.Second
 
 // Settled waits, for somebody who is no instance, until everything that was
-// committed when it was called, by whomever, stands in the ledger. An instance that
+// committed when it was called, by whomever, stands in the journal. An instance that
 // serves knows: at the second sign of life from now it has heard, and passed on,
 // whatever was committed before the first. Where none serves the epoch it is
 // ErrNobodyServes. server names the run of Postgres and the database as Identify
 // does; "" takes any.
-func Settled(ctx context.Context, ledger *coherence.Shared, epoch uint64, server string) error {
+func Settled(ctx context.Context, journal *coherence.Shared, epoch uint64, server string) error {
 	serves := func(v voucher) bool { return v.epoch == epoch && (server == "" || v.server == server) }
-	first, err := vouchers(ctx, ledger, "")
+	first, err := vouchers(ctx, journal, "")
 	if err != nil {
 		return fmt.Errorf("ask redis who serves: %w", err)
 	}
@@ -53,7 +53,7 @@ func Settled(ctx context.Context, ledger *coherence.Shared, epoch uint64, server
 			return ErrNobodyServes
 		case <-tick.C:
 		}
-		now, err := vouchers(bounded, ledger, "")
+		now, err := vouchers(bounded, journal, "")
 		if err != nil {
 			continue // Redis is asked again until the time is up
 		}

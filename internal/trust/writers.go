@@ -8,8 +8,8 @@ import (
 	"github.com/taskmed/taskmed/internal/coherence"
 )
 
-// Ledger implements coherence.Others.
-func (t *Trust) Ledger() coherence.Ledger {
+// Journal implements coherence.Others.
+func (t *Trust) Journal() coherence.Journal {
 	if t.local != nil {
 		return t.local
 	}
@@ -24,10 +24,10 @@ func (t *Trust) Told() { t.aside.reaches() }
 
 var _ coherence.Others = (*Trust)(nil)
 
-// AwaitLedger implements coherence.Others. It waits a little where it is not known
-// yet which ledger a writer tells, as right after the start.
-func (t *Trust) AwaitLedger(ctx context.Context) coherence.Ledger {
-	if l := t.Ledger(); l != nil || t.listener == nil || !t.unsaid() {
+// AwaitJournal implements coherence.Others. It waits a little where it is not known
+// yet which journal a writer tells, as right after the start.
+func (t *Trust) AwaitJournal(ctx context.Context) coherence.Journal {
+	if l := t.Journal(); l != nil || t.listener == nil || !t.unsaid() {
 		return l
 	}
 	limit := time.NewTimer(longestUnsaid)
@@ -37,13 +37,13 @@ func (t *Trust) AwaitLedger(ctx context.Context) coherence.Ledger {
 	for t.unsaid() {
 		select {
 		case <-limit.C:
-			return t.Ledger()
+			return t.Journal()
 		case <-ctx.Done():
-			return t.Ledger()
+			return t.Journal()
 		case <-tick.C:
 		}
 	}
-	return t.Ledger()
+	return t.Journal()
 }
 
 // unsaid tells that a Redis is reached of which it is not known yet whether the

@@ -23,13 +23,13 @@ func pid(t *testing.T, ctx context.Context, db *database.DB) int { //nolint:revi
 
 // However many of a response's fields read at once: they take one connection, from
 // the first read on, and it is given back.
-func TestSession_ReadsOverOneConnection(t *testing.T) {
+func TestLease_ReadsOverOneConnection(t *testing.T) {
 	t.Parallel()
 	c := newCorridor(t)
 	db, err := database.Open(t.Context(), config(c.Database, 8))
 	require.NoError(t, err)
 	defer db.Close()
-	ctx, done := db.WithSession(c.here.As(t.Context(), models.RoleOwner))
+	ctx, done := db.WithLease(c.here.As(t.Context(), models.RoleOwner))
 	require.Zero(t, db.Stat().AcquiredConns(), "nothing was read yet")
 	wanted := pid(t, ctx, db)
 	var all sync.WaitGroup
@@ -52,18 +52,18 @@ func TestSession_ReadsOverOneConnection(t *testing.T) {
 	other, err := database.Open(t.Context(), config(c.Database, 1))
 	require.NoError(t, err)
 	defer other.Close()
-	require.NotEqual(t, wanted, pid(t, ctx, other), "another database's session is none of its own")
+	require.NotEqual(t, wanted, pid(t, ctx, other), "another database's lease is none of its own")
 }
 
-// Who writes gives the session's connection back first, and has it again afterwards:
+// Who writes gives the lease's connection back first, and has it again afterwards:
 // with a pool of one there is no other.
-func TestSession_YieldsToAWrite(t *testing.T) {
+func TestLease_YieldsToAWrite(t *testing.T) {
 	t.Parallel()
 	c := newCorridor(t)
 	db, err := database.Open(t.Context(), database.Config{URL: c.AppURL, MaxConns: 1, AcquireTimeout: 5 * time.Second})
 	require.NoError(t, err)
 	defer db.Close()
-	ctx, done := db.WithSession(c.here.As(t.Context(), models.RoleOwner))
+	ctx, done := db.WithLease(c.here.As(t.Context(), models.RoleOwner))
 	pid(t, ctx, db)
 	require.EqualValues(t, 1, db.Stat().AcquiredConns())
 	require.NoError(t, db.InTenant(ctx, func(tx *gorm.DB) error {
@@ -78,7 +78,7 @@ func TestSession_YieldsToAWrite(t *testing.T) {
 
 // Many responses that read, write and read again never wait for each other in a
 // circle, though there is one connection for all.
-func TestSession_NeverWaitsInACircle(t *testing.T) {
+func TestLease_NeverWaitsInACircle(t *testing.T) {
 	t.Parallel()
 	c := newCorridor(t) // a pool of one, and nobody waits for longer than 20 seconds
 	var all sync.WaitGroup
@@ -89,7 +89,7 @@ func TestSession_NeverWaitsInACircle(t *testing.T) {
 		}
 		all.Go(func() {
 			for range 15 {
-				ctx, done := c.db.WithSession(clinic.As(t.Context(), models.RoleOwner))
+				ctx, done := c.db.WithLease(clinic.As(t.Context(), models.RoleOwner))
 				var fields sync.WaitGroup
 				for range 2 { // fields of one response
 					fields.Go(func() {
@@ -118,11 +118,11 @@ func TestSession_NeverWaitsInACircle(t *testing.T) {
 	require.Zero(t, c.db.Stat().AcquiredConns())
 }
 
-// A connection that breaks is not the session's any more.
-func TestSession_TakesAnotherConnectionWhereOneBroke(t *testing.T) {
+// A connection that breaks is not the lease's any more.
+func TestLease_TakesAnotherConnectionWhereOneBroke(t *testing.T) {
 	t.Parallel()
 	c := newCorridor(t)
-	ctx, done := c.db.WithSession(c.here.As(t.Context(), models.RoleOwner))
+	ctx, done := c.db.WithLease(c.here.As(t.Context(), models.RoleOwner))
 	defer done()
 	broken := pid(t, ctx, c.db)
 	require.Equal(t, 1, c.Count(t, "SELECT count(*) FROM (SELECT pg_terminate_backend($1, 10000)) AS ended WHERE pg_terminate_backend", broken))
@@ -134,10 +134,10 @@ func TestSession_TakesAnotherConnectionWhereOneBroke(t *testing.T) {
 
 // A read that outlives its response gives the connection back when it ends, and one
 // that waits for its turn goes with its request.
-func TestSession_EndsUnderAReadAndAWait(t *testing.T) {
+func TestLease_EndsUnderAReadAndAWait(t *testing.T) {
 	t.Parallel()
 	c := newCorridor(t)
-	ctx, done := c.db.WithSession(c.here.As(t.Context(), models.RoleOwner))
+	ctx, done := c.db.WithLease(c.here.As(t.Context(), models.RoleOwner))
 	holder := c.Connect(t, c.SuperuserURL)
 	_, err := holder.Exec(t.Context(), "SELECT pg_advisory_lock(77)")
 	require.NoError(t, err)

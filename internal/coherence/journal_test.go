@@ -15,20 +15,20 @@ import (
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
-// alone is a ledger's readers and writers on one instance, with nobody beside it.
-type alone struct{ ledger coherence.Ledger }
+// alone is a journal's readers and writers on one instance, with nobody beside it.
+type alone struct{ journal coherence.Journal }
 
 var _ coherence.Others = alone{}
 
-func (a alone) Ledger() coherence.Ledger                     { return a.ledger }
-func (a alone) AwaitLedger(context.Context) coherence.Ledger { return a.ledger }
-func (a alone) Told()                                        {}
+func (a alone) Journal() coherence.Journal                     { return a.journal }
+func (a alone) AwaitJournal(context.Context) coherence.Journal { return a.journal }
+func (a alone) Told()                                          {}
 func (a alone) StandAside(context.Context, func(context.Context) error) (bool, func(time.Duration)) {
 	return false, nil
 }
 
-// everywhere runs a test on each kind of ledger.
-func everywhere(t *testing.T, test func(t *testing.T, ledger coherence.Ledger)) {
+// everywhere runs a test on each kind of journal.
+func everywhere(t *testing.T, test func(t *testing.T, journal coherence.Journal)) {
 	t.Helper()
 	server := testkit.NewRedis(t)
 	t.Run("with Redis", func(t *testing.T) { test(t, newShared(t, server, 10*time.Second)) })
@@ -36,16 +36,16 @@ func everywhere(t *testing.T, test func(t *testing.T, ledger coherence.Ledger)) 
 }
 
 // reader begins to read in a clinic that is open.
-func reader(t *testing.T, ledger coherence.Ledger, clinic uuid.UUID) coherence.Begun {
+func reader(t *testing.T, journal coherence.Journal, clinic uuid.UUID) coherence.Begun {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	opener := coherence.NewOpener(func(context.Context) error { return nil }, time.Second, slog.New(slog.DiscardHandler), coherence.Seams{})
 	go opener.Run(ctx)
 	for {
-		begun, _, err := ledger.Begin(t.Context(), clinic, 1, coherence.Key{1})
+		begun, _, err := journal.Begin(t.Context(), clinic, 1, coherence.Key{1})
 		require.NoError(t, err)
-		pending := opener.For(ledger, clinic, begun)
+		pending := opener.For(journal, clinic, begun)
 		if pending == nil {
 			return begun
 		}
@@ -53,9 +53,9 @@ func reader(t *testing.T, ledger coherence.Ledger, clinic uuid.UUID) coherence.B
 	}
 }
 
-func refusal(t *testing.T, ledger coherence.Ledger, clinic uuid.UUID, begun coherence.Begun, tags ...touched.Tag) coherence.Refusal {
+func refusal(t *testing.T, journal coherence.Journal, clinic uuid.UUID, begun coherence.Begun, tags ...touched.Tag) coherence.Refusal {
 	t.Helper()
-	said, err := ledger.Store(t.Context(), coherence.Storing{Clinic: clinic, Epoch: 1, Key: coherence.Key{1}, Begun: begun, Tags: tags, Value: []byte("v"), Life: time.Minute})
+	said, err := journal.Store(t.Context(), coherence.Storing{Clinic: clinic, Epoch: 1, Key: coherence.Key{1}, Begun: begun, Tags: tags, Value: []byte("v"), Life: time.Minute})
 	require.NoError(t, err)
 	return said.Refusal
 }
@@ -64,27 +64,27 @@ func refusal(t *testing.T, ledger coherence.Ledger, clinic uuid.UUID, begun cohe
 // reader notes, and stores, at each place between a writer's steps.
 func TestWriter_FencesFromTheRaiseToTheSettling(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, ledger coherence.Ledger) {
+	everywhere(t, func(t *testing.T, journal coherence.Journal) {
 		t.Helper()
 		writer, err := coherence.NewWriter(coherence.WriterConfig{
-			Others: alone{ledger}, LongestCommit: time.Minute, LongestRequest: time.Minute, Log: slog.New(slog.DiscardHandler),
+			Others: alone{journal}, LongestCommit: time.Minute, LongestRequest: time.Minute, Log: slog.New(slog.DiscardHandler),
 		})
 		require.NoError(t, err)
 		clinic := uuid.New()
-		before := reader(t, ledger, clinic)
-		require.Empty(t, refusal(t, ledger, clinic, before, "contact:1"))
+		before := reader(t, journal, clinic)
+		require.Empty(t, refusal(t, journal, clinic, before, "contact:1"))
 
 		settle, err := writer.Raise(t.Context(), clinic, []touched.Tag{"contact:1"})
 		require.NoError(t, err)
-		between := reader(t, ledger, clinic)
-		require.Equal(t, coherence.RefusedChanged, refusal(t, ledger, clinic, before, "contact:1"), "noted before the raise")
-		require.Equal(t, coherence.RefusedFenced, refusal(t, ledger, clinic, between, "contact:1"), "noted after the raise")
-		require.Equal(t, coherence.RefusedFenced, refusal(t, ledger, clinic, between, "contact:2", "contact:1"))
-		require.Empty(t, refusal(t, ledger, clinic, between, "contact:2"), "another tag")
+		between := reader(t, journal, clinic)
+		require.Equal(t, coherence.RefusedChanged, refusal(t, journal, clinic, before, "contact:1"), "noted before the raise")
+		require.Equal(t, coherence.RefusedFenced, refusal(t, journal, clinic, between, "contact:1"), "noted after the raise")
+		require.Equal(t, coherence.RefusedFenced, refusal(t, journal, clinic, between, "contact:2", "contact:1"))
+		require.Empty(t, refusal(t, journal, clinic, between, "contact:2"), "another tag")
 
 		settle(t.Context(), touched.Committed)
-		require.Equal(t, coherence.RefusedChanged, refusal(t, ledger, clinic, between, "contact:1"), "noted before the settling")
-		require.Empty(t, refusal(t, ledger, clinic, reader(t, ledger, clinic), "contact:1"), "noted after it")
+		require.Equal(t, coherence.RefusedChanged, refusal(t, journal, clinic, between, "contact:1"), "noted before the settling")
+		require.Empty(t, refusal(t, journal, clinic, reader(t, journal, clinic), "contact:1"), "noted after it")
 	})
 }
 
@@ -92,16 +92,16 @@ func TestWriter_FencesFromTheRaiseToTheSettling(t *testing.T) {
 // behind, and after more steps than are kept.
 func TestView_StandsUntilATagChanges(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, ledger coherence.Ledger) {
+	everywhere(t, func(t *testing.T, journal coherence.Journal) {
 		t.Helper()
 		clinic := uuid.New()
-		view := coherence.NewView(clinic, ledger, coherence.Seams{})
-		begun := reader(t, ledger, clinic)
+		view := coherence.NewView(clinic, journal, coherence.Seams{})
+		begun := reader(t, journal, clinic)
 		view.Start(begun.Seq)
 		var mark coherence.Mark
 		mark.ReadAfter(begun.Seq)
 		stands := func(mark *coherence.Mark, tags ...touched.Tag) (bool, string) {
-			at, err := ledger.Head(t.Context(), clinic)
+			at, err := journal.Head(t.Context(), clinic)
 			require.NoError(t, err)
 			good, why, err := view.Stands(t.Context(), mark, tags, at)
 			require.NoError(t, err)
@@ -110,38 +110,38 @@ func TestView_StandsUntilATagChanges(t *testing.T) {
 		good, _ := stands(&mark, "contact:1")
 		require.True(t, good)
 		for range 3000 { // more than are kept: the view asks about the tags themselves
-			write(t, ledger, clinic, "contact:2")
+			write(t, journal, clinic, "contact:2")
 		}
 		good, why := stands(&mark, "contact:1")
 		require.True(t, good, why)
-		write(t, ledger, clinic, "contact:1")
+		write(t, journal, clinic, "contact:1")
 		good, why = stands(&mark, "contact:1")
 		require.False(t, good)
 		require.Contains(t, why, "invalidated by contact:1")
 		// Everything is every tag, by a step that the view knows and by one that it does not.
 		var now coherence.Mark
-		at, err := ledger.Head(t.Context(), clinic)
+		at, err := journal.Head(t.Context(), clinic)
 		require.NoError(t, err)
 		now.ReadAfter(at)
-		write(t, ledger, clinic, touched.Everything)
+		write(t, journal, clinic, touched.Everything)
 		good, why = stands(&now, "contact:3")
 		require.False(t, good)
 		require.Contains(t, why, "whole clinic")
 		for range 3000 {
-			write(t, ledger, clinic, "contact:2")
+			write(t, journal, clinic, "contact:2")
 		}
 		good, _ = stands(&now, "contact:3")
 		require.False(t, good)
 		good, why, err = view.Stands(t.Context(), &now, nil, 0)
 		require.NoError(t, err)
-		require.False(t, good, "a ledger that does not know the clinic: %s", why)
+		require.False(t, good, "a journal that does not know the clinic: %s", why)
 	})
 }
 
 // TestOpener_StoresNothingBeforeTheBarrier has the barrier fail, be slow, and end.
 func TestOpener_StoresNothingBeforeTheBarrier(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, ledger coherence.Ledger) {
+	everywhere(t, func(t *testing.T, journal coherence.Journal) {
 		t.Helper()
 		passes := make(chan error)
 		opener := coherence.NewOpener(func(context.Context) error { return <-passes }, time.Minute, slog.New(slog.DiscardHandler), coherence.Seams{})
@@ -150,19 +150,19 @@ func TestOpener_StoresNothingBeforeTheBarrier(t *testing.T) {
 		go opener.Run(ctx)
 		clinic := uuid.New()
 		for _, said := range []error{errors.New("Postgres is away"), nil} {
-			begun, _, err := ledger.Begin(t.Context(), clinic, 1, coherence.Key{1})
+			begun, _, err := journal.Begin(t.Context(), clinic, 1, coherence.Key{1})
 			require.NoError(t, err)
-			pending := opener.For(ledger, clinic, begun)
+			pending := opener.For(journal, clinic, begun)
 			require.NotNil(t, pending)
-			require.Same(t, pending, opener.For(ledger, clinic, begun), "it is asked for once")
-			require.Equal(t, coherence.RefusedClosed, refusal(t, ledger, clinic, begun, "contact:1"))
+			require.Same(t, pending, opener.For(journal, clinic, begun), "it is asked for once")
+			require.Equal(t, coherence.RefusedClosed, refusal(t, journal, clinic, begun, "contact:1"))
 			passes <- said
 			require.Eventually(t, func() bool { return pending.Wait(t.Context()) }, 20*time.Second, time.Millisecond)
-			require.Equal(t, coherence.RefusedClosed, refusal(t, ledger, clinic, begun, "contact:1"), "who began before stores nothing at all")
+			require.Equal(t, coherence.RefusedClosed, refusal(t, journal, clinic, begun, "contact:1"), "who began before stores nothing at all")
 		}
-		begun, _, err := ledger.Begin(t.Context(), clinic, 1, coherence.Key{1})
+		begun, _, err := journal.Begin(t.Context(), clinic, 1, coherence.Key{1})
 		require.NoError(t, err)
-		require.Nil(t, opener.For(ledger, clinic, begun))
-		require.Empty(t, refusal(t, ledger, clinic, begun, "contact:1"))
+		require.Nil(t, opener.For(journal, clinic, begun))
+		require.Empty(t, refusal(t, journal, clinic, begun, "contact:1"))
 	})
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/taskmed/taskmed/internal/tenant"
 )
 
-// Session is one response's share of the pool: one connection, taken when the
+// Lease is one response's share of the pool: one connection, taken when the
 // first statement is sent and given back at the end. What several fields read at
 // once goes over it one after the other, so no request can take the whole pool.
-type Session struct {
+type Lease struct {
 	db *DB
 	// turn is held by who uses the connection; a channel, so that waiting for it
 	// ends with the request.
@@ -26,17 +26,17 @@ type Session struct {
 	busy, closed bool
 }
 
-type sessionKey struct{}
+type leaseKey struct{}
 
-// WithSession returns a context whose reads share one connection, and what gives
+// WithLease returns a context whose reads share one connection, and what gives
 // it back. It must be called once, when nothing reads any more.
-func (db *DB) WithSession(ctx context.Context) (context.Context, func()) {
-	s := &Session{db: db, turn: make(chan struct{}, 1)}
-	return context.WithValue(ctx, sessionKey{}, s), s.close
+func (db *DB) WithLease(ctx context.Context) (context.Context, func()) {
+	s := &Lease{db: db, turn: make(chan struct{}, 1)}
+	return context.WithValue(ctx, leaseKey{}, s), s.close
 }
 
-func sessionOf(ctx context.Context, db *DB) *Session {
-	s, _ := ctx.Value(sessionKey{}).(*Session)
+func leaseOf(ctx context.Context, db *DB) *Lease {
+	s, _ := ctx.Value(leaseKey{}).(*Lease)
 	if s == nil || s.db != db {
 		return nil
 	}
@@ -44,7 +44,7 @@ func sessionOf(ctx context.Context, db *DB) *Session {
 }
 
 // close gives the connection back. A read that goes on gives it back when it ends.
-func (s *Session) close() {
+func (s *Lease) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -56,7 +56,7 @@ func (s *Session) close() {
 // yield gives the connection back until the next read: who waits for a second
 // connection must not hold a first one, or two of them wait for each other.
 func yield(ctx context.Context, db *DB) {
-	s := sessionOf(ctx, db)
+	s := leaseOf(ctx, db)
 	if s == nil {
 		return
 	}
@@ -71,7 +71,7 @@ func yield(ctx context.Context, db *DB) {
 	s.letGo()
 }
 
-func (s *Session) letGo() {
+func (s *Lease) letGo() {
 	if s.conn != nil {
 		s.conn.Release()
 		s.conn = nil
@@ -85,7 +85,7 @@ func (db *DB) connection(ctx context.Context) (*pgx.Conn, func(), error) {
 	if unit := unitOf(ctx, db); unit != nil {
 		return unit.take(ctx)
 	}
-	s := sessionOf(ctx, db)
+	s := leaseOf(ctx, db)
 	if s == nil {
 		conn, err := db.acquire(clinicLater(ctx))
 		if err != nil {
@@ -116,7 +116,7 @@ func (db *DB) connection(ctx context.Context) (*pgx.Conn, func(), error) {
 	}, nil
 }
 
-func (s *Session) take(ctx context.Context) (*pgxpool.Conn, error) {
+func (s *Lease) take(ctx context.Context) (*pgxpool.Conn, error) {
 	s.mu.Lock()
 	s.busy = true
 	held := s.conn

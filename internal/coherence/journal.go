@@ -12,15 +12,15 @@ import (
 	"github.com/taskmed/taskmed/internal/touched"
 )
 
-// A Ledger keeps, per clinic, a sequence that every write moves on, which tags
+// A Journal keeps, per clinic, a sequence that every write moves on, which tags
 // changed at which step, and which are being written now. Readers of all
-// instances ask one ledger: Redis (Shared), or, for a single instance, the process
+// instances ask one journal: Redis (Shared), or, for a single instance, the process
 // (Local).
-type Ledger interface {
-	// Head is the clinic's sequence; 0 if the ledger does not know the clinic.
+type Journal interface {
+	// Head is the clinic's sequence; 0 if the journal does not know the clinic.
 	Head(ctx context.Context, clinic uuid.UUID) (uint64, error)
 	// Begin is what a reader notes before it reads Postgres, and the value that is
-	// kept under the key, nil if none is. It makes the ledger know the clinic.
+	// kept under the key, nil if none is. It makes the journal know the clinic.
 	Begin(ctx context.Context, clinic uuid.UUID, epoch uint64, key Key) (Begun, []byte, error)
 	// Confirm tells what changed after a step, of the tags, in words; if nothing
 	// did, fallen is empty and through is the step up to which that is known.
@@ -36,7 +36,7 @@ type Ledger interface {
 	changes(ctx context.Context, clinic uuid.UUID, after uint64) ([]change, error)
 	// lower takes a fence off.
 	lower(ctx context.Context, clinic uuid.UUID, fence string) error
-	// open lets values be stored for a clinic that the ledger has known since born.
+	// open lets values be stored for a clinic that the journal has known since born.
 	open(ctx context.Context, clinic uuid.UUID, born uint64) error
 }
 
@@ -49,8 +49,8 @@ func (k Key) String() string { return base64.RawURLEncoding.EncodeToString(k[:])
 // MaxValue bounds a value in Redis, in bytes. A longer one is not kept.
 const MaxValue = 512 << 10
 
-// errGap is returned where a ledger no longer has the steps that are asked for.
-var errGap = errors.New("the ledger no longer has these steps")
+// errGap is returned where a journal no longer has the steps that are asked for.
+var errGap = errors.New("the journal no longer has these steps")
 
 // fallenEarlier is what Confirm tells where the tag is not known any more.
 const fallenEarlier = "an earlier write"
@@ -68,12 +68,12 @@ type change struct {
 type Begun struct {
 	// Seq is the step that had been reached.
 	Seq uint64
-	// born is the step with which the ledger came to know the clinic.
+	// born is the step with which the journal came to know the clinic.
 	born uint64
 	// open tells whether values of readers who begin now may be stored.
 	open bool
 	// latest is until when the value may be stored, in microseconds of the
-	// ledger's clock.
+	// journal's clock.
 	latest int64
 }
 
@@ -88,7 +88,7 @@ type Storing struct {
 	Life   time.Duration
 }
 
-// Verdict is a ledger's answer to Store.
+// Verdict is a journal's answer to Store.
 type Verdict struct {
 	// Refusal is empty if the value was stored.
 	Refusal Refusal
@@ -99,7 +99,7 @@ type Verdict struct {
 // Refusal is why a value was not stored, in a word.
 type Refusal string
 
-// What a ledger refuses a value for.
+// What a journal refuses a value for.
 const (
 	// RefusedChanged: something that it depends on was written meanwhile.
 	RefusedChanged Refusal = "changed"
@@ -107,10 +107,10 @@ const (
 	RefusedFenced Refusal = "fenced"
 	// RefusedLate: its reader took longer than the fences are made for.
 	RefusedLate Refusal = "late"
-	// RefusedClosed: its reader began before all writers from before the ledger
+	// RefusedClosed: its reader began before all writers from before the journal
 	// knew the clinic had ended.
 	RefusedClosed Refusal = "closed"
-	// RefusedUnknown: the ledger lost what it knew of the clinic meanwhile.
+	// RefusedUnknown: the journal lost what it knew of the clinic meanwhile.
 	RefusedUnknown Refusal = "unknown"
 )
 
@@ -131,6 +131,6 @@ const (
 	// keptSteps bounds the steps of a clinic that an instance can catch up with.
 	keptSteps = 1024
 	// keptTags bounds the tags of a clinic whose last change is known. Beyond it
-	// the ledger forgets them all, and with them what is stored.
+	// the journal forgets them all, and with them what is stored.
 	keptTags = 16384
 )
