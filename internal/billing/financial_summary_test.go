@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -373,4 +374,62 @@ func (h *history) create(t *testing.T) string {
 	require.Empty(t, wrong)
 	h.invoices = append(h.invoices, made.ID)
 	return "a new invoice"
+}
+
+// Money is for those who keep it, a balance also for the front desk.
+func TestSummary_IsForWhoKeepsTheMoney(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	contact := map[string]any{"id": models.KindContact.Global(d.clinic.Contacts[0])}
+	for _, role := range models.AllRole {
+		client := d.server.As(t, d.clinic, role)
+		figures := client.Do(t, "{ financialSummary(range: {}) { billed { amountMinor } } }", nil)
+		require.Equal(t, slices.Contains([]models.Role{models.RoleOwner, models.RoleAdmin, models.RoleFinance}, role), len(figures.Errors) == 0, "%s: %s", role, figures.Body)
+		balance := client.Do(t, "query ($id: ID!) { contact(id: $id) { balance { amountMinor } } }", contact)
+		require.Equal(t, slices.Contains([]models.Role{models.RoleOwner, models.RoleAdmin, models.RoleFinance, models.RoleReceptionist}, role), len(balance.Errors) == 0, "%s: %s", role, balance.Body)
+	}
+	backwards := d.finance.Do(t, `{ financialSummary(range: {from: "2026-12-02", to: "2026-12-01"}) { billed { amountMinor } } }`, nil)
+	require.Len(t, backwards.Errors, 1)
+	require.Equal(t, "BAD_USER_INPUT", backwards.Errors[0].Extensions.Code)
+}
+
+// What is owed is overdue on the clinic's next day, though nobody writes anything and the
+// answer was kept; sums beyond 64 bits are refused and never told wrongly.
+func TestSummary_IsOverdueByTheClinicsClock(t *testing.T) {
+	t.Parallel()
+	var at atomic.Pointer[time.Time]
+	at.Store(new(time.Date(2026, 12, 2, 2, 58, 0, 0, time.UTC))) // the first of December, 23:58 in São Paulo
+	d := newDesk(t, api.Clock(func() time.Time { return *at.Load() }))
+	made, wrong := d.write(t, d.finance, "createInvoice", "", map[string]any{
+		"contactId": models.KindContact.Global(d.clinic.Contacts[0]), "dueDate": "2026-12-01",
+		"items": []any{map[string]any{"description": "Consulta", "unitPrice": map[string]any{"amountMinor": 700}}},
+	})
+	require.Empty(t, wrong)
+	december := map[string]any{"from": "2026-12-01", "to": "2026-12-31"}
+	for range 2 {
+		got := summarize(t, d.finance, december, "DAY")
+		require.Equal(t, &summary{Billed: money{700}, Outstanding: money{700}, Groups: []groupTotal{{Key: "2026-12-01", Billed: money{700}, Count: 1}}}, got)
+	}
+	at.Store(new(time.Date(2026, 12, 2, 3, 0, 0, 0, time.UTC))) // midnight
+	require.EqualValues(t, 700, summarize(t, d.finance, december, "").Overdue.AmountMinor)
+	d.pay(t, made.ID, 200, nil)
+	got := summarize(t, d.finance, december, "")
+	require.EqualValues(t, 500, got.Overdue.AmountMinor)
+	require.EqualValues(t, 200, got.Received.AmountMinor)
+
+	for range 5 {
+		_, wrong := d.write(t, d.finance, "createInvoice", "", map[string]any{
+			"contactId": models.KindContact.Global(d.clinic.Contacts[1]), "dueDate": "2026-12-31",
+			"items": slices.Repeat([]any{map[string]any{"description": "x", "quantity": 10_000, "unitPrice": map[string]any{"amountMinor": 1_000_000_000_000}}}, 200),
+		})
+		require.Empty(t, wrong)
+	}
+	for _, query := range []string{
+		`{ financialSummary(range: {from: "2026-12-01", to: "2026-12-31"}) { billed { amountMinor } } }`,
+		fmt.Sprintf(`{ contact(id: %q) { balance { amountMinor } } }`, models.KindContact.Global(d.clinic.Contacts[1])),
+	} {
+		answer := d.finance.Do(t, query, nil)
+		require.Len(t, answer.Errors, 1, "%s", answer.Body)
+		require.Equal(t, "BAD_USER_INPUT", answer.Errors[0].Extensions.Code)
+	}
 }
