@@ -51,6 +51,10 @@ CREATE TABLE invoices (
 CREATE INDEX idx_invoices_clinic_due ON invoices (clinic_id, due_date, id);
 CREATE INDEX idx_invoices_clinic_status_due ON invoices (clinic_id, status, due_date, id);
 CREATE INDEX idx_invoices_contact ON invoices (clinic_id, contact_id, due_date, id);
+-- What contacts owe.
+CREATE INDEX idx_invoices_contact_owed ON invoices (clinic_id, contact_id) INCLUDE (total_minor, paid_minor) WHERE status IN ('aberta', 'paga_parcialmente');
+-- Also void ones: what was paid for them and given back counts for the practitioner.
+CREATE INDEX idx_invoices_of_appointment ON invoices (clinic_id, appointment_id) WHERE appointment_id IS NOT NULL;
 CREATE UNIQUE INDEX idx_invoices_appointment ON invoices (clinic_id, appointment_id) WHERE appointment_id IS NOT NULL AND status <> 'anulada';
 -- +goose StatementBegin
 CREATE FUNCTION invoices_follow_clinic() RETURNS trigger
@@ -88,7 +92,7 @@ SELECT cache_announce('invoices',
   $$ARRAY['invoice:' || r.id]$$,
   $$ARRAY['invoice/list', 'invoice/contact=' || r.contact_id]
     || CASE WHEN r.appointment_id IS NULL THEN '{}' ELSE ARRAY['invoice/appointment=' || r.appointment_id] END$$,
-  '{number,contact_id,appointment_id,status,due_date,created_at}');
+  '{number,contact_id,appointment_id,status,due_date,total_minor,paid_minor,created_at}');
 
 CREATE TABLE invoice_items (
   clinic_id uuid NOT NULL,
@@ -155,9 +159,262 @@ SELECT protect_tenant_table('refunds', 'SELECT, INSERT');
 SELECT cache_announce('refunds',
   $$ARRAY['refund:' || r.id]$$, $$ARRAY['refund/list', 'refund/payment=' || r.payment_id]$$, '{payment_id,created_at}');
 
+-- What a clinic has billed, received and given back, by the day and the month in its
+-- time zone, and what it is owed by the due date: sums that grow with its days and not with
+-- its invoices. They are kept by the triggers below, and rebuild_financial_sums makes them
+-- anew.
+CREATE TABLE financial_sums (
+  clinic_id uuid NOT NULL REFERENCES clinics (id),
+  -- What the sums are split by, and key one value of that: a method's word, or the id of a
+  -- practitioner or a service, '' where there is none.
+  -- In this order rows are locked, whoever changes several.
+  part text COLLATE "C" NOT NULL CHECK (part IN ('all', 'method', 'practitioner', 'service', 'unpaid')),
+  span text COLLATE "C" NOT NULL CHECK (span IN ('day', 'month')),
+  starts date NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  -- Sums of 64-bit amounts may have more: no payment is refused for that.
+  billed_minor numeric NOT NULL DEFAULT 0,
+  received_minor numeric NOT NULL DEFAULT 0,
+  refunded_minor numeric NOT NULL DEFAULT 0,
+  -- Of 'unpaid' alone, whose day is the due date.
+  owed_minor numeric NOT NULL DEFAULT 0,
+  -- How many invoices were billed, and how many payments came in.
+  invoices bigint NOT NULL DEFAULT 0,
+  payments bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (clinic_id, part, span, starts, key),
+  CHECK (span = 'day' OR part NOT IN ('all', 'unpaid')),
+  CHECK (span = 'day' OR extract(day FROM starts) = 1)
+) WITH (fillfactor = 70);
+SELECT protect_tenant_table('financial_sums', 'SELECT, INSERT, UPDATE');
+SELECT cache_announce('financial_sums',
+  $$ARRAY['financial_sums/list', 'financial_sums/month=' || to_char(r.starts, 'YYYY-MM')]$$, $$'{}'::text[]$$, '{starts}', 'clinic_id', 'key');
+
+-- +goose StatementBegin
+-- How an amount of an invoice falls to the services that it is for, in proportion to what
+-- they cost there. Each share begins where the one before ends, and so they add up to the
+-- amount. What the items do not explain falls to no service.
+CREATE FUNCTION financial_shares(clinic uuid, invoice uuid, amount numeric) RETURNS TABLE (service text, share numeric)
+LANGUAGE sql STABLE AS $$
+  WITH items AS (
+    SELECT coalesce(i.service_id::text, '') AS service, i.total_minor::numeric AS total,
+      sum(i.total_minor) OVER (ORDER BY i.position) AS upto
+    FROM invoice_items i WHERE i.clinic_id = $1 AND i.invoice_id = $2),
+  whole AS (
+    SELECT v.total_minor::numeric AS total, (SELECT coalesce(max(upto), 0) FROM items) AS explained
+    FROM invoices v WHERE v.clinic_id = $1 AND v.id = $2),
+  shares AS (
+    SELECT service, total, upto FROM items
+    UNION ALL SELECT '', total - explained, total FROM whole WHERE total > explained OR NOT EXISTS (SELECT FROM items))
+  SELECT s.service, sum(coalesce(div($3 * s.upto, nullif(greatest(w.total, w.explained), 0)) - div($3 * (s.upto - s.total), nullif(greatest(w.total, w.explained), 0)), 0))
+  FROM shares s, whole w GROUP BY s.service
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Spreads what happened on a day over the sums that it is part of. practitioner and
+-- method are '' for none; method is null for what has none by its nature.
+CREATE FUNCTION financial_spread(clinic uuid, invoice uuid, practitioner text, method text, at date, billed numeric, received numeric, invoices bigint, payments bigint)
+RETURNS SETOF financial_sums
+LANGUAGE sql STABLE AS $$
+  SELECT $1, 'all', 'day', $5, '', $6, $7, 0::numeric, 0::numeric, $8, $9
+  UNION ALL
+  SELECT $1, p.part, spans.span, spans.starts, p.key, p.billed, p.received, 0, 0, $8, $9
+  FROM (VALUES ('day', $5), ('month', date_trunc('month', $5::timestamp)::date)) AS spans (span, starts), (
+    SELECT 'practitioner' AS part, $3 AS key, $6 AS billed, $7 AS received
+    UNION ALL SELECT 'method', $4, $6, $7 WHERE $4 IS NOT NULL
+    UNION ALL SELECT 'service', s.service, CASE WHEN $8 <> 0 THEN s.share ELSE 0 END, CASE WHEN $9 <> 0 THEN s.share ELSE 0 END
+    FROM financial_shares($1, $2, $6 + $7) s) AS p
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION financial_of_invoices(invoices[]) RETURNS SETOF financial_sums
+LANGUAGE sql STABLE AS $$
+  SELECT s.* FROM unnest($1) i
+  JOIN clinics c ON c.id = i.clinic_id
+  LEFT JOIN appointments a ON a.clinic_id = i.clinic_id AND a.id = i.appointment_id,
+  LATERAL financial_spread(i.clinic_id, i.id, coalesce(a.practitioner_id::text, ''), NULL, (i.issued_at AT TIME ZONE c.time_zone)::date, i.total_minor, 0, 1, 0) s
+  WHERE i.issued_at IS NOT NULL AND i.status NOT IN ('rascunho', 'anulada')
+  UNION ALL
+  SELECT i.clinic_id, 'unpaid', 'day', i.due_date, '', 0, 0, 0, i.total_minor - i.paid_minor, 0, 0
+  FROM unnest($1) i WHERE i.status IN ('aberta', 'paga_parcialmente')
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION financial_of_payments(payments[]) RETURNS SETOF financial_sums
+LANGUAGE sql STABLE AS $$
+  SELECT s.* FROM unnest($1) p
+  JOIN clinics c ON c.id = p.clinic_id
+  JOIN invoices i ON i.clinic_id = p.clinic_id AND i.id = p.invoice_id
+  LEFT JOIN appointments a ON a.clinic_id = i.clinic_id AND a.id = i.appointment_id,
+  LATERAL financial_spread(p.clinic_id, i.id, coalesce(a.practitioner_id::text, ''), p.method, (p.paid_at AT TIME ZONE c.time_zone)::date, 0, p.amount_minor, 0, 1) s
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION financial_of_refunds(refunds[]) RETURNS SETOF financial_sums
+LANGUAGE sql STABLE AS $$
+  SELECT r.clinic_id, 'all', 'day', (r.created_at AT TIME ZONE c.time_zone)::date, '', 0, 0, r.amount_minor, 0, 0, 0
+  FROM unnest($1) r JOIN clinics c ON c.id = r.clinic_id
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION financial_negative(financial_sums) RETURNS financial_sums
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT ROW($1.clinic_id, $1.part, $1.span, $1.starts, $1.key, -$1.billed_minor, -$1.received_minor, -$1.refunded_minor, -$1.owed_minor, -$1.invoices, -$1.payments)::financial_sums
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Adds to the sums, in their order: whoever adds to several waits for nobody who waits for
+-- them.
+CREATE FUNCTION financial_add(financial_sums[]) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO financial_sums AS s
+  SELECT clinic_id, part, span, starts, key, sum(billed_minor), sum(received_minor), sum(refunded_minor), sum(owed_minor), sum(invoices), sum(payments)
+  FROM unnest($1) GROUP BY clinic_id, part, span, starts, key
+  HAVING sum(billed_minor) <> 0 OR sum(received_minor) <> 0 OR sum(refunded_minor) <> 0 OR sum(owed_minor) <> 0 OR sum(invoices) <> 0 OR sum(payments) <> 0
+  ORDER BY clinic_id, part, span, starts, key
+  ON CONFLICT (clinic_id, part, span, starts, key) DO UPDATE
+  SET billed_minor = s.billed_minor + excluded.billed_minor, received_minor = s.received_minor + excluded.received_minor,
+      refunded_minor = s.refunded_minor + excluded.refunded_minor, owed_minor = s.owed_minor + excluded.owed_minor,
+      invoices = s.invoices + excluded.invoices, payments = s.payments + excluded.payments
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Makes a clinic's sums anew: for bulk loads, for a zone that changes, and for a doctor
+-- who found them wanting. It waits for whoever writes the clinic's money, and they for it.
+CREATE FUNCTION rebuild_financial_sums(clinic uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  portion CONSTANT integer := 20000;
+BEGIN
+  PERFORM cache_hold_zone(clinic, true);
+  PERFORM financial_add(ARRAY(SELECT financial_negative(s) FROM financial_sums s WHERE s.clinic_id = clinic));
+  PERFORM financial_add(ARRAY(SELECT s FROM financial_of_invoices(c.rows) s))
+  FROM (SELECT array_agg(n.i) AS rows FROM (SELECT i, row_number() OVER (ORDER BY i.id) / portion AS n FROM invoices i WHERE i.clinic_id = clinic) n GROUP BY n.n) c;
+  PERFORM financial_add(ARRAY(SELECT s FROM financial_of_payments(c.rows) s))
+  FROM (SELECT array_agg(n.p) AS rows FROM (SELECT p, row_number() OVER (ORDER BY p.id) / portion AS n FROM payments p WHERE p.clinic_id = clinic) n GROUP BY n.n) c;
+  PERFORM financial_add(ARRAY(SELECT s FROM financial_of_refunds(c.rows) s))
+  FROM (SELECT array_agg(n.r) AS rows FROM (SELECT r, row_number() OVER (ORDER BY r.id) / portion AS n FROM refunds r WHERE r.clinic_id = clinic) n GROUP BY n.n) c;
+END $$;
+-- +goose StatementEnd
+
+-- The sums follow what a statement changes. Before a trigger looks at a clinic's zone it
+-- holds that: whoever changes the zone makes all sums anew.
+-- +goose StatementBegin
+DO $do$
+DECLARE
+  counted text;
+BEGIN
+  FOREACH counted IN ARRAY ARRAY['invoices', 'payments', 'refunds'] LOOP
+    EXECUTE format($template$
+      CREATE FUNCTION financial_follow_%1$s() RETURNS trigger
+      LANGUAGE plpgsql AS $body$
+      BEGIN
+        IF TG_OP = 'INSERT' THEN
+          PERFORM cache_hold_zone(c.clinic_id, false) FROM (SELECT DISTINCT n.clinic_id FROM new_rows n ORDER BY 1) c;
+          PERFORM financial_add(ARRAY(SELECT s FROM financial_of_%1$s(ARRAY(SELECT ROW(n.*)::%1$s FROM new_rows n)) s));
+        ELSIF TG_OP = 'DELETE' THEN
+          PERFORM cache_hold_zone(c.clinic_id, false) FROM (SELECT DISTINCT o.clinic_id FROM old_rows o ORDER BY 1) c;
+          PERFORM financial_add(ARRAY(SELECT financial_negative(s) FROM financial_of_%1$s(ARRAY(SELECT ROW(o.*)::%1$s FROM old_rows o)) s));
+        ELSE
+          PERFORM cache_hold_zone(c.clinic_id, false) FROM (SELECT DISTINCT n.clinic_id FROM new_rows n ORDER BY 1) c;
+          PERFORM financial_add(ARRAY(
+            SELECT financial_negative(s) FROM financial_of_%1$s(ARRAY(SELECT ROW(o.*)::%1$s FROM old_rows o)) s
+            UNION ALL SELECT s FROM financial_of_%1$s(ARRAY(SELECT ROW(n.*)::%1$s FROM new_rows n)) s));
+          %2$s
+        END IF;
+        RETURN NULL;
+      END $body$
+    $template$, counted, CASE counted WHEN 'invoices' THEN $mended$
+          -- What an invoice that is issued is for, and costs, is changed by nobody but who
+          -- mends it by hand; its payments fall to other services then.
+          PERFORM rebuild_financial_sums(c.clinic_id) FROM (
+            SELECT DISTINCT n.clinic_id FROM old_rows o JOIN new_rows n ON n.clinic_id = o.clinic_id AND n.id = o.id
+            WHERE (o.total_minor, o.appointment_id) IS DISTINCT FROM (n.total_minor, n.appointment_id) AND o.status <> 'rascunho' ORDER BY 1) c;
+    $mended$ END);
+    EXECUTE format('CREATE TRIGGER financial_insert AFTER INSERT ON %1$I REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION financial_follow_%1$s()', counted);
+    EXECUTE format('CREATE TRIGGER financial_update AFTER UPDATE ON %1$I REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION financial_follow_%1$s()', counted);
+    EXECUTE format('CREATE TRIGGER financial_delete AFTER DELETE ON %1$I REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION financial_follow_%1$s()', counted);
+  END LOOP;
+END $do$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Items are written before their invoice is issued; who mends others has all made anew.
+CREATE FUNCTION financial_items_follow() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM invoices i WHERE i.clinic_id = coalesce(NEW.clinic_id, OLD.clinic_id) AND i.id IN (OLD.invoice_id, NEW.invoice_id) AND i.status <> 'rascunho') THEN
+    PERFORM rebuild_financial_sums(coalesce(NEW.clinic_id, OLD.clinic_id));
+  END IF;
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER financial_items_follow AFTER INSERT OR UPDATE OR DELETE ON invoice_items FOR EACH ROW EXECUTE FUNCTION financial_items_follow();
+
+-- +goose StatementBegin
+-- An appointment that another practitioner takes over takes its money along.
+CREATE FUNCTION financial_practitioner_follows() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+  billed invoices[];
+BEGIN
+  -- Locked against payments, too, which look at the appointment before they commit.
+  billed := ARRAY(SELECT i FROM invoices i WHERE i.clinic_id = NEW.clinic_id AND i.appointment_id = NEW.id ORDER BY i.id FOR UPDATE);
+  IF cardinality(billed) = 0 THEN
+    RETURN NULL;
+  END IF;
+  PERFORM cache_hold_zone(NEW.clinic_id, false);
+  PERFORM financial_add(ARRAY(
+    SELECT ROW(s.clinic_id, s.part, s.span, s.starts, k.key, k.sign * s.billed_minor, k.sign * s.received_minor, 0, 0, k.sign * s.invoices, k.sign * s.payments)::financial_sums
+    FROM (
+      SELECT * FROM financial_of_invoices(billed)
+      UNION ALL SELECT * FROM financial_of_payments(ARRAY(
+        SELECT p FROM payments p WHERE p.clinic_id = NEW.clinic_id AND p.invoice_id IN (SELECT i.id FROM unnest(billed) i)))) s,
+      (VALUES (1, NEW.practitioner_id::text), (-1, OLD.practitioner_id::text)) AS k (sign, key)
+    WHERE s.part = 'practitioner'));
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER financial_practitioner_follows AFTER UPDATE ON appointments
+  FOR EACH ROW WHEN (OLD.practitioner_id IS DISTINCT FROM NEW.practitioner_id) EXECUTE FUNCTION financial_practitioner_follows();
+
+-- +goose StatementBegin
+CREATE FUNCTION financial_zone_follows() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM rebuild_financial_sums(NEW.id);
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER financial_zone_follows AFTER UPDATE ON clinics
+  FOR EACH ROW WHEN (OLD.time_zone IS DISTINCT FROM NEW.time_zone) EXECUTE FUNCTION financial_zone_follows();
+
 -- +goose Down
+DROP TRIGGER financial_zone_follows ON clinics;
+DROP TRIGGER financial_practitioner_follows ON appointments;
 DROP TRIGGER clinics_invoices_follow ON clinics;
-DROP TABLE refunds, payments, invoice_items, invoices, counters;
+DROP FUNCTION financial_of_refunds(refunds[]);
+DROP FUNCTION financial_of_payments(payments[]);
+DROP FUNCTION financial_of_invoices(invoices[]);
+DROP FUNCTION financial_spread(uuid, uuid, text, text, date, numeric, numeric, bigint, bigint);
+DROP FUNCTION financial_shares(uuid, uuid, numeric);
+DROP FUNCTION financial_negative(financial_sums);
+DROP FUNCTION financial_add(financial_sums[]);
+DROP TABLE financial_sums, refunds, payments, invoice_items, invoices, counters;
+DROP FUNCTION financial_zone_follows();
+DROP FUNCTION financial_practitioner_follows();
+DROP FUNCTION financial_items_follow();
+DROP FUNCTION financial_follow_refunds();
+DROP FUNCTION financial_follow_payments();
+DROP FUNCTION financial_follow_invoices();
+DROP FUNCTION rebuild_financial_sums(uuid);
+DROP FUNCTION cache_tags_financial_sums();
 DROP FUNCTION clinics_invoices_follow();
 DROP FUNCTION invoices_follow_clinic();
 DROP FUNCTION cache_tags_refunds();

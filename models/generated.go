@@ -565,6 +565,34 @@ type DiscardMedicalRecordPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What was billed and received in one group.
+type FinancialGroupTotal struct {
+	// The group's value; see FinancialGroup.
+	Key string `json:"key"`
+	// What was billed.
+	Billed *Money `json:"billed"`
+	// What came in.
+	Received *Money `json:"received"`
+	// How many invoices were billed, of METHOD how many payments came in. An invoice for several services counts for each.
+	Count int `json:"count"`
+}
+
+// A clinic's money over some days of its time zone.
+type FinancialSummary struct {
+	// The totals of invoices that were issued on these days and are not void.
+	Billed *Money `json:"billed"`
+	// What came in on these days, by the payments' paidAt; what was given back is in it.
+	Received *Money `json:"received"`
+	// What was given back on these days, whenever it had come in.
+	Refunded *Money `json:"refunded"`
+	// What is owed now of invoices whose due date is one of these days.
+	Outstanding *Money `json:"outstanding"`
+	// What of that is overdue.
+	Overdue *Money `json:"overdue"`
+	// The same by groupBy, in the order of the keys, without groups in which nothing happened; empty where nothing is asked for. 10,000 at most.
+	Groups []*FinancialGroupTotal `json:"groups"`
+}
+
 // A health plan that a contact has.
 type HealthPlan struct {
 	// What it is called.
@@ -2082,6 +2110,76 @@ func (e *ConversationStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e ConversationStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What totals of money are split by.
+type FinancialGroup string
+
+const (
+	// The clinic's day; the key is such as 2026-11-23.
+	FinancialGroupDay FinancialGroup = "DAY"
+	// The week of ISO 8601; the key is such as 2026-W48.
+	FinancialGroupWeek FinancialGroup = "WEEK"
+	// The month; the key is such as 2026-11.
+	FinancialGroupMonth FinancialGroup = "MONTH"
+	// Who treats at the invoice's appointment now; the key is the practitioner's id, empty for invoices without an appointment.
+	FinancialGroupPractitioner FinancialGroup = "PRACTITIONER"
+	// What the invoice is for; the key is the service's id, empty for items that are no service of the clinic's. Of an invoice with several, a payment falls to each in proportion to its price.
+	FinancialGroupService FinancialGroup = "SERVICE"
+	// How money came in; the key is a PaymentMethod. Invoices have none, so that nothing is billed by it.
+	FinancialGroupMethod FinancialGroup = "METHOD"
+)
+
+var AllFinancialGroup = []FinancialGroup{
+	FinancialGroupDay,
+	FinancialGroupWeek,
+	FinancialGroupMonth,
+	FinancialGroupPractitioner,
+	FinancialGroupService,
+	FinancialGroupMethod,
+}
+
+func (e FinancialGroup) IsValid() bool {
+	switch e {
+	case FinancialGroupDay, FinancialGroupWeek, FinancialGroupMonth, FinancialGroupPractitioner, FinancialGroupService, FinancialGroupMethod:
+		return true
+	}
+	return false
+}
+
+func (e FinancialGroup) String() string {
+	return string(e)
+}
+
+func (e *FinancialGroup) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = FinancialGroup(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid FinancialGroup", str)
+	}
+	return nil
+}
+
+func (e FinancialGroup) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *FinancialGroup) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e FinancialGroup) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

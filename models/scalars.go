@@ -74,6 +74,12 @@ func (d Date) Before(other Date) bool { return d.midnight.Before(other.midnight)
 // AddDays is the day so many days later.
 func (d Date) AddDays(days int) Date { return Date{d.midnight.AddDate(0, 0, days)} }
 
+// FirstOfMonth is the first day of the date's month.
+func (d Date) FirstOfMonth() Date { return NewDate(d.midnight.Year(), d.midnight.Month(), 1) }
+
+// AddMonth is the same day a month later; of the 31st of January, the 3rd of March.
+func (d Date) AddMonth() Date { return Date{d.midnight.AddDate(0, 1, 0)} }
+
 // AddYear is the same day a year later; of the 29th of February, the 1st of March.
 func (d Date) AddYear() Date { return Date{d.midnight.AddDate(1, 0, 0)} }
 

@@ -34,6 +34,10 @@ func (r *mutationResolver) RefundPayment(ctx context.Context, input models.Refun
 	return &models.RefundPaymentPayload{Refund: refund, UserErrors: userErrors}, err
 }
 
+func (r *queryResolver) FinancialSummary(ctx context.Context, rangeArg models.DateRange, groupBy *models.FinancialGroup) (*models.FinancialSummary, error) {
+	return r.ledger.Summary(ctx, rangeArg, groupBy)
+}
+
 // owed is the payload of a mutation that writes an invoice.
 func owed(invoice *models.Invoice, err error) (*models.InvoicePayload, error) {
 	userErrors, err := mistakes(err)

@@ -234,6 +234,7 @@ type ComplexityRoot struct {
 	Contact struct {
 		Address            func(childComplexity int) int
 		Appointments       func(childComplexity int, rangeArg *models.DateTimeRange, status []models.AppointmentStatus, first *int, after *string, last *int, before *string) int
+		Balance            func(childComplexity int) int
 		BirthDate          func(childComplexity int) int
 		Conversations      func(childComplexity int, first *int, after *string, last *int, before *string) int
 		CreatedAt          func(childComplexity int) int
@@ -337,6 +338,22 @@ type ComplexityRoot struct {
 	DiscardMedicalRecordPayload struct {
 		MedicalRecord func(childComplexity int) int
 		UserErrors    func(childComplexity int) int
+	}
+
+	FinancialGroupTotal struct {
+		Billed   func(childComplexity int) int
+		Count    func(childComplexity int) int
+		Key      func(childComplexity int) int
+		Received func(childComplexity int) int
+	}
+
+	FinancialSummary struct {
+		Billed      func(childComplexity int) int
+		Groups      func(childComplexity int) int
+		Outstanding func(childComplexity int) int
+		Overdue     func(childComplexity int) int
+		Received    func(childComplexity int) int
+		Refunded    func(childComplexity int) int
 	}
 
 	HealthPlan struct {
@@ -651,6 +668,7 @@ type ComplexityRoot struct {
 		Contacts          func(childComplexity int, filter *models.ContactFilter, orderBy *models.ContactOrder, first *int, after *string, last *int, before *string) int
 		Conversation      func(childComplexity int, id string) int
 		Conversations     func(childComplexity int, status []models.ConversationStatus, assigneeID *string, unread *bool, channel []models.Channel, first *int, after *string, last *int, before *string) int
+		FinancialSummary  func(childComplexity int, rangeArg models.DateRange, groupBy *models.FinancialGroup) int
 		Invoice           func(childComplexity int, id string) int
 		Invoices          func(childComplexity int, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) int
 		MedicalRecord     func(childComplexity int, id string) int
@@ -903,6 +921,7 @@ type ContactResolver interface {
 	Identities(ctx context.Context, obj *models.Contact) ([]*models.ContactIdentity, error)
 	Conversations(ctx context.Context, obj *models.Contact, first *int, after *string, last *int, before *string) (*models.ConversationConnection, error)
 	Invoices(ctx context.Context, obj *models.Contact, status []models.InvoiceStatus, first *int, after *string, last *int, before *string) (*models.InvoiceConnection, error)
+	Balance(ctx context.Context, obj *models.Contact) (*models.Money, error)
 }
 type ConversationResolver interface {
 	Contact(ctx context.Context, obj *models.Conversation) (*models.Contact, error)
@@ -1033,6 +1052,7 @@ type QueryResolver interface {
 	SearchContacts(ctx context.Context, query string, first *int, after *string) (*models.ContactConnection, error)
 	Conversation(ctx context.Context, id string) (*models.Conversation, error)
 	Conversations(ctx context.Context, status []models.ConversationStatus, assigneeID *string, unread *bool, channel []models.Channel, first *int, after *string, last *int, before *string) (*models.ConversationConnection, error)
+	FinancialSummary(ctx context.Context, rangeArg models.DateRange, groupBy *models.FinancialGroup) (*models.FinancialSummary, error)
 	Invoice(ctx context.Context, id string) (*models.Invoice, error)
 	Invoices(ctx context.Context, status []models.InvoiceStatus, contactID *string, dueDate *models.DateRange, first *int, after *string, last *int, before *string) (*models.InvoiceConnection, error)
 	MedicalRecord(ctx context.Context, id string) (*models.MedicalRecord, error)
@@ -1832,6 +1852,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.Appointments(childComplexity, args["range"].(*models.DateTimeRange), args["status"].([]models.AppointmentStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Contact.balance":
+		if e.ComplexityRoot.Contact.Balance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Balance(childComplexity), true
 	case "Contact.birthDate":
 		if e.ComplexityRoot.Contact.BirthDate == nil {
 			break
@@ -2266,6 +2292,68 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DiscardMedicalRecordPayload.UserErrors(childComplexity), true
+
+	case "FinancialGroupTotal.billed":
+		if e.ComplexityRoot.FinancialGroupTotal.Billed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialGroupTotal.Billed(childComplexity), true
+	case "FinancialGroupTotal.count":
+		if e.ComplexityRoot.FinancialGroupTotal.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialGroupTotal.Count(childComplexity), true
+	case "FinancialGroupTotal.key":
+		if e.ComplexityRoot.FinancialGroupTotal.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialGroupTotal.Key(childComplexity), true
+	case "FinancialGroupTotal.received":
+		if e.ComplexityRoot.FinancialGroupTotal.Received == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialGroupTotal.Received(childComplexity), true
+
+	case "FinancialSummary.billed":
+		if e.ComplexityRoot.FinancialSummary.Billed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialSummary.Billed(childComplexity), true
+	case "FinancialSummary.groups":
+		if e.ComplexityRoot.FinancialSummary.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialSummary.Groups(childComplexity), true
+	case "FinancialSummary.outstanding":
+		if e.ComplexityRoot.FinancialSummary.Outstanding == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialSummary.Outstanding(childComplexity), true
+	case "FinancialSummary.overdue":
+		if e.ComplexityRoot.FinancialSummary.Overdue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialSummary.Overdue(childComplexity), true
+	case "FinancialSummary.received":
+		if e.ComplexityRoot.FinancialSummary.Received == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialSummary.Received(childComplexity), true
+	case "FinancialSummary.refunded":
+		if e.ComplexityRoot.FinancialSummary.Refunded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FinancialSummary.Refunded(childComplexity), true
 
 	case "HealthPlan.cardNumber":
 		if e.ComplexityRoot.HealthPlan.CardNumber == nil {
@@ -3956,6 +4044,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Conversations(childComplexity, args["status"].([]models.ConversationStatus), args["assigneeId"].(*string), args["unread"].(*bool), args["channel"].([]models.Channel), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.financialSummary":
+		if e.ComplexityRoot.Query.FinancialSummary == nil {
+			break
+		}
+
+		args, err := ec.field_Query_financialSummary_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.FinancialSummary(childComplexity, args["range"].(models.DateRange), args["groupBy"].(*models.FinancialGroup)), true
 
 	case "Query.invoice":
 		if e.ComplexityRoot.Query.Invoice == nil {
@@ -7283,12 +7382,68 @@ extend type Contact {
   ): InvoiceConnection! @allow(roles: [OWNER, ADMIN, RECEPTIONIST, FINANCE]) @listSize(assumedSize: 20, slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
 }
 
+extend type Contact {
+  "What the contact still owes of all invoices that are issued and not void, overdue or not."
+  balance: Money! @cost(weight: "2") @allow(roles: [OWNER, ADMIN, RECEPTIONIST, FINANCE])
+}
+
+"What totals of money are split by."
+enum FinancialGroup {
+  "The clinic's day; the key is such as 2026-11-23."
+  DAY
+  "The week of ISO 8601; the key is such as 2026-W48."
+  WEEK
+  "The month; the key is such as 2026-11."
+  MONTH
+  "Who treats at the invoice's appointment now; the key is the practitioner's id, empty for invoices without an appointment."
+  PRACTITIONER
+  "What the invoice is for; the key is the service's id, empty for items that are no service of the clinic's. Of an invoice with several, a payment falls to each in proportion to its price."
+  SERVICE
+  "How money came in; the key is a PaymentMethod. Invoices have none, so that nothing is billed by it."
+  METHOD
+}
+
+"A clinic's money over some days of its time zone."
+type FinancialSummary @cacheControl(maxAge: 300, scope: TENANT) @allow(roles: [OWNER, ADMIN, FINANCE]) {
+  "The totals of invoices that were issued on these days and are not void."
+  billed: Money!
+  "What came in on these days, by the payments' paidAt; what was given back is in it."
+  received: Money!
+  "What was given back on these days, whenever it had come in."
+  refunded: Money!
+  "What is owed now of invoices whose due date is one of these days."
+  outstanding: Money!
+  "What of that is overdue."
+  overdue: Money!
+  "The same by groupBy, in the order of the keys, without groups in which nothing happened; empty where nothing is asked for. 10,000 at most."
+  groups: [FinancialGroupTotal!]! @listSize(assumedSize: 50, requireOneSlicingArgument: false)
+}
+
+"What was billed and received in one group."
+type FinancialGroupTotal @allow(roles: [OWNER, ADMIN, FINANCE]) {
+  "The group's value; see FinancialGroup."
+  key: String!
+  "What was billed."
+  billed: Money!
+  "What came in."
+  received: Money!
+  "How many invoices were billed, of METHOD how many payments came in. An invoice for several services counts for each."
+  count: Int!
+}
+
 extend type Appointment {
   "The invoice for it, unless that is void."
   invoice: Invoice @allow(roles: [OWNER, ADMIN, RECEPTIONIST, FINANCE])
 }
 
 extend type Query {
+  "What was billed, received and given back on some days, and what is owed of invoices due on them. Kept as sums: a year of a large clinic is as quick as a day."
+  financialSummary(
+    "Which days, both in; without an end all from there on."
+    range: DateRange!
+    "What to split the totals by."
+    groupBy: FinancialGroup
+  ): FinancialSummary! @cost(weight: "20") @allow(roles: [OWNER, ADMIN, FINANCE])
   "An invoice by id; null where this clinic has none with it."
   invoice(
     "The global id."
@@ -8479,6 +8634,8 @@ func (ec *executionContext) childFields_Contact(ctx context.Context, field graph
 		return ec.fieldContext_Contact_conversations(ctx, field)
 	case "invoices":
 		return ec.fieldContext_Contact_invoices(ctx, field)
+	case "balance":
+		return ec.fieldContext_Contact_balance(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Contact", field.Name)
 }
@@ -8633,6 +8790,38 @@ func (ec *executionContext) childFields_DiscardMedicalRecordPayload(ctx context.
 		return ec.fieldContext_DiscardMedicalRecordPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DiscardMedicalRecordPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_FinancialGroupTotal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_FinancialGroupTotal_key(ctx, field)
+	case "billed":
+		return ec.fieldContext_FinancialGroupTotal_billed(ctx, field)
+	case "received":
+		return ec.fieldContext_FinancialGroupTotal_received(ctx, field)
+	case "count":
+		return ec.fieldContext_FinancialGroupTotal_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FinancialGroupTotal", field.Name)
+}
+
+func (ec *executionContext) childFields_FinancialSummary(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "billed":
+		return ec.fieldContext_FinancialSummary_billed(ctx, field)
+	case "received":
+		return ec.fieldContext_FinancialSummary_received(ctx, field)
+	case "refunded":
+		return ec.fieldContext_FinancialSummary_refunded(ctx, field)
+	case "outstanding":
+		return ec.fieldContext_FinancialSummary_outstanding(ctx, field)
+	case "overdue":
+		return ec.fieldContext_FinancialSummary_overdue(ctx, field)
+	case "groups":
+		return ec.fieldContext_FinancialSummary_groups(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FinancialSummary", field.Name)
 }
 
 func (ec *executionContext) childFields_HealthPlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11308,6 +11497,28 @@ func (ec *executionContext) field_Query_conversations_args(ctx context.Context, 
 		return nil, err
 	}
 	args["before"] = arg7
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_financialSummary_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "range",
+		func(ctx context.Context, v any) (models.DateRange, error) {
+			return ec.unmarshalNDateRange2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateRange(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["range"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "groupBy",
+		func(ctx context.Context, v any) (*models.FinancialGroup, error) {
+			return ec.unmarshalOFinancialGroup2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐFinancialGroup(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["groupBy"] = arg1
 	return args, nil
 }
 
@@ -15643,6 +15854,38 @@ func (ec *executionContext) fieldContext_Contact_invoices(ctx context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Contact_balance(ctx context.Context, field graphql.CollectedField, obj *models.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_balance(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Contact().Balance(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_balance(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Contact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ContactConnection_edges(ctx context.Context, field graphql.CollectedField, obj *models.ContactConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16777,6 +17020,308 @@ func (ec *executionContext) fieldContext_DiscardMedicalRecordPayload_userErrors(
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FinancialGroupTotal_key(ctx context.Context, field graphql.CollectedField, obj *models.FinancialGroupTotal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialGroupTotal_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialGroupTotal_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FinancialGroupTotal", field, false, false, "String")
+}
+
+func (ec *executionContext) _FinancialGroupTotal_billed(ctx context.Context, field graphql.CollectedField, obj *models.FinancialGroupTotal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialGroupTotal_billed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Billed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialGroupTotal_billed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FinancialGroupTotal",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FinancialGroupTotal_received(ctx context.Context, field graphql.CollectedField, obj *models.FinancialGroupTotal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialGroupTotal_received(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Received, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialGroupTotal_received(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FinancialGroupTotal",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FinancialGroupTotal_count(ctx context.Context, field graphql.CollectedField, obj *models.FinancialGroupTotal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialGroupTotal_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialGroupTotal_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FinancialGroupTotal", field, false, false, "Int")
+}
+
+func (ec *executionContext) _FinancialSummary_billed(ctx context.Context, field graphql.CollectedField, obj *models.FinancialSummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialSummary_billed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Billed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialSummary_billed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FinancialSummary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FinancialSummary_received(ctx context.Context, field graphql.CollectedField, obj *models.FinancialSummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialSummary_received(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Received, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialSummary_received(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FinancialSummary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FinancialSummary_refunded(ctx context.Context, field graphql.CollectedField, obj *models.FinancialSummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialSummary_refunded(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Refunded, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialSummary_refunded(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FinancialSummary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FinancialSummary_outstanding(ctx context.Context, field graphql.CollectedField, obj *models.FinancialSummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialSummary_outstanding(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Outstanding, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialSummary_outstanding(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FinancialSummary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FinancialSummary_overdue(ctx context.Context, field graphql.CollectedField, obj *models.FinancialSummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialSummary_overdue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Overdue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialSummary_overdue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FinancialSummary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FinancialSummary_groups(ctx context.Context, field graphql.CollectedField, obj *models.FinancialSummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FinancialSummary_groups(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Groups, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.FinancialGroupTotal) graphql.Marshaler {
+			return ec.marshalNFinancialGroupTotal2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐFinancialGroupTotalᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FinancialSummary_groups(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FinancialSummary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FinancialGroupTotal(ctx, field)
 		},
 	}
 	return fc, nil
@@ -24159,6 +24704,50 @@ func (ec *executionContext) fieldContext_Query_conversations(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_conversations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_financialSummary(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_financialSummary(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().FinancialSummary(ctx, fc.Args["range"].(models.DateRange), fc.Args["groupBy"].(*models.FinancialGroup))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.FinancialSummary) graphql.Marshaler {
+			return ec.marshalNFinancialSummary2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐFinancialSummary(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_financialSummary(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FinancialSummary(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_financialSummary_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -34125,6 +34714,12 @@ func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, 
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Contact_invoices(ctx, field, obj)
 				})
+		case "balance":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Contact_balance(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -34663,6 +35258,112 @@ func (ec *executionContext) _DiscardMedicalRecordPayload(ctx context.Context, se
 			}
 		case "userErrors":
 			out.Values[i] = ec._DiscardMedicalRecordPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var financialGroupTotalImplementors = []string{"FinancialGroupTotal"}
+
+func (ec *executionContext) _FinancialGroupTotal(ctx context.Context, sel ast.SelectionSet, obj *models.FinancialGroupTotal) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, financialGroupTotalImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("FinancialGroupTotal")
+		case "key":
+			out.Values[i] = ec._FinancialGroupTotal_key(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "billed":
+			out.Values[i] = ec._FinancialGroupTotal_billed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "received":
+			out.Values[i] = ec._FinancialGroupTotal_received(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._FinancialGroupTotal_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var financialSummaryImplementors = []string{"FinancialSummary"}
+
+func (ec *executionContext) _FinancialSummary(ctx context.Context, sel ast.SelectionSet, obj *models.FinancialSummary) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, financialSummaryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("FinancialSummary")
+		case "billed":
+			out.Values[i] = ec._FinancialSummary_billed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "received":
+			out.Values[i] = ec._FinancialSummary_received(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "refunded":
+			out.Values[i] = ec._FinancialSummary_refunded(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outstanding":
+			out.Values[i] = ec._FinancialSummary_outstanding(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "overdue":
+			out.Values[i] = ec._FinancialSummary_overdue(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = ec._FinancialSummary_groups(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -36856,6 +37557,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_conversations(ctx, field)
+				})
+		case "financialSummary":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_financialSummary(ctx, field)
 				})
 		case "invoice":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
@@ -39423,6 +40130,11 @@ func (ec *executionContext) marshalNDate2githubᚗcomᚋtaskmedᚋtaskmedᚋmode
 	return v
 }
 
+func (ec *executionContext) unmarshalNDateRange2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐDateRange(ctx context.Context, v any) (models.DateRange, error) {
+	res, err := ec.unmarshalInputDateRange(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNDateTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
 	res, err := models.UnmarshalDateTime(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -39461,6 +40173,38 @@ func (ec *executionContext) marshalNDiscardMedicalRecordPayload2ᚖgithubᚗcom�
 		return graphql.Null
 	}
 	return ec._DiscardMedicalRecordPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNFinancialGroupTotal2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐFinancialGroupTotalᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.FinancialGroupTotal) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNFinancialGroupTotal2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐFinancialGroupTotal(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNFinancialGroupTotal2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐFinancialGroupTotal(ctx context.Context, sel ast.SelectionSet, v *models.FinancialGroupTotal) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "FinancialGroupTotal!")
+		return graphql.Null
+	}
+	return ec._FinancialGroupTotal(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNFinancialSummary2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐFinancialSummary(ctx context.Context, sel ast.SelectionSet, v *models.FinancialSummary) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "FinancialSummary!")
+		return graphql.Null
+	}
+	return ec._FinancialSummary(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNHoldSlotInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHoldSlotInput(ctx context.Context, v any) (models.HoldSlotInput, error) {
@@ -41346,6 +42090,22 @@ func (ec *executionContext) unmarshalODateTimeRange2ᚖgithubᚗcomᚋtaskmedᚋ
 	}
 	res, err := ec.unmarshalInputDateTimeRange(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOFinancialGroup2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐFinancialGroup(ctx context.Context, v any) (*models.FinancialGroup, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(models.FinancialGroup)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOFinancialGroup2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐFinancialGroup(ctx context.Context, sel ast.SelectionSet, v *models.FinancialGroup) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 func (ec *executionContext) marshalOHealthPlan2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐHealthPlan(ctx context.Context, sel ast.SelectionSet, v *models.HealthPlan) graphql.Marshaler {

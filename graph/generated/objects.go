@@ -45,6 +45,8 @@ func Objects() (*objects.Table, error) {
 		createContactPayloadObject(),
 		dateTimeSpanObject(),
 		discardMedicalRecordPayloadObject(),
+		financialGroupTotalObject(),
+		financialSummaryObject(),
 		healthPlanObject(),
 		holdSlotPayloadObject(),
 		importCalendarPayloadObject(),
@@ -1628,6 +1630,9 @@ func contactObject() *objects.Object {
 				Name: "invoices", Object: "Contact", Result: "InvoiceConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Contact_invoices_args,
 			},
+			"balance": {
+				Name: "balance", Object: "Contact", Result: "Money", Composite: true, NonNull: true,
+			},
 		},
 	}
 }
@@ -2111,6 +2116,124 @@ func discardMedicalRecordPayloadObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
 				Length:   objects.Length[*models.UserError],
 				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func financialGroupTotalObject() *objects.Object {
+	return &objects.Object{
+		Name:      "FinancialGroupTotal",
+		Satisfies: financialGroupTotalImplementors,
+		Value:     (*models.FinancialGroupTotal)(nil),
+		Nil:       objects.IsNil[models.FinancialGroupTotal],
+		Fields: map[string]*objects.Field{
+			"key": {
+				Name: "key", Object: "FinancialGroupTotal", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.FinancialGroupTotal).Key
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"billed": {
+				Name: "billed", Object: "FinancialGroupTotal", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.FinancialGroupTotal).Billed
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"received": {
+				Name: "received", Object: "FinancialGroupTotal", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.FinancialGroupTotal).Received
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"count": {
+				Name: "count", Object: "FinancialGroupTotal", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.FinancialGroupTotal).Count
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func financialSummaryObject() *objects.Object {
+	return &objects.Object{
+		Name:      "FinancialSummary",
+		Satisfies: financialSummaryImplementors,
+		Value:     (*models.FinancialSummary)(nil),
+		Nil:       objects.IsNil[models.FinancialSummary],
+		Fields: map[string]*objects.Field{
+			"billed": {
+				Name: "billed", Object: "FinancialSummary", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.FinancialSummary).Billed
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"received": {
+				Name: "received", Object: "FinancialSummary", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.FinancialSummary).Received
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"refunded": {
+				Name: "refunded", Object: "FinancialSummary", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.FinancialSummary).Refunded
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"outstanding": {
+				Name: "outstanding", Object: "FinancialSummary", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.FinancialSummary).Outstanding
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"overdue": {
+				Name: "overdue", Object: "FinancialSummary", Result: "Money", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.FinancialSummary).Overdue
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"groups": {
+				Name: "groups", Object: "FinancialSummary", Result: "FinancialGroupTotal", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.FinancialSummary).Groups
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.FinancialGroupTotal], objects.PointerAt[models.FinancialGroupTotal]),
+				Length:   objects.Length[*models.FinancialGroupTotal],
+				At:       objects.PointerAt[models.FinancialGroupTotal],
 			},
 		},
 	}
@@ -4092,6 +4215,10 @@ func queryObject() *objects.Object {
 			"conversations": {
 				Name: "conversations", Object: "Query", Result: "ConversationConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_conversations_args,
+			},
+			"financialSummary": {
+				Name: "financialSummary", Object: "Query", Result: "FinancialSummary", Composite: true, NonNull: true,
+				Arguments: ec.field_Query_financialSummary_args,
 			},
 			"invoice": {
 				Name: "invoice", Object: "Query", Result: "Invoice", Composite: true,

@@ -167,6 +167,10 @@ func (contactRelations) Invoices(ctx context.Context, obj *models.Contact, statu
 	return loaders.Child[*models.InvoiceConnection](ctx, obj)
 }
 
+func (contactRelations) Balance(ctx context.Context, obj *models.Contact) (*models.Money, error) {
+	return loaders.Child[*models.Money](ctx, obj)
+}
+
 type conversationRelations struct{}
 
 func (conversationRelations) Contact(ctx context.Context, obj *models.Conversation) (*models.Contact, error) {

@@ -131,6 +131,6 @@ func announcing(placed string) string {
 		b.WriteString("DROP TRIGGER cache_tags_" + event + " ON invoices; ")
 	}
 	b.WriteString("DROP FUNCTION cache_tags_invoices(); SELECT cache_announce('invoices', $a$ARRAY['invoice:' || r.id]$a$, $a$array_remove(" + placed +
-		", NULL)$a$, '{number,contact_id,appointment_id,status,due_date,created_at}')")
+		", NULL)$a$, '{number,contact_id,appointment_id,status,due_date,total_minor,paid_minor,created_at}')")
 	return b.String()
 }

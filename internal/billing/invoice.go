@@ -31,7 +31,8 @@ func Invoice() entity.Declaration {
 			{Field: "Query.invoices", Order: "due_date", Filter: invoiceFilter, Depends: dependsOnInvoices},
 			{Field: "Contact.invoices", Parent: "contact_id", Order: "due_date", Desc: true, Filter: inStatus, Depends: dependsOnContacts},
 		},
-		First: []entity.First{{Field: "Appointment.invoice", Parent: "appointment_id", Order: "created_at", Filter: notVoid}},
+		Values: []entity.Value{{Field: "Contact.balance", Parent: "contact_id", SQL: owed, Read: readOwed}},
+		First:  []entity.First{{Field: "Appointment.invoice", Parent: "appointment_id", Order: "created_at", Filter: notVoid}},
 	}
 }
 

@@ -4,13 +4,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 )
 
+// refused is an answer without data.
+type refused struct{ Code, Message string }
+
+// Error implements error.
+func (r refused) Error() string { return r.Code + ": " + r.Message }
+
 // call sends an operation to a server and reads its data.
 func call(ctx context.Context, url, clinic, token, query string, variables map[string]any, data any) error {
+	return callOnce(ctx, url, clinic, token, "", query, variables, data)
+}
+
+// callOnce does so with an idempotency key, unless that is "".
+func callOnce(ctx context.Context, url, clinic, token, key, query string, variables map[string]any, data any) error {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		return err
@@ -22,6 +32,9 @@ func call(ctx context.Context, url, clinic, token, query string, variables map[s
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("X-Clinic-Id", clinic)
+	if key != "" {
+		request.Header.Set("Idempotency-Key", `"`+key+`"`)
+	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
@@ -29,13 +42,16 @@ func call(ctx context.Context, url, clinic, token, query string, variables map[s
 	defer func() { _ = response.Body.Close() }()
 	var answer struct {
 		Data   json.RawMessage
-		Errors []struct{ Message string }
+		Errors []struct {
+			Message    string
+			Extensions struct{ Code string }
+		}
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 		return fmt.Errorf("status %d: %w", response.StatusCode, err)
 	}
 	if len(answer.Errors) > 0 {
-		return errors.New(answer.Errors[0].Message)
+		return refused{answer.Errors[0].Extensions.Code, answer.Errors[0].Message}
 	}
 	return json.Unmarshal(answer.Data, data)
 }

@@ -86,8 +86,8 @@ type served struct {
 	process                     *exec.Cmd
 }
 
-// serve starts one with a Redis and waits until it is ready.
-func (p *world) serve(t *testing.T, redisURL string) *served {
+// serve starts one with a Redis, and more settings, and waits until it is ready.
+func (p *world) serve(t *testing.T, redisURL string, more ...string) *served {
 	t.Helper()
 	s := &served{binary: p.binary, address: freeAddress(t), admin: freeAddress(t), log: filepath.Join(t.TempDir(), "serve.log")}
 	s.env = []string{
@@ -98,6 +98,7 @@ func (p *world) serve(t *testing.T, redisURL string) *served {
 		// A machine that is busy with tests is no reason to go on without Redis.
 		"TASKMED_REDIS_TIMEOUT=" + patient.String(),
 	}
+	s.env = append(s.env, more...)
 	t.Cleanup(func() {
 		s.kill()
 		if text, err := os.ReadFile(s.log); t.Failed() && err == nil {

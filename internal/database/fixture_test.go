@@ -147,6 +147,9 @@ func (s sample) tables() []table {
 			return row{"invoice_id": s.id("invoices", 0), "amount_minor": 1, "method": "pix", "paid_at": s.at(n, 0)}
 		}},
 		{s, "refunds", func(int) row { return row{"payment_id": s.id("payments", 0), "amount_minor": 1, "reason": "r"} }},
+		{s, "financial_sums", func(n int) row {
+			return row{"part": "method", "span": "day", "starts": s.at(n, 0), "key": "by hand"}
+		}},
 		{s, "outbox", func(n int) row {
 			return row{"sequence": 1_000_000 + n, "event": "contact.created", "entity_kind": "contact", "entity_id": s.id("contacts", n)}
 		}},
@@ -181,7 +184,7 @@ func (t table) row(n int) row {
 	case "clinics":
 		whole["id"] = t.clinic
 	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones",
-		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes", "outbox", "outgoing_messages":
+		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes", "outbox", "outgoing_messages", "financial_sums":
 		whole["clinic_id"] = t.clinic
 	default:
 		whole["clinic_id"], whole["id"] = t.clinic, t.id(t.name, n)

@@ -64,6 +64,8 @@ func operations() []operation {
 			return "clinic_id, name"
 		case "outbox":
 			return "clinic_id, sequence"
+		case "financial_sums":
+			return "clinic_id, part, span, starts, key"
 		case "appointment_changes":
 			return "clinic_id, appointment_id, practitioner_id"
 		case "practitioner_services":

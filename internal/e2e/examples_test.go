@@ -69,6 +69,7 @@ func TestExamples_Work(t *testing.T) {
 		"conversations":         {`"totalCount":0`},
 		"channel-accounts":      {`"channelAccounts":[]`},
 		"start-conversation":    {`"PENDING"`, `"QUEUED"`, `"value":"+5511987654321"`, `"userErrors":[]`},
+		"financial-summary":     {`"groups":[{"key":"`, `"count":1`, `"overdue":{"amountMinor":0}`},
 		"slot-check":            {`"free":false`, `"OUTSIDE_WORKING_HOURS"`, `"alternatives":[{`, `"nextFreeSlots":[{`},
 		// The example before it has booked the slot.
 		"join-waitlist":           {`"WAITING"`, "Ana Souza", `"userErrors":[]`},

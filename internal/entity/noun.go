@@ -46,6 +46,8 @@ type Noun[T any] struct {
 	// Only is a condition that the rows meet which the scope's role may see, wherever
 	// they are read; others are absent, as if there were none.
 	Only func(q *Query) error
+	// Values are what is worked out of it for others.
+	Values []Value
 	// Mask hides of a row what the scope's role may not see, before anybody else sees
 	// it. Of a row that was masked already it must change nothing.
 	Mask func(scope *tenant.Scope, row *T)
@@ -93,6 +95,7 @@ type noun struct {
 	lists   []List
 	all     []All
 	first   []First
+	values  []Value
 	noTable bool
 
 	// fields are the columns of a row by their names, in the struct's order.
@@ -136,7 +139,7 @@ func (n Noun[T]) declared(server Server) (*noun, error) {
 	}
 	made := &noun{
 		kind: n.Kind, object: n.Type, table: parsed.Table, columns: n.Columns, one: n.One, any: n.Any, only: n.Only,
-		lists: n.Lists, all: n.All, first: n.First, noTable: n.NoTable,
+		lists: n.Lists, all: n.All, first: n.First, values: n.Values, noTable: n.NoTable,
 		fields: map[string]*column{}, parsed: parsed,
 		target: func() any { return &[]T{} },
 		reader: func(ctx context.Context, scope *tenant.Scope, columns []*column, described []pgconn.FieldDescription, types *pgtype.Map, expected int) reader {

@@ -134,6 +134,10 @@ func (r *Registry) relate(n *noun) (faults []error) {
 		faults = append(faults, n.has(declared.Field, declared.Order, declared.Parent)...)
 		add(declared.Field, &first{some{n, declared.Parent, ordered{declared.Order, declared.Desc}, 1, ""}, declared})
 	}
+	for _, declared := range n.values {
+		faults = append(faults, n.has(declared.Field, declared.Parent)...)
+		add(declared.Field, &value{n, declared})
+	}
 	return faults
 }
 

@@ -194,7 +194,10 @@ func (w *writer) finish(ctx context.Context) error {
 	done := len(w.result.Clinics)
 	w.expected = w.result.Rows * w.clinics / done
 	w.progress.Total(w.expected)
-	return w.tables.makeSearchable(ctx, w.current, w.progress)
+	if err := w.tables.makeSearchable(ctx, w.current, w.progress); err != nil {
+		return err
+	}
+	return w.tables.sumMoney(ctx, w.current, w.progress)
 }
 
 // free says which of the wanted clinics are not there yet.
@@ -234,7 +237,7 @@ func analyze(ctx context.Context, databaseURL string, conn *pgx.Conn) (err error
 	}
 	defer func() { err = errors.Join(err, second.Close(context.WithoutCancel(ctx))) }()
 	// The large ones first, or they would be waited for at the end.
-	names := slices.Concat(searchTables(), seededTables())
+	names := slices.Concat(searchTables(), seededTables(), []string{"financial_sums"})
 	slices.Reverse(names)
 	work := make(chan string, len(names))
 	for _, name := range names {

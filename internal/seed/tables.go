@@ -228,6 +228,20 @@ func (t *tables) makeSearchable(ctx context.Context, c *clinic, progress Progres
 	return err
 }
 
+// sumMoney does for the clinic's invoices and payments what their triggers would have
+// done.
+func (t *tables) sumMoney(ctx context.Context, c *clinic, progress Progress) error {
+	if len(c.invoices) == 0 {
+		return nil
+	}
+	progress.Stage("financial_sums")
+	if _, err := t.tx.Exec(ctx, `SELECT set_config('app.clinic', $1, true)`, c.id.String()); err != nil {
+		return err
+	}
+	_, err := t.tx.Exec(ctx, `SELECT rebuild_financial_sums($1)`, c.id)
+	return err
+}
+
 // close puts everything back.
 func (t *tables) close(ctx context.Context, progress Progress) error {
 	for i, s := range t.restore {

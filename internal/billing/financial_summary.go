@@ -1,0 +1,261 @@
+package billing
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/tenant"
+	"github.com/taskmed/taskmed/internal/touched"
+	"github.com/taskmed/taskmed/models"
+)
+
+const (
+	// mostTotals bounds the groups of a summary.
+	mostTotals = 10_000
+	// mostMonths is how many months a kept summary depends on by their names; a longer one
+	// depends on all that the clinic sums.
+	mostMonths = 36
+)
+
+// owed works out what contacts owe.
+const owed = `SELECT parent.id, (SELECT coalesce(sum(i.total_minor - i.paid_minor), 0)::text FROM invoices i
+	WHERE i.clinic_id = $1 AND i.contact_id = parent.id AND i.status IN ('aberta', 'paga_parcialmente')), c.currency::text
+	FROM unnest($2::uuid[]) AS parent (id), clinics c WHERE c.id = $1`
+
+func readOwed(rows pgx.Rows) (contact uuid.UUID, value any, err error) {
+	var sum, currency string
+	if err := rows.Scan(&contact, &sum, &currency); err != nil {
+		return uuid.Nil, nil, err
+	}
+	balance, err := minor(sum, currency)
+	return contact, balance, err
+}
+
+// minor reads a sum of Postgres', which may have more than 64 bits.
+func minor(sum, currency string) (*models.Money, error) {
+	amount, err := strconv.ParseInt(sum, 10, 64)
+	if err != nil {
+		return nil, models.BadInput("this sum has more than 64 bits")
+	}
+	return &models.Money{AmountMinor: amount, Currency: currency}, nil
+}
+
+// totals is a row of sums: of all, or of one group.
+type totals struct {
+	Grouped bool
+	Key     string
+
+	Billed, Received, Refunded, Outstanding, Overdue string
+
+	Count    int
+	Currency string
+	// Midnight is when the clinic's next day begins.
+	Midnight time.Time
+}
+
+// allSums is the row of all: $2 is the instant, $3 and $4 are the days.
+const allSums = `SELECT false AS grouped, '' AS key, c.currency::text, m.midnight, 0::bigint AS count,
+	coalesce(sum(s.billed_minor), 0)::text AS billed, coalesce(sum(s.received_minor), 0)::text AS received,
+	coalesce(sum(s.refunded_minor), 0)::text AS refunded, coalesce(sum(s.owed_minor), 0)::text AS outstanding,
+	coalesce(sum(s.owed_minor) FILTER (WHERE s.starts < m.today), 0)::text AS overdue
+	FROM clinics c
+	CROSS JOIN LATERAL (SELECT ($2::timestamptz AT TIME ZONE c.time_zone)::date AS today,
+		(($2::timestamptz AT TIME ZONE c.time_zone)::date + 1)::timestamp AT TIME ZONE c.time_zone AS midnight) m
+	LEFT JOIN financial_sums s ON s.clinic_id = $1 AND s.part IN ('all', 'unpaid') AND s.span = 'day' AND s.starts BETWEEN $3::date AND $4::date
+	WHERE c.id = $1 GROUP BY c.currency, m.midnight`
+
+// Summary sums the clinic's money over the days of a range, and splits it by a group if
+// one is given. Errors of code BAD_USER_INPUT tell that the range ends before it begins,
+// or that there are more than 10,000 groups.
+func (l *Ledger) Summary(ctx context.Context, span models.DateRange, by *models.FinancialGroup) (*models.FinancialSummary, error) {
+	scope, err := tenant.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+	over, err := daysOf(span)
+	if err != nil {
+		return nil, err
+	}
+	sql, args, told := allSums, []any{scope.ClinicID, touched.Now(ctx), over.from, over.to}, group{}
+	if by != nil {
+		told = groupOf(*by)
+		sql, args = split(told, over, args)
+	}
+	ctx = database.Depends(ctx, append(over.tags(), touched.Entity(models.KindClinic, scope.ClinicID))...)
+	rows, err := database.Rows[totals](ctx, l.db, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 || rows[0].Grouped {
+		return nil, fmt.Errorf("billing: of %d rows none is the clinic's sum", len(rows))
+	}
+	if len(rows) > mostTotals+1 {
+		return nil, models.BadInput("there are more than %d groups: narrow the range", mostTotals)
+	}
+	touched.Until(ctx, rows[0].Midnight)
+	return summarize(rows[0], rows[1:], told)
+}
+
+// split adds the groups' rows to the statement, so that all that it answers is of one
+// moment. Of sums by anything but days there are months, too.
+func split(by group, over *days, args []any) (sql string, _ []any) {
+	pieces := []piece{{spanDay, over.from, over.to}}
+	if by.part != partAll {
+		pieces = over.pieces()
+	}
+	parts := make([]string, len(pieces))
+	for i, p := range pieces {
+		n := len(args)
+		parts[i] = fmt.Sprintf("SELECT * FROM financial_sums WHERE clinic_id = $1 AND part = '%s' AND span = '%s' AND starts BETWEEN $%d::date AND $%d::date",
+			by.part, p.span, n+1, n+2)
+		args = append(args, p.from, p.to)
+	}
+	return fmt.Sprintf(`(%s) UNION ALL
+		(SELECT true, %s, '', to_timestamp(0), sum(s.%s)::bigint, sum(s.billed_minor)::text, sum(s.received_minor)::text, '', '', ''
+		FROM (%s) s GROUP BY 2 HAVING sum(s.billed_minor) <> 0 OR sum(s.received_minor) <> 0 OR sum(s.invoices) <> 0 OR sum(s.payments) <> 0)
+		ORDER BY 1, 2 LIMIT %d`, allSums, by.key, by.counts, strings.Join(parts, " UNION ALL "), mostTotals+2), args
+}
+
+// summarize tells sums as amounts.
+func summarize(all *totals, grouped []*totals, by group) (*models.FinancialSummary, error) {
+	var faults []error
+	money := func(sum string) *models.Money {
+		amount, err := minor(sum, all.Currency)
+		faults = append(faults, err)
+		return amount
+	}
+	summary := &models.FinancialSummary{
+		Billed: money(all.Billed), Received: money(all.Received), Refunded: money(all.Refunded),
+		Outstanding: money(all.Outstanding), Overdue: money(all.Overdue),
+		Groups: make([]*models.FinancialGroupTotal, len(grouped)),
+	}
+	for i, row := range grouped {
+		key, err := by.word(row.Key)
+		faults = append(faults, err)
+		summary.Groups[i] = &models.FinancialGroupTotal{Key: key, Billed: money(row.Billed), Received: money(row.Received), Count: row.Count}
+	}
+	for _, err := range faults {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return summary, nil
+}
+
+const (
+	spanDay   = "day"
+	spanMonth = "month"
+	partAll   = "all"
+	// The ends of a range that has none.
+	dawn = "-infinity"
+	dusk = "infinity"
+)
+
+// days are those of a range, as Postgres reads them; both are in.
+type days struct {
+	from, to string
+	// first and last are nil for an open end.
+	first, last *models.Date
+}
+
+// piece is a stretch of sums by days, or by months.
+type piece struct{ span, from, to string }
+
+func daysOf(span models.DateRange) (*days, error) {
+	over := &days{from: dawn, to: dusk, first: span.From, last: span.To}
+	if span.From != nil {
+		over.from = span.From.String()
+	}
+	if span.To != nil {
+		over.to = span.To.String()
+	}
+	if span.From != nil && span.To != nil && span.To.Before(*span.From) {
+		return nil, models.BadInput("the range ends before it begins")
+	}
+	return over, nil
+}
+
+// pieces are whole months, and the days before and after them.
+func (d *days) pieces() []piece {
+	months := piece{spanMonth, dawn, dusk}
+	var apart []piece
+	if d.first != nil {
+		whole := d.first.FirstOfMonth()
+		if whole.Before(*d.first) {
+			whole = whole.AddMonth()
+			if d.last != nil && d.last.Before(whole) {
+				return []piece{{spanDay, d.from, d.to}}
+			}
+			apart = append(apart, piece{spanDay, d.from, whole.AddDays(-1).String()})
+		}
+		months.from = whole.String()
+	}
+	if d.last != nil {
+		if after := d.last.AddDays(1); after.FirstOfMonth().Before(after) {
+			apart = append(apart, piece{spanDay, after.FirstOfMonth().String(), d.to})
+			months.to = after.FirstOfMonth().AddDays(-1).String()
+		} else {
+			months.to = d.to
+		}
+	}
+	return append(apart, months)
+}
+
+// tags are what a summary of the days depends on.
+func (d *days) tags() []touched.Tag {
+	if d.first != nil && d.last != nil {
+		var months []touched.Tag
+		for month := d.first.FirstOfMonth(); !d.last.Before(month) && len(months) <= mostMonths; month = month.AddMonth() {
+			months = append(months, touched.On("financial_sums", "month", month.String()[:len("2006-01")]))
+		}
+		if len(months) <= mostMonths {
+			return months
+		}
+	}
+	return []touched.Tag{touched.Of("financial_sums/list")}
+}
+
+// group is how sums are split: by which of them, by which SQL, and how its value is told.
+type group struct {
+	part, key, counts string
+	word              func(stored string) (string, error)
+}
+
+func groupOf(by models.FinancialGroup) group {
+	plain := func(stored string) (string, error) { return stored, nil }
+	global := func(kind models.Kind) func(string) (string, error) {
+		return func(stored string) (string, error) {
+			if stored == "" {
+				return "", nil
+			}
+			id, err := uuid.Parse(stored)
+			return kind.Global(id), err
+		}
+	}
+	switch by {
+	case models.FinancialGroupDay:
+		return group{partAll, "to_char(s.starts, 'YYYY-MM-DD')", "invoices", plain}
+	case models.FinancialGroupWeek:
+		return group{partAll, `to_char(s.starts, 'IYYY-"W"IW')`, "invoices", plain}
+	case models.FinancialGroupMonth:
+		return group{partAll, "to_char(s.starts, 'YYYY-MM')", "invoices", plain}
+	case models.FinancialGroupPractitioner:
+		return group{"practitioner", "s.key", "invoices", global(models.KindPractitioner)}
+	case models.FinancialGroupService:
+		return group{"service", "s.key", "invoices", global(models.KindService)}
+	case models.FinancialGroupMethod:
+		return group{"method", "s.key", "payments", func(stored string) (string, error) {
+			var method models.PaymentMethod
+			err := method.Scan(stored)
+			return string(method), err
+		}}
+	}
+	return group{partAll, "''", "invoices", plain}
+}
