@@ -266,7 +266,13 @@ GRANT CREATE ON SCHEMA public TO taskmed_lookup;
 ALTER FUNCTION waitlist_due(boolean) OWNER TO taskmed_lookup;
 REVOKE CREATE ON SCHEMA public FROM taskmed_lookup;
 
+-- An older binary takes an entry out of the line by deleting it.
+COMMENT ON TABLE goose_db_version IS 'oldest binary: 61';
+
 -- +goose Down
+COMMENT ON TABLE goose_db_version IS 'oldest binary: 15';
+-- No clinic, as above.
+SELECT set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
 DROP FUNCTION waitlist_due(boolean);
 DROP POLICY due ON waitlist_entries;
 REVOKE ALL ON waitlist_entries FROM taskmed_lookup;
@@ -284,7 +290,7 @@ DROP FUNCTION waitlist_hears();
 DROP FUNCTION waitlist_note(uuid, uuid, timestamptz, timestamptz, timestamptz);
 DROP TABLE waitlist_work, waitlist_offers;
 DROP FUNCTION waitlist_offer_ended();
-DELETE FROM slot_holds WHERE waitlist_entry_id IS NOT NULL;
+
 ALTER TABLE slot_holds DROP COLUMN waitlist_entry_id;
 -- +goose StatementBegin
 DO $$

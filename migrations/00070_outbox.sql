@@ -213,8 +213,8 @@ ALTER FUNCTION outbox_stamp(integer) OWNER TO taskmed_lookup;
 ALTER FUNCTION outbox_prune(interval, integer) OWNER TO taskmed_lookup;
 REVOKE CREATE ON SCHEMA public FROM taskmed_lookup;
 
--- What is revoked above is this migration's own: older binaries lack nothing.
-COMMENT ON TABLE goose_db_version IS 'oldest binary: 15';
+-- What is revoked above is this migration's own: binaries lack nothing that served before it.
+COMMENT ON TABLE goose_db_version IS 'oldest binary: 61';
 
 -- +goose Down
 DROP FUNCTION outbox_prune(interval, integer);

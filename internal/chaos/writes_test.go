@@ -124,7 +124,7 @@ func (p *world) onceThroughKills(t *testing.T) {
 		// A kill comes at any moment of writes, once there are some again.
 		before := acknowledged()
 		assert.Eventually(t, func() bool { return acknowledged() >= before+16 }, time.Minute, time.Millisecond)
-		time.Sleep(time.Duration(dice.IntN(100_000)) * time.Microsecond)
+		<-time.After(time.Duration(dice.IntN(100_000)) * time.Microsecond)
 		server.kill()
 		server.start(t)
 		assert.Eventually(t, func() bool { return server.ready(ctx) }, time.Minute, 10*time.Millisecond)
@@ -168,7 +168,6 @@ type till struct {
 	payments []string
 	refunds  int
 	gaveUp   int
-	loose    int
 }
 
 // moneyAddsUp has clients bill, pay and give back at two servers, of which one is killed in
@@ -204,7 +203,7 @@ func (p *world) moneyAddsUp(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(lasting / 2) // in the middle
+	<-time.After(lasting / 2) // in the middle
 	f.instances[0].kill()
 	f.instances[0].start(t)
 	all.Wait()

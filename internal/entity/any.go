@@ -2,6 +2,7 @@ package entity
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/google/uuid"
 
@@ -54,9 +55,7 @@ func (a *anyOf) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
 			if err != nil {
 				return nil, err
 			}
-			for key, value := range found.Values {
-				all.Values[key] = value
-			}
+			maps.Copy(all.Values, found.Values)
 			all.Entities = append(all.Entities, found.Entities...)
 		}
 		return all, nil

@@ -4,7 +4,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
 )
@@ -36,8 +35,7 @@ func (v *value) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
 	// The currency, the zone.
 	r.Depends(touched.Entity(models.KindClinic, r.scope.ClinicID))
 	found := &Found{Values: make(map[uuid.UUID]any, len(ask.Keys))}
-	var sent *database.Statement
-	sent = r.batch.Queue(v.declared.SQL, []any{r.scope.ClinicID, ask.Keys}, func(rows pgx.Rows) error {
+	sent := r.batch.Queue(v.declared.SQL, []any{r.scope.ClinicID, ask.Keys}, func(rows pgx.Rows) error {
 		for rows.Next() {
 			parent, made, err := v.declared.Read(rows)
 			if err != nil {

@@ -187,7 +187,7 @@ func (w *Worker) deliver(ctx context.Context, d *delivery) error {
 		if lost == nil || attempt == mostRecordings {
 			return lost
 		}
-		time.Sleep(w.backoff(attempt))
+		<-time.After(w.backoff(attempt))
 	}
 }
 

@@ -169,7 +169,7 @@ func (d *desk) settle(t *testing.T, w *messaging.Worker) {
 // mailServer takes mail on loopback, as plainly as it can be done.
 func mailServer(t *testing.T) (url string, got func() []string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it lasts as long as the test
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	var mu sync.Mutex

@@ -36,28 +36,11 @@ func rest() []announced {
 			placed: []string{"consent/contact={contact}"}, column: "evidence", value: "'x'",
 		},
 		{
-			table: "waitlist_entries", kind: "waitlist_entry",
-			values: map[string]string{"contact_id": "'{contact}'", "service_id": "'{service}'", "practitioner_id": "'{practitioner}'"},
-			placed: []string{"waitlist_entry/list", "waitlist_entry/service={service}", "waitlist_entry/contact={contact}", "waitlist_entry/practitioner={practitioner}"},
-			column: "range_from", value: "now()",
-		},
-		{
 			table: "attachments", kind: "attachment",
 			values: map[string]string{
 				"medical_record_id": "'{record}'", "file_name": "'a'", "media_type": "'a/b'", "byte_size": "1", "digest": "repeat('0', 64)", "storage_key": "'k'",
 			},
 			placed: []string{"attachment/medical_record={record}"}, column: "file_name", value: "'b'",
-		},
-		{
-			table: "conversations", kind: "conversation",
-			values: map[string]string{"contact_id": "'{contact}'", "channel": "'web'", "assignee_id": "'{practitioner}'"},
-			placed: []string{"conversation/list", "conversation/contact={contact}", "conversation/assignee={practitioner}"},
-			column: "unread_count", value: "3", moves: true,
-		},
-		{
-			table: "messages", kind: "message",
-			values: map[string]string{"conversation_id": "'{conversations}'", "direction": "'inbound'", "body": "'a'", "status": "'lida'"},
-			placed: []string{"message/conversation={conversations}"}, column: "body", value: "'b'",
 		},
 	}
 }

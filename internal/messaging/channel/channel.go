@@ -92,13 +92,13 @@ type Challenger interface {
 }
 
 // Refused is a message that the provider does not take, now or later.
-type Refused struct{ Reason string }
+type Refused struct{ Reason string } //nolint:errname // "the message is refused" is what every use says
 
 // Error gives the reason, in words for the clinic.
 func (r *Refused) Error() string { return r.Reason }
 
 // Later is a message that was not sent and may be sent later.
-type Later struct {
+type Later struct { //nolint:errname // likewise
 	Reason string
 	// After is when to try again at the earliest; 0 where the provider does not say.
 	After time.Duration

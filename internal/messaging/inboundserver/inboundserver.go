@@ -63,7 +63,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, answer) // whoever is gone posts again
+		_, _ = io.WriteString(w, answer) //nolint:gosec // text/plain, nosniff; whoever is gone posts again
 	case errors.Is(err, models.ErrNotFound):
 		http.Error(w, "there is no such address", http.StatusNotFound)
 	case errors.Is(err, messaging.ErrUnsigned):

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -171,10 +172,8 @@ func add(all []string, value string) []string {
 	if !phone.MatchString(value) && !address.MatchString(value) {
 		return all
 	}
-	for _, known := range all {
-		if known == value {
-			return all
-		}
+	if slices.Contains(all, value) {
+		return all
 	}
 	if address.MatchString(value) {
 		return append([]string{value}, all...)
