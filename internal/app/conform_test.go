@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -101,27 +101,27 @@ func TestConform_FindsWhatIsPlanted(t *testing.T) {
 	}
 }
 
-// TestConform_NoticesWhateverATableDoesNotAnnounce leaves out one thing after another of
-// what the migrations have the nouns' tables announce, and sees that the suite names it.
-// TASKMED_OMISSIONS says how many; there are some two hundred.
-func TestConform_NoticesWhateverATableDoesNotAnnounce(t *testing.T) {
+// TestConform_NoticesWhatATableDoesNotAnnounce leaves out what the migrations have a
+// noun's table announce, one thing after another, and sees that the suite names it: two
+// tags of invoices, or, with TASKMED_OMISSIONS=all, every tag and column of every noun.
+// docs/decisions/0018 says what that run has shown, and which it does not notice.
+func TestConform_NoticesWhatATableDoesNotAnnounce(t *testing.T) {
 	t.Parallel()
 	suite := conform.New(t)
-	var all []conform.Omission
-	for _, noun := range suite.Nouns() {
-		all = append(all, suite.Omissions(t, noun)...)
+	omissions := suite.Omissions(t, "Invoice")[:2]
+	if os.Getenv("TASKMED_OMISSIONS") == "all" {
+		omissions = nil
+		for _, noun := range suite.Nouns() {
+			omissions = append(omissions, suite.Omissions(t, noun)...)
+		}
 	}
-	dice := rand.New(rand.NewPCG(composedSeed, 0))
-	dice.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	chosen := all[:min(len(all), rounds(t, "TASKMED_OMISSIONS", 2))]
-	for _, omitted := range chosen {
+	for _, omitted := range omissions {
 		t.Run(omitted.What, func(t *testing.T) { //nolint:paralleltest // each has a suite of its own, and all at once are many
 			suite := conform.New(t)
 			suite.Database().Exec(t, omitted.SQL)
 			require.NotEmpty(t, suite.Tags(t, omitted.Object), "nobody would notice %s: no read depends on it, or the suite makes no write that shows it", omitted.What)
 		})
 	}
-	t.Logf("%d of %d that can be left out", len(chosen), len(all))
 }
 
 // announcing has invoices announce their changes otherwise.
