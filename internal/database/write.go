@@ -86,7 +86,7 @@ func outcomeOf(err error) (touched.Outcome, error) {
 	}
 	return touched.Unknown, &models.Error{
 		Code:    models.OutcomeUnknown,
-		Message: "the connection was lost while the change was being saved: look whether it was before you try again",
+		Message: "the connection was lost while the change was being saved: send it again with its idempotency key, or look whether it was",
 		Cause:   err,
 	}
 }
