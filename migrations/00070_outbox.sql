@@ -114,6 +114,23 @@ CREATE TRIGGER payments_raise_refunded AFTER UPDATE ON payments
   FOR EACH ROW WHEN (NEW.refunded_minor > OLD.refunded_minor)
   EXECUTE FUNCTION outbox_raise('payment.refunded', 'payment');
 
+CREATE TRIGGER messages_raise_received AFTER INSERT ON messages
+  FOR EACH ROW WHEN (NEW.direction = 'inbound')
+  EXECUTE FUNCTION outbox_raise('message.received', 'message');
+CREATE TRIGGER messages_raise_status_changed AFTER UPDATE ON messages
+  FOR EACH ROW WHEN (NEW.status <> OLD.status)
+  EXECUTE FUNCTION outbox_raise('message.status_changed', 'message');
+-- That something was said is told by its message.
+CREATE TRIGGER conversations_raise_changed_new AFTER INSERT ON conversations
+  FOR EACH ROW EXECUTE FUNCTION outbox_raise('conversation.changed', 'conversation');
+CREATE TRIGGER conversations_raise_changed AFTER UPDATE ON conversations
+  FOR EACH ROW WHEN ((NEW.status, NEW.assignee_id) IS DISTINCT FROM (OLD.status, OLD.assignee_id))
+  EXECUTE FUNCTION outbox_raise('conversation.changed', 'conversation');
+
+CREATE TRIGGER waitlist_entries_raise_offered AFTER UPDATE ON waitlist_entries
+  FOR EACH ROW WHEN (NEW.offer_expires_at IS NOT NULL AND NEW.offer_expires_at IS DISTINCT FROM OLD.offer_expires_at)
+  EXECUTE FUNCTION outbox_raise('waitlist.offered', 'waitlist_entry');
+
 -- The functions below go through all clinics, which the application's role may not.
 GRANT SELECT, DELETE ON outbox TO taskmed_lookup;
 GRANT SELECT, INSERT, DELETE ON changes TO taskmed_lookup;

@@ -37,18 +37,18 @@ func Events() map[models.WebhookEvent]Event {
 		models.WebhookEventInvoicePaid:              invoice,
 		models.WebhookEventInvoiceVoided:            invoice,
 		models.WebhookEventPaymentRefunded:          {models.KindPayment, "Payment"},
+		models.WebhookEventWaitlistOffered:          {models.KindWaitlistEntry, "WaitlistEntry"},
+		models.WebhookEventMessageReceived:          {models.KindMessage, "Message"},
+		models.WebhookEventMessageStatusChanged:     {models.KindMessage, "Message"},
+		models.WebhookEventConversationChanged:      {models.KindConversation, "Conversation"},
 	}
 }
 
 // Unraised are the events that nothing raises yet, and why.
 func Unraised() map[models.WebhookEvent]string {
 	return map[models.WebhookEvent]string{
-		models.WebhookEventContactMerged:        "contacts cannot be merged yet",
-		models.WebhookEventContactErased:        "contacts cannot be erased yet",
-		models.WebhookEventWaitlistOffered:      "the waiting list has no API yet",
-		models.WebhookEventMessageReceived:      "conversations have no API yet",
-		models.WebhookEventMessageStatusChanged: "conversations have no API yet",
-		models.WebhookEventConversationChanged:  "conversations have no API yet",
+		models.WebhookEventContactMerged: "contacts cannot be merged yet",
+		models.WebhookEventContactErased: "contacts cannot be erased yet",
 	}
 }
 

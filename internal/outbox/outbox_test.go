@@ -41,7 +41,11 @@ func TestEvents_EachHasASourceOrSaysWhyNot(t *testing.T) {
 	raised = slices.Compact(raised)
 	var declared []string
 	for event, of := range outbox.Events() {
-		declared = append(declared, fmt.Sprintf("%ss %s %s", of.Kind, event.Word(), of.Kind))
+		table := string(of.Kind) + "s"
+		if of.Kind == models.KindWaitlistEntry {
+			table = "waitlist_entries"
+		}
+		declared = append(declared, fmt.Sprintf("%s %s %s", table, event.Word(), of.Kind))
 	}
 	slices.Sort(declared)
 	require.Equal(t, declared, raised, "triggers that execute outbox_raise, and internal/outbox/events.go")
@@ -86,6 +90,7 @@ func TestEvents_AreRaisedByWhatHappens(t *testing.T) {
 	start := time.Date(2026, time.November, 30, 13, 0, 0, 0, time.UTC)
 	appointment := d.Appointment(t, c, 0, 0, start, 30*time.Minute)
 	record, draft, invoice, payment := models.NewID(), models.NewID(), models.NewID(), models.NewID()
+	talk, said, told, waits := models.NewID(), models.NewID(), models.NewID(), models.NewID()
 	made := map[uuid.UUID]bool{}
 	for _, write := range []struct {
 		entity uuid.UUID
@@ -113,6 +118,14 @@ func TestEvents_AreRaisedByWhatHappens(t *testing.T) {
 		{payment, "UPDATE payments SET refunded_minor = 60 WHERE id = $1", []string{"payment.refunded"}},
 		{payment, "UPDATE payments SET refunded_minor = 100 WHERE id = $1", []string{"payment.refunded"}},
 		{invoice, "UPDATE invoices SET paid_minor = 0, status = 'anulada' WHERE id = $1", []string{"invoice.voided"}},
+		{talk, "INSERT INTO conversations (clinic_id, id, contact_id, channel) SELECT clinic_id, $1, id, 'web' FROM contacts LIMIT 1", []string{"conversation.changed"}},
+		{said, "INSERT INTO messages (clinic_id, id, conversation_id, direction, body, status) SELECT clinic_id, $1, id, 'inbound', 'x', 'entregue' FROM conversations", []string{"message.received"}},
+		{told, "INSERT INTO messages (clinic_id, id, conversation_id, direction, body, status) SELECT clinic_id, $1, id, 'outbound', 'x', 'na_fila' FROM conversations", nil},
+		{told, "UPDATE messages SET status = 'enviada' WHERE id = $1", []string{"message.status_changed"}},
+		{talk, "UPDATE conversations SET status = 'fechada' WHERE id = $1", []string{"conversation.changed"}},
+		{waits, "INSERT INTO waitlist_entries (clinic_id, id, contact_id, service_id, joined_by) SELECT clinic_id, $1, (SELECT id FROM contacts LIMIT 1), id, 's' FROM services LIMIT 1", nil},
+		{waits, `UPDATE waitlist_entries SET offered_practitioner_id = (SELECT id FROM practitioners LIMIT 1), offered_starts_at = now() + interval '1 day',
+			offered_ends_at = now() + interval '25 hours', offer_expires_at = now() + interval '10 minutes' WHERE id = $1`, []string{"waitlist.offered"}},
 	} {
 		before := raised(t, d, write.entity)
 		if !made[write.entity] {
