@@ -2980,17 +2980,17 @@ const (
 	WebhookEventAppointmentCancelled WebhookEvent = "APPOINTMENT_CANCELLED"
 	// An appointment took a step: it was confirmed, checked in, begun, completed or missed, or a step was undone.
 	WebhookEventAppointmentStatusChanged WebhookEvent = "APPOINTMENT_STATUS_CHANGED"
-	// A free slot was offered to somebody on the waiting list. Not raised yet.
+	// A free slot was offered to somebody on the waiting list.
 	WebhookEventWaitlistOffered WebhookEvent = "WAITLIST_OFFERED"
 	// A medical record was signed.
 	WebhookEventRecordSigned WebhookEvent = "RECORD_SIGNED"
 	// A signed medical record was withdrawn.
 	WebhookEventRecordWithdrawn WebhookEvent = "RECORD_WITHDRAWN"
-	// A message came in. Not raised yet.
+	// A message came in.
 	WebhookEventMessageReceived WebhookEvent = "MESSAGE_RECEIVED"
-	// A message was sent, delivered or read, or failed. Not raised yet.
+	// A message was sent, delivered or read, or failed.
 	WebhookEventMessageStatusChanged WebhookEvent = "MESSAGE_STATUS_CHANGED"
-	// A conversation was opened, assigned or closed. Not raised yet.
+	// A conversation was opened, assigned or closed.
 	WebhookEventConversationChanged WebhookEvent = "CONVERSATION_CHANGED"
 	// An invoice was issued and has its number.
 	WebhookEventInvoiceIssued WebhookEvent = "INVOICE_ISSUED"

@@ -5747,17 +5747,17 @@ enum WebhookEvent {
   APPOINTMENT_CANCELLED
   "An appointment took a step: it was confirmed, checked in, begun, completed or missed, or a step was undone."
   APPOINTMENT_STATUS_CHANGED
-  "A free slot was offered to somebody on the waiting list. Not raised yet."
+  "A free slot was offered to somebody on the waiting list."
   WAITLIST_OFFERED
   "A medical record was signed."
   RECORD_SIGNED
   "A signed medical record was withdrawn."
   RECORD_WITHDRAWN
-  "A message came in. Not raised yet."
+  "A message came in."
   MESSAGE_RECEIVED
-  "A message was sent, delivered or read, or failed. Not raised yet."
+  "A message was sent, delivered or read, or failed."
   MESSAGE_STATUS_CHANGED
-  "A conversation was opened, assigned or closed. Not raised yet."
+  "A conversation was opened, assigned or closed."
   CONVERSATION_CHANGED
   "An invoice was issued and has its number."
   INVOICE_ISSUED
