@@ -5770,7 +5770,7 @@ enum WebhookEvent {
 }
 
 "Something that happened in the clinic. It names what it happened to by its id and says no more: read the entity as it is now."
-type Change implements Node @cacheControl(maxAge: 60, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
+type Change implements Node @cacheControl(maxAge: 300, scope: TENANT) @open @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, FINANCE, PARTNER]) {
   "The global id. Webhooks send it as webhook-id."
   id: ID!
   "The place in the order of commits: 1, 2, 3 … within the clinic, without a gap. A role that may not read an entity does not see its changes; only then positions are missing from its list."
