@@ -232,6 +232,9 @@ func (w idWalker) value(name string, of *ast.Type, own *furniture) any {
 		}
 		if name == "range" {
 			object["from"], object["to"] = "2026-11-30T00:00:00Z", "2026-12-05T00:00:00Z"
+			if of.Name() == "DateRange" {
+				object["from"], object["to"] = "2026-11-30", "2026-12-05"
+			}
 		}
 		return object
 	case !of.NonNull:
@@ -278,24 +281,16 @@ func (w idWalker) put(variables map[string]any, place []string, id string, field
 func (w idWalker) everything(name string, levels int) string {
 	target := w.schema.Types[name]
 	if target.Kind == ast.Interface {
-		selected := []string{"__typename"}
-		types := map[string]map[string]bool{}
+		// One field of each name: an operation may select few fields twice, and of two types
+		// those of one name may be of different types.
+		selected, seen := []string{"__typename", "id"}, map[string]bool{"id": true}
 		for _, possible := range w.schema.PossibleTypes[name] {
-			for _, field := range possible.Fields {
-				if types[field.Name] == nil {
-					types[field.Name] = map[string]bool{}
-				}
-				types[field.Name][field.Type.String()] = true
-			}
-		}
-		for _, possible := range w.schema.PossibleTypes[name] {
-			var fields []string
+			fields := []string{"__typename"}
 			for field := range strings.FieldsSeq(w.everything(possible.Name, 1)) {
-				// Two types may have fields of one name and of different types.
-				if len(types[field]) > 1 {
-					field = possible.Name + "_" + field + ": " + field
+				if !seen[field] {
+					seen[field] = true
+					fields = append(fields, field)
 				}
-				fields = append(fields, field)
 			}
 			selected = append(selected, "... on "+possible.Name+" { "+strings.Join(fields, " ")+" }")
 		}

@@ -72,7 +72,9 @@ func levels(query string) int64 {
 	sets := strings.Count(query, "{") - strings.Count(query, "nodes {") - strings.Count(query, "edges {") -
 		strings.Count(query, "node {") - strings.Count(query, "pageInfo {") - strings.Count(query, "price {") -
 		strings.Count(query, "range: {")
-	return int64(sets + strings.Count(query, "totalCount"))
+	// What a change is of takes a statement for each kind that it may be.
+	const kinds = 8
+	return int64(sets + strings.Count(query, "totalCount") + strings.Count(query, "entity {")*(kinds-1))
 }
 
 // roomy lifts the limits that three levels of 20 would reach.
