@@ -39,7 +39,7 @@ type world struct {
 	clinics  []load.Clinic
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	p := &world{binary: build(t), provider: newProvider(t)}
 	options := devstack.FromEnv(os.Getenv)

@@ -27,7 +27,7 @@ import (
 )
 
 // build makes the server's binary, with the race detector if the tests have it.
-func build(t *testing.T) string {
+func build(t testing.TB) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "taskmed")
 	arguments := []string{"build", "-o", binary}
@@ -53,7 +53,7 @@ const (
 	providerAudience = "taskmed-e2e"
 )
 
-func newProvider(t *testing.T) *provider {
+func newProvider(t testing.TB) *provider {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func newProvider(t *testing.T) *provider {
 	return p
 }
 
-func (p *provider) token(t *testing.T, subject string) string {
+func (p *provider) token(t testing.TB, subject string) string {
 	t.Helper()
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{
@@ -87,7 +87,7 @@ type served struct {
 }
 
 // serve starts one with a Redis, and more settings, and waits until it is ready.
-func (p *world) serve(t *testing.T, redisURL string, more ...string) *served {
+func (p *world) serve(t testing.TB, redisURL string, more ...string) *served {
 	t.Helper()
 	s := &served{binary: p.binary, address: freeAddress(t), admin: freeAddress(t), log: filepath.Join(t.TempDir(), "serve.log")}
 	s.env = []string{
@@ -112,7 +112,7 @@ func (p *world) serve(t *testing.T, redisURL string, more ...string) *served {
 
 func (s *served) url() string { return "http://" + s.address }
 
-func (s *served) start(t *testing.T) {
+func (s *served) start(t testing.TB) {
 	t.Helper()
 	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if !assert.NoError(t, err) { //nolint:testifylint // beside the test, where require may not end it

@@ -20,7 +20,7 @@ import (
 	"github.com/taskmed/taskmed/internal/devstack"
 )
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
