@@ -182,81 +182,94 @@ CREATE TABLE financial_sums (
   invoices bigint NOT NULL DEFAULT 0,
   payments bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (clinic_id, part, span, starts, key),
-  CHECK (span = 'day' OR part NOT IN ('all', 'unpaid')),
   CHECK (span = 'day' OR extract(day FROM starts) = 1)
 ) WITH (fillfactor = 70);
 SELECT protect_tenant_table('financial_sums', 'SELECT, INSERT, UPDATE');
 SELECT cache_announce('financial_sums',
   $$ARRAY['financial_sums/list', 'financial_sums/month=' || to_char(r.starts, 'YYYY-MM')]$$, $$'{}'::text[]$$, '{starts}', 'clinic_id', 'key');
 
+-- An invoice that was billed, or a payment: on a day, to be spread over the sums that it is
+-- part of. practitioner is '' for none; method is null for what has none by its nature.
+CREATE TYPE financial_event AS (
+  clinic_id uuid, invoice_id uuid, practitioner text, method text, day date, billed numeric, received numeric, invoices bigint, payments bigint
+);
+
 -- +goose StatementBegin
--- How an amount of an invoice falls to the services that it is for, in proportion to what
--- they cost there. Each share begins where the one before ends, and so they add up to the
--- amount. What the items do not explain falls to no service.
-CREATE FUNCTION financial_shares(clinic uuid, invoice uuid, amount numeric) RETURNS TABLE (service text, share numeric)
-LANGUAGE sql STABLE AS $$
-  WITH items AS (
-    SELECT coalesce(i.service_id::text, '') AS service, i.total_minor::numeric AS total,
-      sum(i.total_minor) OVER (ORDER BY i.position) AS upto
-    FROM invoice_items i WHERE i.clinic_id = $1 AND i.invoice_id = $2),
-  whole AS (
-    SELECT v.total_minor::numeric AS total, (SELECT coalesce(max(upto), 0) FROM items) AS explained
-    FROM invoices v WHERE v.clinic_id = $1 AND v.id = $2),
-  shares AS (
-    SELECT service, total, upto FROM items
-    UNION ALL SELECT '', total - explained, total FROM whole WHERE total > explained OR NOT EXISTS (SELECT FROM items))
-  SELECT s.service, sum(coalesce(div($3 * s.upto, nullif(greatest(w.total, w.explained), 0)) - div($3 * (s.upto - s.total), nullif(greatest(w.total, w.explained), 0)), 0))
-  FROM shares s, whole w GROUP BY s.service
+-- The day, and the month that it is in.
+CREATE FUNCTION financial_spans(date) RETURNS TABLE (span text, starts date)
+LANGUAGE sql IMMUTABLE AS $$
+  VALUES ('day', $1), ('month', date_trunc('month', $1::timestamp)::date)
 $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- Spreads what happened on a day over the sums that it is part of. practitioner and
--- method are '' for none; method is null for what has none by its nature.
-CREATE FUNCTION financial_spread(clinic uuid, invoice uuid, practitioner text, method text, at date, billed numeric, received numeric, invoices bigint, payments bigint)
-RETURNS SETOF financial_sums
+-- Spreads events over the sums, all of them at once.
+-- An amount of an invoice falls to the services that it is for, in proportion to what they
+-- cost there. Each share begins where the one before ends, and so they add up to the
+-- amount. What the items do not explain falls to no service.
+CREATE FUNCTION financial_spread(financial_event[]) RETURNS SETOF financial_sums
 LANGUAGE sql STABLE AS $$
-  SELECT $1, 'all', 'day', $5, '', $6, $7, 0::numeric, 0::numeric, $8, $9
-  UNION ALL
-  SELECT $1, p.part, spans.span, spans.starts, p.key, p.billed, p.received, 0, 0, $8, $9
-  FROM (VALUES ('day', $5), ('month', date_trunc('month', $5::timestamp)::date)) AS spans (span, starts), (
-    SELECT 'practitioner' AS part, $3 AS key, $6 AS billed, $7 AS received
-    UNION ALL SELECT 'method', $4, $6, $7 WHERE $4 IS NOT NULL
-    UNION ALL SELECT 'service', s.service, CASE WHEN $8 <> 0 THEN s.share ELSE 0 END, CASE WHEN $9 <> 0 THEN s.share ELSE 0 END
-    FROM financial_shares($1, $2, $6 + $7) s) AS p
+  WITH happened AS MATERIALIZED (
+    SELECT * FROM unnest($1) WITH ORDINALITY AS e (clinic_id, invoice_id, practitioner, method, day, billed, received, invoices, payments, n)),
+  items AS MATERIALIZED (
+    SELECT h.n, coalesce(i.service_id::text, '') AS service, i.total_minor::numeric AS total,
+      sum(i.total_minor) OVER (PARTITION BY h.n ORDER BY i.position) AS upto
+    FROM happened h JOIN invoice_items i ON i.clinic_id = h.clinic_id AND i.invoice_id = h.invoice_id),
+  wholes AS MATERIALIZED (
+    SELECT h.n, h.billed + h.received AS amount, v.total_minor::numeric AS total, x.explained,
+      nullif(greatest(v.total_minor, x.explained), 0) AS whole
+    FROM happened h
+    JOIN invoices v ON v.clinic_id = h.clinic_id AND v.id = h.invoice_id
+    LEFT JOIN (SELECT i.n, max(i.upto) AS explained FROM items i GROUP BY i.n) x ON x.n = h.n),
+  pieces AS (
+    SELECT n, service, total, upto FROM items
+    UNION ALL SELECT n, '', total - coalesce(explained, 0), total FROM wholes WHERE explained IS NULL OR total > explained),
+  shares AS (
+    SELECT p.n, p.service, sum(coalesce(div(w.amount * p.upto, w.whole) - div(w.amount * (p.upto - p.total), w.whole), 0)) AS share
+    FROM pieces p JOIN wholes w ON w.n = p.n GROUP BY p.n, p.service),
+  parts AS (
+    SELECT n, 'all' AS part, '' AS key, billed, received FROM happened
+    UNION ALL SELECT n, 'practitioner', practitioner, billed, received FROM happened
+    UNION ALL SELECT n, 'method', method, billed, received FROM happened WHERE method IS NOT NULL
+    UNION ALL SELECT s.n, 'service', s.service, CASE WHEN h.invoices <> 0 THEN s.share ELSE 0 END, CASE WHEN h.payments <> 0 THEN s.share ELSE 0 END
+    FROM shares s JOIN happened h ON h.n = s.n)
+  SELECT h.clinic_id, p.part, d.span, d.starts, p.key, p.billed, p.received, 0::numeric, 0::numeric, h.invoices, h.payments
+  FROM parts p JOIN happened h ON h.n = p.n, LATERAL financial_spans(h.day) d
 $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE FUNCTION financial_of_invoices(invoices[]) RETURNS SETOF financial_sums
 LANGUAGE sql STABLE AS $$
-  SELECT s.* FROM unnest($1) i
-  JOIN clinics c ON c.id = i.clinic_id
-  LEFT JOIN appointments a ON a.clinic_id = i.clinic_id AND a.id = i.appointment_id,
-  LATERAL financial_spread(i.clinic_id, i.id, coalesce(a.practitioner_id::text, ''), NULL, (i.issued_at AT TIME ZONE c.time_zone)::date, i.total_minor, 0, 1, 0) s
-  WHERE i.issued_at IS NOT NULL AND i.status NOT IN ('rascunho', 'anulada')
+  SELECT s.* FROM financial_spread(ARRAY(
+    SELECT ROW(i.clinic_id, i.id, coalesce(a.practitioner_id::text, ''), NULL, (i.issued_at AT TIME ZONE c.time_zone)::date, i.total_minor, 0, 1, 0)::financial_event
+    FROM unnest($1) i
+    JOIN clinics c ON c.id = i.clinic_id
+    LEFT JOIN appointments a ON a.clinic_id = i.clinic_id AND a.id = i.appointment_id
+    WHERE i.issued_at IS NOT NULL AND i.status NOT IN ('rascunho', 'anulada'))) s
   UNION ALL
-  SELECT i.clinic_id, 'unpaid', 'day', i.due_date, '', 0, 0, 0, i.total_minor - i.paid_minor, 0, 0
-  FROM unnest($1) i WHERE i.status IN ('aberta', 'paga_parcialmente')
+  SELECT i.clinic_id, 'unpaid', d.span, d.starts, '', 0, 0, 0, i.total_minor - i.paid_minor, 0, 0
+  FROM unnest($1) i, LATERAL financial_spans(i.due_date) d WHERE i.status IN ('aberta', 'paga_parcialmente')
 $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE FUNCTION financial_of_payments(payments[]) RETURNS SETOF financial_sums
 LANGUAGE sql STABLE AS $$
-  SELECT s.* FROM unnest($1) p
-  JOIN clinics c ON c.id = p.clinic_id
-  JOIN invoices i ON i.clinic_id = p.clinic_id AND i.id = p.invoice_id
-  LEFT JOIN appointments a ON a.clinic_id = i.clinic_id AND a.id = i.appointment_id,
-  LATERAL financial_spread(p.clinic_id, i.id, coalesce(a.practitioner_id::text, ''), p.method, (p.paid_at AT TIME ZONE c.time_zone)::date, 0, p.amount_minor, 0, 1) s
+  SELECT s.* FROM financial_spread(ARRAY(
+    SELECT ROW(p.clinic_id, i.id, coalesce(a.practitioner_id::text, ''), p.method, (p.paid_at AT TIME ZONE c.time_zone)::date, 0, p.amount_minor, 0, 1)::financial_event
+    FROM unnest($1) p
+    JOIN clinics c ON c.id = p.clinic_id
+    JOIN invoices i ON i.clinic_id = p.clinic_id AND i.id = p.invoice_id
+    LEFT JOIN appointments a ON a.clinic_id = i.clinic_id AND a.id = i.appointment_id)) s
 $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE FUNCTION financial_of_refunds(refunds[]) RETURNS SETOF financial_sums
 LANGUAGE sql STABLE AS $$
-  SELECT r.clinic_id, 'all', 'day', (r.created_at AT TIME ZONE c.time_zone)::date, '', 0, 0, r.amount_minor, 0, 0, 0
-  FROM unnest($1) r JOIN clinics c ON c.id = r.clinic_id
+  SELECT r.clinic_id, 'all', d.span, d.starts, '', 0, 0, r.amount_minor, 0, 0, 0
+  FROM unnest($1) r JOIN clinics c ON c.id = r.clinic_id, LATERAL financial_spans((r.created_at AT TIME ZONE c.time_zone)::date) d
 $$;
 -- +goose StatementEnd
 
@@ -402,8 +415,9 @@ DROP TRIGGER clinics_invoices_follow ON clinics;
 DROP FUNCTION financial_of_refunds(refunds[]);
 DROP FUNCTION financial_of_payments(payments[]);
 DROP FUNCTION financial_of_invoices(invoices[]);
-DROP FUNCTION financial_spread(uuid, uuid, text, text, date, numeric, numeric, bigint, bigint);
-DROP FUNCTION financial_shares(uuid, uuid, numeric);
+DROP FUNCTION financial_spread(financial_event[]);
+DROP FUNCTION financial_spans(date);
+DROP TYPE financial_event;
 DROP FUNCTION financial_negative(financial_sums);
 DROP FUNCTION financial_add(financial_sums[]);
 DROP TABLE financial_sums, refunds, payments, invoice_items, invoices, counters;

@@ -60,16 +60,24 @@ type totals struct {
 	Midnight time.Time
 }
 
-// allSums is the row of all: $2 is the instant, $3 and $4 are the days.
+// allSums is the row of all, of rows of sums: $2 is the instant. What is due on days
+// before today is overdue: whole months are, and of today's month the days before it, which
+// the first %s adds where it is one of the whole months.
 const allSums = `SELECT false AS grouped, '' AS key, c.currency::text, m.midnight, 0::bigint AS count,
 	coalesce(sum(s.billed_minor), 0)::text AS billed, coalesce(sum(s.received_minor), 0)::text AS received,
 	coalesce(sum(s.refunded_minor), 0)::text AS refunded, coalesce(sum(s.owed_minor), 0)::text AS outstanding,
-	coalesce(sum(s.owed_minor) FILTER (WHERE s.starts < m.today), 0)::text AS overdue
+	(coalesce(sum(s.owed_minor) FILTER (WHERE s.starts < CASE s.span WHEN 'day' THEN m.today ELSE m.month END), 0) + %s)::text AS overdue
 	FROM clinics c
 	CROSS JOIN LATERAL (SELECT ($2::timestamptz AT TIME ZONE c.time_zone)::date AS today,
+		date_trunc('month', $2::timestamptz AT TIME ZONE c.time_zone)::date AS month,
 		(($2::timestamptz AT TIME ZONE c.time_zone)::date + 1)::timestamp AT TIME ZONE c.time_zone AS midnight) m
-	LEFT JOIN financial_sums s ON s.clinic_id = $1 AND s.part IN ('all', 'unpaid') AND s.span = 'day' AND s.starts BETWEEN $3::date AND $4::date
-	WHERE c.id = $1 GROUP BY c.currency, m.midnight`
+	LEFT JOIN (%s) s ON true
+	WHERE c.id = $1 GROUP BY c.currency, m.today, m.month, m.midnight`
+
+// thisMonth is what is overdue of the month of today, whose whole month is among those
+// from %s to %s.
+const thisMonth = `(SELECT coalesce(sum(d.owed_minor), 0) FROM financial_sums d WHERE d.clinic_id = $1 AND d.part = 'unpaid' AND d.span = 'day'
+	AND d.starts >= m.month AND d.starts < m.today AND m.month BETWEEN %s::date AND %s::date)`
 
 // Summary sums the clinic's money over the days of a range, and splits it by a group if
 // one is given. Errors of code BAD_USER_INPUT tell that the range ends before it begins,
@@ -83,13 +91,15 @@ func (l *Ledger) Summary(ctx context.Context, span models.DateRange, by *models.
 	if err != nil {
 		return nil, err
 	}
-	sql, args, told := allSums, []any{scope.ClinicID, touched.Now(ctx), over.from, over.to}, group{}
+	q := query{args: []any{scope.ClinicID, touched.Now(ctx)}}
+	q.all(over.pieces())
+	told := group{}
 	if by != nil {
 		told = groupOf(*by)
-		sql, args = split(told, over, args)
+		q.split(told, over)
 	}
 	ctx = database.Depends(ctx, append(over.tags(), touched.Entity(models.KindClinic, scope.ClinicID))...)
-	rows, err := database.Rows[totals](ctx, l.db, sql, args...)
+	rows, err := database.Rows[totals](ctx, l.db, q.sql, q.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,24 +113,50 @@ func (l *Ledger) Summary(ctx context.Context, span models.DateRange, by *models.
 	return summarize(rows[0], rows[1:], told)
 }
 
+// query is the statement that asks for sums: $1 is the clinic.
+type query struct {
+	sql  string
+	args []any
+}
+
+// day adds a day to the values, and is its place among them.
+func (q *query) day(date string) string {
+	q.args = append(q.args, date)
+	return fmt.Sprintf("$%d", len(q.args))
+}
+
+// sums are the rows of parts over the pieces.
+func (q *query) sums(parts string, over []piece) string {
+	read := make([]string, len(over))
+	for i, p := range over {
+		read[i] = fmt.Sprintf("SELECT * FROM financial_sums WHERE clinic_id = $1 AND part IN (%s) AND span = '%s' AND starts BETWEEN %s::date AND %s::date",
+			parts, p.span, q.day(p.from), q.day(p.to))
+	}
+	return strings.Join(read, " UNION ALL ")
+}
+
+// all asks for the row of all.
+func (q *query) all(over []piece) {
+	months := "0"
+	for _, p := range over {
+		if p.span == spanMonth {
+			months = fmt.Sprintf(thisMonth, q.day(p.from), q.day(p.to))
+		}
+	}
+	q.sql = fmt.Sprintf(allSums, months, q.sums("'all', 'unpaid'", over))
+}
+
 // split adds the groups' rows to the statement, so that all that it answers is of one
-// moment. Of sums by anything but days there are months, too.
-func split(by group, over *days, args []any) (sql string, _ []any) {
-	pieces := []piece{{spanDay, over.from, over.to}}
-	if by.part != partAll {
-		pieces = over.pieces()
+// moment.
+func (q *query) split(by group, over *days) {
+	pieces := over.pieces()
+	if by.daily {
+		pieces = []piece{{spanDay, over.from, over.to}}
 	}
-	parts := make([]string, len(pieces))
-	for i, p := range pieces {
-		n := len(args)
-		parts[i] = fmt.Sprintf("SELECT * FROM financial_sums WHERE clinic_id = $1 AND part = '%s' AND span = '%s' AND starts BETWEEN $%d::date AND $%d::date",
-			by.part, p.span, n+1, n+2)
-		args = append(args, p.from, p.to)
-	}
-	return fmt.Sprintf(`(%s) UNION ALL
+	q.sql = fmt.Sprintf(`(%s) UNION ALL
 		(SELECT true, %s, '', to_timestamp(0), sum(s.%s)::bigint, sum(s.billed_minor)::text, sum(s.received_minor)::text, '', '', ''
 		FROM (%s) s GROUP BY 2 HAVING sum(s.billed_minor) <> 0 OR sum(s.received_minor) <> 0 OR sum(s.invoices) <> 0 OR sum(s.payments) <> 0)
-		ORDER BY 1, 2 LIMIT %d`, allSums, by.key, by.counts, strings.Join(parts, " UNION ALL "), mostTotals+2), args
+		ORDER BY 1, 2 LIMIT %d`, q.sql, by.key, by.counts, q.sums("'"+by.part+"'", pieces), mostTotals+2)
 }
 
 // summarize tells sums as amounts.
@@ -222,9 +258,11 @@ func (d *days) tags() []touched.Tag {
 	return []touched.Tag{touched.Of("financial_sums/list")}
 }
 
-// group is how sums are split: by which of them, by which SQL, and how its value is told.
+// group is how sums are split: by which of them, by which SQL, whether that needs sums by
+// days, and how its value is told.
 type group struct {
 	part, key, counts string
+	daily             bool
 	word              func(stored string) (string, error)
 }
 
@@ -241,21 +279,21 @@ func groupOf(by models.FinancialGroup) group {
 	}
 	switch by {
 	case models.FinancialGroupDay:
-		return group{partAll, "to_char(s.starts, 'YYYY-MM-DD')", "invoices", plain}
+		return group{partAll, "to_char(s.starts, 'YYYY-MM-DD')", "invoices", true, plain}
 	case models.FinancialGroupWeek:
-		return group{partAll, `to_char(s.starts, 'IYYY-"W"IW')`, "invoices", plain}
+		return group{partAll, `to_char(s.starts, 'IYYY-"W"IW')`, "invoices", true, plain}
 	case models.FinancialGroupMonth:
-		return group{partAll, "to_char(s.starts, 'YYYY-MM')", "invoices", plain}
+		return group{partAll, "to_char(s.starts, 'YYYY-MM')", "invoices", false, plain}
 	case models.FinancialGroupPractitioner:
-		return group{"practitioner", "s.key", "invoices", global(models.KindPractitioner)}
+		return group{"practitioner", "s.key", "invoices", false, global(models.KindPractitioner)}
 	case models.FinancialGroupService:
-		return group{"service", "s.key", "invoices", global(models.KindService)}
+		return group{"service", "s.key", "invoices", false, global(models.KindService)}
 	case models.FinancialGroupMethod:
-		return group{"method", "s.key", "payments", func(stored string) (string, error) {
+		return group{"method", "s.key", "payments", false, func(stored string) (string, error) {
 			var method models.PaymentMethod
 			err := method.Scan(stored)
 			return string(method), err
 		}}
 	}
-	return group{partAll, "''", "invoices", plain}
+	return group{partAll, "''", "invoices", false, plain}
 }
