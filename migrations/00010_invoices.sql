@@ -203,38 +203,36 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- Spreads events over the sums, all of them at once.
+-- Spreads events over the sums, all of them at once and in one pass: no plan knows how many
+-- they are, so that a join of what was made of them could take their square.
 -- An amount of an invoice falls to the services that it is for, in proportion to what they
 -- cost there. Each share begins where the one before ends, and so they add up to the
 -- amount. What the items do not explain falls to no service.
 CREATE FUNCTION financial_spread(financial_event[]) RETURNS SETOF financial_sums
 LANGUAGE sql STABLE AS $$
-  WITH happened AS MATERIALIZED (
-    SELECT * FROM unnest($1) WITH ORDINALITY AS e (clinic_id, invoice_id, practitioner, method, day, billed, received, invoices, payments, n)),
-  items AS MATERIALIZED (
-    SELECT h.n, coalesce(i.service_id::text, '') AS service, i.total_minor::numeric AS total,
-      sum(i.total_minor) OVER (PARTITION BY h.n ORDER BY i.position) AS upto
-    FROM happened h JOIN invoice_items i ON i.clinic_id = h.clinic_id AND i.invoice_id = h.invoice_id),
-  wholes AS MATERIALIZED (
-    SELECT h.n, h.billed + h.received AS amount, v.total_minor::numeric AS total, x.explained,
-      nullif(greatest(v.total_minor, x.explained), 0) AS whole
-    FROM happened h
+  WITH lines AS MATERIALIZED (
+    SELECT h.*, v.total_minor::numeric AS total, coalesce(i.service_id::text, '') AS service, i.total_minor::numeric AS cost,
+      sum(i.total_minor) OVER (PARTITION BY h.n ORDER BY i.position) AS upto, sum(i.total_minor) OVER (PARTITION BY h.n) AS explained,
+      row_number() OVER (PARTITION BY h.n ORDER BY i.position) AS line
+    FROM unnest($1) WITH ORDINALITY AS h (clinic_id, invoice_id, practitioner, method, day, billed, received, invoices, payments, n)
     JOIN invoices v ON v.clinic_id = h.clinic_id AND v.id = h.invoice_id
-    LEFT JOIN (SELECT i.n, max(i.upto) AS explained FROM items i GROUP BY i.n) x ON x.n = h.n),
+    LEFT JOIN invoice_items i ON i.clinic_id = h.clinic_id AND i.invoice_id = h.invoice_id),
   pieces AS (
-    SELECT n, service, total, upto FROM items
-    UNION ALL SELECT n, '', total - coalesce(explained, 0), total FROM wholes WHERE explained IS NULL OR total > explained),
+    SELECT n, clinic_id, day, invoices, payments, billed + received AS amount, nullif(greatest(total, explained), 0) AS whole, service, cost AS piece, upto AS ends
+    FROM lines WHERE cost IS NOT NULL
+    UNION ALL
+    SELECT n, clinic_id, day, invoices, payments, billed + received, nullif(total, 0), '', total - coalesce(explained, 0), total
+    FROM lines WHERE line = 1 AND (explained IS NULL OR total > explained)),
   shares AS (
-    SELECT p.n, p.service, sum(coalesce(div(w.amount * p.upto, w.whole) - div(w.amount * (p.upto - p.total), w.whole), 0)) AS share
-    FROM pieces p JOIN wholes w ON w.n = p.n GROUP BY p.n, p.service),
+    SELECT clinic_id, day, invoices, payments, service, sum(coalesce(div(amount * ends, whole) - div(amount * (ends - piece), whole), 0)) AS share
+    FROM pieces GROUP BY n, 1, 2, 3, 4, 5),
   parts AS (
-    SELECT n, 'all' AS part, '' AS key, billed, received FROM happened
-    UNION ALL SELECT n, 'practitioner', practitioner, billed, received FROM happened
-    UNION ALL SELECT n, 'method', method, billed, received FROM happened WHERE method IS NOT NULL
-    UNION ALL SELECT s.n, 'service', s.service, CASE WHEN h.invoices <> 0 THEN s.share ELSE 0 END, CASE WHEN h.payments <> 0 THEN s.share ELSE 0 END
-    FROM shares s JOIN happened h ON h.n = s.n)
-  SELECT h.clinic_id, p.part, d.span, d.starts, p.key, p.billed, p.received, 0::numeric, 0::numeric, h.invoices, h.payments
-  FROM parts p JOIN happened h ON h.n = p.n, LATERAL financial_spans(h.day) d
+    SELECT clinic_id, 'all' AS part, day, '' AS key, billed, received, invoices, payments FROM lines WHERE line = 1
+    UNION ALL SELECT clinic_id, 'practitioner', day, practitioner, billed, received, invoices, payments FROM lines WHERE line = 1
+    UNION ALL SELECT clinic_id, 'method', day, method, billed, received, invoices, payments FROM lines WHERE line = 1 AND method IS NOT NULL
+    UNION ALL SELECT clinic_id, 'service', day, service, CASE WHEN invoices <> 0 THEN share ELSE 0 END, CASE WHEN payments <> 0 THEN share ELSE 0 END, invoices, payments FROM shares)
+  SELECT p.clinic_id, p.part, d.span, d.starts, p.key, p.billed, p.received, 0::numeric, 0::numeric, p.invoices, p.payments
+  FROM parts p, LATERAL financial_spans(p.day) d
 $$;
 -- +goose StatementEnd
 
