@@ -304,13 +304,18 @@ DECLARE
   portion CONSTANT integer := 20000;
 BEGIN
   PERFORM cache_hold_zone(clinic, true);
-  PERFORM financial_add(ARRAY(SELECT financial_negative(s) FROM financial_sums s WHERE s.clinic_id = clinic));
-  PERFORM financial_add(ARRAY(SELECT s FROM financial_of_invoices(c.rows) s))
-  FROM (SELECT array_agg(n.i) AS rows FROM (SELECT i, row_number() OVER (ORDER BY i.id) / portion AS n FROM invoices i WHERE i.clinic_id = clinic) n GROUP BY n.n) c;
-  PERFORM financial_add(ARRAY(SELECT s FROM financial_of_payments(c.rows) s))
-  FROM (SELECT array_agg(n.p) AS rows FROM (SELECT p, row_number() OVER (ORDER BY p.id) / portion AS n FROM payments p WHERE p.clinic_id = clinic) n GROUP BY n.n) c;
-  PERFORM financial_add(ARRAY(SELECT s FROM financial_of_refunds(c.rows) s))
-  FROM (SELECT array_agg(n.r) AS rows FROM (SELECT r, row_number() OVER (ORDER BY r.id) / portion AS n FROM refunds r WHERE r.clinic_id = clinic) n GROUP BY n.n) c;
+  -- Summed before they are added: each row is written once.
+  PERFORM financial_add(ARRAY(
+    SELECT ROW(a.clinic_id, a.part, a.span, a.starts, a.key, sum(a.billed_minor), sum(a.received_minor), sum(a.refunded_minor), sum(a.owed_minor), sum(a.invoices), sum(a.payments))::financial_sums
+    FROM (
+      SELECT n.* FROM financial_sums s, LATERAL financial_negative(s) n WHERE s.clinic_id = clinic
+      UNION ALL
+      SELECT s.* FROM (SELECT array_agg(n.i) AS rows FROM (SELECT i, row_number() OVER (ORDER BY i.id) / portion AS n FROM invoices i WHERE i.clinic_id = clinic) n GROUP BY n.n) c, LATERAL financial_of_invoices(c.rows) s
+      UNION ALL
+      SELECT s.* FROM (SELECT array_agg(n.p) AS rows FROM (SELECT p, row_number() OVER (ORDER BY p.id) / portion AS n FROM payments p WHERE p.clinic_id = clinic) n GROUP BY n.n) c, LATERAL financial_of_payments(c.rows) s
+      UNION ALL
+      SELECT s.* FROM (SELECT array_agg(n.r) AS rows FROM (SELECT r, row_number() OVER (ORDER BY r.id) / portion AS n FROM refunds r WHERE r.clinic_id = clinic) n GROUP BY n.n) c, LATERAL financial_of_refunds(c.rows) s
+    ) a GROUP BY a.clinic_id, a.part, a.span, a.starts, a.key));
 END $$;
 -- +goose StatementEnd
 

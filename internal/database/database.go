@@ -83,6 +83,9 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 		// its values costs more than it gains (docs/decisions/0011). Tests hold the
 		// plans to their indexes.
 		"plan_cache_mode": "force_generic_plan",
+		// A clinic's statements read little. Compiling one, or starting workers for it, took
+		// a hundred times as long as running it, where an estimate was too high.
+		"jit": "off", "max_parallel_workers_per_gather": "0",
 	})
 	settings.ConnConfig.ConnectTimeout = 5 * time.Second
 	settings.ConnConfig.Tracer = statementCounter{}
