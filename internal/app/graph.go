@@ -96,7 +96,7 @@ func newGraph(parts graphParts) (*graph, error) {
 		Talk: talk, Objects: objects, Rights: table,
 	})
 	runner, err := mutations.New(mutations.Config{
-		DB: parts.db, Keys: parts.keys, Rehearse: parts.keys == nil, Schema: schema, Resolvers: reflect.TypeFor[generated.MutationResolver](),
+		DB: parts.db, Keys: parts.keys, Rehearse: parts.keys == nil, Schema: schema, MayRead: table.MayRead, Resolvers: reflect.TypeFor[generated.MutationResolver](),
 	})
 	if err != nil {
 		return nil, err

@@ -459,11 +459,15 @@ func TestDryRun_AnswersAsIfWrittenAtEveryDepth(t *testing.T) {
 
 	var told struct {
 		Extensions struct {
-			DryRun map[string]struct{ Written, Invalidated []string }
+			DryRun map[string]struct {
+				Written, Invalidated []string
+				Notified             []map[string]string
+			}
 		}
 	}
 	require.NoError(t, json.Unmarshal(answer.Body, &told))
 	assert.Equal(t, []string{contact}, told.Extensions.DryRun["a"].Written)
+	assert.Equal(t, []map[string]string{{"event": "CONTACT_UPDATED", "entityId": contact}}, told.Extensions.DryRun["a"].Notified)
 	assert.Contains(t, told.Extensions.DryRun["b"].Invalidated, "contact/list")
 	var after struct{ Contact struct{ Name string } }
 	owner.Must(t, `{ contact(id: "`+contact+`") { name } }`, nil, &after)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/idempotency"
+	"github.com/taskmed/taskmed/internal/outbox"
+	"github.com/taskmed/taskmed/models"
 )
 
 // Header is the field of a request in which a client names all of its writes
@@ -38,6 +40,9 @@ type Config struct {
 	// Keys may be nil where every mutation is a dry run.
 	Keys   *idempotency.Keys
 	Schema *ast.Schema
+	// MayRead tells whether a role may read entities of an object type: it hears of no
+	// others.
+	MayRead func(role models.Role, object string) bool
 	// Resolvers is the interface of the mutations' resolvers, whose results are
 	// remembered.
 	Resolvers reflect.Type
@@ -49,6 +54,7 @@ type Config struct {
 type Runner struct {
 	db       *database.DB
 	keys     *idempotency.Keys
+	mayRead  func(role models.Role, object string) bool
 	rehearse bool
 	// results are the resolvers' types by the mutation's name.
 	results map[string]reflect.Type
@@ -56,7 +62,7 @@ type Runner struct {
 
 // New makes a Runner; it is an error if a mutation has no resolver.
 func New(config Config) (*Runner, error) {
-	r := &Runner{db: config.DB, keys: config.Keys, rehearse: config.Rehearse, results: map[string]reflect.Type{}}
+	r := &Runner{db: config.DB, keys: config.Keys, mayRead: config.MayRead, rehearse: config.Rehearse, results: map[string]reflect.Type{}}
 	for _, field := range config.Schema.Mutation.Fields {
 		if strings.HasPrefix(field.Name, "__") {
 			continue
@@ -129,7 +135,7 @@ func (r *Runner) Resolve(ctx context.Context, next graphql.Resolver) (any, error
 	if w.dry {
 		result, err := next(ctx)
 		if err == nil && w.unit.Wrote() {
-			err = tell(ctx, field.Field.Alias, w.unit)
+			err = r.tell(ctx, field.Field.Alias, w.unit)
 		}
 		return result, err
 	}
@@ -182,18 +188,24 @@ func (r *Runner) read(mutation string, remembered []byte) (any, error) {
 type DryRun struct {
 	// Written are the global ids of what would have been created, changed or deleted.
 	Written []string `json:"written"`
+	// Notified are the events that the feed, subscriptions and webhooks would have told.
+	Notified []outbox.Notice `json:"notified"`
 	// Invalidated are the tags of the cache's answers that would have been. Those of
 	// searches are told as one: they are made of values that not every role sees.
 	Invalidated []string `json:"invalidated"`
 }
 
 // tell has the answer say what a dry run would have done.
-func tell(ctx context.Context, alias string, unit *database.Unit) error {
+func (r *Runner) tell(ctx context.Context, alias string, unit *database.Unit) error {
 	tags, err := unit.Touched(ctx)
 	if err != nil {
 		return err
 	}
-	told := DryRun{Written: []string{}, Invalidated: []string{}}
+	notified, err := outbox.Pending(ctx, r.db, r.mayRead)
+	if err != nil {
+		return err
+	}
+	told := DryRun{Written: []string{}, Notified: notified, Invalidated: []string{}}
 	for _, tag := range tags {
 		if kind, id, of := tag.Entity(); of {
 			told.Written = append(told.Written, kind.Global(id))
