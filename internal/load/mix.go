@@ -11,7 +11,7 @@ type scenario struct {
 }
 
 // mix is the clinic's mix of promise P3: registration 20, scheduling 30, records
-// 25, calendar 15, finance 10. Receptionists register and schedule, practitioners
+// 25, calendar 15, finance 10. Receptionists register, talk and schedule, practitioners
 // chart and look at their calendars: weeks, months at a glance, what changed, and feeds.
 func mix() []scenario {
 	return []scenario{

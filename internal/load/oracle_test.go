@@ -157,16 +157,16 @@ func TestRun_FindsAServerThatAnswersOldVersions(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
-		written := map[string]any{"contact": map[string]any{"id": contact, "version": 2}, "appointment": nil, "medicalRecord": nil, "invoice": nil, "payment": nil}
+		written := map[string]any{"contact": map[string]any{"id": contact, "version": 2}, "appointment": nil, "medicalRecord": nil, "invoice": nil, "payment": nil, "conversation": nil, "message": nil}
 		ids, diary := map[string]any{"nodes": []any{shown}}, map[string]any{"nodes": []any{booked}, "pageInfo": map[string]any{"hasNextPage": false}}
 		_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{
-			"clinic": map[string]any{"practitioners": map[string]any{"nodes": []any{map[string]any{"id": contact, "services": ids}}}}, "contacts": ids, "searchContacts": ids,
+			"clinic": map[string]any{"practitioners": map[string]any{"nodes": []any{map[string]any{"id": contact, "services": ids}}}}, "contacts": ids, "searchContacts": ids, "conversations": ids, "conversation": shown,
 			"contact": shown, "appointments": diary, "practitioner": map[string]any{"appointments": diary},
 			"availability":  []any{map[string]any{"startsAt": time.Now()}},
 			"createContact": written, "updateContact": written, "scheduleAppointment": written, "createMedicalRecord": written,
 			"appointmentCounts": []any{}, "calendarChanges": map[string]any{"changed": []any{booked}, "syncToken": "token"}, "invoices": ids,
 			"createCalendarFeed": map[string]any{"calendarFeed": map[string]any{"id": "feed", "url": "http://elsewhere/calendar/x.ics"}},
-			"createInvoice":      written, "recordPayment": written,
+			"createInvoice":      written, "recordPayment": written, "startConversation": written, "markConversationRead": written, "sendMessage": written,
 			"rescheduleAppointment": written, "confirmAppointment": written, "cancelAppointment": written,
 		}})
 	})
@@ -183,4 +183,5 @@ func TestRun_FindsAServerThatAnswersOldVersions(t *testing.T) {
 	require.Positive(t, report.Faults[olderThanOwn.String()], "also to who wrote them")
 	require.Zero(t, report.HitRate)
 	require.Positive(t, report.Operations["DayView"].Reads)
+	require.Positive(t, report.Operations["Thread"].Reads)
 }

@@ -28,6 +28,8 @@ type site struct {
 	soon, others []person
 	// found are the appointments that lie on those days.
 	found []string
+	// talking are conversations of the clinic's page that go on.
+	talking []string
 	// subscriptions are the calendars that clients keep in step.
 	subscriptions []*subscription
 }
@@ -198,10 +200,10 @@ func (t *turn) report(o outcome) { t.world.report.add(o) }
 
 // write sends a mutation and takes down what was acknowledged: "" where it was
 // refused or failed.
-func (t *turn) write(ctx context.Context, query string, input map[string]any, field, entityField string) (acknowledged string) {
+func (t *turn) write(ctx context.Context, query string, input map[string]any, field, path string) (acknowledged string) {
 	answer, o := t.send(ctx, query, map[string]any{"input": input})
 	if answer != nil {
-		written, err := writtenIn(answer.data, field, entityField)
+		written, err := writtenIn(answer.data, field, path)
 		switch {
 		case err != nil:
 			o.failure = err.Error()
@@ -216,17 +218,21 @@ func (t *turn) write(ctx context.Context, query string, input map[string]any, fi
 	return acknowledged
 }
 
-// writtenIn is the entity in a mutation's payload; nil where it was refused.
-func writtenIn(data json.RawMessage, field, entityField string) (*entity, error) {
-	var fields, payload map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(fields[field], &payload); err != nil {
-		return nil, err
+// writtenIn is the entity in a mutation's payload, by its path there; nil where it was
+// refused.
+func writtenIn(data json.RawMessage, field, path string) (*entity, error) {
+	for _, name := range append([]string{field}, strings.Split(path, ".")...) {
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(data, &fields); err != nil {
+			return nil, err
+		}
+		if fields == nil {
+			return nil, nil
+		}
+		data = fields[name]
 	}
 	var written *entity
-	err := json.Unmarshal(payload[entityField], &written)
+	err := json.Unmarshal(data, &written)
 	return written, err
 }
 

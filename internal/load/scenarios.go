@@ -45,7 +45,8 @@ func (w *world) open(ctx context.Context, clinic Clinic, server int) (*site, err
 				}
 			}
 		}
-		Contacts struct{ Nodes []person }
+		Contacts      struct{ Nodes []person }
+		Conversations struct{ Nodes []entity }
 	}
 	ask := func(query string, variables map[string]any, into any) error {
 		answer, err := w.post(ctx, clinic.ID, clinic.Reception, server%len(w.options.URLs), query, variables)
@@ -55,7 +56,8 @@ func (w *world) open(ctx context.Context, clinic Clinic, server int) (*site, err
 		return json.Unmarshal(answer.data, into)
 	}
 	err := ask(`query Around { clinic { practitioners(active: true, first: 100) { nodes { id services(first: 20) { nodes { id } } } } }
-		contacts(filter: {status: [ACTIVE]}, first: 100) { nodes { id name } } }`, nil, &around)
+		contacts(filter: {status: [ACTIVE]}, first: 100) { nodes { id name } }
+		conversations(status: [OPEN, PENDING], channel: [WEB], first: 50) { nodes { id } } }`, nil, &around)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +70,9 @@ func (w *world) open(ctx context.Context, clinic Clinic, server int) (*site, err
 		}
 	}
 	s.others = around.Contacts.Nodes
+	for _, open := range around.Conversations.Nodes {
+		s.talking = append(s.talking, open.ID)
+	}
 	if len(s.others) == 0 || len(s.practitioners) == 0 {
 		return nil, errors.New("the clinic has no contacts, or no practitioners who offer anything: seed it first")
 	}
@@ -107,6 +112,10 @@ func (w *world) open(ctx context.Context, clinic Clinic, server int) (*site, err
 }
 
 func registration(ctx context.Context, t *turn) {
+	if t.chance(talking) {
+		talks(ctx, t)
+		return
+	}
 	writes := t.world.options.Writes
 	switch drawn := t.dice.Float64() * 100; {
 	case drawn < writes*newPatients/100:
