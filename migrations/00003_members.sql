@@ -111,17 +111,36 @@ CREATE TRIGGER memberships_keep_an_owner_there AFTER DELETE ON memberships
   FOR EACH ROW WHEN (OLD.role = 'owner' AND OLD.revoked_at IS NULL)
   EXECUTE FUNCTION memberships_keep_an_owner();
 
+-- By which servers prove who asks: the two halves of HMAC-SHA-256's key (RFC 2104), which
+-- `taskmed migrate up` makes of the servers' secret. It is no clinic's.
+CREATE TABLE asker_proof_key (
+  alone boolean PRIMARY KEY DEFAULT true CHECK (alone),
+  inner_pad bytea NOT NULL CHECK (octet_length(inner_pad) = 64),
+  outer_pad bytea NOT NULL CHECK (octet_length(outer_pad) = 64)
+);
+REVOKE ALL ON asker_proof_key FROM PUBLIC, taskmed_app;
+GRANT SELECT ON asker_proof_key TO taskmed_lookup;
+
 -- +goose StatementBegin
 -- The role of the member who asks for a change of members or keys, in the clinic of
--- the connection, or a refusal. Who owns the tables is asked for nothing. It is no
--- SECURITY DEFINER function and of no use but inside of those below.
+-- the connection, or a refusal. That a server knows who asks is proven by app.asker_proof,
+-- `until:hash`, where the hash is of clinic, until and asker, in lines. Who owns the tables
+-- is asked for nothing. It is no SECURITY DEFINER function and of no use but inside of
+-- those below.
 CREATE FUNCTION members_asker(asker text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
   found_role text;
+  proof text[] := regexp_match(current_setting('app.asker_proof', true), '^([0-9]{1,12}):([0-9a-f]{64})$');
 BEGIN
   IF pg_has_role(session_user, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'public.memberships'::regclass), 'MEMBER') THEN
     RETURN 'owner';
+  END IF;
+  IF NOT coalesce(to_timestamp(proof[1]::bigint) BETWEEN clock_timestamp() AND clock_timestamp() + interval '15 minutes' AND EXISTS (
+      SELECT FROM public.asker_proof_key k WHERE proof[2] = encode(sha256(k.outer_pad || sha256(k.inner_pad
+        || convert_to(public.app_clinic()::text || E'\n' || proof[1] || E'\n' || asker, 'UTF8'))), 'hex')), false) THEN
+    RAISE EXCEPTION 'it is not proven who asks: the server''s secret is not the one that taskmed migrate up had, or its clock is wrong'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'members_proof';
   END IF;
   -- Locked: whose rights are being taken away must not use them meanwhile.
   SELECT m.role INTO found_role FROM public.memberships m
@@ -264,6 +283,7 @@ DROP FUNCTION member_add(text, uuid, text, text, text);
 DROP FUNCTION members_lock(text, uuid, integer);
 DROP FUNCTION members_refuse_owners(text, text);
 DROP FUNCTION members_asker(text);
+DROP TABLE asker_proof_key;
 DROP FUNCTION app_memberships(text);
 DROP POLICY lookup ON clinics;
 REVOKE SELECT ON clinics FROM taskmed_lookup;

@@ -77,7 +77,7 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { _ = listening.close() }() // closed already once they were served on
 
-	if err := prepareDatabase(ctx, stack.OwnerURL(devstack.Database), s); err != nil {
+	if err := prepareDatabase(ctx, stack.OwnerURL(devstack.Database), settings.Secret, s); err != nil {
 		return err
 	}
 	key, err := auth.LoadOrCreateDevKey(c.devKeyPath())
@@ -166,8 +166,8 @@ func loadOrCreateSecret(path string) (string, error) {
 
 // prepareDatabase brings the schema up to date and makes the demo clinics if
 // they are missing.
-func prepareDatabase(ctx context.Context, ownerURL string, s streams) error {
-	if _, err := migrateToNewest(ctx, ownerURL); err != nil {
+func prepareDatabase(ctx context.Context, ownerURL, secret string, s streams) error {
+	if _, err := migrateToNewest(ctx, ownerURL, secret); err != nil {
 		return err
 	}
 	options := seed.Demo(seed.Today(time.Now()))

@@ -13,6 +13,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/migrations"
 )
 
@@ -25,6 +26,8 @@ type migrateCommand struct {
 }
 
 type migrateUp struct {
+	Secret string `env:"TASKMED_SECRET" help:"The servers' secret, which the database takes the proof from by which they change members and keys. Without it that stays as it is."`
+
 	To int64 `placeholder:"VERSION" help:"Stop after this version instead of the newest."`
 }
 
@@ -36,7 +39,14 @@ func (c *migrateUp) Run(ctx context.Context, parent *migrateCommand, s streams) 
 			up = func(ctx context.Context) ([]*goose.MigrationResult, error) { return p.UpTo(ctx, c.To) }
 		}
 		results, err := up(ctx)
-		return report(s, "applied", results, err)
+		if err := report(s, "applied", results, err); err != nil || c.To > 0 {
+			return err
+		}
+		if c.Secret == "" {
+			_, _ = fmt.Fprintln(s.err, "TASKMED_SECRET is not set: servers with another secret than before cannot change members and keys")
+			return nil
+		}
+		return tellSecret(ctx, parent.OwnerDatabaseURL, c.Secret)
 	})
 }
 
@@ -100,15 +110,30 @@ func (c *migrateStatus) Run(ctx context.Context, parent *migrateCommand, s strea
 	})
 }
 
+// tellSecret has the database know the servers' proofs of who asks.
+func tellSecret(ctx context.Context, ownerURL, text string) (err error) {
+	secret, err := config.Config{Secret: text}.SecretBytes()
+	if err != nil {
+		return fmt.Errorf("TASKMED_SECRET %w", err)
+	}
+	owner, err := pgx.ParseConfig(ownerURL)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	db := stdlib.OpenDB(*owner)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return migrations.TellSecret(ctx, db, secret)
+}
+
 // migrateToNewest is what `taskmed dev` does at every start.
-func migrateToNewest(ctx context.Context, ownerURL string) (applied int, err error) {
+func migrateToNewest(ctx context.Context, ownerURL, secret string) (applied int, err error) {
 	err = withMigrations(ownerURL, func(p *goose.Provider) error {
 		results, err := p.Up(ctx)
 		applied = len(results)
 		if err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
-		return nil
+		return tellSecret(ctx, ownerURL, secret)
 	})
 	return applied, err
 }
@@ -117,11 +142,11 @@ func migrateToNewest(ctx context.Context, ownerURL string) (applied int, err err
 // A lock of Postgres' session lets several servers that start at once take
 // turns; it is asked for every second.
 func withMigrations(ownerURL string, do func(*goose.Provider) error) (err error) {
-	config, err := pgx.ParseConfig(ownerURL)
+	owner, err := pgx.ParseConfig(ownerURL)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*owner)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	const everySecond, minutes = 1, 10
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(everySecond, minutes*60))

@@ -29,6 +29,7 @@ import (
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/sockets"
 	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/migrations"
 	"github.com/taskmed/taskmed/web"
 )
 
@@ -116,6 +117,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		AcquireTimeout: settings.AcquireTimeout, StatementTimeout: settings.StatementTimeout,
 		// Developers are shown their own statements.
 		Tracer: multitracer.New(profile.Tracer{}, a.observer.Tracer()), Coherence: a.cache.told, Opened: a.cache.opened,
+		AskerProofs: migrations.AskerProofs(secret),
 	}
 	db, err := database.Open(ctx, reached)
 	if err != nil {

@@ -128,6 +128,9 @@ func (s *Store) CreateKey(ctx context.Context, wanted NewKey) (*models.APIKey, s
 		KeyHash: hash[:], LastFour: text[len(text)-4:], ExpiresAt: wanted.ExpiresAt,
 	}
 	err = s.db.InTenant(ctx, func(tx *gorm.DB) error {
+		if err := s.db.Prove(ctx, tx); err != nil {
+			return err
+		}
 		var living int64
 		if err := tx.Model(key).Where("revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())").Count(&living).Error; err != nil {
 			return err
@@ -208,7 +211,10 @@ func (s *Store) RevokeKey(ctx context.Context, id uuid.UUID) (*models.APIKey, er
 	}
 	var key models.APIKey
 	err = s.db.InTenant(ctx, func(tx *gorm.DB) error {
-		err := tx.Exec("SELECT api_key_revoke($1, $2)", scope.Subject, id).Error
+		err := s.db.Prove(ctx, tx)
+		if err == nil {
+			err = tx.Exec("SELECT api_key_revoke($1, $2)", scope.Subject, id).Error
+		}
 		if err != nil {
 			return err
 		}

@@ -19,6 +19,8 @@ import (
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+
+	"github.com/taskmed/taskmed/internal/keyed"
 )
 
 // Config says how to reach Postgres and what a request may take from it.
@@ -38,6 +40,9 @@ type Config struct {
 	// statement. Where it says that the connection leads to another database than
 	// those before it, those are used no more.
 	Opened func(ctx context.Context, conn *pgconn.PgConn) (moved bool, err error)
+	// AskerProofs proves who asks to the functions that change members and keys, which
+	// refuse whoever does not; nil where nobody changes any.
+	AskerProofs *keyed.Hash
 	// Tracer, if set, sees every statement, GORM's too.
 	Tracer pgx.QueryTracer
 }
@@ -48,6 +53,7 @@ type DB struct {
 	orm            *gorm.DB
 	acquireTimeout time.Duration
 	coherence      Coherence
+	proofs         *keyed.Hash
 	// tracer sees a batch's statements one by one; pgx shows it all others.
 	tracer pgx.QueryTracer
 }
@@ -120,7 +126,7 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 		return nil, err
 	}
 	return &DB{
-		pool: pool, orm: orm, acquireTimeout: orDefault(config.AcquireTimeout, time.Second), coherence: config.Coherence,
+		pool: pool, orm: orm, acquireTimeout: orDefault(config.AcquireTimeout, time.Second), coherence: config.Coherence, proofs: config.AskerProofs,
 		tracer: config.Tracer,
 	}, nil
 }

@@ -93,6 +93,9 @@ func (d *Directory) member(
 	}
 	var member *models.Member
 	err = d.db.InTenant(ctx, func(tx *gorm.DB) error {
+		if err := d.db.Prove(ctx, tx); err != nil {
+			return err
+		}
 		written, err := write(tx, scope, id)
 		if err != nil {
 			return err

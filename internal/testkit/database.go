@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/migrations"
 )
 
 // Database is one test's own database.
@@ -114,7 +116,9 @@ func clone(t testing.TB, servers Servers, template string) *Database {
 	t.Cleanup(func() { run(t, at(t, servers.SuperuserURL, "postgres"), "DROP DATABASE "+name+" WITH (FORCE)") })
 
 	var err error
-	d.DB, err = database.Open(t.Context(), database.Config{URL: d.AppURL, MaxConns: 16, AcquireTimeout: 20 * time.Second})
+	secret, err := hex.DecodeString(Secret)
+	require.NoError(t, err)
+	d.DB, err = database.Open(t.Context(), database.Config{URL: d.AppURL, MaxConns: 16, AcquireTimeout: 20 * time.Second, AskerProofs: migrations.AskerProofs(secret)})
 	require.NoError(t, err)
 	t.Cleanup(d.DB.Close)
 	d.Cursors, err = paging.NewCursors([]byte("a secret of the tests, 32 bytes or more"))

@@ -4,6 +4,7 @@ package testkit
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,6 +28,9 @@ const (
 	EnvAppURL       = "TASKMED_TEST_APP_URL"
 	EnvRedisURL     = "TASKMED_TEST_REDIS_URL"
 )
+
+// Secret is what tests' servers have for TASKMED_SECRET.
+const Secret = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e7" //nolint:gosec // it guards nothing
 
 // Template is the database that every test's own is cloned from.
 const Template = "taskmed_template"
@@ -84,8 +88,14 @@ func Migrate(ctx context.Context, ownerURL string) error {
 	if err != nil {
 		return err
 	}
-	_, err = provider.Up(ctx)
-	return err
+	if _, err = provider.Up(ctx); err != nil {
+		return err
+	}
+	secret, err := hex.DecodeString(Secret)
+	if err != nil {
+		return err
+	}
+	return migrations.TellSecret(ctx, db, secret)
 }
 
 // ours are the servers that this test binary started itself, because nobody

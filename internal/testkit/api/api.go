@@ -25,7 +25,7 @@ import (
 )
 
 // Secret is every test server's TASKMED_SECRET.
-const Secret = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e7" //nolint:gosec // it guards nothing
+const Secret = testkit.Secret
 
 // Server is a running server and what its tokens are signed with.
 type Server struct {
