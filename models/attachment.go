@@ -6,9 +6,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// KindAttachment is a file of a medical record.
-const KindAttachment Kind = "attachment"
-
 // Attachment is a file of a medical record, whose bytes are in the store of files.
 type Attachment struct {
 	ClinicID        uuid.UUID `gorm:"primaryKey;<-:create"`
