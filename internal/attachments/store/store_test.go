@@ -172,7 +172,7 @@ func assertPut(t *testing.T, s store.Store, name store.Name) {
 	}
 }
 
-// A disk without room is one that a limit is set to.
+// The error is the system's own: Linux has a device that is always full.
 func TestFolder_SaysThatItIsFull(t *testing.T) {
 	t.Parallel()
 	const full = "/dev/full"
