@@ -38,7 +38,7 @@ func rest() []announced {
 		{
 			table: "attachments", kind: "attachment",
 			values: map[string]string{
-				"medical_record_id": "'{record}'", "file_name": "'a'", "media_type": "'a/b'", "byte_size": "1", "digest": "repeat('0', 64)", "storage_key": "'k'",
+				"medical_record_id": "'{record}'", "file_name": "'a'", "media_type": "'a/b'", "byte_size": "1", "digest": "repeat('0', 64)",
 			},
 			placed: []string{"attachment/medical_record={record}"}, column: "file_name", value: "'b'",
 		},
