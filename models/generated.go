@@ -953,6 +953,32 @@ type ReopenConversationInput struct {
 	ID string `json:"id"`
 }
 
+// A file that is to be attached to a draft.
+type RequestAttachmentUploadInput struct {
+	// The draft's global id.
+	MedicalRecordID string `json:"medicalRecordId"`
+	// What the file is called, 1 to 255 characters; what stands before the last slash or backslash is left out.
+	FileName string `json:"fileName"`
+	// What it is: application/pdf, application/dicom, image/jpeg, image/png, image/webp, image/gif, image/tiff, image/heic, text/plain, text/csv, audio/mpeg or video/mp4.
+	MediaType string `json:"mediaType"`
+	// Its size in bytes, from 1 to what the server takes: 50 MB unless its operator says otherwise.
+	ByteSize int `json:"byteSize"`
+	// SHA-256 of its bytes, hexadecimal.
+	Digest string `json:"digest"`
+}
+
+// Where to upload, or why not.
+type RequestAttachmentUploadPayload struct {
+	// The attachment as it will be: it is there, and has its url's file, once the upload was answered with 201. Null where there are userErrors.
+	Attachment *Attachment `json:"attachment"`
+	// Where to PUT the file's bytes, once, without signing in: whoever has this address can use it.
+	UploadURL *string `json:"uploadUrl"`
+	// Until when the upload must have begun.
+	ExpiresAt *time.Time `json:"expiresAt"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Another time, or another practitioner, for an appointment.
 type RescheduleAppointmentInput struct {
 	// The appointment's global id.

@@ -28,6 +28,7 @@ func (r *mutationResolver) AmendMedicalRecord(ctx context.Context, input models.
 
 func (r *mutationResolver) DiscardMedicalRecord(ctx context.Context, input models.DiscardMedicalRecordInput) (*models.DiscardMedicalRecordPayload, error) {
 	record, err := r.chart.Discard(ctx, input)
+	r.files.Wake()
 	userErrors, err := mistakes(err)
 	return &models.DiscardMedicalRecordPayload{MedicalRecord: record, UserErrors: userErrors}, err
 }

@@ -6,6 +6,7 @@ package resolvers
 
 import (
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/attachments"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
@@ -29,6 +30,7 @@ type Resolver struct {
 	ledger   *billing.Ledger
 	keys     *auth.Store
 	talk     *messaging.Correspondence
+	files    *attachments.Files
 	objects  *objects.Table
 	rights   *rights.Table
 }
@@ -43,6 +45,7 @@ type Packages struct {
 	Ledger   *billing.Ledger
 	Keys     *auth.Store
 	Talk     *messaging.Correspondence
+	Files    *attachments.Files
 	Objects  *objects.Table
 	Rights   *rights.Table
 }
@@ -50,7 +53,7 @@ type Packages struct {
 // New makes a Resolver over the clinic's packages.
 func New(of Packages) *Resolver {
 	return &Resolver{
-		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys, talk: of.Talk,
+		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys, talk: of.Talk, files: of.Files,
 		objects: of.Objects, rights: of.Rights,
 	}
 }

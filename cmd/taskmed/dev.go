@@ -88,6 +88,9 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := storeSeeded(ctx, stack.SuperuserURL(devstack.Database), settings, log); err != nil {
+		return err
+	}
 	defer gcpace.Floor(gcpace.Server)()
 	coherence.LogRedis(log)
 	server, err := app.New(ctx, settings, app.Options{Log: log, DevKey: key, Demo: clinics.playground})
@@ -143,6 +146,9 @@ func (c *devCommand) settings(stack *devstack.Stack) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
+	if settings.Attachments.Dir == "" && settings.Attachments.S3Endpoint == "" {
+		settings.Attachments.Dir = filepath.Join(stack.Home(), "attachments")
+	}
 	settings.MaintainURL = stack.OwnerURL(devstack.Database)
 	settings.Addr, settings.AdminAddr, settings.LogLevel = c.Addr, c.AdminAddr, c.LogLevel
 	return settings, nil
@@ -180,6 +186,20 @@ func prepareDatabase(ctx context.Context, ownerURL, secret string, s streams) er
 		_, _ = fmt.Fprintf(s.err, "made the demo clinic %s (%s)\n", clinic.Slug, clinic.Name)
 	}
 	return nil
+}
+
+// storeSeeded has the demo clinics' attachments be more than rows.
+func storeSeeded(ctx context.Context, superuserURL string, settings config.Config, log *slog.Logger) error {
+	kept, err := app.Store(settings.Attachments, log)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, superuserURL)
+	if err != nil {
+		return fmt.Errorf("look for seeded attachments: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is left to lose
+	return seed.Store(ctx, conn, kept)
 }
 
 // demo is the demo clinics with a token per role, for dev.json and for the playground.

@@ -144,6 +144,15 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Attachment struct {
+		ByteSize  func(childComplexity int) int
+		Digest    func(childComplexity int) int
+		FileName  func(childComplexity int) int
+		GetID     func(childComplexity int) int
+		MediaType func(childComplexity int) int
+		URL       func(childComplexity int) int
+	}
+
 	CalendarChanges struct {
 		Changed    func(childComplexity int) int
 		HasMore    func(childComplexity int) int
@@ -436,6 +445,7 @@ type ComplexityRoot struct {
 		AmendmentReason  func(childComplexity int) int
 		Amends           func(childComplexity int) int
 		Appointment      func(childComplexity int) int
+		Attachments      func(childComplexity int) int
 		Body             func(childComplexity int) int
 		Contact          func(childComplexity int) int
 		CreatedAt        func(childComplexity int) int
@@ -570,6 +580,7 @@ type ComplexityRoot struct {
 		ReleaseSlot             func(childComplexity int, input models.ReleaseSlotInput) int
 		RemoveTimeOff           func(childComplexity int, input models.RemoveTimeOffInput) int
 		ReopenConversation      func(childComplexity int, input models.ReopenConversationInput) int
+		RequestAttachmentUpload func(childComplexity int, input models.RequestAttachmentUploadInput) int
 		RescheduleAppointment   func(childComplexity int, input models.RescheduleAppointmentInput) int
 		RevokeAPIKey            func(childComplexity int, input models.RevokeAPIKeyInput) int
 		RevokeCalendarFeed      func(childComplexity int, input models.RevokeCalendarFeedInput) int
@@ -704,6 +715,13 @@ type ComplexityRoot struct {
 
 	ReleaseSlotPayload struct {
 		SlotHold   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RequestAttachmentUploadPayload struct {
+		Attachment func(childComplexity int) int
+		ExpiresAt  func(childComplexity int) int
+		UploadURL  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -952,6 +970,8 @@ type MedicalRecordResolver interface {
 
 	Amends(ctx context.Context, obj *models.MedicalRecord) (*models.MedicalRecord, error)
 	AmendedBy(ctx context.Context, obj *models.MedicalRecord) (*models.MedicalRecord, error)
+
+	Attachments(ctx context.Context, obj *models.MedicalRecord) ([]*models.Attachment, error)
 }
 type MemberResolver interface {
 	Practitioner(ctx context.Context, obj *models.Member) (*models.Practitioner, error)
@@ -972,6 +992,7 @@ type MutationResolver interface {
 	CompleteAppointment(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	MarkNoShow(ctx context.Context, input models.AppointmentStepInput) (*models.AppointmentStepPayload, error)
 	CancelAppointment(ctx context.Context, input models.CancelAppointmentInput) (*models.AppointmentStepPayload, error)
+	RequestAttachmentUpload(ctx context.Context, input models.RequestAttachmentUploadInput) (*models.RequestAttachmentUploadPayload, error)
 	ImportCalendar(ctx context.Context, input models.ImportCalendarInput) (*models.ImportCalendarPayload, error)
 	CreateCalendarFeed(ctx context.Context, input models.CreateCalendarFeedInput) (*models.CreateCalendarFeedPayload, error)
 	RevokeCalendarFeed(ctx context.Context, input models.RevokeCalendarFeedInput) (*models.RevokeCalendarFeedPayload, error)
@@ -1479,6 +1500,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveContactPayload.UserErrors(childComplexity), true
+
+	case "Attachment.byteSize":
+		if e.ComplexityRoot.Attachment.ByteSize == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Attachment.ByteSize(childComplexity), true
+	case "Attachment.digest":
+		if e.ComplexityRoot.Attachment.Digest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Attachment.Digest(childComplexity), true
+	case "Attachment.fileName":
+		if e.ComplexityRoot.Attachment.FileName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Attachment.FileName(childComplexity), true
+	case "Attachment.id":
+		if e.ComplexityRoot.Attachment.GetID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Attachment.GetID(childComplexity), true
+	case "Attachment.mediaType":
+		if e.ComplexityRoot.Attachment.MediaType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Attachment.MediaType(childComplexity), true
+	case "Attachment.url":
+		if e.ComplexityRoot.Attachment.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Attachment.URL(childComplexity), true
 
 	case "CalendarChanges.changed":
 		if e.ComplexityRoot.CalendarChanges.Changed == nil {
@@ -2659,6 +2717,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MedicalRecord.Appointment(childComplexity), true
+	case "MedicalRecord.attachments":
+		if e.ComplexityRoot.MedicalRecord.Attachments == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MedicalRecord.Attachments(childComplexity), true
 	case "MedicalRecord.body":
 		if e.ComplexityRoot.MedicalRecord.Body == nil {
 			break
@@ -3407,6 +3471,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReopenConversation(childComplexity, args["input"].(models.ReopenConversationInput)), true
+	case "Mutation.requestAttachmentUpload":
+		if e.ComplexityRoot.Mutation.RequestAttachmentUpload == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestAttachmentUpload_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestAttachmentUpload(childComplexity, args["input"].(models.RequestAttachmentUploadInput)), true
 	case "Mutation.rescheduleAppointment":
 		if e.ComplexityRoot.Mutation.RescheduleAppointment == nil {
 			break
@@ -4265,6 +4340,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReleaseSlotPayload.UserErrors(childComplexity), true
 
+	case "RequestAttachmentUploadPayload.attachment":
+		if e.ComplexityRoot.RequestAttachmentUploadPayload.Attachment == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestAttachmentUploadPayload.Attachment(childComplexity), true
+	case "RequestAttachmentUploadPayload.expiresAt":
+		if e.ComplexityRoot.RequestAttachmentUploadPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestAttachmentUploadPayload.ExpiresAt(childComplexity), true
+	case "RequestAttachmentUploadPayload.uploadUrl":
+		if e.ComplexityRoot.RequestAttachmentUploadPayload.UploadURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestAttachmentUploadPayload.UploadURL(childComplexity), true
+	case "RequestAttachmentUploadPayload.userErrors":
+		if e.ComplexityRoot.RequestAttachmentUploadPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestAttachmentUploadPayload.UserErrors(childComplexity), true
+
 	case "RescheduleAppointmentPayload.alternatives":
 		if e.ComplexityRoot.RescheduleAppointmentPayload.Alternatives == nil {
 			break
@@ -4930,6 +5030,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ReleaseSlotInput", ec.unmarshalInputReleaseSlotInput),
 			graphql.NewInputUnmarshaler("RemoveTimeOffInput", ec.unmarshalInputRemoveTimeOffInput),
 			graphql.NewInputUnmarshaler("ReopenConversationInput", ec.unmarshalInputReopenConversationInput),
+			graphql.NewInputUnmarshaler("RequestAttachmentUploadInput", ec.unmarshalInputRequestAttachmentUploadInput),
 			graphql.NewInputUnmarshaler("RescheduleAppointmentInput", ec.unmarshalInputRescheduleAppointmentInput),
 			graphql.NewInputUnmarshaler("RevokeApiKeyInput", ec.unmarshalInputRevokeApiKeyInput),
 			graphql.NewInputUnmarshaler("RevokeCalendarFeedInput", ec.unmarshalInputRevokeCalendarFeedInput),
@@ -5523,6 +5624,61 @@ extend type Mutation {
     "Which appointment, and why."
     input: CancelAppointmentInput!
   ): AppointmentStepPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
+}
+`, BuiltIn: false},
+	{Name: "../attachment.graphqls", Input: `"A file that belongs to a medical record: it came whole, its digest and its type are what was said of them, and it never changes."
+type Attachment implements Node @cacheControl(maxAge: 300, scope: ROLE) @phi @allow(roles: [OWNER, ADMIN, PRACTITIONER]) {
+  "The global id."
+  id: ID!
+  "What the file is called."
+  fileName: String!
+  "What it is, such as application/pdf; its first bytes were looked at."
+  mediaType: String!
+  "Its size in bytes."
+  byteSize: Int!
+  "SHA-256 of its bytes, hexadecimal, lower case."
+  digest: String!
+  "Where it is read, for the next five minutes and by who asks alone: a link that needs no header, for a browser's page. Whether its reader may still read the record is looked at each time. An answer with it is not kept."
+  url: String! @cacheControl(maxAge: 0)
+}
+
+extend type MedicalRecord {
+  "Its files, the oldest first; those that a record has when it is signed are part of what is signed."
+  attachments: [Attachment!]! @allow(roles: [OWNER, ADMIN, PRACTITIONER]) @listSize(assumedSize: 5, requireOneSlicingArgument: false)
+}
+
+"A file that is to be attached to a draft."
+input RequestAttachmentUploadInput {
+  "The draft's global id."
+  medicalRecordId: ID!
+  "What the file is called, 1 to 255 characters; what stands before the last slash or backslash is left out."
+  fileName: String!
+  "What it is: application/pdf, application/dicom, image/jpeg, image/png, image/webp, image/gif, image/tiff, image/heic, text/plain, text/csv, audio/mpeg or video/mp4."
+  mediaType: String!
+  "Its size in bytes, from 1 to what the server takes: 50 MB unless its operator says otherwise."
+  byteSize: Int!
+  "SHA-256 of its bytes, hexadecimal."
+  digest: String!
+}
+
+"Where to upload, or why not."
+type RequestAttachmentUploadPayload {
+  "The attachment as it will be: it is there, and has its url's file, once the upload was answered with 201. Null where there are userErrors."
+  attachment: Attachment
+  "Where to PUT the file's bytes, once, without signing in: whoever has this address can use it."
+  uploadUrl: String
+  "Until when the upload must have begun."
+  expiresAt: DateTime
+  "The user's mistakes; where there are any, nothing was written."
+  userErrors: [UserError!]!
+}
+
+extend type Mutation {
+  "Gives an address at which one file can be uploaded, once, within 15 minutes. What comes must have the size, the digest and the type that are said here, or it is thrown away. A signed record is IMMUTABLE: amend it, and attach to the amendment. A record has 50 attachments at most, those that are awaited included."
+  requestAttachmentUpload(
+    "The file."
+    input: RequestAttachmentUploadInput!
+  ): RequestAttachmentUploadPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER]) @cost(weight: "10")
 }
 `, BuiltIn: false},
 	{Name: "../availability.graphqls", Input: `"A free time of a practitioner."
@@ -8400,6 +8556,24 @@ func (ec *executionContext) childFields_ArchiveContactPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveContactPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Attachment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Attachment_id(ctx, field)
+	case "fileName":
+		return ec.fieldContext_Attachment_fileName(ctx, field)
+	case "mediaType":
+		return ec.fieldContext_Attachment_mediaType(ctx, field)
+	case "byteSize":
+		return ec.fieldContext_Attachment_byteSize(ctx, field)
+	case "digest":
+		return ec.fieldContext_Attachment_digest(ctx, field)
+	case "url":
+		return ec.fieldContext_Attachment_url(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Attachment", field.Name)
+}
+
 func (ec *executionContext) childFields_CalendarChanges(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "changed":
@@ -9018,6 +9192,8 @@ func (ec *executionContext) childFields_MedicalRecord(ctx context.Context, field
 		return ec.fieldContext_MedicalRecord_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_MedicalRecord_updatedAt(ctx, field)
+	case "attachments":
+		return ec.fieldContext_MedicalRecord_attachments(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MedicalRecord", field.Name)
 }
@@ -9342,6 +9518,20 @@ func (ec *executionContext) childFields_ReleaseSlotPayload(ctx context.Context, 
 		return ec.fieldContext_ReleaseSlotPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReleaseSlotPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestAttachmentUploadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "attachment":
+		return ec.fieldContext_RequestAttachmentUploadPayload_attachment(ctx, field)
+	case "uploadUrl":
+		return ec.fieldContext_RequestAttachmentUploadPayload_uploadUrl(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_RequestAttachmentUploadPayload_expiresAt(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RequestAttachmentUploadPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestAttachmentUploadPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RescheduleAppointmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10664,6 +10854,20 @@ func (ec *executionContext) field_Mutation_reopenConversation_args(ctx context.C
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (models.ReopenConversationInput, error) {
 			return ec.unmarshalNReopenConversationInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐReopenConversationInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_requestAttachmentUpload_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (models.RequestAttachmentUploadInput, error) {
+			return ec.unmarshalNRequestAttachmentUploadInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRequestAttachmentUploadInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -13568,6 +13772,144 @@ func (ec *executionContext) fieldContext_ArchiveContactPayload_userErrors(_ cont
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Attachment_id(ctx context.Context, field graphql.CollectedField, obj *models.Attachment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Attachment_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GetID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Attachment_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Attachment", field, true, false, "ID")
+}
+
+func (ec *executionContext) _Attachment_fileName(ctx context.Context, field graphql.CollectedField, obj *models.Attachment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Attachment_fileName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FileName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Attachment_fileName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Attachment", field, false, false, "String")
+}
+
+func (ec *executionContext) _Attachment_mediaType(ctx context.Context, field graphql.CollectedField, obj *models.Attachment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Attachment_mediaType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MediaType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Attachment_mediaType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Attachment", field, false, false, "String")
+}
+
+func (ec *executionContext) _Attachment_byteSize(ctx context.Context, field graphql.CollectedField, obj *models.Attachment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Attachment_byteSize(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ByteSize, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Attachment_byteSize(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Attachment", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Attachment_digest(ctx context.Context, field graphql.CollectedField, obj *models.Attachment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Attachment_digest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Digest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Attachment_digest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Attachment", field, false, false, "String")
+}
+
+func (ec *executionContext) _Attachment_url(ctx context.Context, field graphql.CollectedField, obj *models.Attachment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Attachment_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Attachment_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Attachment", field, false, false, "String")
 }
 
 func (ec *executionContext) _CalendarChanges_changed(ctx context.Context, field graphql.CollectedField, obj *models.CalendarChanges) (ret graphql.Marshaler) {
@@ -19124,6 +19466,38 @@ func (ec *executionContext) fieldContext_MedicalRecord_updatedAt(_ context.Conte
 	return graphql.NewScalarFieldContext("MedicalRecord", field, false, false, "DateTime")
 }
 
+func (ec *executionContext) _MedicalRecord_attachments(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecord) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MedicalRecord_attachments(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.MedicalRecord().Attachments(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Attachment) graphql.Marshaler {
+			return ec.marshalNAttachment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAttachmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MedicalRecord_attachments(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MedicalRecord",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Attachment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _MedicalRecordConnection_edges(ctx context.Context, field graphql.CollectedField, obj *models.MedicalRecordConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20852,6 +21226,50 @@ func (ec *executionContext) fieldContext_Mutation_cancelAppointment(ctx context.
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_cancelAppointment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_requestAttachmentUpload(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_requestAttachmentUpload(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RequestAttachmentUpload(ctx, fc.Args["input"].(models.RequestAttachmentUploadInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.RequestAttachmentUploadPayload) graphql.Marshaler {
+			return ec.marshalNRequestAttachmentUploadPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRequestAttachmentUploadPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_requestAttachmentUpload(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RequestAttachmentUploadPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_requestAttachmentUpload_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -25409,6 +25827,116 @@ func (ec *executionContext) _ReleaseSlotPayload_userErrors(ctx context.Context, 
 func (ec *executionContext) fieldContext_ReleaseSlotPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "ReleaseSlotPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RequestAttachmentUploadPayload_attachment(ctx context.Context, field graphql.CollectedField, obj *models.RequestAttachmentUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestAttachmentUploadPayload_attachment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attachment, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *models.Attachment) graphql.Marshaler {
+			return ec.marshalOAttachment2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAttachment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RequestAttachmentUploadPayload_attachment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequestAttachmentUploadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Attachment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RequestAttachmentUploadPayload_uploadUrl(ctx context.Context, field graphql.CollectedField, obj *models.RequestAttachmentUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestAttachmentUploadPayload_uploadUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UploadURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RequestAttachmentUploadPayload_uploadUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RequestAttachmentUploadPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _RequestAttachmentUploadPayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *models.RequestAttachmentUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestAttachmentUploadPayload_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RequestAttachmentUploadPayload_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RequestAttachmentUploadPayload", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _RequestAttachmentUploadPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *models.RequestAttachmentUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequestAttachmentUploadPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RequestAttachmentUploadPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequestAttachmentUploadPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -31636,6 +32164,76 @@ func UnmarshalReopenConversationInput(ctx context.Context, raw any) (*models.Reo
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRequestAttachmentUploadInput(ctx context.Context, obj any) (*models.RequestAttachmentUploadInput, error) {
+	var it models.RequestAttachmentUploadInput
+	if obj == nil {
+		return &it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"medicalRecordId", "fileName", "mediaType", "byteSize", "digest"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "medicalRecordId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("medicalRecordId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.MedicalRecordID = data
+		case "fileName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fileName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.FileName = data
+		case "mediaType":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mediaType"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.MediaType = data
+		case "byteSize":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("byteSize"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.ByteSize = data
+		case "digest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("digest"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return &it, err
+			}
+			it.Digest = data
+		}
+	}
+	return &it, nil
+}
+
+// UnmarshalRequestAttachmentUploadInput unmarshals raw into the RequestAttachmentUploadInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRequestAttachmentUploadInput(ctx context.Context, raw any) (*models.RequestAttachmentUploadInput, error) {
+	var out *models.RequestAttachmentUploadInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RequestAttachmentUploadInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRescheduleAppointmentInput(ctx context.Context, obj any) (*models.RescheduleAppointmentInput, error) {
 	var it models.RescheduleAppointmentInput
 	if obj == nil {
@@ -33384,6 +33982,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._CalendarFeed(ctx, sel, obj)
+	case *models.Attachment:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Attachment(ctx, sel, obj)
 	case *models.Appointment:
 		if obj == nil {
 			return graphql.Null
@@ -33945,6 +34548,64 @@ func (ec *executionContext) _ArchiveContactPayload(ctx context.Context, sel ast.
 			}
 		case "userErrors":
 			out.Values[i] = ec._ArchiveContactPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var attachmentImplementors = []string{"Attachment", "Node"}
+
+func (ec *executionContext) _Attachment(ctx context.Context, sel ast.SelectionSet, obj *models.Attachment) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, attachmentImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Attachment")
+		case "id":
+			out.Values[i] = ec._Attachment_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fileName":
+			out.Values[i] = ec._Attachment_fileName(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mediaType":
+			out.Values[i] = ec._Attachment_mediaType(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "byteSize":
+			out.Values[i] = ec._Attachment_byteSize(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "digest":
+			out.Values[i] = ec._Attachment_digest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "url":
+			out.Values[i] = ec._Attachment_url(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -36016,6 +36677,12 @@ func (ec *executionContext) _MedicalRecord(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "attachments":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MedicalRecord_attachments(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -36695,6 +37362,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "cancelAppointment":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_cancelAppointment(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "requestAttachmentUpload":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_requestAttachmentUpload(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -37779,6 +38453,54 @@ func (ec *executionContext) _ReleaseSlotPayload(ctx context.Context, sel ast.Sel
 			}
 		case "userErrors":
 			out.Values[i] = ec._ReleaseSlotPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var requestAttachmentUploadPayloadImplementors = []string{"RequestAttachmentUploadPayload"}
+
+func (ec *executionContext) _RequestAttachmentUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *models.RequestAttachmentUploadPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, requestAttachmentUploadPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RequestAttachmentUploadPayload")
+		case "attachment":
+			out.Values[i] = ec._RequestAttachmentUploadPayload_attachment(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "uploadUrl":
+			out.Values[i] = ec._RequestAttachmentUploadPayload_uploadUrl(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._RequestAttachmentUploadPayload_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RequestAttachmentUploadPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -39650,6 +40372,30 @@ func (ec *executionContext) unmarshalNAssignConversationInput2githubᚗcomᚋtas
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNAttachment2ᚕᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAttachmentᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.Attachment) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAttachment2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAttachment(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAttachment2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAttachment(ctx context.Context, sel ast.SelectionSet, v *models.Attachment) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Attachment!")
+		return graphql.Null
+	}
+	return ec._Attachment(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := graphql.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -40921,6 +41667,19 @@ func (ec *executionContext) unmarshalNReopenConversationInput2githubᚗcomᚋtas
 	return *res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNRequestAttachmentUploadInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRequestAttachmentUploadInput(ctx context.Context, v any) (models.RequestAttachmentUploadInput, error) {
+	res, err := ec.unmarshalInputRequestAttachmentUploadInput(ctx, v)
+	return *res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRequestAttachmentUploadPayload2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRequestAttachmentUploadPayload(ctx context.Context, sel ast.SelectionSet, v *models.RequestAttachmentUploadPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RequestAttachmentUploadPayload!")
+		return graphql.Null
+	}
+	return ec._RequestAttachmentUploadPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRescheduleAppointmentInput2githubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐRescheduleAppointmentInput(ctx context.Context, v any) (models.RescheduleAppointmentInput, error) {
 	res, err := ec.unmarshalInputRescheduleAppointmentInput(ctx, v)
 	return *res, graphql.ErrorOnPath(ctx, err)
@@ -41801,6 +42560,13 @@ func (ec *executionContext) marshalOAppointmentStatus2ᚕgithubᚗcomᚋtaskmed�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalOAttachment2ᚖgithubᚗcomᚋtaskmedᚋtaskmedᚋmodelsᚐAttachment(ctx context.Context, sel ast.SelectionSet, v *models.Attachment) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Attachment(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {

@@ -21,6 +21,7 @@ func Objects() (*objects.Table, error) {
 		appointmentStepPayloadObject(),
 		appointmentStepTakenObject(),
 		archiveContactPayloadObject(),
+		attachmentObject(),
 		calendarChangesObject(),
 		calendarFeedObject(),
 		changeObject(),
@@ -83,6 +84,7 @@ func Objects() (*objects.Table, error) {
 		refundObject(),
 		refundPaymentPayloadObject(),
 		releaseSlotPayloadObject(),
+		requestAttachmentUploadPayloadObject(),
 		rescheduleAppointmentPayloadObject(),
 		revokeApiKeyPayloadObject(),
 		revokeCalendarFeedPayloadObject(),
@@ -780,6 +782,67 @@ func archiveContactPayloadObject() *objects.Object {
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
 				Length:   objects.Length[*models.UserError],
 				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func attachmentObject() *objects.Object {
+	return &objects.Object{
+		Name:      "Attachment",
+		Satisfies: attachmentImplementors,
+		Protected: true,
+		Value:     (*models.Attachment)(nil),
+		Nil:       objects.IsNil[models.Attachment],
+		GlobalID:  func(value any) string { return value.(*models.Attachment).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "Attachment", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Attachment).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"fileName": {
+				Name: "fileName", Object: "Attachment", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Attachment).FileName
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"mediaType": {
+				Name: "mediaType", Object: "Attachment", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Attachment).MediaType
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"byteSize": {
+				Name: "byteSize", Object: "Attachment", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Attachment).ByteSize
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"digest": {
+				Name: "digest", Object: "Attachment", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Attachment).Digest
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"url": {
+				Name: "url", Object: "Attachment", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.Attachment).URL
+					b = objects.AppendString(b, v)
+					return b, true
+				},
 			},
 		},
 	}
@@ -2930,6 +2993,12 @@ func medicalRecordObject() *objects.Object {
 					return b, true
 				},
 			},
+			"attachments": {
+				Name: "attachments", Object: "MedicalRecord", Result: "Attachment", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.Attachment], objects.PointerAt[models.Attachment]),
+				Length:   objects.Length[*models.Attachment],
+				At:       objects.PointerAt[models.Attachment],
+			},
 		},
 	}
 }
@@ -3535,6 +3604,10 @@ func mutationObject() *objects.Object {
 			"cancelAppointment": {
 				Name: "cancelAppointment", Object: "Mutation", Result: "AppointmentStepPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_cancelAppointment_args,
+			},
+			"requestAttachmentUpload": {
+				Name: "requestAttachmentUpload", Object: "Mutation", Result: "RequestAttachmentUploadPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_requestAttachmentUpload_args,
 			},
 			"importCalendar": {
 				Name: "importCalendar", Object: "Mutation", Result: "ImportCalendarPayload", Composite: true, NonNull: true,
@@ -4381,6 +4454,61 @@ func releaseSlotPayloadObject() *objects.Object {
 				Name: "userErrors", Object: "ReleaseSlotPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
 				Part: func(object any) any {
 					v := object.(*models.ReleaseSlotPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
+func requestAttachmentUploadPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "RequestAttachmentUploadPayload",
+		Satisfies: requestAttachmentUploadPayloadImplementors,
+		Value:     (*models.RequestAttachmentUploadPayload)(nil),
+		Nil:       objects.IsNil[models.RequestAttachmentUploadPayload],
+		Fields: map[string]*objects.Field{
+			"attachment": {
+				Name: "attachment", Object: "RequestAttachmentUploadPayload", Result: "Attachment", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.RequestAttachmentUploadPayload).Attachment
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"uploadUrl": {
+				Name: "uploadUrl", Object: "RequestAttachmentUploadPayload", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.RequestAttachmentUploadPayload).UploadURL
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"expiresAt": {
+				Name: "expiresAt", Object: "RequestAttachmentUploadPayload", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.RequestAttachmentUploadPayload).ExpiresAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "RequestAttachmentUploadPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.RequestAttachmentUploadPayload).UserErrors
 					return v
 				},
 				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),

@@ -243,6 +243,10 @@ func (medicalRecordRelations) AmendedBy(ctx context.Context, obj *models.Medical
 	return loaders.Child[*models.MedicalRecord](ctx, obj)
 }
 
+func (medicalRecordRelations) Attachments(ctx context.Context, obj *models.MedicalRecord) ([]*models.Attachment, error) {
+	return loaders.Child[[]*models.Attachment](ctx, obj)
+}
+
 type memberRelations struct{}
 
 func (memberRelations) Practitioner(ctx context.Context, obj *models.Member) (*models.Practitioner, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/multitracer"
 
 	"github.com/taskmed/taskmed/internal/answering"
+	"github.com/taskmed/taskmed/internal/attachments"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
@@ -45,6 +46,9 @@ type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 
+	// Attachments are how tests get into the room of files.
+	Attachments attachments.Seams
+
 	// build has the server pass for another build of the program, in tests, where
 	// all servers are one executable.
 	build string
@@ -62,6 +66,8 @@ type App struct {
 	observer observing
 	// talk has messages sent and understood while the server serves.
 	talk *messaging.Worker
+	// files has what is not needed any more removed while the server serves.
+	files *attachments.Sweeper
 
 	open open
 }
@@ -144,12 +150,17 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err != nil {
 		return nil, err
 	}
-	made, err := newGraph(graphParts{db: db, keys: keys, channels: channels(settings), cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
+	kept, err := files(settings, options, a.observer)
+	if err != nil {
+		return nil, err
+	}
+	made, err := newGraph(graphParts{db: db, keys: keys, channels: channels(settings), files: kept, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
 	if err != nil {
 		return nil, err
 	}
 
 	a.talk = messaging.NewWorker(made.talk, messaging.WorkerConfig{Log: options.Log})
+	a.files = attachments.NewSweeper(made.files, sweeps)
 	planner := profile.NewPlanner(settings.DatabaseURL)
 	served := gqlserver.Config{
 		Schema: made.executable, Auth: fitness.Entrance{Fit: a.fitness.Fit, Auth: authenticator}, Log: options.Log, Rights: made.rights,
@@ -222,7 +233,9 @@ func (a *App) Telemetry() *telemetry.Telemetry {
 // Serve answers on both listeners until the context ends, and then stops
 // without cutting a request.
 func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
-	return a.talk.Beside(ctx, func() error { return a.server.Serve(ctx, public, admin) })
+	return a.talk.Beside(ctx, func() error {
+		return a.files.Beside(ctx, func() error { return a.server.Serve(ctx, public, admin) })
+	})
 }
 
 // Close lets go of what New took.

@@ -20,3 +20,6 @@ func (a *App) Authenticate(ctx context.Context, r *http.Request) (*tenant.Scope,
 // AsBuild has a server pass for another build of the program: all servers of a
 // test are one executable.
 func AsBuild(options *Options, build string) { options.build = build }
+
+// Sweep clears once what is due of attachments.
+func (a *App) Sweep(ctx context.Context) (int, error) { return a.files.Round(ctx) }

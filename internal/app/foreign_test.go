@@ -82,6 +82,8 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 	record := models.NewID()
 	d.Exec(t, "INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body) VALUES ($1, $2, $3, $4, 'evolution', $5, $5)",
 		c.ID, record, c.Contacts[0], c.Practitioners[0], f.canary)
+	attachment := models.NewID()
+	d.Exec(t, "INSERT INTO attachments (clinic_id, id, medical_record_id, file_name, media_type, byte_size, digest) VALUES ($1, $2, $3, $4, 'text/plain', 1, repeat('0', 64))", c.ID, attachment, record, f.canary)
 	invoice := models.NewID()
 	d.Exec(t, "INSERT INTO invoices (clinic_id, id, contact_id, appointment_id, number, status, total_minor, paid_minor, due_date) VALUES ($1, $2, $3, $4, '1', 'paga_parcialmente', 100, 10, '2026-12-01')",
 		c.ID, invoice, c.Contacts[0], appointment)
@@ -118,6 +120,7 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 		models.KindAppointment:    models.KindAppointment.Global(appointment),
 		models.KindSeries:         models.KindSeries.Global(series),
 		models.KindMedicalRecord:  models.KindMedicalRecord.Global(record),
+		models.KindAttachment:     models.KindAttachment.Global(attachment),
 		models.KindChannelAccount: models.KindChannelAccount.Global(account),
 		models.KindConversation:   models.KindConversation.Global(conversation),
 		models.KindMessage:        models.KindMessage.Global(message),

@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/taskmed/taskmed/graph/generated"
+	"github.com/taskmed/taskmed/internal/attachments"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
@@ -42,6 +43,7 @@ type graph struct {
 	waitlist   *scheduling.Waitlist
 	mutations  *mutations.Runner
 	talk       *messaging.Correspondence
+	files      *attachments.Files
 }
 
 // graphParts are what a graph is made of.
@@ -54,6 +56,8 @@ type graphParts struct {
 	keys *idempotency.Keys
 	// channels are the ways to the channels' providers.
 	channels map[models.Channel]channel.Adapter
+	// files say what attachments are made of beside the rest.
+	files attachments.Config
 	// fetching is told of relations that are fetched; nil if nobody wants to know.
 	fetching func(ctx context.Context, place *selection.Field, parents int) func(error)
 }
@@ -87,13 +91,18 @@ func newGraph(parts graphParts) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	members := auth.NewStore(parts.db)
+	of := parts.files
+	of.DB, of.Server, of.Now, of.Standing = parts.db, parts.server, parts.now, members.Standing
+	of.May = func(role models.Role) bool { return table.May(role, "Attachment", "url") && models.ReadsRecords(role) }
+	files := attachments.New(of)
 	calendars := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
 	diary := scheduling.New(parts.db, parts.now)
 	waitlist := scheduling.NewWaitlist(diary)
 	root := resolvers.New(resolvers.Packages{
 		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: diary, Waitlist: waitlist,
-		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: auth.NewStore(parts.db),
-		Talk: talk, Objects: objects, Rights: table,
+		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: members,
+		Talk: talk, Files: files, Objects: objects, Rights: table,
 	})
 	runner, err := mutations.New(mutations.Config{
 		DB: parts.db, Keys: parts.keys, Rehearse: parts.keys == nil, Schema: schema, MayRead: table.MayRead, Resolvers: reflect.TypeFor[generated.MutationResolver](),
@@ -103,7 +112,7 @@ func newGraph(parts graphParts) (*graph, error) {
 	}
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
-		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, waitlist: waitlist, mutations: runner, talk: talk,
+		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, waitlist: waitlist, mutations: runner, talk: talk, files: files,
 	}, nil
 }
 

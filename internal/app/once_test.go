@@ -177,6 +177,16 @@ func prepared() map[string]func(t *testing.T, world *seeded, conn *pgx.Conn) com
 				}},
 			}
 		},
+		"requestAttachmentUpload": func(t *testing.T, world *seeded, conn *pgx.Conn) compose.Question {
+			t.Helper()
+			draft := column[uuid.UUID](t, conn, "SELECT id FROM medical_records WHERE clinic_id = $1 AND signed_at IS NULL ORDER BY id LIMIT 1", world.aurora.ID)[0]
+			return compose.Question{
+				Text: `mutation($i: RequestAttachmentUploadInput!) { requestAttachmentUpload(input: $i) { uploadUrl expiresAt attachment { id fileName url } userErrors { code } } }`,
+				Variables: map[string]any{"i": map[string]any{
+					"medicalRecordId": models.KindMedicalRecord.Global(draft), "fileName": "a.pdf", "mediaType": "application/pdf", "byteSize": 5, "digest": strings.Repeat("0", 64),
+				}},
+			}
+		},
 		"updateInvoice": func(t *testing.T, world *seeded, _ *pgx.Conn) compose.Question {
 			t.Helper()
 			return compose.Question{

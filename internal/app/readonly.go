@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/taskmed/taskmed/internal/attachments"
+	"github.com/taskmed/taskmed/internal/attachments/store"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/gqlserver"
@@ -57,7 +59,7 @@ func newReadOnlyServer(ctx context.Context, settings config.Config, parts readOn
 			s.db.Close()
 		}
 	}()
-	made, err := newGraph(graphParts{db: s.db, cursors: cursors, channels: channels(settings), now: time.Now})
+	made, err := newGraph(graphParts{db: s.db, cursors: cursors, channels: channels(settings), files: attachments.Config{Store: store.Nowhere{}, Largest: settings.Attachments.Bytes}, now: time.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -65,8 +65,8 @@ func TestRehearse_SeesWhatOperationsSendAndWritesNothing(t *testing.T) {
 	require.Contains(t, found.Failed["Gone"], "noLongerThere")
 	require.Len(t, found.Writing, 12+writing, "twelve and the examples'")
 	// Postgres asks who adds a member, makes a key and who signs, and nobody of the clinic rehearses;
-	// hours that are drawn overlap, and who is first in line is offered nothing.
-	require.ElementsMatch(t, []string{"AcceptWaitlistOffer", "AddMember", "CreateApiKey", "SetWorkingHours", "SignMedicalRecord"}, found.Unfinished, "each other one was rehearsed to its end")
+	// hours that are drawn overlap, who is first in line is offered nothing, and what is drawn is no digest.
+	require.ElementsMatch(t, []string{"AcceptWaitlistOffer", "AddMember", "CreateApiKey", "RequestAttachmentUpload", "SetWorkingHours", "SignMedicalRecord"}, found.Unfinished, "each other one was rehearsed to its end")
 	all := strings.Join(found.Statements, "\n")
 	for _, part := range []string{
 		"FROM \"appointments\"", "search_contacts(", "FROM \"medical_records\"", "FROM \"time_off\"", "FROM \"working_hours\"", "INSERT INTO \"contacts\"", "FROM \"contacts\" WHERE id = $1",

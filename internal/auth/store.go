@@ -74,6 +74,41 @@ func (s *Store) Find(ctx context.Context, clinic uuid.UUID, hash [32]byte) (*mod
 	return rows[0], nil
 }
 
+// Standing is who a subject is in a clinic now, a member or a key, without their
+// credentials: for what they were given before. models.ErrNotFound for nobody.
+func (s *Store) Standing(ctx context.Context, clinic uuid.UUID, subject string) (*tenant.Scope, error) {
+	if global, key := strings.CutPrefix(subject, models.KeySubject); key {
+		return s.standingKey(ctx, clinic, subject, global)
+	}
+	all, err := s.Of(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range all {
+		if one.ClinicID == clinic {
+			return &tenant.Scope{Subject: subject, Name: one.SubjectName, ClinicID: clinic, Role: one.Role, Permissions: one.Permissions}, nil
+		}
+	}
+	return nil, models.ErrNotFound
+}
+
+func (s *Store) standingKey(ctx context.Context, clinic uuid.UUID, subject, global string) (*tenant.Scope, error) {
+	id, err := models.KindAPIKey.Parse(global)
+	if err != nil {
+		return nil, models.ErrNotFound
+	}
+	rows, err := database.Rows[models.APIKey](inClinic(ctx, clinic), s.db,
+		`SELECT clinic_id, id, name, role FROM api_keys
+		 WHERE clinic_id = $1 AND id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`, clinic, id)
+	if err != nil {
+		return nil, fmt.Errorf("look up a key: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil, models.ErrNotFound
+	}
+	return &tenant.Scope{Subject: subject, Name: rows[0].Name, ClinicID: clinic, Role: rows[0].Role}, nil
+}
+
 // Used implements Keys. Other instances may be about to write the same, so the
 // database looks once more whether it was noted within the minute.
 func (s *Store) Used(ctx context.Context, key *models.APIKey) error {

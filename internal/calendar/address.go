@@ -60,7 +60,7 @@ func clinicOf(name string) (uuid.UUID, bool) {
 
 // derive fills in a feed's address. One that was made under another secret of the
 // server's still works, and what cannot be told of it is left out.
-func derive(server entity.Server, feed *models.CalendarFeed) {
+func derive(server entity.Server, _ entity.Reader, feed *models.CalendarFeed) {
 	name := nameOf(server, feed.ClinicID, feed.ID)
 	if subtle.ConstantTimeCompare(hashOf(name), feed.SecretHash) != 1 {
 		name = ""

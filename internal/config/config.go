@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,8 @@ type Config struct {
 
 	WhatsAppURL string `env:"TASKMED_WHATSAPP_URL" envDefault:"https://graph.facebook.com/v23.0" help:"where WhatsApp's Cloud API is, with its version"`
 	PrivateMail Switch `env:"TASKMED_PRIVATE_MAIL" envDefault:"off" help:"whether clinics' mail servers may be at private addresses, at any port, and without TLS: on or off"`
+
+	Attachments Attachments
 
 	LogLevel string `env:"TASKMED_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 
@@ -168,7 +171,7 @@ func (c Config) URL() string {
 
 // checkBounds finds bounds that would let nothing through.
 func (c Config) checkBounds() []error {
-	var wrong []error
+	wrong := c.Attachments.check()
 	const leastCache = 1 << 20
 	if c.CacheBytes < leastCache {
 		wrong = append(wrong, fmt.Errorf("TASKMED_CACHE_BYTES must be %d or more", leastCache))
@@ -178,7 +181,7 @@ func (c Config) checkBounds() []error {
 		"TASKMED_MAX_CONNECTIONS": int64(c.MaxConnections), "TASKMED_COST_LIMIT": int64(c.CostLimit),
 		"TASKMED_DEPTH_LIMIT": int64(c.DepthLimit), "TASKMED_TOKEN_LIMIT": int64(c.TokenLimit),
 		"TASKMED_REQUEST_TIMEOUT": int64(c.RequestTimeout), "TASKMED_STOP_TIMEOUT": int64(c.StopTimeout),
-		"TASKMED_REDIS_TIMEOUT": int64(c.RedisTimeout),
+		"TASKMED_REDIS_TIMEOUT": int64(c.RedisTimeout), "TASKMED_ATTACHMENTS_BYTES": int64(c.Attachments.Bytes),
 	} {
 		if number < 1 {
 			wrong = append(wrong, fmt.Errorf("%s must be more than zero", variable))
@@ -207,8 +210,13 @@ func (c Config) SecretBytes() ([]byte, error) {
 // Help lists every variable with its default and meaning, one per line.
 func Help() string {
 	var text strings.Builder
-	for field := range reflect.TypeFor[Config]().Fields() {
-		tag := field.Tag
+	fields := slices.Collect(reflect.TypeFor[Config]().Fields())
+	for at := 0; at < len(fields); at++ {
+		if fields[at].Type.Kind() == reflect.Struct && fields[at].Tag.Get("env") == "" {
+			fields = slices.Insert(fields, at+1, slices.Collect(fields[at].Type.Fields())...)
+			continue
+		}
+		tag := fields[at].Tag
 		fmt.Fprintf(&text, "  %-36s %s", tag.Get("env"), tag.Get("help"))
 		if value := tag.Get("envDefault"); value != "" {
 			fmt.Fprintf(&text, " [%s]", value)

@@ -115,9 +115,16 @@ func (s sample) tables() []table {
 		{s, "attachments", func(int) row {
 			return row{
 				"medical_record_id": s.id("medical_records", 0), "file_name": "f", "media_type": "text/plain", "byte_size": 1,
-				"digest": strings.Repeat("0", 64), "storage_key": "k",
+				"digest": strings.Repeat("0", 64),
 			}
 		}},
+		{s, "attachment_uploads", func(n int) row {
+			return row{
+				"medical_record_id": s.id("medical_records", 0), "file_name": "f", "media_type": "text/plain", "byte_size": 1,
+				"digest": strings.Repeat("0", 64), "token_hash": s.bytes(n), "requested_by": "s", "expires_at": s.at(n, 0),
+			}
+		}},
+		{s, "attachment_removals", func(n int) row { return row{"due_at": s.at(n, 0)} }},
 		{s, "contact_identities", func(n int) row {
 			return row{"contact_id": s.id("contacts", 0), "channel": "web", "value": fmt.Sprint("w", n)}
 		}},

@@ -17,6 +17,7 @@ func Definers() map[string]string {
 		"member_revoke(text,uuid,integer)":                                        asked,
 		"api_key_create(text,uuid,text,text,bytea,text,timestamp with time zone)": asked,
 		"api_key_revoke(text,uuid)":                                               asked,
+		"attachment_work(integer)": "tells which clinics have files or uploads to clear, which the application cannot list",
 		"channel_work(integer)":                                                   "tells which clinics have something to send or to understand, for workers that serve all of them; owned by a role nobody can log in as, gives out ids of clinics alone",
 		"maintenance_begin(interval)":                                             "takes the period's maintenance run for one instance, by Postgres' clock; writes one row of no clinic's, gives out yes or no",
 		"maintenance_expire(integer)": "deletes idempotency keys and holds that have expired, of all clinics, which the application cannot list; " +

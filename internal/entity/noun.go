@@ -51,9 +51,11 @@ type Noun[T any] struct {
 	// Mask hides of a row what the scope's role may not see, before anybody else sees
 	// it. Of a row that was masked already it must change nothing.
 	Mask func(scope *tenant.Scope, row *T)
-	// Derive fills in what of a row follows from the server's secret and address and is
-	// in no column. The fields that it fills are declared in Columns by what it looks at.
-	Derive func(server Server, row *T)
+	// Derive fills in what of a row follows from the server's secret and address, and from
+	// who reads it, and is in no column. The fields that it fills are declared in Columns by
+	// what it looks at. What follows from the reader or the instant must not be kept:
+	// @cacheControl says so.
+	Derive func(server Server, to Reader, row *T)
 	// Age turns a row into what it is at the answer's instant, and gives when it will be
 	// something else though nobody writes it; the zero time where it will not. Of a row
 	// that was turned already it must change nothing.
@@ -69,6 +71,13 @@ type Server struct {
 	Secret []byte
 	// URL is where clients reach the server, without a slash at its end.
 	URL string
+}
+
+// Reader is whom a row is shown to, and when.
+type Reader struct {
+	Scope *tenant.Scope
+	// Now is the answer's instant.
+	Now time.Time
 }
 
 // One is a relation to one entity.
@@ -147,7 +156,7 @@ func (n Noun[T]) declared(server Server) (*noun, error) {
 		},
 		slice: sliceOf[T],
 	}
-	if n.Mask != nil || n.Age != nil {
+	if n.shows() {
 		made.show = func(ctx context.Context, scope *tenant.Scope, row any) {
 			if typed, ok := row.(*T); ok {
 				n.shown(ctx, scope)(typed)
@@ -170,29 +179,27 @@ func (n Noun[T]) declared(server Server) (*noun, error) {
 	return made, made.check()
 }
 
-// deriving is the noun whose mask derives what is derived, too: both are done to every
-// row before anybody sees it, and neither may do more where it is done again.
+// deriving is the noun that knows its server.
 func (n Noun[T]) deriving(server Server) Noun[T] {
-	if n.Derive == nil {
-		return n
-	}
-	mask := n.Mask
-	n.Mask = func(scope *tenant.Scope, row *T) {
-		n.Derive(server, row)
-		if mask != nil {
-			mask(scope, row)
-		}
+	if derive := n.Derive; derive != nil {
+		n.Derive = func(_ Server, to Reader, row *T) { derive(server, to, row) }
 	}
 	return n
 }
 
+// shows tells whether something is done to a row before anybody sees it.
+func (n Noun[T]) shows() bool { return n.Derive != nil || n.Mask != nil || n.Age != nil }
+
 // shown is what is done to a row before anybody sees it; nil if nothing is.
 func (n Noun[T]) shown(ctx context.Context, scope *tenant.Scope) func(*T) {
-	if n.Mask == nil && n.Age == nil {
+	if !n.shows() {
 		return nil
 	}
 	now := touched.Now(ctx)
 	return func(row *T) {
+		if n.Derive != nil {
+			n.Derive(Server{}, Reader{scope, now}, row)
+		}
 		if n.Mask != nil {
 			n.Mask(scope, row)
 		}

@@ -34,7 +34,7 @@ func ChannelAccount() entity.Declaration {
 	return entity.Noun[models.ChannelAccount]{
 		Kind:    models.KindChannelAccount,
 		Columns: map[string][]string{"inboundUrl": {"clinic_id", "id"}},
-		Derive: func(server entity.Server, account *models.ChannelAccount) {
+		Derive: func(server entity.Server, _ entity.Reader, account *models.ChannelAccount) {
 			account.InboundURL = server.URL + InboundPath + nameOf(account.ClinicID, account.ID)
 		},
 	}

@@ -4,6 +4,7 @@
 package nouns
 
 import (
+	"github.com/taskmed/taskmed/internal/attachments"
 	"github.com/taskmed/taskmed/internal/billing"
 	"github.com/taskmed/taskmed/internal/calendar"
 	"github.com/taskmed/taskmed/internal/entity"
@@ -17,6 +18,7 @@ import (
 // All gives every noun's declaration.
 func All() []entity.Declaration {
 	return []entity.Declaration{
+		attachments.Attachment(),
 		billing.Invoice(),
 		billing.InvoiceItem(),
 		billing.Payment(),

@@ -3,8 +3,11 @@
 package records
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,9 +15,13 @@ import (
 	"github.com/taskmed/taskmed/models"
 )
 
-// digestFormat names the form of what is hashed. A change of the form takes a
-// new name, so that what was signed under an old one can still be verified.
-const digestFormat = "taskmed.medical_record.v1"
+// The form of what is hashed has a name. A change of the form takes a new one, so that
+// what was signed under an old one can still be verified: the second has attachments, and
+// stands where there are any.
+const (
+	digestFormat    = "taskmed.medical_record.v1"
+	digestWithFiles = "taskmed.medical_record.v2"
+)
 
 // signedInstant is RFC 3339 in UTC with all six digits that Postgres keeps.
 const signedInstant = "2006-01-02T15:04:05.000000Z07:00"
@@ -26,14 +33,17 @@ const signedInstant = "2006-01-02T15:04:05.000000Z07:00"
 // from what the database gives back, although jsonb orders keys and spells
 // numbers in its own way; numbers keep all of their digits, where RFC 8785
 // would round them to a double.
-func Digest(record *models.MedicalRecord) string {
-	sum := sha256.Sum256(signedContent(record))
+//
+// Files are the attachments that the record has when it is signed: of each the id, its
+// name, media type, size and digest are signed, in the order of their ids.
+func Digest(record *models.MedicalRecord, files ...*models.Attachment) string {
+	sum := sha256.Sum256(signedContent(record, files))
 	return hex.EncodeToString(sum[:])
 }
 
 // signedContent is what Digest hashes. Its fields stand in the order of their
 // names, as RFC 8785 wants them.
-func signedContent(record *models.MedicalRecord) []byte {
+func signedContent(record *models.MedicalRecord, files []*models.Attachment) []byte {
 	text := make([]byte, 0, 1024+len(record.Body)+len(record.Data))
 	text = append(text, `{"amendmentReason":`...)
 	text = appendOptional(text, record.AmendmentReason)
@@ -41,6 +51,11 @@ func signedContent(record *models.MedicalRecord) []byte {
 	text = appendOptionalID(text, models.KindMedicalRecord, record.AmendsID)
 	text = append(text, `,"appointment":`...)
 	text = appendOptionalID(text, models.KindAppointment, record.AppointmentID)
+	format := digestFormat
+	if len(files) > 0 {
+		format = digestWithFiles
+		text = appendFiles(append(text, `,"attachments":[`...), files)
+	}
 	text = append(text, `,"body":`...)
 	text = appendString(text, record.Body)
 	text = append(text, `,"clinic":`...)
@@ -55,7 +70,7 @@ func signedContent(record *models.MedicalRecord) []byte {
 	text = append(text, `],"contact":`...)
 	text = appendString(text, models.KindContact.Global(record.ContactID))
 	text = appendData(text, record.Data)
-	text = append(text, `,"format":"`+digestFormat+`","id":`...)
+	text = append(text, `,"format":"`+format+`","id":`...)
 	text = appendString(text, models.KindMedicalRecord.Global(record.ID))
 	text = append(text, `,"kind":`...)
 	text = appendString(text, string(record.Kind))
@@ -68,6 +83,27 @@ func signedContent(record *models.MedicalRecord) []byte {
 	text = append(text, `,"title":`...)
 	text = appendString(text, record.Title)
 	return append(text, '}')
+}
+
+// appendFiles writes what is signed of attachments, and the list's end.
+func appendFiles(text []byte, files []*models.Attachment) []byte {
+	files = slices.SortedFunc(slices.Values(files), func(a, b *models.Attachment) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	for i, file := range files {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, `{"byteSize":`...)
+		text = strconv.AppendInt(text, int64(file.ByteSize), 10)
+		text = append(text, `,"digest":`...)
+		text = appendString(text, file.Digest)
+		text = append(text, `,"fileName":`...)
+		text = appendString(text, file.FileName)
+		text = append(text, `,"id":`...)
+		text = appendString(text, models.KindAttachment.Global(file.ID))
+		text = append(text, `,"mediaType":`...)
+		text = append(appendString(text, file.MediaType), '}')
+	}
+	return append(text, ']')
 }
 
 // appendData writes the structured findings. What is no JSON, which neither the

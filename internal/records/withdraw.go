@@ -7,7 +7,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -54,7 +53,7 @@ func (c *Chart) Withdraw(ctx context.Context, input models.WithdrawMedicalRecord
 	return withdrawn, nil
 }
 
-// Discard deletes a draft, and gives it as it was. A signed record is IMMUTABLE.
+// Discard deletes a draft with its attachments, and gives it as it was. A signed record is IMMUTABLE.
 func (c *Chart) Discard(ctx context.Context, input models.DiscardMedicalRecordInput) (*models.MedicalRecord, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
@@ -74,11 +73,16 @@ func (c *Chart) Discard(ctx context.Context, input models.DiscardMedicalRecordIn
 			return err
 		}
 		discarded = draft
-		err = tx.Where("id = ?", draft.ID).Delete(&models.MedicalRecord{}).Error
-		if _, refused := database.Violation(err); refused {
-			return models.Refuse(models.UserErrorCodeConflict, "id", "this draft has attachments")
+		// Its files go with it: triggers note what is to leave the store after the commit.
+		for _, statement := range []string{
+			"DELETE FROM attachment_uploads WHERE clinic_id = ? AND medical_record_id = ?",
+			"DELETE FROM attachments WHERE clinic_id = ? AND medical_record_id = ?",
+		} {
+			if err := tx.Exec(statement, draft.ClinicID, draft.ID).Error; err != nil {
+				return err
+			}
 		}
-		return err
+		return tx.Where("id = ?", draft.ID).Delete(&models.MedicalRecord{}).Error
 	})
 	if err != nil {
 		return nil, err

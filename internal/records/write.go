@@ -78,7 +78,8 @@ func (c *Chart) Update(ctx context.Context, input models.UpdateMedicalRecordInpu
 	return updated, nil
 }
 
-// Sign gives a draft its digest, after which it never changes again. The
+// Sign gives a draft its digest, after which it never changes again, nor do its
+// attachments, which are signed with it. The
 // scope's subject signs, at the Chart's time to the microsecond; Postgres sees to it
 // that they are the member who is the record's practitioner.
 func (c *Chart) Sign(ctx context.Context, input models.SignMedicalRecordInput) (*models.MedicalRecord, error) {
@@ -96,11 +97,16 @@ func (c *Chart) Sign(ctx context.Context, input models.SignMedicalRecordInput) (
 		if err := in.Err(); err != nil {
 			return err
 		}
+		// Under the draft's lock: none comes or goes before this is committed.
+		var files []*models.Attachment
+		if err := tx.Where("medical_record_id = ?", draft.ID).Find(&files).Error; err != nil {
+			return err
+		}
 		at, by := c.now().UTC().Truncate(time.Microsecond), scope.Subject
 		draft.SignedAt, draft.Signer = &at, &by
 		signed = draft
 		return tx.Model(draft).Clauses(clause.Returning{}).Updates(map[string]any{
-			"signed_at": at, "signed_by": by, "digest": Digest(draft),
+			"signed_at": at, "signed_by": by, "digest": Digest(draft, files...),
 		}).Error
 	})
 	switch constraint, _ := database.Violation(err); constraint {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/taskmed/taskmed/models"
 )
 
 // Developer is a subject that owns every seeded clinic and sees statements and
@@ -46,6 +48,7 @@ type clinic struct {
 	steps         []stepTaken
 	waiting       []waiting
 	records       []record
+	attachments   []*models.Attachment
 	conversations []conversation
 	messages      []message
 	invoices      []invoice

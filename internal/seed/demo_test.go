@@ -1,6 +1,8 @@
 package seed_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -205,6 +207,19 @@ func requireSignedRecords(t *testing.T, d *testkit.Database) {
 		  signed_at, signed_by, digest, amends_id::text, amendment_reason
 		FROM medical_records WHERE signed_at IS NOT NULL`)
 	require.NoError(t, err)
+	files := map[uuid.UUID][]*models.Attachment{}
+	attached, err := d.Connect(t, d.SuperuserURL).Query(t.Context(), "SELECT id, medical_record_id, file_name, media_type, byte_size, digest FROM attachments")
+	require.NoError(t, err)
+	for attached.Next() {
+		var a models.Attachment
+		require.NoError(t, attached.Scan(&a.ID, &a.MedicalRecordID, &a.FileName, &a.MediaType, &a.ByteSize, &a.Digest))
+		files[a.MedicalRecordID] = append(files[a.MedicalRecordID], &a)
+		sum := sha256.Sum256(seed.File(a.ID))
+		require.Equal(t, hex.EncodeToString(sum[:]), a.Digest)
+		require.Len(t, seed.File(a.ID), a.ByteSize)
+	}
+	require.NoError(t, attached.Err())
+	require.Greater(t, len(files), 100)
 	verified, amended := 0, 0
 	kinds := map[string]int{}
 	for rows.Next() {
@@ -225,7 +240,7 @@ func requireSignedRecords(t *testing.T, d *testkit.Database) {
 			r.Data = models.JSON(*data)
 		}
 		require.NoError(t, r.Kind.Scan(kind))
-		require.Equal(t, *r.Digest, records.Digest(&r), "%s %s", kind, id)
+		require.Equal(t, *r.Digest, records.Digest(&r, files[r.ID]...), "%s %s", kind, id)
 		verified++
 		kinds[kind]++
 	}

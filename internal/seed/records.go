@@ -195,6 +195,7 @@ func (c *clinic) close(s source, r *record) {
 
 // sign computes the digest that the API would have computed.
 func (c *clinic) sign(r *record) error {
+	files := c.attach(r)
 	if r.signedBy == "" {
 		return nil
 	}
@@ -213,7 +214,7 @@ func (c *clinic) sign(r *record) error {
 	if r.amends != none {
 		signed.AmendsID, signed.AmendmentReason = new(uuid.UUID(c.records[r.amends].id.Bytes)), &r.amendment
 	}
-	r.digest = records.Digest(&signed)
+	r.digest = records.Digest(&signed, files...)
 	return nil
 }
 

@@ -35,13 +35,6 @@ func rest() []announced {
 			table: "consents", kind: "consent", values: map[string]string{"contact_id": "'{contact}'", "purpose": "'marketing'", "granted": "true"},
 			placed: []string{"consent/contact={contact}"}, column: "evidence", value: "'x'",
 		},
-		{
-			table: "attachments", kind: "attachment",
-			values: map[string]string{
-				"medical_record_id": "'{record}'", "file_name": "'a'", "media_type": "'a/b'", "byte_size": "1", "digest": "repeat('0', 64)", "storage_key": "'k'",
-			},
-			placed: []string{"attachment/medical_record={record}"}, column: "file_name", value: "'b'",
-		},
 	}
 }
 

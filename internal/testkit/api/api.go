@@ -89,6 +89,7 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	settings.Waitlist = false
 	// What happened gets its position by itself, some time: tests that want it say so.
 	settings.Outbox = false
+	settings.Attachments.Dir = t.TempDir()
 	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, change := range changes {
 		change(&settings, &options)
