@@ -15,6 +15,7 @@ import (
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/internal/webhooks"
 )
 
 // Resolver holds what the fields' resolvers need.
@@ -29,6 +30,7 @@ type Resolver struct {
 	ledger   *billing.Ledger
 	keys     *auth.Store
 	talk     *messaging.Correspondence
+	webhooks *webhooks.Webhooks
 	objects  *objects.Table
 	rights   *rights.Table
 }
@@ -43,6 +45,7 @@ type Packages struct {
 	Ledger   *billing.Ledger
 	Keys     *auth.Store
 	Talk     *messaging.Correspondence
+	Webhooks *webhooks.Webhooks
 	Objects  *objects.Table
 	Rights   *rights.Table
 }
@@ -50,7 +53,7 @@ type Packages struct {
 // New makes a Resolver over the clinic's packages.
 func New(of Packages) *Resolver {
 	return &Resolver{
-		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys, talk: of.Talk,
+		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys, talk: of.Talk, webhooks: of.Webhooks,
 		objects: of.Objects, rights: of.Rights,
 	}
 }

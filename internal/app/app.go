@@ -29,6 +29,7 @@ import (
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/sockets"
 	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/internal/webhooks"
 	"github.com/taskmed/taskmed/web"
 )
 
@@ -43,6 +44,10 @@ type Options struct {
 	Extensions []graphql.HandlerExtension
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+
+	// Webhooks and Sending are how tests look at webhooks, and have them sent faster.
+	Webhooks webhooks.Seams
+	Sending  webhooks.SenderConfig
 
 	// build has the server pass for another build of the program, in tests, where
 	// all servers are one executable.
@@ -142,7 +147,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err != nil {
 		return nil, err
 	}
-	made, err := newGraph(graphParts{db: db, keys: keys, channels: channels(settings), cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
+	made, err := newGraph(graphParts{db: db, keys: keys, channels: channels(settings), hooks: webhooks.Config{Loopback: bool(settings.PrivateWebhooks), Seams: options.Webhooks}, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
 	if err != nil {
 		return nil, err
 	}
@@ -179,9 +184,9 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err := a.fitness.Await(ctx); err != nil {
 		return nil, err
 	}
-	a.open.keeper = maintain(settings, options.Log, a.observer)           //nolint:contextcheck // it ends with Close, not with the start
-	a.open.attendant = attend(settings, options.Log, a.fitness.Fit, made) //nolint:contextcheck // likewise
-	a.open.leader = lead(settings, options.Log, a.observer)               //nolint:contextcheck // it ends with Close, not with the start
+	a.open.keeper = maintain(settings, options.Log, a.observer)                                   //nolint:contextcheck // it ends with Close, not with the start
+	a.open.attendant = attend(settings, options.Log, a.fitness.Fit, made)                         //nolint:contextcheck // likewise
+	a.open.leader = lead(settings, options.Log, a.observer, a.fitness.Fit, made, options.Sending) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
 }
 

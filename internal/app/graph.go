@@ -28,6 +28,7 @@ import (
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/webhooks"
 	"github.com/taskmed/taskmed/models"
 	"github.com/taskmed/taskmed/resolvers"
 )
@@ -42,6 +43,7 @@ type graph struct {
 	waitlist   *scheduling.Waitlist
 	mutations  *mutations.Runner
 	talk       *messaging.Correspondence
+	webhooks   *webhooks.Webhooks
 }
 
 // graphParts are what a graph is made of.
@@ -54,6 +56,8 @@ type graphParts struct {
 	keys *idempotency.Keys
 	// channels are the ways to the channels' providers.
 	channels map[models.Channel]channel.Adapter
+	// hooks are how webhooks are sent, but for the database, the secret and the clock.
+	hooks webhooks.Config
 	// fetching is told of relations that are fetched; nil if nobody wants to know.
 	fetching func(ctx context.Context, place *selection.Field, parents int) func(error)
 }
@@ -87,23 +91,29 @@ func newGraph(parts graphParts) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	parts.hooks.DB, parts.hooks.Secret, parts.hooks.Now = parts.db, parts.server.Secret, parts.now
+	hooks, err := webhooks.New(parts.hooks)
+	if err != nil {
+		return nil, err
+	}
 	calendars := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
 	diary := scheduling.New(parts.db, parts.now)
 	waitlist := scheduling.NewWaitlist(diary)
 	root := resolvers.New(resolvers.Packages{
 		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: diary, Waitlist: waitlist,
 		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: auth.NewStore(parts.db),
-		Talk: talk, Objects: objects, Rights: table,
+		Talk: talk, Webhooks: hooks, Objects: objects, Rights: table,
 	})
 	runner, err := mutations.New(mutations.Config{
 		DB: parts.db, Keys: parts.keys, Rehearse: parts.keys == nil, Schema: schema, Resolvers: reflect.TypeFor[generated.MutationResolver](),
+		Calling: []string{"testWebhookEndpoint"},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
-		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, waitlist: waitlist, mutations: runner, talk: talk,
+		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, waitlist: waitlist, mutations: runner, talk: talk, webhooks: hooks,
 	}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/internal/webhooks"
 )
 
 // All gives every noun's declaration.
@@ -42,5 +43,7 @@ func All() []entity.Declaration {
 		scheduling.TimeOff(),
 		scheduling.WaitlistEntry(),
 		scheduling.WorkingHours(),
+		webhooks.Delivery(),
+		webhooks.Endpoint(),
 	}
 }
