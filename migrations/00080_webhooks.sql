@@ -89,6 +89,8 @@ CREATE POLICY pruning ON webhook_deliveries TO taskmed_lookup USING (true);
 -- Where there are more than are asked for, each time others.
 CREATE FUNCTION webhook_work(clinics uuid[], most integer) RETURNS TABLE (clinic uuid, endpoint uuid)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+-- No clinic's: the tenants' own policy must let nothing more through, and is asked, too.
+SET "app.clinic" = '00000000-0000-0000-0000-000000000000'
 AS $$
   SELECT e.clinic_id, e.id
   FROM public.webhook_endpoints e
@@ -107,6 +109,7 @@ $$;
 -- How many deliveries wait, how many endpoints are paused: over all clinics, for metrics.
 CREATE FUNCTION webhook_figures() RETURNS TABLE (waiting bigint, paused bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET "app.clinic" = '00000000-0000-0000-0000-000000000000'
 AS $$
   SELECT (SELECT count(*) FROM public.webhook_endpoints e JOIN public.webhook_deliveries d
       ON d.clinic_id = e.clinic_id AND d.endpoint_id = e.id AND d.next_attempt_at IS NOT NULL),

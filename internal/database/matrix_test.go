@@ -62,6 +62,8 @@ func operations() []operation {
 			return "clinic_id, message_id"
 		case "counters":
 			return "clinic_id, name"
+		case "webhook_lanes":
+			return "clinic_id, endpoint_id"
 		case "outbox":
 			return "clinic_id, sequence"
 		case "financial_sums":

@@ -32,7 +32,7 @@ func Delivery() entity.Declaration {
 func (w *Webhooks) Endpoints(ctx context.Context) ([]*models.WebhookEndpoint, error) {
 	reading := database.Depends(ctx, touched.Of("webhook_endpoint/list"))
 	endpoints, err := database.Find[models.WebhookEndpoint](reading, w.db, func(tx *gorm.DB) *gorm.DB {
-		return tx.Select("clinic_id", "id", "url", "events", "active", "paused_at", "pause_reason", "public_key", "created_at").Order("created_at, id").Limit(mostEndpoints)
+		return tx.Select("clinic_id", "id", "url", "events AS event_words", "active", "paused_at", "pause_reason", "public_key", "created_at").Order("created_at, id").Limit(mostEndpoints)
 	})
 	for _, endpoint := range endpoints {
 		touched.Add(ctx, touched.Entity(models.KindWebhookEndpoint, endpoint.ID))

@@ -30,7 +30,9 @@ func (w *Webhooks) Test(ctx context.Context, input models.TestWebhookEndpointInp
 		return nil, err
 	}
 	reading := database.Depends(ctx, touched.Entity(models.KindWebhookEndpoint, id))
-	found, err := database.Find[models.WebhookEndpoint](reading, w.db, func(tx *gorm.DB) *gorm.DB { return tx.Where("id = ?", id).Limit(1) })
+	found, err := database.Find[models.WebhookEndpoint](reading, w.db, func(tx *gorm.DB) *gorm.DB {
+		return tx.Select("clinic_id", "id", "url", "keys", "former_keys", "former_until").Where("id = ?", id).Limit(1)
+	})
 	if err != nil {
 		return nil, err
 	}
