@@ -88,11 +88,14 @@ CREATE POLICY pruning ON webhook_deliveries TO taskmed_lookup USING (true);
 -- The active endpoints that have something to do, of some clinics or, without any, of all.
 -- Where there are more than are asked for, each time others.
 CREATE FUNCTION webhook_work(clinics uuid[], most integer) RETURNS TABLE (clinic uuid, endpoint uuid)
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
--- No clinic's: the tenants' own policy must let nothing more through, and is asked, too.
-SET "app.clinic" = '00000000-0000-0000-0000-000000000000'
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
-  SELECT e.clinic_id, e.id
+DECLARE
+  before text := coalesce(current_setting('app.clinic', true), '');
+BEGIN
+  -- No clinic's: the tenants' own policy must let nothing more through.
+  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
+  RETURN QUERY SELECT e.clinic_id, e.id
   FROM public.webhook_endpoints e
   JOIN public.webhook_lanes l ON l.clinic_id = e.clinic_id AND l.endpoint_id = e.id
   JOIN public.counters c ON c.clinic_id = e.clinic_id AND c.name = 'changes'
@@ -101,20 +104,26 @@ AS $$
     AND (l.probe_at IS NULL OR l.probe_at <= clock_timestamp())
     AND (l.cursor < c.last OR EXISTS (SELECT FROM public.webhook_deliveries d
       WHERE d.clinic_id = e.clinic_id AND d.endpoint_id = e.id AND (l.probe_at IS NOT NULL AND d.next_attempt_at IS NOT NULL OR d.next_attempt_at <= clock_timestamp())))
-  ORDER BY random() LIMIT most
-$$;
+  ORDER BY random() LIMIT most;
+  PERFORM set_config('app.clinic', before, true);
+END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 -- How many deliveries wait, how many endpoints are paused: over all clinics, for metrics.
 CREATE FUNCTION webhook_figures() RETURNS TABLE (waiting bigint, paused bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET "app.clinic" = '00000000-0000-0000-0000-000000000000'
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
-  SELECT (SELECT count(*) FROM public.webhook_endpoints e JOIN public.webhook_deliveries d
-      ON d.clinic_id = e.clinic_id AND d.endpoint_id = e.id AND d.next_attempt_at IS NOT NULL),
-    (SELECT count(*) FROM public.webhook_endpoints e WHERE NOT e.active)
-$$;
+DECLARE
+  before text := coalesce(current_setting('app.clinic', true), '');
+BEGIN
+  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
+  SELECT count(*) INTO waiting FROM public.webhook_endpoints e JOIN public.webhook_deliveries d
+    ON d.clinic_id = e.clinic_id AND d.endpoint_id = e.id AND d.next_attempt_at IS NOT NULL;
+  SELECT count(*) INTO paused FROM public.webhook_endpoints e WHERE NOT e.active;
+  PERFORM set_config('app.clinic', before, true);
+  RETURN NEXT;
+END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin

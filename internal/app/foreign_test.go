@@ -212,6 +212,8 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 		}
 	case strings.Contains(named, "conversation"):
 		return []models.Kind{models.KindConversation}
+	case strings.Contains(named, "webhook"):
+		return []models.Kind{models.KindWebhookEndpoint}
 	case strings.Contains(named, "channelaccount"):
 		return []models.Kind{models.KindChannelAccount}
 	case strings.Contains(named, "invoice"):

@@ -15,6 +15,7 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/webhooks"
 )
 
 // readOnlyConnections bounds the connections of a server without sockets.
@@ -57,7 +58,7 @@ func newReadOnlyServer(ctx context.Context, settings config.Config, parts readOn
 			s.db.Close()
 		}
 	}()
-	made, err := newGraph(graphParts{db: s.db, cursors: cursors, channels: channels(settings), now: time.Now})
+	made, err := newGraph(graphParts{db: s.db, cursors: cursors, channels: channels(settings), hooks: webhooks.Config{Offline: true}, now: time.Now})
 	if err != nil {
 		return nil, err
 	}

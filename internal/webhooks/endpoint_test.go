@@ -104,7 +104,7 @@ func TestEndpoint_IsAtAHostOfTheInternets(t *testing.T) {
 	w := newWorld(t, api.WithResolver(names{}), private(false))
 	for _, url := range []string{
 		"http://example.com/hook", "ftp://example.com", "https://", "https:///hook", "example.com/hook", "https:example.com", "https://user:word@example.com/", "https://user@example.com/",
-		"https://example.com/#x", "https://example.com:22/", "https://example.com:6379/", "https://example.com:99999/", "https://exa mple.com/", "https://exämple.com/",
+		"https://example.com/#x", "https://example.com:22/", "https://example.com:80/", "https://example.com:99999/", "https://exa mple.com/", "https://exämple.com/",
 		"https://127.0.0.1/", "https://127.1/", "https://2130706433/", "https://0x7f000001/", "https://localhost/", "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[::ffff:7f00:1]/", "https://[::127.0.0.1]/",
 		"https://0.0.0.0/", "https://0.0.0.1/", "https://[::]/", "https://10.0.0.1/", "https://172.16.0.1/", "https://192.168.1.1/", "https://169.254.169.254/latest/meta-data/", "https://100.64.0.1/",
 		"https://[fe80::1]/", "https://[fe80::1%25eth0]/", "https://[fec0::1]/", "https://[fc00::1]/", "https://[fd00::1]/", "https://[64:ff9b::7f00:1]/", "https://[64:ff9b:1::1]/", "https://[2002:7f00:1::]/",
