@@ -84,6 +84,8 @@ func TestExamples_Work(t *testing.T) {
 		"record-drafts":           {`"nodes":[`, `"totalCount":`},
 		"discard-medical-record":  {`"NOT_FOUND"`, `"medicalRecord":null`},
 		"changes":                 {`"edges":[`, `"hasNextPage":`},
+		"create-webhook-endpoint": {`"publicKey":"whpk_`, `"secret":"whsec_`, `"userErrors":[]`},
+		"webhook-endpoints":       {`"deliveries":{"totalCount":0`, `"active":true`},
 		"withdraw-medical-record": {`"NOT_FOUND"`, `"medicalRecord":null`},
 	}
 	examples := web.Examples()
