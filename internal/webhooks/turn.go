@@ -101,7 +101,7 @@ func (s *Sender) turn(ctx context.Context, endpoint uuid.UUID, results []*result
 		if stands.more, err = look(tx, endpoint); err != nil {
 			return err
 		}
-		return tx.Raw(headsSQL, endpoint, endpoint, texts(busy), mostHeads).Scan(&stands.heads).Error
+		return tx.Raw(headsSQL, endpoint, endpoint, texts(busy), mostHeads).Find(&stands.heads).Error
 	})
 	return stands, err
 }
@@ -155,7 +155,7 @@ SELECT (SELECT count(*) FROM passed) AS passed, (SELECT count(*) FROM looked) AS
 
 func look(tx *gorm.DB, endpoint uuid.UUID) (more bool, err error) {
 	var told struct{ Passed, Looked, Room int }
-	err = tx.Raw(lookSQL, map[string]any{"endpoint": endpoint, "written": mostWritten, "waiting": mostWaiting, "looked": mostLooked}).Scan(&told).Error
+	err = tx.Raw(lookSQL, map[string]any{"endpoint": endpoint, "written": mostWritten, "waiting": mostWaiting, "looked": mostLooked}).Take(&told).Error
 	return told.Passed > 0 && (told.Passed < told.Looked || told.Looked == mostLooked), err
 }
 
@@ -174,14 +174,14 @@ ORDER BY h.next_attempt_at, h.position LIMIT ?`
 // recordSQL writes down one attempt, unless another server or a replay has come before.
 // Who has tried in vain for long enough is given up, unless the endpoint takes nothing
 // from anybody: then it is paused, and the delivery waits.
-const recordSQL = `UPDATE webhook_deliveries d SET attempts = d.attempts + 1, last_status = nullif(@status::integer, 0), last_error = nullif(@failure, ''),
+const recordSQL = `UPDATE webhook_deliveries d SET attempts = d.attempts + 1, last_status = nullif(CAST(@status AS integer), 0), last_error = nullif(@failure, ''),
 	first_attempt_at = coalesce(d.first_attempt_at, clock_timestamp()),
 	delivered_at = CASE WHEN @failure = '' THEN clock_timestamp() END,
 	next_attempt_at = CASE WHEN @failure = '' OR NOT @dead AND d.first_attempt_at < clock_timestamp() - make_interval(secs => @patience) THEN NULL
 		ELSE clock_timestamp() + make_interval(secs => @wait) END
 WHERE d.clinic_id = app_clinic() AND d.endpoint_id = @endpoint AND d.position = @position AND d.round = @round AND d.attempts = @attempts
 	AND d.next_attempt_at IS NOT NULL
-RETURNING d.next_attempt_at IS NULL`
+RETURNING d.next_attempt_at IS NULL AS ended`
 
 // record writes down what came of attempts.
 func (s *Sender) record(tx *gorm.DB, l *lane, results []*result, stands *standing) error {
@@ -210,7 +210,7 @@ func (s *Sender) record(tx *gorm.DB, l *lane, results []*result, stands *standin
 		err := tx.Raw(recordSQL, map[string]any{
 			"status": r.status, "failure": r.failure, "dead": dead, "patience": s.patience.Seconds(), "wait": r.wait.Seconds(),
 			"endpoint": l.EndpointID, "position": r.of.Position, "round": r.of.Round, "attempts": r.of.Attempts,
-		}).Scan(&ended).Error
+		}).Pluck("ended", &ended).Error
 		if err != nil {
 			return err
 		}
