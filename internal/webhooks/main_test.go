@@ -53,9 +53,21 @@ func newWorld(t *testing.T, options ...api.Option) *world {
 	t.Helper()
 	d := testkit.NewDatabase(t)
 	w := &world{t: t, d: d, clinic: d.NewClinic(t, "aurora")}
-	w.server = api.NewServer(t, d, append([]api.Option{api.WithWebhooks(soon())}, options...)...)
+	w.server = api.NewServer(t, d, append([]api.Option{api.WithWebhooks(soon()), unhurried}, options...)...)
 	w.owner = w.server.As(t, w.clinic, models.RoleOwner)
+	// What the clinic was made of happened before any endpoint is there.
+	w.settle()
 	return w
+}
+
+// settle waits until nothing waits for its position.
+func (w *world) settle() {
+	w.t.Helper()
+	conn := w.d.Connect(w.t, w.d.AppURL)
+	require.Eventually(w.t, func() bool {
+		_, err := conn.Exec(w.t.Context(), "SELECT outbox_stamp(500)") // as good as a leader
+		return err == nil && w.d.Count(w.t, "SELECT count(*) FROM outbox") == 0
+	}, time.Minute, 5*time.Millisecond)
 }
 
 // got is one delivery as a receiver had it.

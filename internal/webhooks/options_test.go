@@ -1,6 +1,8 @@
 package webhooks_test
 
 import (
+	"time"
+
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/testkit/api"
@@ -15,6 +17,11 @@ func private(may bool) api.Option {
 // unchecked leaves out what keeps calls to the Internet.
 func unchecked(without bool) api.Option {
 	return func(_ *config.Config, options *app.Options) { options.Webhooks.Dialling.WithoutCheck = without }
+}
+
+// unhurried has requests wait for a machine that is busy with other tests.
+func unhurried(settings *config.Config, _ *app.Options) {
+	settings.AcquireTimeout, settings.RequestTimeout = 30*time.Second, time.Minute
 }
 
 // without has a server send nothing.

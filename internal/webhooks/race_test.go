@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/models"
@@ -35,7 +36,12 @@ func child(url string) {
 	if err == nil {
 		settings.Outbox, settings.PrivateWebhooks, settings.Waitlist = true, true, false
 		settings.Maintain.On = false
-		_, err = app.New(context.Background(), settings, app.Options{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Sending: soon()})
+		unhurried(&settings, nil)
+		var key *auth.DevKey
+		if key, err = auth.LoadOrCreateDevKey(filepath.Join(os.TempDir(), "taskmed-webhooks-child.pem")); err != nil {
+			panic(err)
+		}
+		_, err = app.New(context.Background(), settings, app.Options{DevKey: key, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Sending: soon()})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

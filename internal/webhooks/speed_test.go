@@ -83,7 +83,7 @@ func TestSender_PausesWhoTakesNothingAndGoesOn(t *testing.T) {
 func TestSender_GivesUpWhatIsNeverTaken(t *testing.T) {
 	t.Parallel()
 	sending := soon()
-	sending.Patience = 2 * time.Second
+	sending.Patience = 8 * time.Second
 	w := newWorld(t, sendingBy(sending))
 	r := newReceiver(t, func(_ int, of *got) int {
 		if of.data.Data.Event == "CONTACT_CREATED" {
