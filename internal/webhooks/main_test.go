@@ -164,7 +164,7 @@ func (w *world) create(url string, events ...string) (endpoint, userErrors) {
 			UserErrors userErrors
 		}
 	}
-	w.owner.Must(w.t, createMutation, map[string]any{"input": map[string]any{"url": url, "events": events}}, &data)
+	w.owner.Must(w.t, createMutation, map[string]any{"input": map[string]any{"url": url, "events": append([]string{}, events...)}}, &data)
 	made := data.CreateWebhookEndpoint
 	if made.WebhookEndpoint == nil {
 		require.Nil(w.t, made.Secret)
