@@ -33,6 +33,7 @@ type drive struct {
 	// busy are the entities of which a delivery is under way.
 	busy map[uuid.UUID]struct{}
 	done chan *result
+	full bool
 	// results are not written down yet.
 	results []*result
 }
@@ -57,6 +58,9 @@ func (d *drive) run(ctx context.Context) {
 			continue
 		}
 		next := d.dispatch(ctx, stands)
+		// News make no difference while nothing more may be under way: an endpoint that does
+		// not answer takes no turns from others.
+		d.full = len(d.busy) >= mostAtOnce || len(d.busy) > 0 && stands.failures >= manyFailures
 		switch {
 		case stands.more:
 			d.drain()
@@ -196,11 +200,15 @@ func (d *drive) await(ctx context.Context, next time.Duration) {
 		defer timer.Stop()
 		due = timer.C
 	}
+	news := d.wake
+	if d.full {
+		news = nil // it is remembered
+	}
 	select {
 	case r := <-d.done:
 		d.collect(r)
 		d.drain()
-	case <-d.wake:
+	case <-news:
 	case <-due:
 	case <-ctx.Done():
 	}
