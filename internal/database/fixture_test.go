@@ -225,7 +225,7 @@ func newSample(t *testing.T, d *testkit.Database) sample {
 		}
 		for _, table := range s.tables() {
 			rows := 1
-			if table.name == "contacts" || table.name == "services" || table.name == "messages" {
+			if table.name == "contacts" || table.name == "services" || table.name == "messages" || table.name == "webhook_endpoints" {
 				rows = 2
 			}
 			for n := range rows {

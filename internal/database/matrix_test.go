@@ -272,6 +272,8 @@ func TestMatrix_NoRowLeavesItsClinic(t *testing.T) {
 				continue // no reference
 			case table.name == "contact_search_words", table.name == "appointment_changes":
 				continue // without a foreign key, for the triggers alone write it
+			case table.name == "webhook_deliveries":
+				continue // without a foreign key: what they are of may go before them
 			}
 			wrong := table.row(2)
 			wrong[column] = value

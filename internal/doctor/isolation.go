@@ -23,6 +23,9 @@ func Definers() map[string]string {
 			"a policy keeps it to what has expired, and it gives out counts alone",
 		"waitlist_due(boolean)": "tells in which clinics something is due in the waiting list, which the application cannot list; " +
 			"a policy keeps it to what is due, and it gives out the clinics' ids alone",
+		"webhook_work(uuid[],integer)":   "tells which endpoints of all clinics have something to send, which the application cannot list; gives out their ids alone",
+		"webhook_figures()":              "counts what waits over all clinics; gives out two counts alone",
+		"webhook_prune(integer)":         "deletes deliveries of all clinics whose changes or endpoints are gone; gives out counts alone",
 		"outbox_stamp(integer)":          "gives events of all clinics their positions, which the application cannot list; gives out clinics and counts alone",
 		"outbox_prune(interval,integer)": "deletes changes of all clinics that are older than a week at least; gives out counts alone",
 	}
