@@ -525,6 +525,24 @@ type CreateServiceInput struct {
 	PractitionerIds []string `json:"practitionerIds"`
 }
 
+// A new endpoint.
+type CreateWebhookEndpointInput struct {
+	// Where deliveries are posted: https, without a user's name, up to 2,000 bytes, at a host that is reached over the Internet.
+	URL string `json:"url"`
+	// What it is told of; one at least.
+	Events []WebhookEvent `json:"events"`
+}
+
+// An endpoint with its secret, or why there is none.
+type CreateWebhookEndpointPayload struct {
+	// The endpoint; null where there are userErrors.
+	WebhookEndpoint *WebhookEndpoint `json:"webhookEndpoint"`
+	// What checks signatures of the version v1: whsec_ and base64. It is in this answer and never again, but to a repetition with the same idempotency key.
+	Secret *string `json:"secret"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Whole days in the clinic's time zone, both in. Either end may be left out.
 type DateRange struct {
 	// The first day that is in.
@@ -547,6 +565,20 @@ type DateTimeSpan struct {
 	From *time.Time `json:"from"`
 	// Until when; not in.
 	To *time.Time `json:"to"`
+}
+
+// Which endpoint goes.
+type DeleteWebhookEndpointInput struct {
+	// The endpoint.
+	ID string `json:"id"`
+}
+
+// The endpoint that is gone, or why not.
+type DeleteWebhookEndpointPayload struct {
+	// The endpoint's global id; null where there are userErrors.
+	DeletedID *string `json:"deletedId"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Which draft to discard.
@@ -953,6 +985,14 @@ type ReopenConversationInput struct {
 	ID string `json:"id"`
 }
 
+// What is sent again.
+type ReplayWebhookInput struct {
+	// The endpoint.
+	ID string `json:"id"`
+	// The position from which on all is sent again, in order.
+	FromPosition int64 `json:"fromPosition"`
+}
+
 // A file that is to be attached to a draft.
 type RequestAttachmentUploadInput struct {
 	// The draft's global id.
@@ -1047,6 +1087,12 @@ type RevokeMemberInput struct {
 	ID string `json:"id"`
 	// The version that the decision is based on; STALE where it is no longer the current one.
 	ExpectedVersion *int `json:"expectedVersion"`
+}
+
+// Which endpoint gets another secret.
+type RotateWebhookSecretInput struct {
+	// The endpoint.
+	ID string `json:"id"`
 }
 
 // A new appointment.
@@ -1220,6 +1266,24 @@ type StartConversationPayload struct {
 	// The message; null without a body, or if it was refused.
 	Message *Message `json:"message"`
 	// What has to be mended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which endpoint is called.
+type TestWebhookEndpointInput struct {
+	// The endpoint.
+	ID string `json:"id"`
+}
+
+// What came of a test call.
+type TestWebhookEndpointPayload struct {
+	// The HTTP status that it answered with; null where it did not answer, and in a dry run, which calls nobody.
+	Status *int `json:"status"`
+	// How long that took, in milliseconds; null where it was not called.
+	DurationMs *int `json:"durationMs"`
+	// What went wrong where it did not answer; null where it did.
+	Failure *string `json:"failure"`
+	// The user's mistakes; where there are any, nobody was called.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -1413,6 +1477,18 @@ type UpdateServiceInput struct {
 	Active graphql.Omittable[*bool] `json:"active"`
 }
 
+// Changes to an endpoint: what is left out stays as it is.
+type UpdateWebhookEndpointInput struct {
+	// The endpoint.
+	ID string `json:"id"`
+	// Where deliveries are posted from now on, what waits included.
+	URL graphql.Omittable[*string] `json:"url"`
+	// What it is told of from now on.
+	Events graphql.Omittable[[]WebhookEvent] `json:"events"`
+	// false pauses it. true goes on where it stopped, as far as changes are kept, and tries what waits at once.
+	Active graphql.Omittable[*bool] `json:"active"`
+}
+
 // A mistake that the user can mend. Everything else is a GraphQL error with extensions.code and extensions.requestId.
 type UserError struct {
 	// What kind of mistake it is.
@@ -1461,6 +1537,34 @@ type WaitlistOfferInput struct {
 	AllowOutsideHours *bool `json:"allowOutsideHours"`
 	// Whether to accept even if something else takes that time by now. Only OWNER, ADMIN and PRACTITIONER may. Of no meaning where an offer is declined.
 	Overbook *bool `json:"overbook"`
+}
+
+// A page of deliveries.
+type WebhookDeliveryConnection struct {
+	// The page with its cursors.
+	Edges []*WebhookDeliveryEdge `json:"edges"`
+	// The page without cursors.
+	Nodes []*WebhookDelivery `json:"nodes"`
+	// Where the page stands in the list.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many are kept in all; counted only where selected.
+	TotalCount int `json:"totalCount"`
+}
+
+// One delivery of a page.
+type WebhookDeliveryEdge struct {
+	// Where it stands in the list.
+	Cursor string `json:"cursor"`
+	// The delivery.
+	Node *WebhookDelivery `json:"node"`
+}
+
+// An endpoint that was written.
+type WebhookEndpointPayload struct {
+	// The endpoint; null where there are userErrors.
+	WebhookEndpoint *WebhookEndpoint `json:"webhookEndpoint"`
+	// The user's mistakes; where there are any, nothing was written.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Which signed record to withdraw.

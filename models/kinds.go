@@ -26,5 +26,7 @@ func Kinds() []Kind {
 		KindSlotHold,
 		KindTimeOff,
 		KindWaitlistEntry,
+		KindWebhookDelivery,
+		KindWebhookEndpoint,
 	}
 }

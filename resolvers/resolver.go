@@ -16,6 +16,7 @@ import (
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/internal/webhooks"
 )
 
 // Resolver holds what the fields' resolvers need.
@@ -31,6 +32,7 @@ type Resolver struct {
 	keys     *auth.Store
 	talk     *messaging.Correspondence
 	files    *attachments.Files
+	webhooks *webhooks.Webhooks
 	objects  *objects.Table
 	rights   *rights.Table
 }
@@ -46,6 +48,7 @@ type Packages struct {
 	Keys     *auth.Store
 	Talk     *messaging.Correspondence
 	Files    *attachments.Files
+	Webhooks *webhooks.Webhooks
 	Objects  *objects.Table
 	Rights   *rights.Table
 }
@@ -53,7 +56,7 @@ type Packages struct {
 // New makes a Resolver over the clinic's packages.
 func New(of Packages) *Resolver {
 	return &Resolver{
-		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys, talk: of.Talk, files: of.Files,
+		people: of.People, diary: of.Diary, waitlist: of.Waitlist, chart: of.Chart, calendar: of.Calendar, ledger: of.Ledger, keys: of.Keys, talk: of.Talk, files: of.Files, webhooks: of.Webhooks,
 		objects: of.Objects, rights: of.Rights,
 	}
 }

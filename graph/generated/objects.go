@@ -44,7 +44,9 @@ func Objects() (*objects.Table, error) {
 		createApiKeyPayloadObject(),
 		createCalendarFeedPayloadObject(),
 		createContactPayloadObject(),
+		createWebhookEndpointPayloadObject(),
 		dateTimeSpanObject(),
+		deleteWebhookEndpointPayloadObject(),
 		discardMedicalRecordPayloadObject(),
 		financialGroupTotalObject(),
 		financialSummaryObject(),
@@ -101,6 +103,7 @@ func Objects() (*objects.Table, error) {
 		slotHoldObject(),
 		slotObstacleObject(),
 		startConversationPayloadObject(),
+		testWebhookEndpointPayloadObject(),
 		timeOffObject(),
 		timeOffPayloadObject(),
 		updateContactPayloadObject(),
@@ -109,20 +112,26 @@ func Objects() (*objects.Table, error) {
 		waitlistEntryObject(),
 		waitlistEntryConnectionObject(),
 		waitlistEntryEdgeObject(),
+		webhookDeliveryObject(),
+		webhookDeliveryConnectionObject(),
+		webhookDeliveryEdgeObject(),
+		webhookEndpointObject(),
+		webhookEndpointPayloadObject(),
 		workingHoursObject(),
 	}, map[string]func(objects.Page) any{
-		"AppointmentConnection":   appointmentConnectionOf,
-		"ChangeConnection":        changeConnectionOf,
-		"ClinicConnection":        clinicConnectionOf,
-		"ContactConnection":       contactConnectionOf,
-		"ConversationConnection":  conversationConnectionOf,
-		"InvoiceConnection":       invoiceConnectionOf,
-		"MedicalRecordConnection": medicalRecordConnectionOf,
-		"MemberConnection":        memberConnectionOf,
-		"MessageConnection":       messageConnectionOf,
-		"PractitionerConnection":  practitionerConnectionOf,
-		"ServiceConnection":       serviceConnectionOf,
-		"WaitlistEntryConnection": waitlistEntryConnectionOf,
+		"AppointmentConnection":     appointmentConnectionOf,
+		"ChangeConnection":          changeConnectionOf,
+		"ClinicConnection":          clinicConnectionOf,
+		"ContactConnection":         contactConnectionOf,
+		"ConversationConnection":    conversationConnectionOf,
+		"InvoiceConnection":         invoiceConnectionOf,
+		"MedicalRecordConnection":   medicalRecordConnectionOf,
+		"MemberConnection":          memberConnectionOf,
+		"MessageConnection":         messageConnectionOf,
+		"PractitionerConnection":    practitionerConnectionOf,
+		"ServiceConnection":         serviceConnectionOf,
+		"WaitlistEntryConnection":   waitlistEntryConnectionOf,
+		"WebhookDeliveryConnection": webhookDeliveryConnectionOf,
 	})
 }
 
@@ -2118,6 +2127,49 @@ func createContactPayloadObject() *objects.Object {
 	}
 }
 
+func createWebhookEndpointPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "CreateWebhookEndpointPayload",
+		Satisfies: createWebhookEndpointPayloadImplementors,
+		Value:     (*models.CreateWebhookEndpointPayload)(nil),
+		Nil:       objects.IsNil[models.CreateWebhookEndpointPayload],
+		Fields: map[string]*objects.Field{
+			"webhookEndpoint": {
+				Name: "webhookEndpoint", Object: "CreateWebhookEndpointPayload", Result: "WebhookEndpoint", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.CreateWebhookEndpointPayload).WebhookEndpoint
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"secret": {
+				Name: "secret", Object: "CreateWebhookEndpointPayload", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.CreateWebhookEndpointPayload).Secret
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "CreateWebhookEndpointPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.CreateWebhookEndpointPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func dateTimeSpanObject() *objects.Object {
 	return &objects.Object{
 		Name:      "DateTimeSpan",
@@ -2148,6 +2200,39 @@ func dateTimeSpanObject() *objects.Object {
 					}
 					return b, true
 				},
+			},
+		},
+	}
+}
+
+func deleteWebhookEndpointPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "DeleteWebhookEndpointPayload",
+		Satisfies: deleteWebhookEndpointPayloadImplementors,
+		Value:     (*models.DeleteWebhookEndpointPayload)(nil),
+		Nil:       objects.IsNil[models.DeleteWebhookEndpointPayload],
+		Fields: map[string]*objects.Field{
+			"deletedId": {
+				Name: "deletedId", Object: "DeleteWebhookEndpointPayload", Result: "ID",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.DeleteWebhookEndpointPayload).DeletedID
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "DeleteWebhookEndpointPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.DeleteWebhookEndpointPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
 			},
 		},
 	}
@@ -3785,6 +3870,30 @@ func mutationObject() *objects.Object {
 				Name: "declineWaitlistOffer", Object: "Mutation", Result: "LeaveWaitlistPayload", Composite: true, NonNull: true,
 				Arguments: ec.field_Mutation_declineWaitlistOffer_args,
 			},
+			"createWebhookEndpoint": {
+				Name: "createWebhookEndpoint", Object: "Mutation", Result: "CreateWebhookEndpointPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_createWebhookEndpoint_args,
+			},
+			"updateWebhookEndpoint": {
+				Name: "updateWebhookEndpoint", Object: "Mutation", Result: "WebhookEndpointPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_updateWebhookEndpoint_args,
+			},
+			"rotateWebhookSecret": {
+				Name: "rotateWebhookSecret", Object: "Mutation", Result: "CreateWebhookEndpointPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_rotateWebhookSecret_args,
+			},
+			"replayWebhook": {
+				Name: "replayWebhook", Object: "Mutation", Result: "WebhookEndpointPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_replayWebhook_args,
+			},
+			"testWebhookEndpoint": {
+				Name: "testWebhookEndpoint", Object: "Mutation", Result: "TestWebhookEndpointPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_testWebhookEndpoint_args,
+			},
+			"deleteWebhookEndpoint": {
+				Name: "deleteWebhookEndpoint", Object: "Mutation", Result: "DeleteWebhookEndpointPayload", Composite: true, NonNull: true,
+				Arguments: ec.field_Mutation_deleteWebhookEndpoint_args,
+			},
 		},
 	}
 }
@@ -4316,6 +4425,12 @@ func queryObject() *objects.Object {
 			"waitlist": {
 				Name: "waitlist", Object: "Query", Result: "WaitlistEntryConnection", Composite: true, NonNull: true,
 				Arguments: ec.field_Query_waitlist_args,
+			},
+			"webhookEndpoints": {
+				Name: "webhookEndpoints", Object: "Query", Result: "WebhookEndpoint", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Elements: objects.Elements(objects.Length[*models.WebhookEndpoint], objects.PointerAt[models.WebhookEndpoint]),
+				Length:   objects.Length[*models.WebhookEndpoint],
+				At:       objects.PointerAt[models.WebhookEndpoint],
 			},
 		},
 	}
@@ -5188,6 +5303,63 @@ func startConversationPayloadObject() *objects.Object {
 	}
 }
 
+func testWebhookEndpointPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "TestWebhookEndpointPayload",
+		Satisfies: testWebhookEndpointPayloadImplementors,
+		Value:     (*models.TestWebhookEndpointPayload)(nil),
+		Nil:       objects.IsNil[models.TestWebhookEndpointPayload],
+		Fields: map[string]*objects.Field{
+			"status": {
+				Name: "status", Object: "TestWebhookEndpointPayload", Result: "Int",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.TestWebhookEndpointPayload).Status
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = strconv.AppendInt(b, int64(*v), 10)
+					}
+					return b, true
+				},
+			},
+			"durationMs": {
+				Name: "durationMs", Object: "TestWebhookEndpointPayload", Result: "Int",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.TestWebhookEndpointPayload).DurationMs
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = strconv.AppendInt(b, int64(*v), 10)
+					}
+					return b, true
+				},
+			},
+			"failure": {
+				Name: "failure", Object: "TestWebhookEndpointPayload", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.TestWebhookEndpointPayload).Failure
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "TestWebhookEndpointPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.TestWebhookEndpointPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func timeOffObject() *objects.Object {
 	return &objects.Object{
 		Name:      "TimeOff",
@@ -5639,6 +5811,312 @@ func waitlistEntryEdgeObject() *objects.Object {
 	}
 }
 
+func webhookDeliveryObject() *objects.Object {
+	return &objects.Object{
+		Name:      "WebhookDelivery",
+		Satisfies: webhookDeliveryImplementors,
+		Value:     (*models.WebhookDelivery)(nil),
+		Nil:       objects.IsNil[models.WebhookDelivery],
+		GlobalID:  func(value any) string { return value.(*models.WebhookDelivery).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "WebhookDelivery", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDelivery).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"event": {
+				Name: "event", Object: "WebhookDelivery", Result: "WebhookEvent", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDelivery).Event
+					b = objects.AppendEnum(b, string(v))
+					return b, true
+				},
+			},
+			"position": {
+				Name: "position", Object: "WebhookDelivery", Result: "Long", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDelivery).Position
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"entityId": {
+				Name: "entityId", Object: "WebhookDelivery", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDelivery).EntityID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"attempts": {
+				Name: "attempts", Object: "WebhookDelivery", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDelivery).Attempts
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+			"lastStatus": {
+				Name: "lastStatus", Object: "WebhookDelivery", Result: "Int",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDelivery).LastStatus
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = strconv.AppendInt(b, int64(*v), 10)
+					}
+					return b, true
+				},
+			},
+			"lastError": {
+				Name: "lastError", Object: "WebhookDelivery", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDelivery).LastError
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"deliveredAt": {
+				Name: "deliveredAt", Object: "WebhookDelivery", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDelivery).DeliveredAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"nextAttemptAt": {
+				Name: "nextAttemptAt", Object: "WebhookDelivery", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDelivery).NextAttemptAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func webhookDeliveryConnectionObject() *objects.Object {
+	return &objects.Object{
+		Name:      "WebhookDeliveryConnection",
+		Satisfies: webhookDeliveryConnectionImplementors,
+		Value:     (*models.WebhookDeliveryConnection)(nil),
+		Nil:       objects.IsNil[models.WebhookDeliveryConnection],
+		Fields: map[string]*objects.Field{
+			"edges": {
+				Name: "edges", Object: "WebhookDeliveryConnection", Result: "WebhookDeliveryEdge", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WebhookDeliveryConnection).Edges
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.WebhookDeliveryEdge], objects.PointerAt[models.WebhookDeliveryEdge]),
+				Length:   objects.Length[*models.WebhookDeliveryEdge],
+				At:       objects.PointerAt[models.WebhookDeliveryEdge],
+			},
+			"nodes": {
+				Name: "nodes", Object: "WebhookDeliveryConnection", Result: "WebhookDelivery", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WebhookDeliveryConnection).Nodes
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.WebhookDelivery], objects.PointerAt[models.WebhookDelivery]),
+				Length:   objects.Length[*models.WebhookDelivery],
+				At:       objects.PointerAt[models.WebhookDelivery],
+			},
+			"pageInfo": {
+				Name: "pageInfo", Object: "WebhookDeliveryConnection", Result: "PageInfo", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WebhookDeliveryConnection).PageInfo
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"totalCount": {
+				Name: "totalCount", Object: "WebhookDeliveryConnection", Result: "Int", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDeliveryConnection).TotalCount
+					b = strconv.AppendInt(b, int64(v), 10)
+					return b, true
+				},
+			},
+		},
+	}
+}
+
+func webhookDeliveryEdgeObject() *objects.Object {
+	return &objects.Object{
+		Name:      "WebhookDeliveryEdge",
+		Satisfies: webhookDeliveryEdgeImplementors,
+		Value:     (*models.WebhookDeliveryEdge)(nil),
+		Nil:       objects.IsNil[models.WebhookDeliveryEdge],
+		Fields: map[string]*objects.Field{
+			"cursor": {
+				Name: "cursor", Object: "WebhookDeliveryEdge", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookDeliveryEdge).Cursor
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"node": {
+				Name: "node", Object: "WebhookDeliveryEdge", Result: "WebhookDelivery", Composite: true, NonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WebhookDeliveryEdge).Node
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+		},
+	}
+}
+
+func webhookEndpointObject() *objects.Object {
+	// What reads arguments is a method of it, and uses nothing of it.
+	var ec *executionContext
+	return &objects.Object{
+		Name:      "WebhookEndpoint",
+		Satisfies: webhookEndpointImplementors,
+		Value:     (*models.WebhookEndpoint)(nil),
+		Nil:       objects.IsNil[models.WebhookEndpoint],
+		GlobalID:  func(value any) string { return value.(*models.WebhookEndpoint).GetID() },
+		Fields: map[string]*objects.Field{
+			"id": {
+				Name: "id", Object: "WebhookEndpoint", Result: "ID", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookEndpoint).GetID()
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"url": {
+				Name: "url", Object: "WebhookEndpoint", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookEndpoint).URL
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"events": {
+				Name: "events", Object: "WebhookEndpoint", Result: "WebhookEvent", List: true, NonNull: true, ElemNonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookEndpoint).Events()
+					b = append(b, '[')
+					for i0, v0 := range v {
+						if i0 > 0 {
+							b = append(b, ',')
+						}
+						b = objects.AppendEnum(b, string(v0))
+					}
+					b = append(b, ']')
+					return b, true
+				},
+			},
+			"active": {
+				Name: "active", Object: "WebhookEndpoint", Result: "Boolean", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookEndpoint).Active
+					b = strconv.AppendBool(b, v)
+					return b, true
+				},
+			},
+			"pausedAt": {
+				Name: "pausedAt", Object: "WebhookEndpoint", Result: "DateTime",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookEndpoint).PausedAt
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = models.AppendDateTime(b, *v)
+					}
+					return b, true
+				},
+			},
+			"pauseReason": {
+				Name: "pauseReason", Object: "WebhookEndpoint", Result: "String",
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookEndpoint).PauseReason
+					if v == nil {
+						b = append(b, "null"...)
+					} else {
+						b = objects.AppendString(b, *v)
+					}
+					return b, true
+				},
+			},
+			"publicKey": {
+				Name: "publicKey", Object: "WebhookEndpoint", Result: "String", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookEndpoint).PublicKey
+					b = objects.AppendString(b, v)
+					return b, true
+				},
+			},
+			"createdAt": {
+				Name: "createdAt", Object: "WebhookEndpoint", Result: "DateTime", NonNull: true,
+				Leaf: func(b []byte, object any) ([]byte, bool) {
+					v := object.(*models.WebhookEndpoint).CreatedAt
+					b = models.AppendDateTime(b, v)
+					return b, true
+				},
+			},
+			"deliveries": {
+				Name: "deliveries", Object: "WebhookEndpoint", Result: "WebhookDeliveryConnection", Composite: true, NonNull: true,
+				Arguments: ec.field_WebhookEndpoint_deliveries_args,
+			},
+		},
+	}
+}
+
+func webhookEndpointPayloadObject() *objects.Object {
+	return &objects.Object{
+		Name:      "WebhookEndpointPayload",
+		Satisfies: webhookEndpointPayloadImplementors,
+		Value:     (*models.WebhookEndpointPayload)(nil),
+		Nil:       objects.IsNil[models.WebhookEndpointPayload],
+		Fields: map[string]*objects.Field{
+			"webhookEndpoint": {
+				Name: "webhookEndpoint", Object: "WebhookEndpointPayload", Result: "WebhookEndpoint", Composite: true,
+				Part: func(object any) any {
+					v := object.(*models.WebhookEndpointPayload).WebhookEndpoint
+					if v == nil {
+						return nil
+					}
+					return v
+				},
+			},
+			"userErrors": {
+				Name: "userErrors", Object: "WebhookEndpointPayload", Result: "UserError", Composite: true, List: true, NonNull: true, ElemNonNull: true,
+				Part: func(object any) any {
+					v := object.(*models.WebhookEndpointPayload).UserErrors
+					return v
+				},
+				Elements: objects.Elements(objects.Length[*models.UserError], objects.PointerAt[models.UserError]),
+				Length:   objects.Length[*models.UserError],
+				At:       objects.PointerAt[models.UserError],
+			},
+		},
+	}
+}
+
 func workingHoursObject() *objects.Object {
 	return &objects.Object{
 		Name:      "WorkingHours",
@@ -5882,6 +6360,24 @@ func waitlistEntryConnectionOf(page objects.Page) any {
 	if page.Cursors != nil {
 		edges := make([]models.WaitlistEntryEdge, len(connection.Nodes))
 		connection.Edges = make([]*models.WaitlistEntryEdge, len(edges))
+		for i, node := range connection.Nodes {
+			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
+			connection.Edges[i] = &edges[i]
+		}
+	}
+	return connection
+}
+
+func webhookDeliveryConnectionOf(page objects.Page) any {
+	connection := &models.WebhookDeliveryConnection{
+		Nodes:      page.Nodes.([]*models.WebhookDelivery),
+		Edges:      []*models.WebhookDeliveryEdge{},
+		PageInfo:   page.Info,
+		TotalCount: page.Total,
+	}
+	if page.Cursors != nil {
+		edges := make([]models.WebhookDeliveryEdge, len(connection.Nodes))
+		connection.Edges = make([]*models.WebhookDeliveryEdge, len(edges))
 		for i, node := range connection.Nodes {
 			edges[i].Cursor, edges[i].Node = page.Cursors[i], node
 			connection.Edges[i] = &edges[i]

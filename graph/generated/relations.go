@@ -73,6 +73,9 @@ func (Relations) Viewer() ViewerResolver { return viewerRelations{} }
 // WaitlistEntry has the resolvers of the relations of WaitlistEntry.
 func (Relations) WaitlistEntry() WaitlistEntryResolver { return waitlistEntryRelations{} }
 
+// WebhookEndpoint has the resolvers of the relations of WebhookEndpoint.
+func (Relations) WebhookEndpoint() WebhookEndpointResolver { return webhookEndpointRelations{} }
+
 type appointmentRelations struct{}
 
 func (appointmentRelations) Contact(ctx context.Context, obj *models.Appointment) (*models.Contact, error) {
@@ -347,6 +350,12 @@ func (waitlistEntryRelations) Service(ctx context.Context, obj *models.WaitlistE
 
 func (waitlistEntryRelations) Appointment(ctx context.Context, obj *models.WaitlistEntry) (*models.Appointment, error) {
 	return loaders.Child[*models.Appointment](ctx, obj)
+}
+
+type webhookEndpointRelations struct{}
+
+func (webhookEndpointRelations) Deliveries(ctx context.Context, obj *models.WebhookEndpoint, first *int, after *string, last *int, before *string) (*models.WebhookDeliveryConnection, error) {
+	return loaders.Child[*models.WebhookDeliveryConnection](ctx, obj)
 }
 
 // QueryRelations has the resolvers of the query's fields that nobody answers by

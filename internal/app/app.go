@@ -30,6 +30,7 @@ import (
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/sockets"
 	"github.com/taskmed/taskmed/internal/telemetry"
+	"github.com/taskmed/taskmed/internal/webhooks"
 	"github.com/taskmed/taskmed/migrations"
 	"github.com/taskmed/taskmed/web"
 )
@@ -48,6 +49,9 @@ type Options struct {
 
 	// Attachments are how tests get into the room of files.
 	Attachments attachments.Seams
+	// Webhooks and Sending are how tests look at webhooks, and have them sent faster.
+	Webhooks webhooks.Seams
+	Sending  webhooks.SenderConfig
 
 	// build has the server pass for another build of the program, in tests, where
 	// all servers are one executable.
@@ -154,7 +158,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err != nil {
 		return nil, err
 	}
-	made, err := newGraph(graphParts{db: db, keys: keys, channels: channels(settings), files: kept, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
+	made, err := newGraph(graphParts{db: db, keys: keys, channels: channels(settings), files: kept, hooks: webhooks.Config{Loopback: bool(settings.PrivateWebhooks), Seams: options.Webhooks}, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
 	if err != nil {
 		return nil, err
 	}
@@ -192,9 +196,9 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err := a.fitness.Await(ctx); err != nil {
 		return nil, err
 	}
-	a.open.keeper = maintain(settings, options.Log, a.observer)           //nolint:contextcheck // it ends with Close, not with the start
-	a.open.attendant = attend(settings, options.Log, a.fitness.Fit, made) //nolint:contextcheck // likewise
-	a.open.leader = lead(settings, options.Log, a.observer)               //nolint:contextcheck // it ends with Close, not with the start
+	a.open.keeper = maintain(settings, options.Log, a.observer)                                   //nolint:contextcheck // it ends with Close, not with the start
+	a.open.attendant = attend(settings, options.Log, a.fitness.Fit, made)                         //nolint:contextcheck // likewise
+	a.open.leader = lead(settings, options.Log, a.observer, a.fitness.Fit, made, options.Sending) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
 }
 

@@ -103,27 +103,34 @@ func furnished(t *testing.T, d *testkit.Database, slug string) *furniture {
 		c.ID, hold, c.Practitioners[0], testkit.Subject(slug, models.RoleOwner), today().AddDate(0, 0, 9).Add(15*time.Hour))
 	key := models.NewID()
 	d.Exec(t, "INSERT INTO api_keys (clinic_id, id, name, role, key_hash, last_four) VALUES ($1, $2, $3, 'partner', sha256(convert_to($3, 'UTF8')), '0000')", c.ID, key, f.canary)
+	endpoint, delivery := models.NewID(), models.NewID()
+	d.Exec(t, `INSERT INTO webhook_endpoints (clinic_id, id, url, events, keys, public_key) VALUES ($1, $2, 'https://example.com/' || $3, '{contact.created}', 'sealed', 'whpk_')`, c.ID, endpoint, slug)
+	d.Exec(t, "INSERT INTO webhook_lanes (clinic_id, endpoint_id, cursor) VALUES ($1, $2, 1)", c.ID, endpoint)
+	d.Exec(t, `INSERT INTO webhook_deliveries (clinic_id, id, endpoint_id, position, round, event, change_id, entity_kind, entity_id, at, stamped_at)
+		VALUES ($1, $2, $3, 1, 0, 'contact.created', $4, 'contact', $5, now(), now())`, c.ID, delivery, endpoint, change, c.Contacts[0])
 	waits := models.NewID()
 	d.Exec(t, "INSERT INTO waitlist_entries (clinic_id, id, contact_id, service_id, joined_by) VALUES ($1, $2, $3, $4, 's')", c.ID, waits, c.Contacts[0], c.Services[0])
 	f.ids = map[models.Kind]string{
-		models.KindWaitlistEntry:  models.KindWaitlistEntry.Global(waits),
-		models.KindAPIKey:         models.KindAPIKey.Global(key),
-		models.KindSlotHold:       models.KindSlotHold.Global(hold),
-		models.KindChange:         models.KindChange.Global(change),
-		models.KindInvoice:        models.KindInvoice.Global(invoice),
-		models.KindPayment:        models.KindPayment.Global(payment),
-		models.KindRefund:         models.KindRefund.Global(refund),
-		models.KindClinic:         models.KindClinic.Global(c.ID),
-		models.KindPractitioner:   models.KindPractitioner.Global(c.Practitioners[0]),
-		models.KindService:        models.KindService.Global(c.Services[0]),
-		models.KindContact:        models.KindContact.Global(c.Contacts[0]),
-		models.KindAppointment:    models.KindAppointment.Global(appointment),
-		models.KindSeries:         models.KindSeries.Global(series),
-		models.KindMedicalRecord:  models.KindMedicalRecord.Global(record),
-		models.KindAttachment:     models.KindAttachment.Global(attachment),
-		models.KindChannelAccount: models.KindChannelAccount.Global(account),
-		models.KindConversation:   models.KindConversation.Global(conversation),
-		models.KindMessage:        models.KindMessage.Global(message),
+		models.KindWaitlistEntry:   models.KindWaitlistEntry.Global(waits),
+		models.KindAPIKey:          models.KindAPIKey.Global(key),
+		models.KindSlotHold:        models.KindSlotHold.Global(hold),
+		models.KindChange:          models.KindChange.Global(change),
+		models.KindInvoice:         models.KindInvoice.Global(invoice),
+		models.KindPayment:         models.KindPayment.Global(payment),
+		models.KindRefund:          models.KindRefund.Global(refund),
+		models.KindClinic:          models.KindClinic.Global(c.ID),
+		models.KindPractitioner:    models.KindPractitioner.Global(c.Practitioners[0]),
+		models.KindService:         models.KindService.Global(c.Services[0]),
+		models.KindContact:         models.KindContact.Global(c.Contacts[0]),
+		models.KindAppointment:     models.KindAppointment.Global(appointment),
+		models.KindSeries:          models.KindSeries.Global(series),
+		models.KindMedicalRecord:   models.KindMedicalRecord.Global(record),
+		models.KindAttachment:      models.KindAttachment.Global(attachment),
+		models.KindChannelAccount:  models.KindChannelAccount.Global(account),
+		models.KindConversation:    models.KindConversation.Global(conversation),
+		models.KindMessage:         models.KindMessage.Global(message),
+		models.KindWebhookEndpoint: models.KindWebhookEndpoint.Global(endpoint),
+		models.KindWebhookDelivery: models.KindWebhookDelivery.Global(delivery),
 	}
 	return f
 }
@@ -208,6 +215,8 @@ func (w idWalker) kinds(field *ast.FieldDefinition, place []string) []models.Kin
 		}
 	case strings.Contains(named, "conversation"):
 		return []models.Kind{models.KindConversation}
+	case strings.Contains(named, "webhook"):
+		return []models.Kind{models.KindWebhookEndpoint}
 	case strings.Contains(named, "channelaccount"):
 		return []models.Kind{models.KindChannelAccount}
 	case strings.Contains(named, "invoice"):

@@ -29,6 +29,7 @@ import (
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/selection"
+	"github.com/taskmed/taskmed/internal/webhooks"
 	"github.com/taskmed/taskmed/models"
 	"github.com/taskmed/taskmed/resolvers"
 )
@@ -44,6 +45,7 @@ type graph struct {
 	mutations  *mutations.Runner
 	talk       *messaging.Correspondence
 	files      *attachments.Files
+	webhooks   *webhooks.Webhooks
 }
 
 // graphParts are what a graph is made of.
@@ -58,6 +60,8 @@ type graphParts struct {
 	channels map[models.Channel]channel.Adapter
 	// files say what attachments are made of beside the rest.
 	files attachments.Config
+	// hooks are how webhooks are sent, but for the database, the secret and the clock.
+	hooks webhooks.Config
 	// fetching is told of relations that are fetched; nil if nobody wants to know.
 	fetching func(ctx context.Context, place *selection.Field, parents int) func(error)
 }
@@ -96,23 +100,29 @@ func newGraph(parts graphParts) (*graph, error) {
 	of.DB, of.Server, of.Now, of.Standing = parts.db, parts.server, parts.now, members.Standing
 	of.May = func(role models.Role) bool { return table.May(role, "Attachment", "url") && models.ReadsRecords(role) }
 	files := attachments.New(of)
+	parts.hooks.DB, parts.hooks.Secret, parts.hooks.Now = parts.db, parts.server.Secret, parts.now
+	hooks, err := webhooks.New(parts.hooks)
+	if err != nil {
+		return nil, err
+	}
 	calendars := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
 	diary := scheduling.New(parts.db, parts.now)
 	waitlist := scheduling.NewWaitlist(diary)
 	root := resolvers.New(resolvers.Packages{
 		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: diary, Waitlist: waitlist,
 		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: members,
-		Talk: talk, Files: files, Objects: objects, Rights: table,
+		Talk: talk, Files: files, Webhooks: hooks, Objects: objects, Rights: table,
 	})
 	runner, err := mutations.New(mutations.Config{
 		DB: parts.db, Keys: parts.keys, Rehearse: parts.keys == nil, Schema: schema, MayRead: table.MayRead, Resolvers: reflect.TypeFor[generated.MutationResolver](),
+		Calling: []string{"testWebhookEndpoint"},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &graph{
 		executable: generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: schema}),
-		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, waitlist: waitlist, mutations: runner, talk: talk, files: files,
+		rights:     table, entities: entities, loaders: fetchers, calendar: calendars, waitlist: waitlist, mutations: runner, talk: talk, files: files, webhooks: hooks,
 	}, nil
 }
 

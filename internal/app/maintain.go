@@ -6,6 +6,7 @@ import (
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/maintenance"
 	"github.com/taskmed/taskmed/internal/outbox"
+	"github.com/taskmed/taskmed/internal/webhooks"
 )
 
 // maintain has the database kept in order by whichever instance comes first, where that
@@ -28,11 +29,15 @@ func attend(settings config.Config, log *slog.Logger, fit func() error, made *gr
 	return maintenance.NewAttendant(maintenance.AttendantConfig{URL: settings.ListenURL(), Log: log, Fit: fit, Attend: made.waitlist.Attend})
 }
 
-// lead has events given their positions by one instance at a time, where that is not
-// switched off.
-func lead(settings config.Config, log *slog.Logger, watching observer) closer {
+// lead has events given their positions, and webhooks sent, by one instance at a time,
+// where that is not switched off.
+func lead(settings config.Config, log *slog.Logger, watching observer, fit func() error, made *graph, seams webhooks.SenderConfig) closer {
 	if !settings.Outbox {
 		return nothing{}
 	}
-	return outbox.NewLeader(outbox.LeaderConfig{URL: settings.ListenURL(), Log: log, Counted: outbox.NewMetrics(watching.Registerer())})
+	seams.Log, seams.Fit, seams.Counted = log, fit, webhooks.NewMetrics(watching.Registerer())
+	sender := webhooks.NewSender(made.webhooks, seams)
+	return outbox.NewLeader(outbox.LeaderConfig{
+		URL: settings.ListenURL(), Log: log, Stamped: sender.Stamped, Beside: sender.Run, Counted: outbox.NewMetrics(watching.Registerer()),
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/webhooks"
 )
 
 // readOnlyConnections bounds the connections of a server without sockets.
@@ -59,7 +60,7 @@ func newReadOnlyServer(ctx context.Context, settings config.Config, parts readOn
 			s.db.Close()
 		}
 	}()
-	made, err := newGraph(graphParts{db: s.db, cursors: cursors, channels: channels(settings), files: attachments.Config{Store: store.Nowhere{}, Largest: settings.Attachments.Bytes}, now: time.Now})
+	made, err := newGraph(graphParts{db: s.db, cursors: cursors, channels: channels(settings), files: attachments.Config{Store: store.Nowhere{}, Largest: settings.Attachments.Bytes}, hooks: webhooks.Config{Offline: true}, now: time.Now})
 	if err != nil {
 		return nil, err
 	}

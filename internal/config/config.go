@@ -65,7 +65,8 @@ type Config struct {
 	WhatsAppURL string `env:"TASKMED_WHATSAPP_URL" envDefault:"https://graph.facebook.com/v23.0" help:"where WhatsApp's Cloud API is, with its version"`
 	PrivateMail Switch `env:"TASKMED_PRIVATE_MAIL" envDefault:"off" help:"whether clinics' mail servers may be at private addresses, at any port, and without TLS: on or off"`
 
-	Attachments Attachments
+	Attachments     Attachments
+	PrivateWebhooks Switch `env:"TASKMED_PRIVATE_WEBHOOKS" envDefault:"off" help:"whether clinics' webhook endpoints may be at this machine itself, and without TLS, which is for development: on or off"`
 
 	LogLevel string `env:"TASKMED_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 

@@ -163,6 +163,16 @@ func (s sample) tables() []table {
 		{s, "changes", func(n int) row {
 			return row{"position": n + 1, "event": "contact.created", "entity_kind": "contact", "entity_id": s.id("contacts", n), "at": s.at(n, 0)}
 		}},
+		{s, "webhook_endpoints", func(n int) row {
+			return row{"url": "https://example.com", "events": []string{"contact.created"}, "keys": s.bytes(n), "public_key": "p"}
+		}},
+		{s, "webhook_lanes", func(n int) row { return row{"endpoint_id": s.id("webhook_endpoints", min(n, 1)), "cursor": 0} }},
+		{s, "webhook_deliveries", func(n int) row {
+			return row{
+				"endpoint_id": s.id("webhook_endpoints", 0), "position": n + 1, "round": 0, "event": "contact.created", "change_id": s.id("changes", 0),
+				"entity_kind": "contact", "entity_id": s.id("contacts", n), "at": s.at(n, 0), "stamped_at": s.at(n, 0),
+			}
+		}},
 		{s, "idempotency_keys", func(n int) row {
 			return row{"subject": "s", "key": fmt.Sprint(n), "request_hash": s.bytes(n), "expires_at": s.at(n, 0)}
 		}},
@@ -191,7 +201,7 @@ func (t table) row(n int) row {
 	case "clinics":
 		whole["id"] = t.clinic
 	case "contact_search", "contact_search_words", "contact_search_vocabulary", "contact_search_misspellings", "contact_search_phones",
-		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes", "outbox", "outgoing_messages", "financial_sums":
+		"contact_tags", "idempotency_keys", "practitioner_services", "counters", "appointment_changes", "outbox", "outgoing_messages", "financial_sums", "webhook_lanes":
 		whole["clinic_id"] = t.clinic
 	default:
 		whole["clinic_id"], whole["id"] = t.clinic, t.id(t.name, n)
@@ -222,7 +232,7 @@ func newSample(t *testing.T, d *testkit.Database) sample {
 		}
 		for _, table := range s.tables() {
 			rows := 1
-			if table.name == "contacts" || table.name == "services" || table.name == "messages" {
+			if table.name == "contacts" || table.name == "services" || table.name == "messages" || table.name == "webhook_endpoints" {
 				rows = 2
 			}
 			for n := range rows {

@@ -62,6 +62,8 @@ func operations() []operation {
 			return "clinic_id, message_id"
 		case "counters":
 			return "clinic_id, name"
+		case "webhook_lanes":
+			return "clinic_id, endpoint_id"
 		case "outbox":
 			return "clinic_id, sequence"
 		case "financial_sums":
@@ -270,6 +272,8 @@ func TestMatrix_NoRowLeavesItsClinic(t *testing.T) {
 				continue // no reference
 			case table.name == "contact_search_words", table.name == "appointment_changes":
 				continue // without a foreign key, for the triggers alone write it
+			case table.name == "webhook_deliveries":
+				continue // without a foreign key: what they are of may go before them
 			}
 			wrong := table.row(2)
 			wrong[column] = value

@@ -17,13 +17,16 @@ func Definers() map[string]string {
 		"member_revoke(text,uuid,integer)":                                        asked,
 		"api_key_create(text,uuid,text,text,bytea,text,timestamp with time zone)": asked,
 		"api_key_revoke(text,uuid)":                                               asked,
-		"attachment_work(integer)": "tells which clinics have files or uploads to clear, which the application cannot list",
+		"attachment_work(integer)":                                                "tells which clinics have files or uploads to clear, which the application cannot list",
 		"channel_work(integer)":                                                   "tells which clinics have something to send or to understand, for workers that serve all of them; owned by a role nobody can log in as, gives out ids of clinics alone",
 		"maintenance_begin(interval)":                                             "takes the period's maintenance run for one instance, by Postgres' clock; writes one row of no clinic's, gives out yes or no",
 		"maintenance_expire(integer)": "deletes idempotency keys and holds that have expired, of all clinics, which the application cannot list; " +
 			"a policy keeps it to what has expired, and it gives out counts alone",
 		"waitlist_due(boolean)": "tells in which clinics something is due in the waiting list, which the application cannot list; " +
 			"a policy keeps it to what is due, and it gives out the clinics' ids alone",
+		"webhook_work(uuid[],integer)":   "tells which endpoints of all clinics have something to send, which the application cannot list; gives out their ids alone",
+		"webhook_figures()":              "counts what waits over all clinics; gives out two counts alone",
+		"webhook_prune(integer)":         "deletes deliveries of all clinics whose changes or endpoints are gone; gives out counts alone",
 		"outbox_stamp(integer)":          "gives events of all clinics their positions, which the application cannot list; gives out clinics and counts alone",
 		"outbox_prune(interval,integer)": "deletes changes of all clinics that are older than a week at least; gives out counts alone",
 	}

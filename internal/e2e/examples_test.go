@@ -87,6 +87,8 @@ func TestExamples_Work(t *testing.T) {
 		"withdraw-medical-record":   {`"NOT_FOUND"`, `"medicalRecord":null`},
 		"record-files":              {`"attachments":[`},
 		"request-attachment-upload": {`"NOT_FOUND"`, `"uploadUrl":null`},
+		"create-webhook-endpoint":   {`"publicKey":"whpk_`, `"secret":"whsec_`, `"userErrors":[]`},
+		"webhook-endpoints":         {`"deliveries":{"totalCount":0`, `"active":true`},
 	}
 	examples := web.Examples()
 	require.Len(t, examples, len(want))

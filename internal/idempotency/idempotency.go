@@ -6,8 +6,6 @@ package idempotency
 import (
 	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -17,7 +15,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/taskmed/taskmed/internal/database"
-	"github.com/taskmed/taskmed/internal/keyed"
+	"github.com/taskmed/taskmed/internal/sealing"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -30,19 +28,15 @@ type Digest = [sha256.Size]byte
 
 // Keys remembers results by keys. What is remembered may be a patient's data: it is
 // sealed for the clinic, the subject and the key.
-type Keys struct{ seal cipher.AEAD }
+type Keys struct{ box *sealing.Box }
 
 // New derives the seal from the secret that all instances share.
 func New(secret []byte) (*Keys, error) {
-	block, err := aes.NewCipher(keyed.Derive(secret, "taskmed idempotency seal"))
+	box, err := sealing.New(secret, "taskmed idempotency seal")
 	if err != nil {
 		return nil, err
 	}
-	seal, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	return &Keys{seal: seal}, nil
+	return &Keys{box}, nil
 }
 
 // key is a row of idempotency_keys.
@@ -106,7 +100,7 @@ func (k *Keys) Remember(ctx context.Context, unit *database.Unit, name string, r
 	if err != nil {
 		return err
 	}
-	sealed := k.seal.Seal(nil, nil, result, bound(scope, name)) //nolint:gosec // it makes a nonce of its own
+	sealed := k.box.Seal(result, bound(scope, name))
 	return unit.Run(ctx, func(tx *gorm.DB) error {
 		kept := tx.Model(&key{}).Where("subject = ? AND key = ?", scope.Subject, name).Update("response", sealed)
 		if kept.Error == nil && kept.RowsAffected != 1 {
@@ -117,9 +111,9 @@ func (k *Keys) Remember(ctx context.Context, unit *database.Unit, name string, r
 }
 
 func (k *Keys) open(scope *tenant.Scope, name string, sealed []byte) ([]byte, error) {
-	result, err := k.seal.Open(nil, nil, sealed, bound(scope, name))
+	result, err := k.box.Open(sealed, bound(scope, name))
 	if err != nil {
-		return nil, fmt.Errorf("idempotency: what was remembered cannot be opened; was TASKMED_SECRET changed? %w", err)
+		return nil, fmt.Errorf("idempotency: what was remembered: %w", err)
 	}
 	return result, nil
 }

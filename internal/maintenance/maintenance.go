@@ -28,6 +28,8 @@ type Result struct {
 	Holds int64 `json:"expiredHolds"`
 	// Changes are those that were kept for as long as they are.
 	Changes int64 `json:"expiredChanges"`
+	// Deliveries of webhooks are those of such changes, and of endpoints that are gone.
+	Deliveries int64 `json:"expiredDeliveries"`
 	// Clinics is how many clinics were looked through.
 	Clinics int `json:"clinics"`
 	// Analyzed are the tables whose statistics were taken anew.

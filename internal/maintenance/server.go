@@ -51,17 +51,22 @@ func leftToOwner(ctx context.Context, conn *pgx.Conn, result *Result) error {
 	return misplaced(ctx, conn, result)
 }
 
-// pruned deletes changes that were kept long enough, by a function of the database's.
+// pruned deletes changes that were kept long enough, and what webhooks were sent of them,
+// by functions of the database's.
 func pruned(ctx context.Context, conn *pgx.Conn, result *Result) error {
-	for {
+	for finished := false; !finished; {
 		var gone int64
-		var finished bool
 		if err := conn.QueryRow(ctx, "SELECT gone, finished FROM outbox_prune($1, $2)", kept, batch).Scan(&gone, &finished); err != nil {
 			return fmt.Errorf("delete changes that were kept long enough: %w", err)
 		}
 		result.Changes += gone
-		if finished {
-			return nil
-		}
 	}
+	for finished := false; !finished; {
+		var gone int64
+		if err := conn.QueryRow(ctx, "SELECT gone, finished FROM webhook_prune($1)", batch).Scan(&gone, &finished); err != nil {
+			return fmt.Errorf("delete what webhooks were sent of changes that are gone: %w", err)
+		}
+		result.Deliveries += gone
+	}
+	return nil
 }

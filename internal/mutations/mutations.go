@@ -48,6 +48,10 @@ type Config struct {
 	Resolvers reflect.Type
 	// Rehearse makes every mutation a dry run, whatever its client says.
 	Rehearse bool
+	// Calling are mutations that write nothing and wait for others: they run without a
+	// transaction, and in a dry run look at IsDryRun themselves. With a key each
+	// repetition runs again, as of any mutation that wrote nothing.
+	Calling []string
 }
 
 // Runner runs mutations' own fields. It may be used by many requests.
@@ -56,13 +60,14 @@ type Runner struct {
 	keys     *idempotency.Keys
 	mayRead  func(role models.Role, object string) bool
 	rehearse bool
+	calling  []string
 	// results are the resolvers' types by the mutation's name.
 	results map[string]reflect.Type
 }
 
 // New makes a Runner; it is an error if a mutation has no resolver.
 func New(config Config) (*Runner, error) {
-	r := &Runner{db: config.DB, keys: config.Keys, mayRead: config.MayRead, rehearse: config.Rehearse, results: map[string]reflect.Type{}}
+	r := &Runner{db: config.DB, keys: config.Keys, mayRead: config.MayRead, rehearse: config.Rehearse, calling: config.Calling, results: map[string]reflect.Type{}}
 	for _, field := range config.Schema.Mutation.Fields {
 		if strings.HasPrefix(field.Name, "__") {
 			continue
@@ -99,9 +104,20 @@ func (r *Runner) Root(ctx context.Context, next graphql.RootResolver) graphql.Ma
 	if w == nil {
 		return next(ctx)
 	}
+	if slices.Contains(r.calling, field.Field.Name) {
+		return next(context.WithValue(ctx, dryKey{}, w.dry))
+	}
 	ctx, w.unit = r.db.WithUnit(ctx)
 	defer w.unit.Rollback(ctx)
 	return next(context.WithValue(ctx, wayKey{}, w))
+}
+
+type dryKey struct{}
+
+// IsDryRun is whether a mutation that calls others is to do as if it had.
+func IsDryRun(ctx context.Context) bool {
+	dry, _ := ctx.Value(dryKey{}).(bool)
+	return dry
 }
 
 // way is how a field says that it wants to be run; nil if plainly.

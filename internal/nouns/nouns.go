@@ -13,6 +13,7 @@ import (
 	"github.com/taskmed/taskmed/internal/people"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/scheduling"
+	"github.com/taskmed/taskmed/internal/webhooks"
 )
 
 // All gives every noun's declaration.
@@ -44,5 +45,7 @@ func All() []entity.Declaration {
 		scheduling.TimeOff(),
 		scheduling.WaitlistEntry(),
 		scheduling.WorkingHours(),
+		webhooks.Delivery(),
+		webhooks.Endpoint(),
 	}
 }

@@ -33,6 +33,9 @@ type LeaderConfig struct {
 	// Stamped, if set, is told which clinics have new changes, once they are committed. It
 	// must not wait.
 	Stamped func(clinics []uuid.UUID)
+	// Beside, if set, runs while this server leads: its context ends with that, and nothing
+	// stands or leads again before it has ended.
+	Beside func(ctx context.Context)
 	// Counted is told what was done; may be nil.
 	Counted Counted
 }
@@ -61,6 +64,9 @@ func NewLeader(config LeaderConfig) *Leader {
 	}
 	if config.Counted == nil {
 		config.Counted = uncounted{}
+	}
+	if config.Beside == nil {
+		config.Beside = func(context.Context) {}
 	}
 	if config.Stamped == nil {
 		config.Stamped = func([]uuid.UUID) {}
@@ -164,6 +170,17 @@ func bounded(ctx context.Context, run func(context.Context) error) error {
 }
 
 func (l *Leader) lead(ctx context.Context, conn *pgx.Conn) error {
+	leading, done := context.WithCancel(ctx)
+	beside := make(chan struct{})
+	go func() {
+		defer close(beside)
+		l.config.Beside(leading)
+	}()
+	defer func() {
+		done()
+		_ = conn.Close(context.WithoutCancel(ctx)) // another may lead while what runs beside comes to its end
+		<-beside
+	}()
 	for ctx.Err() == nil {
 		more, err := l.stamp(ctx, conn)
 		if err != nil {

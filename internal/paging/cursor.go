@@ -3,9 +3,6 @@
 package paging
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -15,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/taskmed/taskmed/internal/keyed"
+	"github.com/taskmed/taskmed/internal/sealing"
 )
 
 // ErrCursor is returned for a text that is no cursor of this list and clinic.
@@ -29,10 +26,7 @@ const longestCursor = 2048
 // key, which may be a patient's name, so it is encrypted; it is bound to its
 // clinic and list, so that no other cursor, forged or foreign, is accepted. The
 // same place gives the same text, which keeps answers comparable.
-type Cursors struct {
-	seal  cipher.AEAD
-	nonce []byte
-}
+type Cursors struct{ box *sealing.Box }
 
 // NewCursors derives the keys from a secret that all instances share; it must
 // be at least 32 bytes.
@@ -40,15 +34,11 @@ func NewCursors(secret []byte) (*Cursors, error) {
 	if len(secret) < sha256.Size {
 		return nil, fmt.Errorf("the cursors' secret has %d bytes and needs at least %d", len(secret), sha256.Size)
 	}
-	block, err := aes.NewCipher(keyed.Derive(secret, "taskmed cursor seal"))
+	box, err := sealing.NewRepeatable(secret, "taskmed cursor")
 	if err != nil {
 		return nil, err
 	}
-	seal, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, err
-	}
-	return &Cursors{seal: seal, nonce: keyed.Derive(secret, "taskmed cursor nonce")}, nil
+	return &Cursors{box}, nil
 }
 
 // Encode seals a sort key. list names the list and its order.
@@ -58,14 +48,7 @@ func (c *Cursors) Encode(clinic uuid.UUID, list string, key []string) string {
 		plain = binary.AppendUvarint(plain, uint64(len(part)))
 		plain = append(plain, part...)
 	}
-	bound := binding(clinic, list)
-	// The nonce is derived from what is sealed (as in a synthetic initialization
-	// vector, RFC 5297): it repeats only where the whole cursor does.
-	mac := hmac.New(sha256.New, c.nonce)
-	mac.Write(bound)
-	mac.Write(plain)
-	nonce := mac.Sum(nil)[:c.seal.NonceSize()]
-	return base64.RawURLEncoding.EncodeToString(c.seal.Seal(nonce, nonce, plain, bound))
+	return base64.RawURLEncoding.EncodeToString(c.box.Seal(plain, binding(clinic, list)))
 }
 
 // Decode opens a cursor and gives its sort key of so many parts, or ErrCursor.
@@ -75,11 +58,10 @@ func (c *Cursors) Decode(clinic uuid.UUID, list, cursor string, parts int) ([]st
 		return nil, ErrCursor
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(sealed) < c.seal.NonceSize() {
+	if err != nil {
 		return nil, ErrCursor
 	}
-	nonce, box := sealed[:c.seal.NonceSize()], sealed[c.seal.NonceSize():]
-	plain, err := c.seal.Open(nil, nonce, box, binding(clinic, list))
+	plain, err := c.box.Open(sealed, binding(clinic, list))
 	if err != nil {
 		return nil, ErrCursor
 	}

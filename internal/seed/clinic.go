@@ -58,6 +58,7 @@ type clinic struct {
 	changes       []change
 	identities    []identity
 	accounts      []account
+	hooks         []hook
 	// known are the channels and addresses that are some contact's.
 	known map[string]bool
 }
@@ -118,7 +119,8 @@ func makeClinic(l *lists, o Options, i int, ready func(*clinic, []batch) error) 
 	c.makeConversations()
 	c.makeInvoices()
 	c.makeChanges()
-	return ready(c, c.talkAndMoney())
+	c.makeHooks()
+	return ready(c, slices.Concat(c.talkAndMoney(), c.listening()))
 }
 
 func plainTail(slug string) string { return strings.TrimPrefix(slug, "clinica-") }

@@ -16,7 +16,7 @@ import (
 func seededTables() []string {
 	return []string{
 		"clinic_slugs", "clinics", "memberships", "api_keys", "services", "practitioners", "practitioner_services", "working_hours", "time_off", "calendar_feeds",
-		"contacts", "consents", "contact_identities", "channel_accounts", "conversations", "messages", "counters", "changes", "invoices", "invoice_items", "payments", "refunds", "medical_records", "attachments", "appointment_steps", "appointments", "waitlist_entries",
+		"contacts", "consents", "contact_identities", "channel_accounts", "conversations", "messages", "counters", "changes", "webhook_endpoints", "webhook_lanes", "webhook_deliveries", "invoices", "invoice_items", "payments", "refunds", "medical_records", "attachments", "appointment_steps", "appointments", "waitlist_entries",
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
+	"github.com/taskmed/taskmed/internal/dialling"
 	"github.com/taskmed/taskmed/internal/messaging/channel"
 )
 
@@ -136,7 +137,7 @@ func write(account channel.Account, out channel.Outbound) (*mail.Msg, string, er
 }
 
 func (p *Post) client(server *url.URL) (*mail.Client, error) {
-	dialer := net.Dialer{Timeout: longest, Control: channel.PublicAlone}
+	dialer := net.Dialer{Timeout: longest, Control: dialling.PublicAlone}
 	policy := mail.TLSMandatory
 	if p.private {
 		dialer.Control, policy = nil, mail.TLSOpportunistic

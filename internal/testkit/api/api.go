@@ -4,11 +4,15 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -20,7 +24,9 @@ import (
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/dialling"
 	"github.com/taskmed/taskmed/internal/testkit"
+	"github.com/taskmed/taskmed/internal/webhooks"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -76,6 +82,41 @@ func WithOutbox() Option {
 	return func(settings *config.Config, _ *app.Options) { settings.Outbox = true }
 }
 
+// WithWebhooks has what happens get its position and be told to endpoints at this machine,
+// as a sender is configured.
+func WithWebhooks(sending webhooks.SenderConfig) Option {
+	return func(settings *config.Config, options *app.Options) {
+		settings.Outbox, settings.PrivateWebhooks = true, true
+		options.Sending = sending
+	}
+}
+
+// WithResolver has names of endpoints be looked up by it; whatever comes out, nobody but
+// this machine is dialled.
+func WithResolver(resolver dialling.Resolver) Option {
+	return func(_ *config.Config, options *app.Options) { options.Webhooks.Dialling.Resolver = resolver }
+}
+
+// public has every name lead to one address of the Internet's.
+type public struct{}
+
+// LookupNetIP implements dialling.Resolver.
+func (public) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return []netip.Addr{netip.MustParseAddr("93.184.215.14")}, nil
+}
+
+// here connects to this machine and to no other.
+func here(ctx context.Context, network, address string) (net.Conn, error) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if !at.Addr().IsLoopback() {
+		return nil, fmt.Errorf("tests dial nobody, nor %s", address)
+	}
+	return new(net.Dialer).DialContext(ctx, network, address)
+}
+
 // NewServer starts a server over a test's database and stops it after the test.
 func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	t.Helper()
@@ -91,6 +132,7 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	settings.Outbox = false
 	settings.Attachments.Dir = t.TempDir()
 	options := app.Options{DevKey: key, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	options.Webhooks.Dialling = dialling.Seams{Resolver: public{}, Connect: here}
 	for _, change := range changes {
 		change(&settings, &options)
 	}

@@ -1,11 +1,15 @@
-package channel
+package dialling
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"syscall"
 )
+
+// RefusedError is told of an address that is not dialled.
+type RefusedError struct{ Address netip.Addr }
+
+func (e *RefusedError) Error() string { return e.Address.String() + " is no address of the Internet's" }
 
 // PublicAlone is a net.Dialer's Control that lets nobody but the Internet be dialled: it
 // sees the address that was found, so that a name cannot lead elsewhere.
@@ -18,17 +22,21 @@ func PublicAlone(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	if !public(ip) {
-		return fmt.Errorf("%s is no address of the Internet's", ip)
+	if !Public(ip) {
+		return &RefusedError{ip}
 	}
 	return nil
 }
 
-// public is whether an address is one of the Internet's (RFC 6890 and its successors):
-// what translates to others is none either.
-func public(ip netip.Addr) bool {
+// Public is whether an address is one of the Internet's (RFC 6890 and its successors):
+// what translates to others is none either. Of IPv6 only 2000::/3 is given out so far
+// (IANA's registry of global unicast addresses).
+func Public(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.Zone() != "" {
+		return false
+	}
+	if ip.Is6() && !netip.MustParsePrefix("2000::/3").Contains(ip) {
 		return false
 	}
 	for _, special := range []string{
