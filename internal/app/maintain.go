@@ -3,6 +3,8 @@ package app
 import (
 	"log/slog"
 
+	"github.com/google/uuid"
+
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/maintenance"
 	"github.com/taskmed/taskmed/internal/outbox"
@@ -30,9 +32,9 @@ func attend(settings config.Config, log *slog.Logger, fit func() error, made *gr
 
 // lead has events given their positions by one instance at a time, where that is not
 // switched off.
-func lead(settings config.Config, log *slog.Logger, watching observer) closer {
+func lead(settings config.Config, log *slog.Logger, watching observer, stamped func(clinics []uuid.UUID)) closer {
 	if !settings.Outbox {
 		return nothing{}
 	}
-	return outbox.NewLeader(outbox.LeaderConfig{URL: settings.ListenURL(), Log: log, Counted: outbox.NewMetrics(watching.Registerer())})
+	return outbox.NewLeader(outbox.LeaderConfig{URL: settings.ListenURL(), Log: log, Stamped: stamped, Counted: outbox.NewMetrics(watching.Registerer())})
 }
