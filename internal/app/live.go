@@ -23,7 +23,10 @@ func openLive(settings config.Config, db *database.DB, cursors *paging.Cursors, 
 
 // streamLimits are those of connections that stay.
 func streamLimits(settings config.Config) streams.Limits {
-	return streams.Limits{Connections: settings.LiveConnections, ClinicConnections: settings.LiveClinic, Operations: settings.LiveOperations}
+	return streams.Limits{
+		Connections: settings.LiveConnections, ClinicConnections: settings.LiveClinic, Operations: settings.LiveOperations,
+		AtOnce: max(1, int(settings.DatabaseMaxConns)*2/5),
+	}
 }
 
 // events are a hub's, as the edge has them.

@@ -112,6 +112,11 @@ func (v *visitor) Holds(ctx context.Context) error {
 
 // walk is the way of request.go for one answer; then is called once all checks are passed.
 func (v *visitor) walk(ctx context.Context, s *said, then func(ctx context.Context, q *request) error) error {
+	release, err := v.streams.Turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	ctx = requestid.With(ctx, requestid.New())
 	out, ctx, end := v.config.Observer.Begin(&unwritten{}, v.in.WithContext(ctx))
 	defer end()

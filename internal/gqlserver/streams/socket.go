@@ -1,10 +1,12 @@
 package streams
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -40,7 +42,9 @@ type Admit func(ctx context.Context, payload json.RawMessage) (Client, error)
 type socket struct {
 	*Connections
 
-	conn   *websocket.Conn
+	conn *websocket.Conn
+	// wire is what is below it, to be cut where the other side does not answer.
+	wire   net.Conn
 	admit  Admit
 	client Client
 	end    context.CancelCauseFunc
@@ -97,7 +101,8 @@ func (c *Connections) ServeSocket(w http.ResponseWriter, r *http.Request, admit 
 		return
 	}
 	defer c.leave()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	taken := &hijacked{ResponseWriter: w}
+	conn, err := websocket.Accept(taken, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, //nolint:gosec // it is about origins, which the caller has looked at
 		CompressionMode:    websocket.CompressionDisabled,
@@ -108,9 +113,23 @@ func (c *Connections) ServeSocket(w http.ResponseWriter, r *http.Request, admit 
 	conn.SetReadLimit(c.limits.MessageBytes)
 	ctx := requestid.With(c.closing, requestid.From(r.Context()))
 	ctx, end := context.WithCancelCause(ctx)
-	s := &socket{Connections: c, conn: conn, admit: admit, end: end, began: time.Now(), operations: map[string]*operation{}}
+	s := &socket{Connections: c, conn: conn, wire: taken.wire, admit: admit, end: end, began: time.Now(), operations: map[string]*operation{}}
 	c.counted.Begun("socket")
 	s.serve(ctx)
+}
+
+// hijacked remembers the connection that is taken over.
+type hijacked struct {
+	http.ResponseWriter
+
+	wire net.Conn
+}
+
+// Hijack implements http.Hijacker.
+func (h *hijacked) Hijack() (wire net.Conn, buffered *bufio.ReadWriter, err error) {
+	wire, buffered, err = http.NewResponseController(h.ResponseWriter).Hijack()
+	h.wire = wire
+	return wire, buffered, err
 }
 
 // serve reads what the client says until either side ends it.
@@ -162,7 +181,7 @@ func (s *socket) close(why *closing) {
 	select {
 	case <-said:
 	case <-moment.C:
-		_ = s.conn.CloseNow()
+		_ = s.wire.Close() // The library would wait for five seconds more.
 		<-said
 	}
 }

@@ -76,13 +76,16 @@ type Limits struct {
 	Connections, ClinicConnections int
 	// Operations are those of one socket at once (50).
 	Operations int
+	// AtOnce is how many answers are computed at once for all of them together (8): what
+	// happens once is answered to many, and requests need connections to Postgres, too.
+	AtOnce int
 	// MessageBytes bound what a client says at once (128 KiB).
 	MessageBytes int64
-	// Init (5 s) is how long a socket has to say who it is, Idle (10 s) how long one
+	// Init (5 s) is how long a socket has to say who it is, Idle (9 s) how long one
 	// without an operation stays.
 	Init, Idle time.Duration
-	// Write (5 s) is how long a client may take to read something before it is dropped;
-	// Ping (5 s) is how often it is asked whether it is there.
+	// Write (4 s) is how long a client may take to read something before it is dropped;
+	// Ping (4 s) is how often it is asked whether it is there.
 	Write, Ping time.Duration
 	// Check (750 ms) is how often credentials are looked at though nothing happens.
 	Check time.Duration
@@ -95,14 +98,14 @@ type Limits struct {
 // WithDefaults fills in what is zero.
 func (l Limits) WithDefaults() Limits {
 	for field, value := range map[*time.Duration]time.Duration{
-		&l.Init: 5 * time.Second, &l.Idle: 10 * time.Second, &l.Write: 5 * time.Second, &l.Ping: 5 * time.Second,
+		&l.Init: 5 * time.Second, &l.Idle: 9 * time.Second, &l.Write: 4 * time.Second, &l.Ping: 4 * time.Second,
 		&l.Check: 750 * time.Millisecond, &l.Spread: 800 * time.Millisecond, &l.Finish: 20 * time.Second,
 	} {
 		if *field == 0 {
 			*field = value
 		}
 	}
-	for field, value := range map[*int]int{&l.Connections: 5000, &l.ClinicConnections: 1000, &l.Operations: 50} {
+	for field, value := range map[*int]int{&l.Connections: 5000, &l.ClinicConnections: 1000, &l.Operations: 50, &l.AtOnce: 8} {
 		if *field == 0 {
 			*field = value
 		}
@@ -119,6 +122,7 @@ type Connections struct {
 	counted Counted
 	log     *slog.Logger
 
+	turns    chan struct{}
 	stopping chan struct{}
 	closing  context.Context //nolint:containedctx // it cuts what is left
 	cut      context.CancelFunc
@@ -136,8 +140,19 @@ func New(limits Limits, counted Counted, log *slog.Logger) *Connections {
 		counted = uncounted{}
 	}
 	c := &Connections{limits: limits.WithDefaults(), counted: counted, log: log, stopping: make(chan struct{}), clinics: map[uuid.UUID]int{}}
+	c.turns = make(chan struct{}, c.limits.AtOnce)
 	c.closing, c.cut = context.WithCancel(context.Background())
 	return c
+}
+
+// Turn waits until one more answer may be computed.
+func (c *Connections) Turn(ctx context.Context) (release func(), err error) {
+	select {
+	case c.turns <- struct{}{}:
+		return func() { <-c.turns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Stop sends all clients away, over a short while, so that they connect elsewhere. It
