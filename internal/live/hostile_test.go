@@ -211,7 +211,9 @@ func TestSocket_BoundsWhatIsAskedFor(t *testing.T) {
 			continue
 		}
 		s := open(t, w.one, owner)
-		s.subscribe("a", query, nil)
+		text, err := json.Marshal(map[string]any{"type": "subscribe", "id": "a", "payload": body(query, nil)})
+		require.NoError(t, err)
+		_ = s.Write(t.Context(), websocket.MessageText, text) // one that is too long is not taken whole
 		m, err := s.read(patience)
 		if err != nil {
 			assert.EqualValues(t, 1009, websocket.CloseStatus(err), name)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/models"
 )
@@ -171,8 +172,7 @@ func TestRights_AreLookedAtForEachEvent(t *testing.T) {
 	s.subscribe("a", withNotes, map[string]any{"after": w.after})
 	w.contact(t, w.clinic, "Rita Lobo")
 	require.Equal(t, "next", s.hear().Type)
-	subject := "OWNER@aurora.test"
-	w.d.Exec(t, "UPDATE memberships SET role = 'FINANCE' WHERE clinic_id = $1 AND subject = $2", w.clinic.ID, subject)
+	w.d.Exec(t, "UPDATE memberships SET role = $3 WHERE clinic_id = $1 AND subject = $2", w.clinic.ID, testkit.Subject("aurora", models.RoleOwner), models.RoleFinance)
 	w.contact(t, w.clinic, "Rosa Weber")
 	for {
 		m := s.hear()
@@ -207,6 +207,6 @@ func TestRights_AreLookedAtForEachEvent(t *testing.T) {
 	again.subscribe("a", `mutation { createApiKey(input: {name: "x", role: PARTNER}) { secret } }`, nil)
 	require.Contains(t, string(again.hear().Payload), "sent by POST")
 	again.subscribe("b", changed, nil)
-	w.d.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE clinic_id = $1 AND subject = $2", w.clinic.ID, "ADMIN@aurora.test")
+	w.d.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE clinic_id = $1 AND subject = $2", w.clinic.ID, testkit.Subject("aurora", models.RoleAdmin))
 	require.EqualValues(t, 4403, again.closed())
 }
