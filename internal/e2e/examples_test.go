@@ -83,12 +83,20 @@ func TestExamples_Work(t *testing.T) {
 		"possible-duplicates":     {"Ana Souza", `"possibleDuplicates":[`},
 		"record-drafts":           {`"nodes":[`, `"totalCount":`},
 		"discard-medical-record":  {`"NOT_FOUND"`, `"medicalRecord":null`},
+		"changed":                 {"CONTACT_CREATED", "Rita Lobo"},
 		"changes":                 {`"edges":[`, `"hasNextPage":`},
 		"withdraw-medical-record": {`"NOT_FOUND"`, `"medicalRecord":null`},
 	}
 	examples := web.Examples()
 	require.Len(t, examples, len(want))
 	for _, example := range examples {
+		if example.Subscribes() {
+			told := site.subscribe(t, owner, example.Query, variables[example.Name])
+			for _, text := range want[example.Name] {
+				assert.Contains(t, told, text, example.Name)
+			}
+			continue
+		}
 		response := owner.Do(t, example.Query, variables[example.Name])
 		require.Empty(t, response.Errors, example.Name)
 		for _, text := range want[example.Name] {

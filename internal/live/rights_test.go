@@ -167,12 +167,12 @@ func TestRights_AreLookedAtForEachEvent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.d.LetMembersBeWritten(t)
-	s := open(t, w.one, w.one.As(t, w.clinic, models.RoleOwner))
+	s := open(t, w.one, w.one.As(t, w.clinic, models.RolePractitioner))
 	const withNotes = `subscription($after: String) { changed(after: $after) { entityId entity { ... on MedicalRecord { id title } } } }`
 	s.subscribe("a", withNotes, map[string]any{"after": w.after})
 	w.contact(t, w.clinic, "Rita Lobo")
 	require.Equal(t, "next", s.hear().Type)
-	w.d.Exec(t, "UPDATE memberships SET role = $3 WHERE clinic_id = $1 AND subject = $2", w.clinic.ID, testkit.Subject("aurora", models.RoleOwner), models.RoleFinance)
+	w.d.Exec(t, "UPDATE memberships SET role = $3 WHERE clinic_id = $1 AND subject = $2", w.clinic.ID, testkit.Subject("aurora", models.RolePractitioner), models.RoleFinance)
 	w.contact(t, w.clinic, "Rosa Weber")
 	for {
 		m := s.hear()
