@@ -7,18 +7,15 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/gqlserver/streams"
 	"github.com/taskmed/taskmed/internal/requestid"
-	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -51,64 +48,6 @@ const lastEvent = "lastEventId"
 
 // patience is how long an event waits to be answered while Postgres does not answer.
 const patience = 8 * time.Second
-
-// visitor is a client that stays: what it runs, and each event of what it subscribes to,
-// walks the whole way of a request anew.
-type visitor struct {
-	*Server
-
-	// in has the client's credentials among its headers.
-	in *http.Request
-	// was is who it was at first.
-	was *tenant.Scope
-}
-
-var _ streams.Client = (*visitor)(nil)
-
-// admit lets a client in.
-func (s *Server) admit(ctx context.Context, in *http.Request) (*visitor, error) {
-	v := &visitor{Server: s, in: in}
-	scope, err := v.scoped(ctx)
-	v.was = scope
-	return v, err
-}
-
-// scoped is who the client is now. The error is *streams.Gone where that is nobody, or
-// *streams.Refused where it cannot be known.
-func (v *visitor) scoped(ctx context.Context) (*tenant.Scope, error) {
-	q := request{Server: v.Server, in: v.in, out: &unwritten{}}
-	ctx, why := q.who(v.config.Cache.Expect(ctx, v.in))
-	return q.scope, v.refusedBy(ctx, &q, why)
-}
-
-// refusedBy translates what who has found.
-func (v *visitor) refusedBy(ctx context.Context, q *request, why *refusal) error {
-	switch {
-	case why == nil && (v.was == nil || v.was.ClinicID == q.scope.ClinicID && v.was.Subject == q.scope.Subject):
-		return nil
-	case why == nil: // Without X-Clinic-Id it may be another clinic than at first.
-		why = &refusal{http.StatusForbidden, models.Forbidden, "the membership that this connection was opened by is no more"}
-	}
-	refused := streams.Refused{Status: why.status, Errors: listed(ctx, why), Again: why.code == models.Unavailable}
-	if why.code == models.Unavailable || why.code == models.Internal || why.code == models.RateLimited {
-		return &refused
-	}
-	return &streams.Gone{Refused: refused, Reason: why.message}
-}
-
-func listed(ctx context.Context, why *refusal) json.RawMessage {
-	list, _ := json.Marshal(gqlerror.List{{Message: why.message, Extensions: map[string]any{"code": why.code, "requestId": requestid.From(ctx)}}})
-	return list
-}
-
-// Clinic implements streams.Client.
-func (v *visitor) Clinic() uuid.UUID { return v.was.ClinicID }
-
-// Holds implements streams.Client.
-func (v *visitor) Holds(ctx context.Context) error {
-	_, err := v.scoped(ctx)
-	return err
-}
 
 // walk is the way of request.go for one answer; then is called once all checks are passed.
 func (v *visitor) walk(ctx context.Context, s *said, then func(ctx context.Context, q *request) error) error {
@@ -302,121 +241,4 @@ func (q *request) body(ctx context.Context, response *graphql.Response, event st
 	q.out.WriteHeader(status)
 	q.log(ctx, status, len(response.Errors), buffer.Len())
 	return buffer.Bytes(), nil
-}
-
-// unwritten is written to where an answer is written elsewhere.
-type unwritten struct{ header http.Header }
-
-// Header implements http.ResponseWriter.
-func (u *unwritten) Header() http.Header {
-	if u.header == nil {
-		u.header = http.Header{}
-	}
-	return u.header
-}
-
-// Write implements http.ResponseWriter.
-func (*unwritten) Write(p []byte) (int, error) { return len(p), nil }
-
-// WriteHeader implements http.ResponseWriter.
-func (*unwritten) WriteHeader(int) {}
-
-// serveSocket takes a WebSocket over.
-func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
-	if origin := r.Header.Get("Origin"); origin != "" && !s.origins.sameOrAllowed(r, origin) {
-		s.fail(w, r, jsonType, &refusal{http.StatusForbidden, models.Forbidden, "this looks like another site's request: connect from an allowed origin"})
-		return
-	}
-	s.streams.ServeSocket(w, r, func(ctx context.Context, payload json.RawMessage) (streams.Client, error) {
-		in, err := withPayload(r, payload)
-		if err != nil {
-			return nil, err
-		}
-		return s.admit(ctx, in)
-	})
-}
-
-// withPayload is the request that opened a socket, with the credentials in the payload of
-// connection_init: {"Authorization": "Bearer …", "X-Clinic-Id": "clinic_…"}, in any case
-// of letters. They take the headers' place.
-func withPayload(r *http.Request, payload json.RawMessage) (*http.Request, error) {
-	in := r.Clone(context.WithoutCancel(r.Context()))
-	in.Header.Del("Last-Event-ID")
-	var fields map[string]json.RawMessage
-	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
-		return nil, &streams.Gone{Reason: "The payload of connection_init is an object, such as {\"Authorization\": \"Bearer …\"}"}
-	}
-	said := map[string]bool{}
-	for name, raw := range fields {
-		canonical := http.CanonicalHeaderKey(name)
-		if canonical != "Authorization" && canonical != "X-Clinic-Id" {
-			continue
-		}
-		var value string
-		if json.Unmarshal(raw, &value) != nil || said[canonical] || strings.ContainsAny(value, "\r\n\x00") {
-			return nil, &streams.Gone{Reason: canonical + " in connection_init is one string"}
-		}
-		said[canonical] = true
-		in.Header.Set(canonical, value)
-	}
-	return in, nil
-}
-
-// serveEvents answers by Server-Sent Events.
-func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
-	q := request{Server: s, in: r, out: w, media: responseType}
-	if q.elsewhere() {
-		return
-	}
-	why := q.eventLimits()
-	var client *visitor
-	if why == nil {
-		var err error
-		client, err = s.admit(r.Context(), r)
-		if refused, ok := asRefused(err); ok {
-			q.refuseWith(refused)
-			return
-		}
-		why = q.read()
-	}
-	if why != nil {
-		q.refuse(why)
-		return
-	}
-	s.streams.ServeEvents(w, r, saying{client, q.said}, nil, q.refuseWith)
-}
-
-// saying is a client that has said what it wants already.
-type saying struct {
-	*visitor
-
-	said *said
-}
-
-// Run implements streams.Client.
-func (c saying) Run(ctx context.Context, _ []byte, out streams.Out) error {
-	return c.run(ctx, c.said, out)
-}
-
-func asRefused(err error) (*streams.Refused, bool) {
-	if gone, ok := errors.AsType[*streams.Gone](err); ok {
-		return &gone.Refused, true
-	}
-	return errors.AsType[*streams.Refused](err)
-}
-
-// refuseWith answers with errors that were put into words before.
-func (q *request) refuseWith(refused *streams.Refused) {
-	q.send(q.out, responseType, refused.Status, append(append([]byte(`{"errors":`), refused.Errors...), '}'))
-}
-
-// eventLimits is limits for Server-Sent Events.
-func (q *request) eventLimits() *refusal {
-	switch {
-	case q.origins.forged(q.in):
-		return forgedRequest()
-	case q.in.Method == http.MethodPost:
-		return checkContentType(q.in.Header)
-	}
-	return nil
 }

@@ -33,7 +33,7 @@ type request struct {
 	id        string // document.go: the name that the document was asked for by
 	op        *graphql.OperationContext
 	checked   *operation.Operation
-	canonical []byte             // check.go; nil until it is wanted
+	canonical []byte             // nil until it is wanted
 	verdict   *operation.Verdict // nil before
 	told      *note              // cache.go; nil if it did not come so far
 }
@@ -42,7 +42,7 @@ type request struct {
 func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case streams.WantsSocket(r):
-		s.serveSocket(w, r) // live.go
+		s.serveSocket(w, r) // visitor.go
 		return
 	case streams.WantsEvents(r):
 		s.serveEvents(w, r)
