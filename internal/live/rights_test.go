@@ -197,7 +197,8 @@ func TestRights_AreLookedAtForEachEvent(t *testing.T) {
 		`mutation { createApiKey(input: {name: "x", role: PARTNER}) { secret } }`:     "FORBIDDEN",
 	} {
 		finance.subscribe("a", query, nil)
-		m := finance.hear()
+		m, err := finance.read(patience)
+		require.NoError(t, err, query)
 		require.Equal(t, "error", m.Type, query)
 		require.Contains(t, string(m.Payload), code, query)
 		e := stream(t, w.two.As(t, w.clinic, models.RoleFinance), w.two, body(query, nil))

