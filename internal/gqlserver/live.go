@@ -105,7 +105,18 @@ func (v *visitor) Run(ctx context.Context, body []byte, out streams.Out) error {
 	return v.run(ctx, s, out)
 }
 
-func (v *visitor) run(ctx context.Context, s *said, out streams.Out) error {
+func (v *visitor) run(ctx context.Context, s *said, out streams.Out) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			_ = v.presenter.recovered(ctx, reason) // It is in the log now.
+			err = &streams.Refused{Status: http.StatusInternalServerError, Errors: listed(ctx, &refusal{http.StatusInternalServerError, models.Internal, internalMessage})}
+		}
+	}()
+	return v.begin(ctx, s, out)
+}
+
+// begin runs an operation: a query to its answer, a subscription to its end.
+func (v *visitor) begin(ctx context.Context, s *said, out streams.Out) error {
 	var followed Follower
 	var form *operation.Subscribed
 	var answered []byte

@@ -49,6 +49,9 @@ func (c *Checker) Subscribed(op *Operation) (*Subscribed, *gqlerror.Error) {
 	node.SelectionSet = nil
 	object := c.schema.Types[first.Definition.Type.Name()]
 	for _, field := range asked { // merged, as the same field asked for twice is
+		if field.Alias != first.Alias || field.Name != first.Name {
+			return nil, Fault(ValidationFailed, field.Position, "a subscription has one field of its own")
+		}
 		node.SelectionSet = append(node.SelectionSet, &ast.InlineFragment{
 			TypeCondition: object.Name, SelectionSet: field.SelectionSet, ObjectDefinition: c.schema.Types[node.Definition.Type.Name()], Position: field.Position,
 		})

@@ -350,11 +350,16 @@ func (s *socket) run(below, ctx context.Context, m message, own *operation) {
 		s.end(&closing{forbidden, gone.Reason, "forbidden"})
 	case isRefused:
 		err = s.say(ctx, m.ID, own, about("error", m.ID, refused.Errors), true)
+	case below.Err() == nil: // It is over all the same: the client is told so.
+		err = errors.Join(err, s.say(ctx, m.ID, own, about("error", m.ID, []byte(internalErrors)), true))
 	}
 	if failed, ok := errors.AsType[*closing](err); ok {
 		s.end(failed)
 	}
 }
+
+// internalErrors are those of an operation that ends without telling why.
+const internalErrors = `[{"message":"internal error","extensions":{"code":"INTERNAL"}}]`
 
 // write gives the client some time to read, and drops one that does not. Nothing is
 // queued: who has something to say waits here.
