@@ -23,6 +23,7 @@ func TestSubscribed_IsAQueryOfTheNode(t *testing.T) {
 		`subscription { told: changed { id } told: changed { at } }`:                                  `{ told: node(id: $an event) { ... on Change { id } ... on Change { at } } }`,
 		`subscription { ...F } fragment F on Subscription { ... { messageReceived { id } } }`:         `{ messageReceived: node(id: $an event) { ... on Message { id } } }`,
 		`subscription($of: ID) { appointmentChanged(practitionerId: $of) @include(if: true) { id } }`: "is always asked for",
+		`subscription { a: changed { id } b: changed { id } }`:                                        "has one field",
 		`subscription { ... @skip(if: false) { changed { id } } }`:                                    "is always asked for",
 	} {
 		document, faults := checker.Document(text)
