@@ -63,7 +63,7 @@ func (v *visitor) walk(ctx context.Context, s *said, then func(ctx context.Conte
 	ctx, done := q.bounded(ctx)
 	defer done()
 	ctx, why := q.who(ctx)
-	if err := v.refusedBy(ctx, q, why); err != nil {
+	if err := v.refusedBy(ctx, q.scope, why); err != nil {
 		out.WriteHeader(http.StatusForbidden)
 		return err
 	}

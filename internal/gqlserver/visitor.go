@@ -42,13 +42,13 @@ func (s *Server) admit(ctx context.Context, in *http.Request) (*visitor, error) 
 func (v *visitor) scoped(ctx context.Context) (*tenant.Scope, error) {
 	q := request{Server: v.Server, in: v.in, out: &unwritten{}}
 	ctx, why := q.who(v.config.Cache.Expect(ctx, v.in))
-	return q.scope, v.refusedBy(ctx, &q, why)
+	return q.scope, v.refusedBy(ctx, q.scope, why)
 }
 
 // refusedBy translates what who has found.
-func (v *visitor) refusedBy(ctx context.Context, q *request, why *refusal) error {
+func (v *visitor) refusedBy(ctx context.Context, now *tenant.Scope, why *refusal) error {
 	switch {
-	case why == nil && (v.was == nil || v.was.ClinicID == q.scope.ClinicID && v.was.Subject == q.scope.Subject):
+	case why == nil && (v.was == nil || v.was.ClinicID == now.ClinicID && v.was.Subject == now.Subject):
 		return nil
 	case why == nil: // Without X-Clinic-Id it may be another clinic than at first.
 		why = &refusal{http.StatusForbidden, models.Forbidden, "the membership that this connection was opened by is no more"}
@@ -70,8 +70,15 @@ func (v *visitor) Clinic() uuid.UUID { return v.was.ClinicID }
 
 // Holds implements streams.Client.
 func (v *visitor) Holds(ctx context.Context) error {
-	_, err := v.scoped(ctx)
-	return err
+	// Not by who: what cannot be known now would be logged for each connection, each time.
+	scope, err := v.config.Auth.Authenticate(v.config.Cache.Expect(ctx, v.in), v.in)
+	if known, ok := errors.AsType[*models.Error](err); ok && known.Code != models.Unavailable {
+		return v.refusedBy(ctx, nil, &refusal{http.StatusUnauthorized, known.Code, known.Message})
+	}
+	if err != nil {
+		return err
+	}
+	return v.refusedBy(ctx, scope, nil)
 }
 
 // serveSocket takes a WebSocket over.

@@ -115,6 +115,8 @@ func (b *bell) hang(ctx context.Context) error {
 	}
 	hung := b.client.Subscribe(ctx, name)
 	defer func() { _ = hung.Close() }()
+	// Whoever waits for a message does not look at the context.
+	defer context.AfterFunc(ctx, func() { _ = hung.Close() })()
 	if _, err := hung.Receive(ctx); err != nil {
 		return fmt.Errorf("subscribe in Redis: %w", err)
 	}

@@ -90,6 +90,7 @@ func (f *feed) run(ctx context.Context) {
 	f.last = first
 	f.mu.Unlock()
 	if err != nil {
+		f.hub.forget(f)
 		f.end(err)
 		close(f.begun)
 		return

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/taskmed/taskmed/internal/requestid"
@@ -62,7 +63,7 @@ func (c *Connections) ServeEvents(w http.ResponseWriter, r *http.Request, client
 // serve runs the operation beside what looks after it; it writes alone, in this goroutine.
 func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(*Refused)) (why string) {
 	ctx, end := context.WithCancelCause(r.Context())
-	hands, ended := handed{s.counted, ctx, make(chan []byte), make(chan error)}, make(chan error, 1)
+	hands, ended := handed{s.counted, ctx, make(chan []byte), make(chan error), &atomic.Bool{}}, make(chan error, 1)
 	var goneFirst *Gone
 	go func() { ended <- client.Run(ctx, body, hands) }()
 	gone, watched := make(chan *Gone, 1), make(chan struct{})
@@ -103,6 +104,10 @@ func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(
 		case <-stopping:
 			stopping, leaving = nil, time.After(s.turnToLeave())
 		case <-leaving:
+			if !hands.follows.Load() { // It has one answer, and gets it.
+				leaving = time.After(10 * time.Millisecond)
+				continue
+			}
 			// Without "complete": the client connects again, and goes on after the last event.
 			end(errStopping)
 			<-ended
@@ -117,13 +122,17 @@ type handed struct {
 	ctx     context.Context //nolint:containedctx // the stream's
 	texts   chan []byte
 	written chan error
+	follows *atomic.Bool
 }
 
 // silence is a comment, which keeps proxies from taking a stream for dead.
 const silence = ":\n\n"
 
 // Follows implements Out: the client sees that it is told from now on.
-func (h handed) Follows() error { return h.hand([]byte(silence)) }
+func (h handed) Follows() error {
+	h.follows.Store(true)
+	return h.hand([]byte(silence))
+}
 
 // Answer implements Out.
 func (h handed) Answer(a Answer) error {

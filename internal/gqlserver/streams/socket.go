@@ -288,19 +288,17 @@ func (s *socket) init(ctx context.Context, payload json.RawMessage) error {
 
 // begin has an operation run beside the others.
 func (s *socket) begin(ctx context.Context, m message) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.operations[m.ID] != nil {
-		return &closing{duplicate, "Subscriber for " + m.ID + " already exists", "invalid"}
-	}
-	if len(s.operations) >= s.limits.Operations {
-		s.counted.Refused("many")
-		go s.full(ctx, m.ID)
-		return nil
-	}
 	below, cancel := context.WithCancel(ctx)
 	own := &operation{cancel: cancel}
-	s.operations[m.ID] = own
+	if known, full := s.place(m.ID, own); known || full {
+		cancel()
+		if known {
+			return &closing{duplicate, "Subscriber for " + m.ID + " already exists", "invalid"}
+		}
+		s.counted.Refused("many")
+		// Here, and not beside: who asks for more and more waits for his own answers.
+		return s.write(ctx, about("error", m.ID, []byte(tooMany)))
+	}
 	s.counted.Subscribed(1)
 	s.running.Go(func() {
 		defer s.counted.Subscribed(-1)
@@ -310,9 +308,21 @@ func (s *socket) begin(ctx context.Context, m message) error {
 	return nil
 }
 
-// full refuses one operation too many.
-func (s *socket) full(ctx context.Context, id string) {
-	_ = s.write(ctx, about("error", id, []byte(`[{"message":"too many operations on this connection: complete some, or use another","extensions":{"code":"RATE_LIMITED"}}]`)))
+// tooMany are the errors of one operation too many.
+const tooMany = `[{"message":"too many operations on this connection: complete some, or use another","extensions":{"code":"RATE_LIMITED"}}]`
+
+// place gives an operation its place, unless its id is known or all are taken.
+func (s *socket) place(id string, own *operation) (known, full bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.operations[id] != nil {
+		return true, false
+	}
+	if len(s.operations) >= s.limits.Operations {
+		return false, true
+	}
+	s.operations[id] = own
+	return false, false
 }
 
 // forget is called with the lock.
