@@ -60,11 +60,16 @@ func (v *visitor) walk(ctx context.Context, s *said, then func(ctx context.Conte
 	out, ctx, end := v.config.Observer.Begin(&unwritten{}, v.in.WithContext(ctx))
 	defer end()
 	q := &request{Server: v.Server, in: v.in, out: out, media: responseType, said: s}
+	return v.checked(ctx, q, then) //nolint:contextcheck // it extends the request's
+}
+
+// checked is the way from who asks to what is run.
+func (v *visitor) checked(ctx context.Context, q *request, then func(ctx context.Context, q *request) error) error {
 	ctx, done := q.bounded(ctx)
 	defer done()
 	ctx, why := q.who(ctx)
 	if err := v.refusedBy(ctx, q.scope, why); err != nil {
-		out.WriteHeader(http.StatusForbidden)
+		q.out.WriteHeader(http.StatusForbidden)
 		return err
 	}
 	faults := q.check(ctx)
@@ -87,7 +92,7 @@ func (q *request) refused(ctx context.Context, response *graphql.Response) error
 	if err != nil {
 		return err
 	}
-	return &streams.Refused{Status: status, Errors: list, Again: status == http.StatusServiceUnavailable}
+	return &streams.RefusedError{Status: status, Errors: list, Again: status == http.StatusServiceUnavailable}
 }
 
 // failed is an operation that ends with an error.
@@ -100,7 +105,7 @@ func (v *visitor) Run(ctx context.Context, body []byte, out streams.Out) error {
 	body = bytes.TrimLeft(body, " \t\r\n")
 	s, why := v.remembered.read('P', body, func() (*said, *refusal) { return parseBody(body, v.config.Operations.TextBytes) })
 	if why != nil {
-		return &streams.Refused{Status: why.status, Errors: listed(ctx, why)}
+		return &streams.RefusedError{Status: why.status, Errors: listed(ctx, why)}
 	}
 	return v.run(ctx, s, out)
 }
@@ -109,7 +114,7 @@ func (v *visitor) run(ctx context.Context, s *said, out streams.Out) (err error)
 	defer func() {
 		if reason := recover(); reason != nil {
 			_ = v.presenter.recovered(ctx, reason) // It is in the log now.
-			err = &streams.Refused{Status: http.StatusInternalServerError, Errors: listed(ctx, &refusal{http.StatusInternalServerError, models.Internal, internalMessage})}
+			err = &streams.RefusedError{Status: http.StatusInternalServerError, Errors: listed(ctx, &refusal{http.StatusInternalServerError, models.Internal, internalMessage})}
 		}
 	}()
 	return v.begin(ctx, s, out)
@@ -169,8 +174,11 @@ func (v *visitor) follow(ctx context.Context, s *said, form *operation.Subscribe
 		}
 		if err != nil {
 			shown := v.presenter.present(ctx, err)
-			list, _ := json.Marshal(gqlerror.List{shown})
-			return &streams.Refused{Status: http.StatusServiceUnavailable, Errors: list, Again: shown.Extensions["code"] == models.Unavailable}
+			list, err := json.Marshal(gqlerror.List{shown})
+			if err != nil {
+				return err
+			}
+			return &streams.RefusedError{Status: http.StatusServiceUnavailable, Errors: list, Again: shown.Extensions["code"] == models.Unavailable}
 		}
 		body, err := v.patiently(ctx, s, form, event)
 		if err != nil {
@@ -191,7 +199,7 @@ func (v *visitor) patiently(ctx context.Context, s *said, form *operation.Subscr
 	until := time.Now().Add(patience)
 	for wait := 100 * time.Millisecond; ; wait *= 2 {
 		body, err := v.event(ctx, s, form, event)
-		refused, ok := errors.AsType[*streams.Refused](err)
+		refused, ok := errors.AsType[*streams.RefusedError](err)
 		if !ok || !refused.Again || time.Now().Add(wait).After(until) {
 			return body, err
 		}

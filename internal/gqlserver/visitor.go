@@ -37,8 +37,8 @@ func (s *Server) admit(ctx context.Context, in *http.Request) (*visitor, error) 
 	return v, err
 }
 
-// scoped is who the client is now. The error is *streams.Gone where that is nobody, or
-// *streams.Refused where it cannot be known.
+// scoped is who the client is now. The error is *streams.GoneError where that is nobody, or
+// *streams.RefusedError where it cannot be known.
 func (v *visitor) scoped(ctx context.Context) (*tenant.Scope, error) {
 	q := request{Server: v.Server, in: v.in, out: &unwritten{}}
 	ctx, why := q.who(v.config.Cache.Expect(ctx, v.in))
@@ -53,15 +53,18 @@ func (v *visitor) refusedBy(ctx context.Context, now *tenant.Scope, why *refusal
 	case why == nil: // Without X-Clinic-Id it may be another clinic than at first.
 		why = &refusal{http.StatusForbidden, models.Forbidden, "the membership that this connection was opened by is no more"}
 	}
-	refused := streams.Refused{Status: why.status, Errors: listed(ctx, why), Again: why.code == models.Unavailable}
+	refused := streams.RefusedError{Status: why.status, Errors: listed(ctx, why), Again: why.code == models.Unavailable}
 	if why.code == models.Unavailable || why.code == models.Internal || why.code == models.RateLimited {
 		return &refused
 	}
-	return &streams.Gone{Refused: refused, Reason: why.message}
+	return &streams.GoneError{RefusedError: refused, Reason: why.message}
 }
 
 func listed(ctx context.Context, why *refusal) json.RawMessage {
-	list, _ := json.Marshal(gqlerror.List{{Message: why.message, Extensions: map[string]any{"code": why.code, "requestId": requestid.From(ctx)}}})
+	list, err := json.Marshal(gqlerror.List{{Message: why.message, Extensions: map[string]any{"code": why.code, "requestId": requestid.From(ctx)}}})
+	if err != nil { // Strings always marshal.
+		return json.RawMessage("[]")
+	}
 	return list
 }
 
@@ -104,7 +107,7 @@ func withPayload(r *http.Request, payload json.RawMessage) (*http.Request, error
 	in.Header.Del("Last-Event-ID")
 	var fields map[string]json.RawMessage
 	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
-		return nil, &streams.Gone{Reason: "The payload of connection_init is an object, such as {\"Authorization\": \"Bearer …\"}"}
+		return nil, &streams.GoneError{Reason: "The payload of connection_init is an object, such as {\"Authorization\": \"Bearer …\"}"}
 	}
 	said := map[string]bool{}
 	for name, raw := range fields {
@@ -114,7 +117,7 @@ func withPayload(r *http.Request, payload json.RawMessage) (*http.Request, error
 		}
 		var value string
 		if json.Unmarshal(raw, &value) != nil || said[canonical] || strings.ContainsAny(value, "\r\n\x00") {
-			return nil, &streams.Gone{Reason: canonical + " in connection_init is one string"}
+			return nil, &streams.GoneError{Reason: canonical + " in connection_init is one string"}
 		}
 		said[canonical] = true
 		in.Header.Set(canonical, value)
@@ -158,15 +161,15 @@ func (c saying) Run(ctx context.Context, _ []byte, out streams.Out) error {
 	return c.run(ctx, c.said, out)
 }
 
-func asRefused(err error) (*streams.Refused, bool) {
-	if gone, ok := errors.AsType[*streams.Gone](err); ok {
-		return &gone.Refused, true
+func asRefused(err error) (*streams.RefusedError, bool) {
+	if gone, ok := errors.AsType[*streams.GoneError](err); ok {
+		return &gone.RefusedError, true
 	}
-	return errors.AsType[*streams.Refused](err)
+	return errors.AsType[*streams.RefusedError](err)
 }
 
 // refuseWith answers with errors that were put into words before.
-func (q *request) refuseWith(refused *streams.Refused) {
+func (q *request) refuseWith(refused *streams.RefusedError) {
 	q.send(q.out, responseType, refused.Status, append(append([]byte(`{"errors":`), refused.Errors...), '}'))
 }
 

@@ -77,7 +77,7 @@ func (s *Server) send(w http.ResponseWriter, media mediaType, status int, body [
 		header.Set("Retry-After", "1")
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // The client is gone: there is nobody to tell.
+	_, _ = w.Write(body) //nolint:gosec // JSON, and labelled so; where the client is gone, there is nobody to tell
 }
 
 // encode writes a response into the buffer. Its data is JSON already and is

@@ -176,7 +176,10 @@ func TestClients_MissNothingThroughARollingRestart(t *testing.T) {
 				for n := 0; ctx.Err() == nil; n++ {
 					_, err := conn.Exec(t.Context(), "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, $3)", w.clinic.ID, models.NewID(), names(n))
 					assert.NoError(t, err)
-					time.Sleep(20 * time.Millisecond) // a clinic's writers rest, too
+					select { // a clinic's writers rest, too
+					case <-ctx.Done():
+					case <-time.After(20 * time.Millisecond):
+					}
 				}
 			})
 			all := clients(t, "http://"+b.Addr().String(), secret, w.after, control, func() {

@@ -64,7 +64,7 @@ func (h *Hub) Follow(ctx context.Context, field string, args map[string]any, aft
 			return nil, err
 		}
 	}
-	feed, err := h.join(scope.ClinicID)
+	feed, err := h.join(scope.ClinicID) //nolint:contextcheck // a feed ends with its last follower, not with the first one's request
 	if err != nil {
 		return nil, err
 	}

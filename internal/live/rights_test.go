@@ -88,9 +88,8 @@ func TestRevoked_IsSilentEverywhereWithinASecond(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			default:
+			case <-time.After(10 * time.Millisecond):
 				w.contact(t, w.clinic, names(n))
-				time.Sleep(10 * time.Millisecond)
 			}
 		}
 	}()

@@ -33,9 +33,9 @@ type stream struct {
 
 // ServeEvents runs one operation and writes its answers as events. refuse answers where
 // nothing was written yet.
-func (c *Connections) ServeEvents(w http.ResponseWriter, r *http.Request, client Client, body []byte, refuse func(*Refused)) {
+func (c *Connections) ServeEvents(w http.ResponseWriter, r *http.Request, client Client, body []byte, refuse func(*RefusedError)) {
 	began := time.Now()
-	full := &Refused{Status: http.StatusServiceUnavailable, Errors: []byte(`[{"message":"no connection can stay here now: try again","extensions":{"code":"UNAVAILABLE"}}]`)}
+	full := &RefusedError{Status: http.StatusServiceUnavailable, Errors: []byte(`[{"message":"no connection can stay here now: try again","extensions":{"code":"UNAVAILABLE"}}]`)}
 	if c.enter() != nil {
 		c.counted.Ended("stream", "full")
 		refuse(full)
@@ -61,15 +61,15 @@ func (c *Connections) ServeEvents(w http.ResponseWriter, r *http.Request, client
 }
 
 // serve runs the operation beside what looks after it; it writes alone, in this goroutine.
-func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(*Refused)) (why string) {
+func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(*RefusedError)) (why string) {
 	ctx, end := context.WithCancelCause(r.Context())
 	hands, ended := handed{s.counted, ctx, make(chan []byte), make(chan error), &atomic.Bool{}}, make(chan error, 1)
-	var goneFirst *Gone
+	var goneFirst *GoneError
 	go func() { ended <- client.Run(ctx, body, hands) }()
-	gone, watched := make(chan *Gone, 1), make(chan struct{})
+	gone, watched := make(chan *GoneError, 1), make(chan struct{})
 	go func() {
 		defer close(watched)
-		s.watch(ctx, client, func(g *Gone) { gone <- g })
+		s.watch(ctx, client, func(g *GoneError) { gone <- g })
 	}()
 	defer func() {
 		end(nil)
@@ -86,7 +86,7 @@ func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(
 			hands.written <- err
 			if err != nil {
 				end(err)
-				<-ended
+				_ = <-ended // It is known why.
 				return slowOrLeft(err)
 			}
 		case err := <-ended:
@@ -97,7 +97,7 @@ func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(
 			if s.begun {
 				if err := s.write([]byte(silence)); err != nil {
 					end(err)
-					<-ended
+					_ = <-ended // It is known why.
 					return slowOrLeft(err)
 				}
 			}
@@ -110,7 +110,7 @@ func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(
 			}
 			// Without "complete": the client connects again, and goes on after the last event.
 			end(errStopping)
-			<-ended
+			_ = <-ended // It is known why.
 			return "stopped"
 		}
 	}
@@ -153,14 +153,14 @@ func (h handed) hand(text []byte) error {
 }
 
 // over ends the stream as the operation ended.
-func (s *stream) over(err error, gone *Gone, refuse func(*Refused)) (why string) {
-	if own, ok := errors.AsType[*Gone](err); ok {
+func (s *stream) over(err error, gone *GoneError, refuse func(*RefusedError)) (why string) {
+	if own, ok := errors.AsType[*GoneError](err); ok {
 		gone = own
 	}
-	var refused *Refused
-	switch own, isRefused := errors.AsType[*Refused](err); {
+	var refused *RefusedError
+	switch own, isRefused := errors.AsType[*RefusedError](err); {
 	case gone != nil:
-		refused, why = &gone.Refused, "forbidden"
+		refused, why = &gone.RefusedError, "forbidden"
 	case isRefused:
 		refused, why = own, "refused"
 	case err != nil:

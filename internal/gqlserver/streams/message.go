@@ -50,7 +50,10 @@ func readMessage(text []byte) (m message, ok bool) {
 func next(id string, body []byte) []byte { return about("next", id, body) }
 
 func about(kind, id string, payload []byte) []byte {
-	quoted, _ := json.Marshal(id) // A string always marshals.
+	quoted, err := json.Marshal(id)
+	if err != nil { // A string always marshals.
+		quoted = []byte(`""`)
+	}
 	b := make([]byte, 0, len(payload)+len(quoted)+40)
 	b = append(append(append(b, `{"id":`...), quoted...), `,"type":"`...)
 	b = append(append(b, kind...), '"')

@@ -35,7 +35,7 @@ type closing struct {
 func (c *closing) Error() string { return "streams: the socket is closed: " + c.reason }
 
 // Admit lets a client in by the payload of its connection_init: a JSON object, or nothing.
-// Its error is a *Gone, or something else where it cannot be known.
+// Its error is a *GoneError, or something else where it cannot be known.
 type Admit func(ctx context.Context, payload json.RawMessage) (Client, error)
 
 // socket is one WebSocket.
@@ -104,7 +104,7 @@ func (c *Connections) ServeSocket(w http.ResponseWriter, r *http.Request, admit 
 	taken := &hijacked{ResponseWriter: w}
 	conn, err := websocket.Accept(taken, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
-		InsecureSkipVerify: true, //nolint:gosec // it is about origins, which the caller has looked at
+		InsecureSkipVerify: true, // It is about origins, which the caller has looked at.
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
@@ -115,7 +115,7 @@ func (c *Connections) ServeSocket(w http.ResponseWriter, r *http.Request, admit 
 	ctx, end := context.WithCancelCause(ctx)
 	s := &socket{Connections: c, conn: conn, wire: taken.wire, admit: admit, end: end, began: time.Now(), operations: map[string]*operation{}}
 	c.counted.Begun("socket")
-	s.serve(ctx)
+	s.serve(ctx) //nolint:contextcheck // a socket outlives the request that opened it
 }
 
 // hijacked remembers the connection that is taken over.
@@ -271,7 +271,7 @@ func (s *socket) init(ctx context.Context, payload json.RawMessage) error {
 		return &closing{tooManyInits, "Too many initialisation requests", "invalid"}
 	}
 	client, err := s.admit(ctx, payload)
-	if gone, ok := errors.AsType[*Gone](err); ok {
+	if gone, ok := errors.AsType[*GoneError](err); ok {
 		return &closing{forbidden, gone.Reason, "forbidden"}
 	}
 	if err == nil {
@@ -351,8 +351,8 @@ func (s *socket) say(ctx context.Context, id string, own *operation, text []byte
 // ctx with the socket.
 func (s *socket) run(below, ctx context.Context, m message, own *operation) {
 	err := s.client.Run(below, m.Payload, out{s, ctx, m.ID, own})
-	refused, isRefused := errors.AsType[*Refused](err)
-	gone, isGone := errors.AsType[*Gone](err)
+	refused, isRefused := errors.AsType[*RefusedError](err)
+	gone, isGone := errors.AsType[*GoneError](err)
 	switch {
 	case err == nil:
 		err = s.say(ctx, m.ID, own, about("complete", m.ID, nil), true)

@@ -37,7 +37,7 @@ func (s *socket) stay(ctx context.Context) {
 		if !watched {
 			watched = true
 			beside.Go(func() {
-				s.watch(ctx, client, func(gone *Gone) { s.end(&closing{forbidden, gone.Reason, "forbidden"}) })
+				s.watch(ctx, client, func(gone *GoneError) { s.end(&closing{forbidden, gone.Reason, "forbidden"}) })
 			})
 		}
 		if s.idle() >= s.limits.Idle {

@@ -21,9 +21,9 @@ import (
 type Client interface {
 	// Clinic is for whom it came.
 	Clinic() uuid.UUID
-	// Holds is a *Gone once its credentials are worth nothing more, or something else.
+	// Holds is a *GoneError once its credentials are worth nothing more, or something else.
 	Holds(ctx context.Context) error
-	// Run runs an operation, said as a POST's body says it. Its error is *Refused, *Gone,
+	// Run runs an operation, said as a POST's body says it. Its error is *RefusedError, *GoneError,
 	// or that of out or the context; nil where the operation is complete.
 	Run(ctx context.Context, body []byte, out Out) error
 }
@@ -47,8 +47,8 @@ type Answer struct {
 	StampedAt time.Time
 }
 
-// Refused ends an operation, before its first answer or later.
-type Refused struct {
+// RefusedError ends an operation, before its first answer or later.
+type RefusedError struct {
 	// Status is the one of a plain answer.
 	Status int
 	// Errors are GraphQL errors as a JSON list.
@@ -58,17 +58,17 @@ type Refused struct {
 }
 
 // Error implements error.
-func (*Refused) Error() string { return "streams: the operation is refused" }
+func (*RefusedError) Error() string { return "streams: the operation is refused" }
 
-// Gone tells that a client's credentials are worth nothing more, and why in words for it.
-type Gone struct {
-	Refused
+// GoneError tells that a client's credentials are worth nothing more, and why in words for it.
+type GoneError struct {
+	RefusedError
 
 	Reason string
 }
 
 // Error implements error.
-func (*Gone) Error() string { return "streams: the credentials are worth nothing more" }
+func (*GoneError) Error() string { return "streams: the credentials are worth nothing more" }
 
 // Limits bound what clients can make a server hold. Zero means the default.
 type Limits struct {
@@ -240,7 +240,7 @@ func (c *Connections) turnToLeave() time.Duration { return rand.N(c.limits.Sprea
 
 // watch looks at a client's credentials until the context ends or they are worth nothing,
 // which it tells by gone.
-func (c *Connections) watch(ctx context.Context, client Client, gone func(*Gone)) {
+func (c *Connections) watch(ctx context.Context, client Client, gone func(*GoneError)) {
 	look := time.NewTicker(c.limits.Check)
 	defer look.Stop()
 	for {
@@ -253,7 +253,7 @@ func (c *Connections) watch(ctx context.Context, client Client, gone func(*Gone)
 		err := client.Holds(asking)
 		done()
 		// That it cannot be known now is no reason: nothing is told meanwhile either.
-		if why, ok := errors.AsType[*Gone](err); ok {
+		if why, ok := errors.AsType[*GoneError](err); ok {
 			gone(why)
 			return
 		}
