@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,7 +83,7 @@ func (b *bell) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := b.hang(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
-			b.config.Log.WarnContext(ctx, "subscriptions are told up to a second later: Redis does not pass on that something happened", "error", err.Error())
+			b.config.Log.WarnContext(ctx, "subscriptions are told up to a second later: Redis does not pass on that something happened", slog.String("error", err.Error()))
 		}
 		failing = err != nil
 		wait := time.NewTimer(again)
@@ -131,7 +132,7 @@ func (b *bell) hang(ctx context.Context) error {
 	silent := false
 	for ctx.Err() == nil {
 		message, err := hung.ReceiveTimeout(ctx, quiet)
-		if timeout, ok := err.(interface{ Timeout() bool }); ok && timeout.Timeout() && !silent && ctx.Err() == nil { //nolint:errorlint // the library's own, unwrapped
+		if timeout, ok := err.(interface{ Timeout() bool }); ok && timeout.Timeout() && !silent && ctx.Err() == nil {
 			silent = true
 			if err := hung.Ping(ctx); err != nil {
 				return fmt.Errorf("ping Redis: %w", err)

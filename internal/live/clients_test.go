@@ -101,7 +101,7 @@ func (b *balancer) pass(in net.Conn) {
 	b.turn++
 	to := b.ready[b.turn%len(b.ready)]
 	b.mu.Unlock()
-	out, err := net.DialTimeout("tcp", to, time.Second) //nolint:noctx // its own time is enough
+	out, err := net.DialTimeout("tcp", to, time.Second)
 	if err != nil {
 		return
 	}
@@ -175,7 +175,9 @@ func TestClients_MissNothingThroughARollingRestart(t *testing.T) {
 			writing.Go(func() {
 				for n := 0; ctx.Err() == nil; n++ {
 					_, err := conn.Exec(t.Context(), "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, $3)", w.clinic.ID, models.NewID(), names(n))
-					assert.NoError(t, err)
+					if err != nil {
+						t.Error(err)
+					}
 					select { // a clinic's writers rest, too
 					case <-ctx.Done():
 					case <-time.After(20 * time.Millisecond):

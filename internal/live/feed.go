@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -111,7 +112,7 @@ func (f *feed) run(ctx context.Context) {
 		}
 		err := f.read(ctx, !ringing)
 		if err != nil && !failing && ctx.Err() == nil {
-			f.hub.tell(ctx, "changes cannot be read now; who follows them waits", err)
+			f.hub.config.Log.WarnContext(ctx, "changes cannot be read now; who follows them waits", slog.String("error", err.Error()))
 		}
 		failing = err != nil
 		if errors.Is(err, errRestored) {

@@ -145,7 +145,3 @@ func (h *Hub) turn(ctx context.Context) (release func(), err error) {
 		return nil, ctx.Err()
 	}
 }
-
-func (h *Hub) tell(ctx context.Context, what string, err error) {
-	h.config.Log.WarnContext(ctx, what, slog.String("error", err.Error()))
-}

@@ -86,7 +86,7 @@ func dial(t *testing.T, server *api.Server, headers http.Header, protocols ...st
 	if protocols == nil {
 		protocols = []string{"graphql-transport-ws"}
 	}
-	conn, response, err := websocket.Dial(t.Context(), strings.Replace(server.URL, "http", "ws", 1)+"/graphql", //nolint:bodyclose // the library closes it
+	conn, response, err := websocket.Dial(t.Context(), strings.Replace(server.URL, "http", "ws", 1)+"/graphql",
 		&websocket.DialOptions{Subprotocols: protocols, HTTPHeader: headers})
 	if err == nil {
 		t.Cleanup(func() { _ = conn.CloseNow() })
@@ -225,7 +225,7 @@ func begin(t *testing.T, client *api.Client, r *http.Request, cancel func(), hea
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	response, err := (&http.Client{Transport: transport}).Do(r) //nolint:bodyclose // it is closed with the test
+	response, err := (&http.Client{Transport: transport}).Do(r)
 	require.NoError(t, err)
 	t.Cleanup(func() { cancel(); _ = response.Body.Close() })
 	scanner := bufio.NewScanner(response.Body)

@@ -86,7 +86,7 @@ func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(
 			hands.written <- err
 			if err != nil {
 				end(err)
-				_ = <-ended // It is known why.
+				<-ended //nolint:errcheck // it is known why
 				return slowOrLeft(err)
 			}
 		case err := <-ended:
@@ -97,7 +97,7 @@ func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(
 			if s.begun {
 				if err := s.write([]byte(silence)); err != nil {
 					end(err)
-					_ = <-ended // It is known why.
+					<-ended //nolint:errcheck // it is known why
 					return slowOrLeft(err)
 				}
 			}
@@ -110,7 +110,7 @@ func (s *stream) serve(r *http.Request, client Client, body []byte, refuse func(
 			}
 			// Without "complete": the client connects again, and goes on after the last event.
 			end(errStopping)
-			_ = <-ended // It is known why.
+			<-ended //nolint:errcheck // it is known why
 			return "stopped"
 		}
 	}
