@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -52,6 +53,14 @@ func Examples() []Example {
 		})
 	}
 	return examples
+}
+
+// Subscribes tells that it is a subscription, which is not sent as a plain request.
+func (e Example) Subscribes() bool { return strings.Contains(e.Query, "\nsubscription ") }
+
+// Requests are the examples that are plain requests.
+func Requests() []Example {
+	return slices.DeleteFunc(Examples(), Example.Subscribes)
 }
 
 // Resolve replaces each {{name}} in the variables by values[name], as text

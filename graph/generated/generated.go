@@ -8598,6 +8598,29 @@ extend type Mutation {
   ): ReleaseSlotPayload! @allow(roles: [OWNER, ADMIN, PRACTITIONER, RECEPTIONIST, PARTNER]) @cost(weight: "10")
 }
 `, BuiltIn: false},
+	{Name: "../subscription.graphqls", Input: `"What happens in the clinic, told as it happens, over WebSockets (graphql-transport-ws) or Server-Sent Events. Each event is answered as a query would be at that moment, with the rights that are held then. Whoever was cut off goes on where it was: with after, or with Last-Event-ID."
+type Subscription {
+  "Appointments as they are made, moved, or change state."
+  appointmentChanged(
+    "Only those that are this practitioner's when they are told: one that is handed to another is not told here any more."
+    practitionerId: ID
+  ): Appointment!
+  "Messages as they come in."
+  messageReceived(
+    "Only those of this conversation."
+    conversationId: ID
+  ): Message!
+  "Conversations as they are opened, assigned or closed. That something was said is told by messageReceived."
+  conversationChanged: Conversation!
+  "All that happens in the clinic, in the order of commits: what changes lists, as it grows. Those of entities that the role may not read are left out."
+  changed(
+    "Only these."
+    events: [WebhookEvent!]
+    "The id of the last Change that was seen, or a cursor of changes: what came after it is told first. EXPIRED where that is kept no longer, or was taken back by a restore. Without it, only what happens from now on."
+    after: String
+  ): Change!
+}
+`, BuiltIn: false},
 	{Name: "../waitlist_entry.graphqls", Input: `"How far an entry of the waiting list has come."
 enum WaitlistEntryStatus {
   "In line, and nothing is offered. Stored as aguardando."

@@ -24,6 +24,7 @@ import (
 	"github.com/taskmed/taskmed/internal/fitness"
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/gqlserver/streams"
 	"github.com/taskmed/taskmed/internal/idempotency"
 	"github.com/taskmed/taskmed/internal/messaging"
 	"github.com/taskmed/taskmed/internal/paging"
@@ -78,7 +79,7 @@ type App struct {
 
 // open are the parts to be closed, in this order: the cache before the database, though
 // it is opened before. What is not there, or not yet, is nothing.
-type open struct{ attendant, leader, keeper, auth, registry, redis, cache, fitness, database, observer closer }
+type open struct{ streams, attendant, leader, hub, keeper, auth, registry, redis, cache, fitness, database, observer closer }
 
 type closer interface{ Close() }
 
@@ -104,7 +105,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 
 	schema := schemaAlone()
-	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
+	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -163,13 +164,18 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 
+	hub, err := openLive(settings, db, cursors, made, options.Log) //nolint:contextcheck // what it runs ends with Close, not with the start
+	if err != nil {
+		return nil, err
+	}
+	a.open.hub = hub
 	a.talk = messaging.NewWorker(made.talk, messaging.WorkerConfig{Log: options.Log})
 	a.files = attachments.NewSweeper(made.files, sweeps)
 	planner := profile.NewPlanner(settings.DatabaseURL)
 	served := gqlserver.Config{
 		Schema: made.executable, Auth: fitness.Entrance{Fit: a.fitness.Fit, Auth: authenticator}, Log: options.Log, Rights: made.rights,
 		Limits: gqlserver.Limits{
-			BodyBytes: settings.BodyBytes, Request: settings.RequestTimeout,
+			BodyBytes: settings.BodyBytes, Request: settings.RequestTimeout, Streams: streamLimits(settings),
 			Limits: sockets.Limits{
 				Connections: settings.MaxConnections, Grace: settings.StopTimeout,
 				// An answer is written after its request has run.
@@ -183,6 +189,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		// The observer's is outermost, so that it sees what the others do.
 		Extensions: slices.Concat(a.observer.extensions, []graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions),
 		Playground: playground(settings, options), Routes: routes(a.fitness.Fit, made, options.Log), Origins: settings.AllowedOrigins,
+		Events: events{hub}, Streams: streams.NewMetrics(a.observer.Registerer()),
 		Documents: a.documents, Mutations: made.mutations, Cache: a.cache.answers, Secret: secret, Statements: statements{planner},
 		Observer: a.observer, Metrics: a.observer.metrics, AdminRoutes: a.observer.routes,
 		Ready: func(ctx context.Context) error {
@@ -193,12 +200,13 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if a.server, err = gqlserver.New(served); err != nil {
 		return nil, err
 	}
+	a.open.streams = a.server
 	if err := a.fitness.Await(ctx); err != nil {
 		return nil, err
 	}
-	a.open.keeper = maintain(settings, options.Log, a.observer)                                   //nolint:contextcheck // it ends with Close, not with the start
-	a.open.attendant = attend(settings, options.Log, a.fitness.Fit, made)                         //nolint:contextcheck // likewise
-	a.open.leader = lead(settings, options.Log, a.observer, a.fitness.Fit, made, options.Sending) //nolint:contextcheck // it ends with Close, not with the start
+	a.open.keeper = maintain(settings, options.Log, a.observer)                                                //nolint:contextcheck // it ends with Close, not with the start
+	a.open.attendant = attend(settings, options.Log, a.fitness.Fit, made)                                      //nolint:contextcheck // likewise
+	a.open.leader = lead(settings, options.Log, a.observer, a.fitness.Fit, made, options.Sending, hub.Stamped) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
 }
 
@@ -245,7 +253,7 @@ func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
 // Close lets go of what New took.
 func (a *App) Close() {
 	o := a.open
-	for _, part := range []closer{o.attendant, o.leader, o.keeper, o.auth, o.registry, o.redis, o.cache, o.fitness, o.database, o.observer} {
+	for _, part := range []closer{o.streams, o.attendant, o.leader, o.hub, o.keeper, o.auth, o.registry, o.redis, o.cache, o.fitness, o.database, o.observer} {
 		part.Close()
 	}
 }

@@ -239,7 +239,7 @@ func (c *canaryWatch) questions(clinic *testkit.Clinic, words string) []question
 		require.NoError(c.t, json.Unmarshal(variables, &q.variables))
 		questions = append(questions, q)
 	}
-	for _, example := range web.Examples() {
+	for _, example := range web.Requests() {
 		variables, err := web.Resolve(example.Variables, values)
 		require.NoError(c.t, err, example.Name)
 		add(example.Query, variables)

@@ -17,6 +17,7 @@ import (
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/idempotency"
+	"github.com/taskmed/taskmed/internal/live"
 	"github.com/taskmed/taskmed/internal/loaders"
 	"github.com/taskmed/taskmed/internal/messaging"
 	"github.com/taskmed/taskmed/internal/messaging/channel"
@@ -71,6 +72,9 @@ func newGraph(parts graphParts) (*graph, error) {
 		return nil, err
 	}
 	schema := schemaAlone()
+	if err := live.Check(schema); err != nil {
+		return nil, err
+	}
 	table, err := rights.New(schema)
 	if err != nil {
 		return nil, fmt.Errorf("read the rights: %w", err)

@@ -54,8 +54,8 @@ func TestRehearse_SeesWhatOperationsSendAndWritesNothing(t *testing.T) {
 	found := rehearsed(t, world)
 	require.Equal(t, before, rows(), "a row was changed")
 
-	examples, writing := len(web.Examples()), 0
-	for _, example := range web.Examples() {
+	examples, writing := len(web.Requests()), 0
+	for _, example := range web.Requests() {
 		if strings.Contains(example.Query, "\nmutation ") {
 			writing++
 		}
@@ -151,7 +151,7 @@ func TestRehearse_FindsTheIndexThatIsMissingBeforeAnyoneWaits(t *testing.T) {
 			LargeRows: 2500, Clinic: world.aurora.ID.String(), Statements: found.Statements, Operations: found.Operations,
 		})
 		require.NoError(t, err)
-		require.Contains(t, report.Examined, fmt.Sprintf("%d operations send", len(web.Examples())+1))
+		require.Contains(t, report.Examined, fmt.Sprintf("%d operations send", len(web.Requests())+1))
 		var all strings.Builder
 		for _, finding := range report.Findings {
 			if finding.Level == doctor.Problem {

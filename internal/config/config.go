@@ -62,6 +62,10 @@ type Config struct {
 
 	Outbox Switch `env:"TASKMED_OUTBOX" envDefault:"on" help:"whether this instance may be the one that gives events their positions, by which changes and webhooks go on: on or off. One instance at a time does, and one must"`
 
+	LiveConnections int `env:"TASKMED_LIVE_CONNECTIONS" envDefault:"5000" help:"connections that stay (WebSockets and Server-Sent Events), at most; fewer than TASKMED_MAX_CONNECTIONS, so that requests get through"`
+	LiveClinic      int `env:"TASKMED_LIVE_CLINIC_CONNECTIONS" envDefault:"1000" help:"those of one clinic, at most"`
+	LiveOperations  int `env:"TASKMED_LIVE_OPERATIONS" envDefault:"50" help:"operations of one WebSocket at once, at most"`
+
 	WhatsAppURL string `env:"TASKMED_WHATSAPP_URL" envDefault:"https://graph.facebook.com/v23.0" help:"where WhatsApp's Cloud API is, with its version"`
 	PrivateMail Switch `env:"TASKMED_PRIVATE_MAIL" envDefault:"off" help:"whether clinics' mail servers may be at private addresses, at any port, and without TLS: on or off"`
 
@@ -182,7 +186,10 @@ func (c Config) checkBounds() []error {
 		"TASKMED_MAX_CONNECTIONS": int64(c.MaxConnections), "TASKMED_COST_LIMIT": int64(c.CostLimit),
 		"TASKMED_DEPTH_LIMIT": int64(c.DepthLimit), "TASKMED_TOKEN_LIMIT": int64(c.TokenLimit),
 		"TASKMED_REQUEST_TIMEOUT": int64(c.RequestTimeout), "TASKMED_STOP_TIMEOUT": int64(c.StopTimeout),
-		"TASKMED_REDIS_TIMEOUT": int64(c.RedisTimeout), "TASKMED_ATTACHMENTS_BYTES": int64(c.Attachments.Bytes),
+		"TASKMED_ATTACHMENTS_BYTES": int64(c.Attachments.Bytes),
+		"TASKMED_REDIS_TIMEOUT":     int64(c.RedisTimeout),
+		"TASKMED_LIVE_CONNECTIONS":  int64(c.LiveConnections), "TASKMED_LIVE_CLINIC_CONNECTIONS": int64(c.LiveClinic),
+		"TASKMED_LIVE_OPERATIONS": int64(c.LiveOperations),
 	} {
 		if number < 1 {
 			wrong = append(wrong, fmt.Errorf("%s must be more than zero", variable))

@@ -37,7 +37,7 @@ func busy(t *testing.T) *testkit.Database {
 		return response.Data, nil
 	}, time.Now())
 	require.NoError(t, err)
-	for _, example := range web.Examples() {
+	for _, example := range web.Requests() {
 		variables, err := web.Resolve(example.Variables, values)
 		require.NoError(t, err)
 		owner.Must(t, example.Query, variables, nil)

@@ -212,7 +212,7 @@ func TestDashboard_ShowsTheServersOwnWork(t *testing.T) {
 	began := time.Now()
 	owner := site.server.As(t, site.clinic, models.RoleOwner)
 	variables := resolved(t, owner)
-	for _, example := range web.Examples() {
+	for _, example := range web.Requests() {
 		if example.Name == "day-view" {
 			owner.Must(t, example.Query, variables[example.Name], nil)
 		}

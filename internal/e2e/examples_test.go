@@ -89,10 +89,18 @@ func TestExamples_Work(t *testing.T) {
 		"request-attachment-upload": {`"NOT_FOUND"`, `"uploadUrl":null`},
 		"create-webhook-endpoint":   {`"publicKey":"whpk_`, `"secret":"whsec_`, `"userErrors":[]`},
 		"webhook-endpoints":         {`"deliveries":{"totalCount":0`, `"active":true`},
+		"changed":                   {"CONTACT_CREATED", "Rita Lobo"},
 	}
 	examples := web.Examples()
 	require.Len(t, examples, len(want))
 	for _, example := range examples {
+		if example.Subscribes() {
+			told := site.subscribe(t, owner, example.Query, variables[example.Name])
+			for _, text := range want[example.Name] {
+				assert.Contains(t, told, text, example.Name)
+			}
+			continue
+		}
 		response := owner.Do(t, example.Query, variables[example.Name])
 		require.Empty(t, response.Errors, example.Name)
 		for _, text := range want[example.Name] {

@@ -2,11 +2,15 @@ package e2e_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/taskmed/taskmed/models"
 )
 
 const (
@@ -136,4 +140,34 @@ func TestPlayground_ShowsDevelopersWhatAnAnswerCosts(t *testing.T) {
 	b.do(t, chromedp.Click(runButton))
 	b.text(t, panel, "developer")
 	b.do(t, chromedp.Focus(".cost .close"), chromedp.KeyEvent("\r"), chromedp.WaitNotPresent(panel))
+}
+
+// A subscription shows what happens while it runs, and ends with its tab's button.
+func TestPlayground_TellsWhatHappens(t *testing.T) {
+	t.Parallel()
+	site := startSite(t)
+	b := newBrowser(t, site.server.URL)
+	b.do(t, chromedp.Navigate(site.server.URL+"/"))
+	b.text(t, variables, "T00:00:00-03:00")
+	b.do(t, chromedp.Click(`button[title="Changed"]`))
+	b.text(t, operation, "subscription Changed")
+	b.do(t, chromedp.Click(runButton))
+	told := make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for {
+			site.database.Exec(t, "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, 'Rita Lobo')", site.clinic.ID, models.NewID())
+			select {
+			case <-told:
+				return
+			case <-time.After(500 * time.Millisecond):
+			}
+		}
+	})
+	shown := b.text(t, answer, "Rita Lobo")
+	close(told)
+	writing.Wait()
+	assert.Contains(t, shown, "CONTACT_CREATED")
+	b.keep(t, "live.png")
+	b.do(t, chromedp.Click(runButton)) // it stops
 }

@@ -1,6 +1,12 @@
 package e2e_test
 
 import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,11 +48,39 @@ func startSite(t *testing.T) site {
 	}
 
 	var demo []web.DemoClinic
-	server := api.NewServer(t, d, func(_ *config.Config, options *app.Options) {
+	server := api.NewServer(t, d, func(settings *config.Config, options *app.Options) {
+		settings.Outbox = true
 		demo = []web.DemoClinic{demoClinic(t, options.DevKey, aurora), demoClinic(t, options.DevKey, boaVista)}
 		options.Demo = demo
 	})
 	return site{database: d, server: server, clinic: aurora, other: demo[1]}
+}
+
+// subscribe runs an example that subscribes, has something happen, and gives what is told.
+func (s site) subscribe(t *testing.T, client *api.Client, query string, variables json.RawMessage) string {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	require.NoError(t, err)
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
+	defer done()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL+"/graphql", bytes.NewReader(text))
+	require.NoError(t, err)
+	client.Authorize(r)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "text/event-stream")
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	s.database.Exec(t, "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, 'Rita Lobo')", s.clinic.ID, models.NewID())
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "Rita Lobo") {
+			return lines.Text()
+		}
+	}
+	t.Fatalf("nothing is told: %v", lines.Err())
+	return ""
 }
 
 func demoClinic(t *testing.T, key *auth.DevKey, clinic *testkit.Clinic) web.DemoClinic {

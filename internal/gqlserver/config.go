@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/gqlserver/streams"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/sockets"
 	"github.com/taskmed/taskmed/internal/tenant"
@@ -73,6 +74,10 @@ type Config struct {
 	Extensions []graphql.HandlerExtension
 	// Mutations runs mutations' own fields; nil where they are run as queries are.
 	Mutations Mutations
+	// Events are what subscriptions are told of; nil where they are refused.
+	Events Events
+	// Streams counts connections that stay; may be nil.
+	Streams streams.Counted
 	// Documents knows documents by their hash or id; nil where only texts are taken.
 	Documents Documents
 	// Cache keeps answers; nil where every query is run.
@@ -103,6 +108,8 @@ type Limits struct {
 	// Idle 90 s, Drain 1 s, Grace 20 s.
 	sockets.Limits
 
+	// Streams bound connections that stay.
+	Streams streams.Limits
 	// BodyBytes bounds a request's body (1 MiB).
 	BodyBytes int64
 	// Request (10 s) bounds the execution and must be less than Write.

@@ -3,6 +3,7 @@ package gqlserver
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -26,9 +27,19 @@ func newOrigins(list []string) (*origins, error) {
 // What a page of an allowed origin may send, and may read of an answer.
 const (
 	corsRequest = "authorization, content-type, x-clinic-id, x-request-id, idempotency-key, graphql-require-preflight, " +
-		"x-requested-with, apollo-require-preflight, apollographql-client-name, apollographql-client-version, traceparent, x-taskmed-explain"
+		"x-requested-with, apollo-require-preflight, apollographql-client-name, apollographql-client-version, traceparent, last-event-id, x-taskmed-explain"
 	corsAnswer = "X-Request-Id, Cache-Status, Age, ETag, Retry-After, RateLimit, RateLimit-Policy"
 )
+
+// sameOrAllowed tells whether a page of an origin may open a WebSocket: a browser asks
+// nobody before it does.
+func (o *origins) sameOrAllowed(r *http.Request, origin string) bool {
+	if o.allowed[origin] {
+		return true
+	}
+	of, err := url.Parse(origin)
+	return err == nil && of.Host != "" && of.Host == r.Host
+}
 
 // allow writes what the browser needs to let the page read the answer.
 func (o *origins) allow(w http.ResponseWriter, r *http.Request) {

@@ -60,11 +60,15 @@ func (q *request) limits() *refusal {
 	case !acceptable:
 		return &refusal{http.StatusNotAcceptable, models.BadUserInput, "answers are application/graphql-response+json or application/json, in UTF-8"}
 	case q.origins.forged(q.in):
-		return &refusal{http.StatusForbidden, models.Forbidden, "this looks like another site's request: send Authorization or GraphQL-Require-Preflight, from an allowed origin"}
+		return forgedRequest()
 	case q.in.Method == http.MethodPost:
 		return checkContentType(q.in.Header)
 	}
 	return nil
+}
+
+func forgedRequest() *refusal {
+	return &refusal{http.StatusForbidden, models.Forbidden, "this looks like another site's request: send Authorization or GraphQL-Require-Preflight, from an allowed origin"}
 }
 
 // checkContentType refuses what a form or a page without a preflight can send,

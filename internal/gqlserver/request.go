@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/gqlserver/streams"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/models"
 )
@@ -32,13 +33,21 @@ type request struct {
 	id        string // document.go: the name that the document was asked for by
 	op        *graphql.OperationContext
 	checked   *operation.Operation
-	canonical []byte             // check.go; nil until it is wanted
+	canonical []byte             // nil until it is wanted
 	verdict   *operation.Verdict // nil before
 	told      *note              // cache.go; nil if it did not come so far
 }
 
 // serveGraphQL takes a request from its first header to its last byte.
 func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case streams.WantsSocket(r):
+		s.serveSocket(w, r) // visitor.go
+		return
+	case streams.WantsEvents(r):
+		s.serveEvents(w, r)
+		return
+	}
 	out, ctx, end := s.config.Observer.Begin(w, r)
 	defer end()
 	q := request{Server: s, in: r, out: out}
@@ -121,7 +130,7 @@ func (q *request) answer(ctx context.Context, faults gqlerror.List) (response *g
 		}
 	}()
 	if len(faults) == 0 && q.op.Operation.Operation == ast.Subscription {
-		faults = gqlerror.List{operation.Fault(models.BadUserInput, q.op.Operation.Position, "a plain request cannot carry a subscription")}
+		faults = gqlerror.List{operation.Fault(models.BadUserInput, q.op.Operation.Position, "a plain request cannot carry a subscription: send Accept: text/event-stream, or use a WebSocket")}
 	}
 	if len(faults) > 0 {
 		return q.runner.DispatchError(opCtx, faults)

@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
+	"github.com/taskmed/taskmed/internal/gqlserver/streams"
 	"github.com/taskmed/taskmed/internal/requestid"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/sockets"
@@ -28,6 +30,7 @@ type Server struct {
 	presenter  *presenter
 	origins    *origins
 	sockets    sockets.Server
+	streams    *streams.Connections
 	buffers    bufferPool
 	fixed      fixedHeaders
 	remembered *remembered
@@ -65,6 +68,8 @@ func New(config Config) (*Server, error) {
 	}
 	s.sockets.Public, s.sockets.Admin = s.publicHandler(), s.adminHandler()
 	s.sockets.Limits, s.sockets.Log = config.Limits.Limits, config.Log
+	s.streams = streams.New(config.Limits.Streams, config.Streams, config.Log)
+	s.sockets.OnStop = s.streams.Stop
 	return s, nil
 }
 
@@ -79,7 +84,14 @@ func (s *Server) Admin() http.Handler { return s.sockets.Admin }
 // Serve answers on both listeners until the context ends, then stops without cutting
 // a request; meanwhile /readyz fails. admin may be nil. Serve once.
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
-	return s.sockets.Serve(ctx, public, admin)
+	err := s.sockets.Serve(ctx, public, admin)
+	s.streams.Close(s.config.Limits.Grace)
+	return err
+}
+
+// Close cuts connections that stay, where the server was not served.
+func (s *Server) Close() {
+	s.streams.Close(s.config.Limits.Streams.WithDefaults().Spread + time.Second)
 }
 
 func (s *Server) publicHandler() http.Handler {

@@ -49,16 +49,25 @@ func only(q *entity.Query, args entity.Args) error {
 	return entity.In(q, "event", append([]models.WebhookEvent{}, events...))
 }
 
-// standing tells whether nothing that came after a change has been pruned: it is there
+// Stands tells whether nothing that came after a change has been pruned: it is there
 // itself, the same one that it was, or else it was the last one to be pruned. A database
-// that was restored has given the position to another change, or not yet.
-func standing(r *entity.Reading, position string, id uuid.UUID) func() error {
-	var stands bool
-	failed := r.Check(`SELECT coalesce(
+// that was restored has given the position to another change, or not yet. It takes the
+// clinic, the position as text and the id.
+const Stands = `SELECT coalesce(
 			(SELECT c.id = $3 FROM changes c WHERE c.clinic_id = $1 AND c.position = $2::text::bigint),
 			$2::text::bigint + 1 = coalesce(
 				(SELECT min(c.position) FROM changes c WHERE c.clinic_id = $1),
-				(SELECT c.last + 1 FROM counters c WHERE c.clinic_id = $1 AND c.name = 'changes'), 0))`,
+				(SELECT c.last + 1 FROM counters c WHERE c.clinic_id = $1 AND c.name = 'changes'), 0))`
+
+// Expired is what a reader is told that does not stand.
+func Expired() error {
+	return &models.Error{Code: models.Expired, Message: "what came after this cursor is no longer kept: leave after out, and begin anew"}
+}
+
+// standing tells whether a list of changes still goes on from a cursor.
+func standing(r *entity.Reading, position string, id uuid.UUID) func() error {
+	var stands bool
+	failed := r.Check(Stands,
 		func(rows pgx.Rows) (err error) {
 			stands, err = pgx.CollectOneRow(rows, pgx.RowTo[bool])
 			return err
@@ -68,7 +77,7 @@ func standing(r *entity.Reading, position string, id uuid.UUID) func() error {
 			return err
 		}
 		if !stands {
-			return &models.Error{Code: models.Expired, Message: "what came after this cursor is no longer kept: leave after out, and begin anew"}
+			return Expired()
 		}
 		return nil
 	}

@@ -30,7 +30,7 @@ func (s *Stage) prepare(ctx context.Context) ([]document, []Filler, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the registered operations: %w", err)
 	}
-	for _, example := range web.Examples() {
+	for _, example := range web.Requests() {
 		documents = append(documents, document{example.Name, example.Query})
 	}
 	if _, err := conn.Exec(ctx, "SELECT set_config('app.clinic', $1, false)", s.Clinic.String()); err != nil {

@@ -33,6 +33,9 @@ type Server struct {
 	Public, Admin http.Handler
 	Limits        Limits
 	Log           *slog.Logger
+	// OnStop is called once the server is to stop, and does not wait: what stays open for
+	// long begins to end. May be nil.
+	OnStop func()
 
 	stopping atomic.Bool
 	// connections are those of the public listener.
@@ -99,6 +102,9 @@ func (s *Server) httpServer(running context.Context, handler http.Handler, write
 // called, so by then there must be none.
 func (s *Server) drain(entrance *gate) {
 	s.stopping.Store(true)
+	if s.OnStop != nil {
+		s.OnStop()
+	}
 	until(s.Limits.Drain, func() bool { return s.connections.open() == 0 })
 	entrance.stop()
 	<-entrance.closed

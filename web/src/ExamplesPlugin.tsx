@@ -51,6 +51,7 @@ function Examples({ values }: { values: Values }) {
             >
               <strong>{example.title}</strong>
               {example.kind === 'mutation' && <span className="badge">writes</span>}
+              {example.kind === 'subscription' && <span className="badge">live</span>}
               <span className="about">{example.about}</span>
             </button>
           </li>

@@ -6,7 +6,7 @@ export interface Example {
   /** The leading comment without its first line, as one paragraph. */
   about: string;
   operationName: string;
-  kind: 'query' | 'mutation';
+  kind: 'query' | 'mutation' | 'subscription';
   query: string;
   /** JSON text with {{placeholders}}, "" for an operation without variables. */
   variables: string;
@@ -33,13 +33,13 @@ export function parseExample(path: string, query: string, variablesText: string)
     comment.push(line.replace(/^#\s?/, '').trim());
   }
   const [, kind = 'query', operationName = name] =
-    /^(query|mutation)\s+(\w+)/m.exec(query) ?? [];
+    /^(query|mutation|subscription)\s+(\w+)/m.exec(query) ?? [];
   return {
     id: `example-${name}`,
     title: comment[0] ?? operationName,
     about: comment.slice(1).join(' '),
     operationName,
-    kind: kind === 'mutation' ? 'mutation' : 'query',
+    kind: kind === 'mutation' || kind === 'subscription' ? kind : 'query',
     query,
     variables: variablesText.trim() === '{}' ? '' : variablesText.trim(),
   };

@@ -1,6 +1,7 @@
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { Kind, parse } from 'graphql';
 import { type Cost, costOf } from './cost';
+import { listen } from './live';
 import { fetchValues, hasPlaceholders, resolve, type Run, type Values } from './values';
 
 /** What the last answer's status line says about it. */
@@ -71,6 +72,9 @@ export function createFetcher(
     const operationName = operationToRun(params.query, params.operationName);
     const mine = (options?.headers ?? headers) as Record<string, string>;
     const text = JSON.stringify(params.variables ?? {});
+    if (subscribes(params.query, operationName)) {
+      return listen(endpoint, { ...params, operationName }, { ...CLIENT, ...mine });
+    }
     if (!hasPlaceholders(text)) {
       return send({ ...params, operationName }, { ...options, headers: { ...asking(), ...mine } });
     }
@@ -96,6 +100,20 @@ export function operationToRun(query: string, asked: string | null | undefined):
     return asked && !names.includes(asked) && names.length === 1 ? names[0] : (asked ?? undefined);
   } catch {
     return asked ?? undefined; // The server says what is wrong with it.
+  }
+}
+
+/** Whether the operation to run is a subscription. */
+export function subscribes(query: string, operationName?: string): boolean {
+  try {
+    return parse(query).definitions.some(
+      definition =>
+        definition.kind === Kind.OPERATION_DEFINITION &&
+        definition.operation === 'subscription' &&
+        (!operationName || definition.name?.value === operationName),
+    );
+  } catch {
+    return false; // The server says what is wrong with it.
   }
 }
 

@@ -81,6 +81,8 @@ type Operation struct {
 	arguments  arguments
 	// verdicts are kept per role where no variable has a say.
 	verdicts []atomic.Pointer[Verdict]
+	// subscribed is kept once it was asked for.
+	subscribed atomic.Pointer[Subscribed]
 }
 
 // Print names the operation's document by its tokens.

@@ -20,8 +20,13 @@ type tables struct{}
 func (tables) Name() string { return "tables" }
 
 // MutateConfig implements plugin.ConfigMutator: in a change, absent differs from
-// null, so that what a change may leave out is omittable.
+// null, so that what a change may leave out is omittable. Subscriptions get no code: each
+// of their events is run as a query (internal/gqlserver/live.go).
 func (tables) MutateConfig(cfg *config.Config) error { //nolint:unparam // it is gqlgen's interface
+	if of := cfg.Schema.Subscription; of != nil {
+		delete(cfg.Schema.Types, of.Name)
+		cfg.Schema.Subscription = nil
+	}
 	for name, definition := range cfg.Schema.Types {
 		if definition.Kind != ast.InputObject || !isChange(name) {
 			continue
