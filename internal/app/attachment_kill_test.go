@@ -102,7 +102,7 @@ func TestAttachment_OfAKilledServerIsWholeOrCleared(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				request, err := http.NewRequestWithContext(ctx, http.MethodPut, f.here(address), bytes.NewReader(content))
-				if !assert.NoError(t, err) {
+				if !assert.NoError(t, err) { //nolint:testifylint // beside the test, where require may not end it
 					return
 				}
 				if answer, err := http.DefaultClient.Do(request); err == nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -255,9 +256,7 @@ func TestAttachment_RefusesWhatIsNotWhatWasAnnounced(t *testing.T) {
 		{map[string]any{"medicalRecordId": models.KindMedicalRecord.Global(models.NewID())}, []string{"NOT_FOUND medicalRecordId"}},
 	} {
 		input := f.input("a.png", "image/png", content)
-		for name, value := range wrong.change {
-			input[name] = value
-		}
+		maps.Copy(input, wrong.change)
 		_, mistakes := f.do(owner, "requestAttachmentUpload", "uploadUrl", input)
 		assert.Equal(t, wrong.mistakes, mistakes)
 	}

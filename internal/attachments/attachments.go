@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// Path is where files are read, and UploadPath where they are put.
-	Path       = "/attachments/"
+	// Path is where files are read.
+	Path = "/attachments/"
+	// UploadPath is where they are put.
 	UploadPath = Path + "uploads/"
 
 	// waits is how long an address to upload to is good for.

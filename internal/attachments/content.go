@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gabriel-vasile/mimetype"
@@ -42,13 +43,8 @@ func fits(head []byte, mediaType string) bool {
 	if !taken {
 		return false
 	}
-	for _, one := range append([]string{mediaType}, others...) {
-		// Not its ancestors: to those a page is a text, too.
-		if found.Is(one) {
-			return true
-		}
-	}
-	return false
+	// Not its ancestors: to those a page is a text, too.
+	return slices.ContainsFunc(append([]string{mediaType}, others...), found.Is)
 }
 
 // headBytes is how much of a content its type is told by.

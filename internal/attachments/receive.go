@@ -86,7 +86,7 @@ func (a *Awaited) receive(ctx context.Context, body io.Reader) (*models.Attachme
 		return nil, err
 	}
 	f.at("stored")
-	made, err := a.finish()
+	made, err := a.finish() //nolint:contextcheck // in the context of whom the address was given to
 	switch {
 	case err == nil:
 		f.at("kept")

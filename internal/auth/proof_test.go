@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/testkit"
@@ -50,7 +49,7 @@ func TestProof_IsWantedOfWhoeverSpeaksForAnOwner(t *testing.T) {
 		"with another end":      fmt.Sprintf("%d%s", soon.Unix()+1, proof(secret, here.ID, soon, owner)[10:]),
 		"with a number too big": "999999999999" + proof(secret, here.ID, soon, owner)[10:],
 	} {
-		assert.ErrorContains(t, adding(proven), "it is not proven who asks", name)
+		require.ErrorContains(t, adding(proven), "it is not proven who asks", name)
 	}
 
 	d.Exec(t, "DELETE FROM asker_proof_key")

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Promise P8: how long `taskmed serve` takes from its start until /readyz is 200, on a
@@ -18,12 +20,7 @@ func BenchmarkReady(b *testing.B) {
 	for b.Loop() {
 		began := time.Now()
 		server.start(b)
-		for !server.ready(b.Context()) {
-			if time.Since(began) > time.Minute {
-				b.Fatal("the server is not ready within a minute")
-			}
-			time.Sleep(time.Millisecond)
-		}
+		require.Eventually(b, func() bool { return server.ready(b.Context()) }, time.Minute, time.Millisecond, "the server is ready")
 		took = append(took, time.Since(began))
 		server.stop()
 	}

@@ -38,22 +38,22 @@ func write(t *testing.T, conn *pgx.Conn, clinic *testkit.Clinic, transactions in
 	t.Helper()
 	for n := range transactions {
 		tx, err := conn.Begin(t.Context())
-		if !assert.NoError(t, err) {
+		if !assert.NoError(t, err) { //nolint:testifylint // beside the test, where require may not end it
 			return
 		}
 		for range 1 + dice.IntN(2) {
 			_, err = tx.Exec(t.Context(), "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, $3)", clinic.ID, models.NewID(), names(n))
-			assert.NoError(t, err)
+			assert.NoError(t, err) //nolint:testifylint // beside the test, where require may not end it
 			if dice.IntN(20) == 0 {
 				_, err = tx.Exec(t.Context(), "SELECT pg_sleep($1)", dice.Float64()/40)
-				assert.NoError(t, err)
+				assert.NoError(t, err) //nolint:testifylint // beside the test, where require may not end it
 			}
 		}
 		if dice.IntN(8) == 0 {
-			assert.NoError(t, tx.Rollback(t.Context()))
+			assert.NoError(t, tx.Rollback(t.Context())) //nolint:testifylint // beside the test, where require may not end it
 			continue
 		}
-		assert.NoError(t, tx.Commit(t.Context()))
+		assert.NoError(t, tx.Commit(t.Context())) //nolint:testifylint // beside the test, where require may not end it
 	}
 }
 
@@ -84,7 +84,7 @@ func (s *subscriber) hear(ctx context.Context, t *testing.T, client *api.Client,
 	ctx, done := context.WithTimeout(ctx, time.Duration(200+dice.IntN(3000))*time.Millisecond)
 	defer done()
 	conn, _, err := dial(t, server, nil)
-	if !assert.NoError(t, err) {
+	if !assert.NoError(t, err) { //nolint:testifylint // beside the test, where require may not end it
 		return
 	}
 	defer func() { _ = conn.CloseNow() }()
@@ -93,7 +93,7 @@ func (s *subscriber) hear(ctx context.Context, t *testing.T, client *api.Client,
 		map[string]any{"type": "subscribe", "id": "a", "payload": body(changed, map[string]any{"after": s.after})},
 	} {
 		text, err := json.Marshal(m)
-		assert.NoError(t, err)
+		assert.NoError(t, err) //nolint:testifylint // beside the test, where require may not end it
 		if conn.Write(ctx, websocket.MessageText, text) != nil {
 			return
 		}
@@ -104,7 +104,7 @@ func (s *subscriber) hear(ctx context.Context, t *testing.T, client *api.Client,
 			return
 		}
 		var m message
-		if assert.NoError(t, json.Unmarshal(text, &m)); m.Type != "next" {
+		if assert.NoError(t, json.Unmarshal(text, &m)); m.Type != "next" { //nolint:testifylint // beside the test, where require may not end it
 			if m.Type == "error" { // a busy machine: it is asked again
 				assert.Contains(t, string(m.Payload), "UNAVAILABLE")
 				return

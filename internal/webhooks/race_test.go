@@ -58,7 +58,7 @@ type process struct {
 
 func start(t *testing.T, environment []string, name string, args ...string) *process {
 	t.Helper()
-	p := &process{command: exec.CommandContext(context.WithoutCancel(t.Context()), name, args...)} //nolint:gosec // the test's own
+	p := &process{command: exec.CommandContext(context.WithoutCancel(t.Context()), name, args...)}
 	p.command.Env = append(os.Environ(), environment...)
 	p.command.Stderr = t.Output()
 	pipe, err := p.command.StdoutPipe()
@@ -132,7 +132,7 @@ type took struct {
 
 func read(t *testing.T, path string) []took {
 	t.Helper()
-	text, err := os.ReadFile(path) //nolint:gosec // the test's own
+	text, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
 		return nil
 	}

@@ -189,7 +189,7 @@ func (s *Sender) begin(runs bool) {
 // of all.
 func (s *Sender) rouse(ctx, calling context.Context, everything bool) error {
 	if s.fit() != nil {
-		return nil // whoever watches the database says so
+		return nil //nolint:nilerr // whoever watches the database says so
 	}
 	s.mu.Lock()
 	clinics := make(models.Texts, 0, len(s.woken))

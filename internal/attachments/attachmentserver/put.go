@@ -66,7 +66,7 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request) {
 	defer done()
 	ctx, cancel := allow(w, r, awaited.Size())
 	defer cancel()
-	made, err := awaited.Receive(ctx, r.Body)
+	made, err := awaited.Receive(ctx, r.Body) //nolint:contextcheck // ctx extends the request's
 	if err != nil {
 		h.refuse(w, r, err)
 		return

@@ -42,7 +42,11 @@ func NewS3(config S3Config) (*S3, error) {
 		return nil, errors.New("store: the endpoint is no URL of the form https://s3.example.com")
 	}
 	if config.Transport == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's
+		usual, ok := http.DefaultTransport.(*http.Transport)
+		if !ok {
+			return nil, errors.New("store: the program has another transport for HTTP")
+		}
+		transport := usual.Clone()
 		transport.ResponseHeaderTimeout = answers
 		transport.DisableCompression = true
 		config.Transport = transport

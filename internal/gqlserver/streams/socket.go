@@ -49,7 +49,6 @@ type socket struct {
 	client Client
 	end    context.CancelCauseFunc
 	began  time.Time
-	events int64
 
 	mu         sync.Mutex
 	operations map[string]*operation
