@@ -114,6 +114,9 @@ GRANT CREATE ON SCHEMA public TO taskmed_lookup;
 ALTER FUNCTION attachment_work(integer) OWNER TO taskmed_lookup;
 REVOKE CREATE ON SCHEMA public FROM taskmed_lookup;
 
+-- The column that is dropped above was read by no binary.
+COMMENT ON TABLE goose_db_version IS 'oldest binary: 61';
+
 -- +goose Down
 DROP FUNCTION attachment_work(integer);
 DROP TRIGGER attachments_removed ON attachments;

@@ -128,7 +128,7 @@ func TestServe_RefusesADatabaseThatMustNotBeServed(t *testing.T) {
 		"as a member of the owner": {spoil: "GRANT taskmed_owner TO {role}", said: []string{"is a member of taskmed_owner, which owns the database"}},
 
 		"as a member of the owner that does not inherit":      {options: "NOINHERIT", spoil: "GRANT taskmed_owner TO {role}", said: []string{"is a member of taskmed_owner, which owns the database"}},
-		"as a member of the role that looks into all clinics": {spoil: "GRANT taskmed_lookup TO {role}", said: []string{"is a member of taskmed_lookup, which sees more by the policy stamping on changes"}},
+		"as a member of the role that looks into all clinics": {spoil: "GRANT taskmed_lookup TO {role}", said: []string{"is a member of taskmed_lookup, which sees more by the policy lookup on attachment_removals"}},
 
 		"not migrated": {spoil: "DELETE FROM goose_db_version WHERE version_id = 12", said: []string{"lacks the migrations 12", "taskmed migrate up"}},
 		"too new":      {spoil: "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true); COMMENT ON TABLE goose_db_version IS 'oldest binary: 99999'", said: []string{"at migration 99999", "migrate down --to"}},
