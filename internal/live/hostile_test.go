@@ -180,8 +180,15 @@ func TestSocket_BoundsWhatIsAskedFor(t *testing.T) {
 	w := newWorld(t)
 	owner := w.one.As(t, w.clinic, models.RoleOwner)
 	s := open(t, w.one, owner)
+	// So many are under way that the server is never ahead of one who reads.
+	underWay := make(chan struct{}, 500)
 	go func() {
 		for n := range 10_000 {
+			select {
+			case underWay <- struct{}{}:
+			case <-t.Context().Done():
+				return
+			}
 			text, _ := json.Marshal(map[string]any{"type": "subscribe", "id": fmt.Sprint(n), "payload": body(changed, map[string]any{"after": w.after})})
 			if s.Write(context.WithoutCancel(t.Context()), websocket.MessageText, text) != nil {
 				return
@@ -191,6 +198,7 @@ func TestSocket_BoundsWhatIsAskedFor(t *testing.T) {
 	// On a machine that is busy some are refused for that.
 	refused, busy := 0, 0
 	count := func(m message) {
+		<-underWay
 		if refused++; !strings.Contains(string(m.Payload), "RATE_LIMITED") {
 			require.Contains(t, string(m.Payload), "UNAVAILABLE")
 			busy++

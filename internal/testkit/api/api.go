@@ -124,6 +124,8 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	require.NoError(t, err)
 	settings, err := config.Development(nil, d.AppURL, Secret)
 	require.NoError(t, err)
+	// A machine that is busy with tests is no reason to refuse.
+	settings.AcquireTimeout = 20 * time.Second
 	// Off is its default; tests look at what is harder.
 	settings.Cache = true
 	// What a server does by itself it would do between a test's questions.
