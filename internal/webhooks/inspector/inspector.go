@@ -95,7 +95,9 @@ func (i *Inspector) Close() {
 }
 
 // URL is where a clinic's webhooks are received.
-func (i *Inspector) URL(clinic string) string { return "http://" + i.at.Addr().String() + prefix + clinic }
+func (i *Inspector) URL(clinic string) string {
+	return "http://" + i.at.Addr().String() + prefix + clinic
+}
 
 // Snapshot is what came, as the page reads it.
 type Snapshot struct {
