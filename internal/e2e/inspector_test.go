@@ -163,7 +163,7 @@ func TestInspector_ShowsWhatAMutationBrings(t *testing.T) {
 		}
 	}
 	b.do(t, chromedp.Click(".details .close"), chromedp.WaitVisible(".received"))
-	b.keep(t, "inspector-list-390.png")
+	b.keep(t, "inspector-list.png")
 }
 
 // The next start takes the endpoint on that the former made, and has what happened between.
