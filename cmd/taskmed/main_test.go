@@ -263,14 +263,16 @@ func (d *devRun) viewer(t *testing.T, token string) string {
 	return viewer.Viewer.Role + " " + viewer.Viewer.Clinic.ID
 }
 
-// endpoints are the ids of the first clinic's webhook endpoints.
+// endpoints are the ids of the first clinic's webhook endpoints at this machine.
 func (d *devRun) endpoints(t *testing.T) []string {
 	t.Helper()
-	var list struct{ WebhookEndpoints []struct{ ID string } }
-	d.ask(t, d.file.Clinics[0].Tokens[string(models.RoleOwner)], "{ webhookEndpoints { id } }", &list)
+	var list struct{ WebhookEndpoints []struct{ ID, URL string } }
+	d.ask(t, d.file.Clinics[0].Tokens[string(models.RoleOwner)], "{ webhookEndpoints { id url } }", &list)
 	ids := []string{}
 	for _, endpoint := range list.WebhookEndpoints {
-		ids = append(ids, endpoint.ID)
+		if strings.HasPrefix(endpoint.URL, "http://127.0.0.1:") {
+			ids = append(ids, endpoint.ID)
+		}
 	}
 	return ids
 }
