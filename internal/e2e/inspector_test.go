@@ -130,6 +130,7 @@ func TestInspector_ShowsWhatAMutationBrings(t *testing.T) {
 	b.do(t, chromedp.Click(".details .body .copy"))
 	b.text(t, ".details .body h3", "copied")
 	shown = b.text(t, ".details", "copied")
+	b.keep(t, "inspector-details.png")
 	i.contact(t, "Nara Paz")
 	b.text(t, ".received h2", "the newest first, 2")
 	assert.Equal(t, shown, b.text(t, ".details", "CONTACT_CREATED"), "what comes leaves what was chosen")
