@@ -50,7 +50,7 @@ func Dashboard[S any](source DashboardSource[S]) http.Handler {
 
 func newDashboard[S any](source DashboardSource[S], files fs.FS, beat time.Duration) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /dashboard", dashboardPage(files))
+	mux.Handle("GET /dashboard", plainPage(files, "dashboard.html"))
 	mux.Handle("GET /dashboard/{$}", http.RedirectHandler("/dashboard", http.StatusMovedPermanently))
 	mux.HandleFunc("GET /dashboard/history.json", func(w http.ResponseWriter, r *http.Request) {
 		history := source.History()
@@ -83,10 +83,11 @@ func newDashboard[S any](source DashboardSource[S], files fs.FS, beat time.Durat
 	return secureHeaders(mux)
 }
 
-func dashboardPage(files fs.FS) http.Handler {
-	page, err := fs.ReadFile(files, "dashboard.html")
+// plainPage is a built page by its name; without a build it says how to make one.
+func plainPage(files fs.FS, name string) http.Handler {
+	page, err := fs.ReadFile(files, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		page = []byte("<!doctype html><title>TaskMed</title><p>This binary was built without the dashboard: run make web, then build it again.</p>\n")
+		page = []byte("<!doctype html><title>TaskMed</title><p>This binary was built without this page: run make web, then build it again.</p>\n")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")

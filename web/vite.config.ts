@@ -5,12 +5,13 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 import type { Plugin } from 'vite';
 
-// Two pages, each built alone, for they are on different listeners: the
-// playground, and with --mode dashboard the operators' page. Everything but the
-// pages themselves is under their base, so that the API keeps the other paths.
+// Three pages, each built alone, for not every server has each: the playground,
+// with --mode dashboard the operators' page, and with --mode webhooks what
+// `taskmed dev` shows of webhooks. Everything but the pages themselves is under their base, so that the API keeps the other paths.
 const pages = {
   playground: { base: '/playground/', page: 'index.html', outDir: 'dist' },
   dashboard: { base: '/dashboard/', page: 'dashboard.html', outDir: 'dist/dashboard' },
+  webhooks: { base: '/webhooks/', page: 'webhooks.html', outDir: 'dist/webhooks' },
 };
 
 /**
@@ -51,7 +52,7 @@ function storeCompressed(): Plugin {
 }
 
 export default defineConfig(({ mode }) => {
-  const { base, page, outDir } = pages[mode === 'dashboard' ? 'dashboard' : 'playground'];
+  const { base, page, outDir } = pages[mode === 'dashboard' || mode === 'webhooks' ? mode : 'playground'];
   return {
     base,
     plugins: [react(), storeCompressed()],
@@ -78,6 +79,7 @@ export default defineConfig(({ mode }) => {
       proxy: {
         '/graphql': 'http://127.0.0.1:8080',
         '/playground/config.json': 'http://127.0.0.1:8080',
+        '/webhooks/received.json': 'http://127.0.0.1:8080',
         '/dashboard/history.json': 'http://127.0.0.1:9090',
         '/dashboard/events': 'http://127.0.0.1:9090',
       },

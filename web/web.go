@@ -1,5 +1,6 @@
-// Package web holds the two pages: the playground, which a developer sees at "/",
-// and the operators' dashboard at "/dashboard" on the admin listener. They are
+// Package web holds the three pages: the playground, which a developer sees at "/",
+// the operators' dashboard at "/dashboard" on the admin listener, and the inspector of
+// webhooks, which `taskmed dev` alone has, at "/webhooks". They are
 // built from this folder by Vite (`make web`) and embedded here, so that the
 // taskmed binary serves them without a file on disk or a host on the network.
 package web
@@ -42,6 +43,10 @@ type Config struct {
 	// handed out to requests for a loopback host only, so that neither a
 	// neighbour on the network nor a rebound DNS name gets a token.
 	DemoClinics []DemoClinic
+	// Inspector is the page of Inspector, served at "/webhooks" to requests for a
+	// loopback host, which the playground's bar then links to; may be nil. Only
+	// `taskmed dev` sets it.
+	Inspector http.Handler
 }
 
 // DemoClinic is a seeded clinic that the playground can act in without a login.
@@ -59,6 +64,8 @@ type pageConfig struct {
 	Endpoint string       `json:"endpoint"`
 	Title    string       `json:"title"`
 	Clinics  []DemoClinic `json:"clinics"`
+	// Webhooks is the inspector's path, "" where there is none.
+	Webhooks string `json:"webhooks"`
 }
 
 // Handler serves the playground: its page at "/", its files under
@@ -85,6 +92,10 @@ func newHandler(cfg Config, files fs.FS) http.Handler {
 	mux.Handle("GET /playground/{$}", http.RedirectHandler("/", http.StatusMovedPermanently))
 	mux.Handle("GET /playground/config.json", configHandler(cfg))
 	mux.Handle("GET /playground/", http.StripPrefix("/playground/", assetHandler(files)))
+	if cfg.Inspector != nil {
+		mux.Handle("GET /webhooks", loopbackOnly(cfg.Inspector))
+		mux.Handle("GET /webhooks/", loopbackOnly(cfg.Inspector))
+	}
 	return secureHeaders(mux)
 }
 
@@ -128,6 +139,9 @@ func configHandler(cfg Config) http.Handler {
 		answer := pageConfig{Endpoint: cfg.Endpoint, Title: cfg.Title, Clinics: []DemoClinic{}}
 		if isLoopbackHost(r.Host) && len(cfg.DemoClinics) > 0 {
 			answer.Clinics = cfg.DemoClinics
+		}
+		if isLoopbackHost(r.Host) && cfg.Inspector != nil {
+			answer.Webhooks = inspectorPath
 		}
 		body, err := json.Marshal(answer)
 		if err != nil { // Strings and maps of strings always marshal.

@@ -93,7 +93,13 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer gcpace.Floor(gcpace.Server)()
 	coherence.LogRedis(log)
-	server, err := app.New(ctx, settings, app.Options{Log: log, DevKey: key, Demo: clinics.playground})
+	s.out = &serialWriter{out: s.out}
+	hooks, err := receiveHooks(ctx, bool(settings.PrivateWebhooks), clinics, s.out)
+	if err != nil {
+		return err
+	}
+	defer hooks.close() // after the server, which may still be sending
+	server, err := app.New(ctx, settings, app.Options{Log: log, DevKey: key, Demo: clinics.playground, Inspector: hooks.page()})
 	if err != nil {
 		return err
 	}
@@ -106,12 +112,13 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 		DatabaseURL: stack.AppURL(devstack.Database), OwnerDatabaseURL: stack.OwnerURL(devstack.Database),
 		RedisURL: stack.RedisURL(), Clinics: clinics.file,
 	}
+	hooks.register(ctx, file.URL, log)
 	if err := file.write(c.Home); err != nil {
 		stop(err)
 		return errors.Join(err, <-served)
 	}
 	defer func() { err = errors.Join(err, removeDevFile(c.Home)) }()
-	c.announce(s, file)
+	c.announce(s, file, hooks != nil && settings.Playground)
 
 	select {
 	case err := <-served:
@@ -127,8 +134,11 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 }
 
 // announce says where to look.
-func (c *devCommand) announce(s streams, f devFile) {
+func (c *devCommand) announce(s streams, f devFile, inspected bool) {
 	_, _ = fmt.Fprintf(s.out, "\n  Playground  %s/\n  API         %s/graphql\n  Operators   %s/\n", f.URL, f.URL, f.AdminURL)
+	if inspected {
+		_, _ = fmt.Fprintf(s.out, "  Webhooks    %s/webhooks\n", f.URL)
+	}
 	for _, clinic := range f.Clinics {
 		_, _ = fmt.Fprintf(s.out, "\n  %s, X-Clinic-Id: %s\n  Authorization: Bearer %s\n", clinic.Slug, clinic.ID, clinic.Tokens[string(models.RoleOwner)])
 	}
@@ -142,6 +152,9 @@ func (c *devCommand) settings(stack *devstack.Stack) (config.Config, error) {
 	}
 	environ := environment(os.Environ())
 	environ["REDIS_URL"] = stack.RedisURL()
+	if _, said := environ["TASKMED_PRIVATE_WEBHOOKS"]; !said {
+		environ["TASKMED_PRIVATE_WEBHOOKS"] = "on"
+	}
 	settings, err := config.Development(environ, stack.AppURL(devstack.Database), secret)
 	if err != nil {
 		return config.Config{}, err

@@ -163,6 +163,9 @@ func TestDev(t *testing.T) {
 		}
 	}
 	assert.Equal(t, http.StatusOK, first.get(t, first.file.AdminURL+"/readyz"))
+	assert.Equal(t, http.StatusOK, first.get(t, first.file.URL+"/webhooks"))
+	began := first.endpoints(t)
+	require.Len(t, began, 1)
 
 	token := taskmed(t.Context(), "token", "--home", home, "--clinic", "clinica-horizonte", "--role", "FINANCE", "--subject", "new@example.org")
 	require.Equal(t, exitOK, token.status, token.err)
@@ -175,12 +178,14 @@ func TestDev(t *testing.T) {
 
 	stopped := first.stop(t)
 	assert.Equal(t, exitOK, stopped.status, stopped.err)
+	assert.Contains(t, stopped.out, "Webhooks    "+first.file.URL+"/webhooks\n")
 	_, err = os.Stat(devFilePath(home))
 	require.ErrorIs(t, err, os.ErrNotExist, "nothing runs, so nothing says where")
 
 	second := startDev(t, home)
 	assert.Equal(t, first.file.DatabaseURL, second.file.DatabaseURL)
 	assert.Equal(t, "FINANCE "+second.file.Clinics[1].ID, second.viewer(t, strings.TrimSpace(token.out)), "the data and the key are still there")
+	assert.Equal(t, began, second.endpoints(t), "the webhooks' endpoint is taken on")
 
 	// A database that must not be served is not, here either.
 	owner, err := pgx.Connect(t.Context(), second.file.OwnerDatabaseURL)
@@ -248,7 +253,34 @@ func (d *devRun) stop(t *testing.T) outcome {
 // viewer asks who a token is, and answers with the role and the clinic.
 func (d *devRun) viewer(t *testing.T, token string) string {
 	t.Helper()
-	body := strings.NewReader(`{"query":"{ viewer { role clinic { id } } }"}`)
+	var viewer struct {
+		Viewer struct {
+			Role   string
+			Clinic struct{ ID string }
+		}
+	}
+	d.ask(t, token, "{ viewer { role clinic { id } } }", &viewer)
+	return viewer.Viewer.Role + " " + viewer.Viewer.Clinic.ID
+}
+
+// endpoints are the ids of the first clinic's webhook endpoints at this machine.
+func (d *devRun) endpoints(t *testing.T) []string {
+	t.Helper()
+	var list struct{ WebhookEndpoints []struct{ ID, URL string } }
+	d.ask(t, d.file.Clinics[0].Tokens[string(models.RoleOwner)], "{ webhookEndpoints { id url } }", &list)
+	ids := []string{}
+	for _, endpoint := range list.WebhookEndpoints {
+		if strings.HasPrefix(endpoint.URL, "http://127.0.0.1:") {
+			ids = append(ids, endpoint.ID)
+		}
+	}
+	return ids
+}
+
+// ask runs a query.
+func (d *devRun) ask(t *testing.T, token, query string, into any) {
+	t.Helper()
+	body := strings.NewReader(`{"query":"` + query + `"}`)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.file.URL+"/graphql", body)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+token)
@@ -257,17 +289,12 @@ func (d *devRun) viewer(t *testing.T, token string) string {
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, response.Body.Close()) }()
 	var answer struct {
-		Data struct {
-			Viewer struct {
-				Role   string
-				Clinic struct{ ID string }
-			}
-		}
+		Data   json.RawMessage
 		Errors []any
 	}
 	require.NoError(t, json.NewDecoder(response.Body).Decode(&answer))
 	require.Empty(t, answer.Errors)
-	return answer.Data.Viewer.Role + " " + answer.Data.Viewer.Clinic.ID
+	require.NoError(t, json.Unmarshal(answer.Data, into))
 }
 
 func (d *devRun) get(t *testing.T, url string) int {

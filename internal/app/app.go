@@ -43,6 +43,9 @@ type Options struct {
 	DevKey *auth.DevKey
 	// Demo clinics are offered by the playground with their tokens. Never in production.
 	Demo []web.DemoClinic
+	// Inspector is web.Inspector's page of webhooks, which the playground leads to; may be
+	// nil. Never in production.
+	Inspector http.Handler
 	// Extensions run within the server's own: tests plant faults with them.
 	Extensions []graphql.HandlerExtension
 	// Now is the clock; nil is time.Now.
@@ -223,7 +226,7 @@ func playground(settings config.Config, options Options) http.Handler {
 	if !settings.Playground {
 		return nil
 	}
-	return web.Handler(web.Config{DemoClinics: options.Demo})
+	return web.Handler(web.Config{DemoClinics: options.Demo, Inspector: options.Inspector})
 }
 
 // Fit is nil while the database may be served: the server begins without Postgres, and

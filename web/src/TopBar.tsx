@@ -30,6 +30,11 @@ export function TopBar({ config, session, onSession, theme, onTheme }: Props) {
           <TokenDialog session={session} onSession={onSession} />
         )}
       </div>
+      {config.webhooks && (
+        <a className="other-page" href={config.webhooks} target="taskmed-webhooks" title="What came to taskmed dev's own webhook endpoints">
+          Webhooks
+        </a>
+      )}
       <button
         type="button"
         className="theme-toggle"

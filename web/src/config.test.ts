@@ -6,7 +6,7 @@ const clinics: DemoClinic[] = [
   { id: 'clinic_a', name: 'Aurora', slug: 'aurora', tokens: { FINANCE: 'a-f', OWNER: 'a-o', XRAY: 'a-x' } },
   { id: 'clinic_b', name: 'Boa Vista', slug: 'boa-vista', tokens: { OWNER: 'b-o' } },
 ];
-const demo: Config = { endpoint: '/graphql', title: 'TaskMed', clinics };
+const demo: Config = { endpoint: '/graphql', title: 'TaskMed', clinics, webhooks: '' };
 const production: Config = { ...demo, clinics: [] };
 
 test('roles are offered from the most able on, unknown ones last', () => {

@@ -4,6 +4,8 @@ export interface Config {
   title: string;
   /** Empty unless the server is `taskmed dev`, reached on this machine. */
   clinics: DemoClinic[];
+  /** Where webhooks that came are shown; empty as clinics are. */
+  webhooks: string;
 }
 
 export interface DemoClinic {
