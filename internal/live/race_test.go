@@ -53,7 +53,7 @@ func write(t *testing.T, conn *pgx.Conn, clinic *testkit.Clinic, transactions in
 			assert.NoError(t, tx.Rollback(t.Context())) //nolint:testifylint // beside the test, where require may not end it
 			continue
 		}
-		assert.NoError(t, tx.Commit(t.Context())) //nolint:testifylint // beside the test, where require may not end it
+		assert.NoError(t, tx.Commit(t.Context()))
 	}
 }
 
