@@ -34,7 +34,10 @@ func TestProtected_EachKeptAnswerNamesTheProtectedEntitiesInIt(t *testing.T) {
 	queries["Twice"] = question{`query Twice($id: ID!) { contact(id: $id) { id } again: contact(id: $id) { id lastAppointment { id contact { id } } nextAppointment { id contact { id } } } }`, map[string]any{"id": own.ids[models.KindContact]}}
 	want := map[string][]string{}
 	var unkept []string
+	// A link to a file is another at each reading, and no answer with one is kept.
+	link := regexp.MustCompile(`(byteSize digest) url\b`)
 	for name, q := range queries {
+		q.text = link.ReplaceAllString(q.text, "$1")
 		first := server.As(t, own.clinic, models.RoleOwner).Do(t, q.text, q.variables)
 		require.Empty(t, first.Errors, name)
 		if strings.Contains(status(first), "not cacheable") {
