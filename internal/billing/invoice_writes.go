@@ -31,7 +31,7 @@ func (l *Ledger) CreateInvoice(ctx context.Context, input models.CreateInvoiceIn
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	made, err := inTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
+	made, err := database.InTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
 		if err := parties(tx, draft); err != nil {
 			return nil, err
 		}
@@ -72,7 +72,7 @@ func (l *Ledger) UpdateInvoice(ctx context.Context, input models.UpdateInvoiceIn
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
+	return database.InTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
 		draft, err := lock(tx, "id", id, input.ExpectedVersion)
 		if err != nil {
 			return nil, err
@@ -111,7 +111,7 @@ func (l *Ledger) IssueInvoice(ctx context.Context, input models.IssueInvoiceInpu
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
+	return database.InTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
 		draft, err := lock(tx, "id", id, input.ExpectedVersion)
 		if err != nil {
 			return nil, err
@@ -132,7 +132,7 @@ func (l *Ledger) VoidInvoice(ctx context.Context, input models.VoidInvoiceInput)
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
+	return database.InTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
 		invoice, err := lock(tx, "id", id, nil)
 		switch {
 		case err != nil:
@@ -169,7 +169,7 @@ func parties(tx *gorm.DB, draft *models.Invoice) error {
 
 // billed is the refusal of a second invoice for an appointment; it names the first.
 func (l *Ledger) billed(ctx context.Context, appointment uuid.UUID) error {
-	first, err := inTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
+	first, err := database.InTenant(ctx, l.db, func(tx *gorm.DB) (*models.Invoice, error) {
 		var found models.Invoice
 		return &found, tx.Select("id").Where("appointment_id = ? AND status <> 'anulada'", appointment).Limit(1).Find(&found).Error
 	})

@@ -1,7 +1,6 @@
 package billing
 
 import (
-	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -111,17 +110,4 @@ func own(tx *gorm.DB) (string, error) {
 	var clinic models.Clinic
 	err := tx.Select("id", "currency").Take(&clinic).Error
 	return clinic.Currency, err
-}
-
-// inTenant runs a use case in a transaction of the clinic's.
-func inTenant[T any](ctx context.Context, db *database.DB, run func(tx *gorm.DB) (*T, error)) (*T, error) {
-	var made *T
-	err := db.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		made, err = run(tx)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return made, nil
 }

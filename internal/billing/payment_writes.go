@@ -48,7 +48,7 @@ func (l *Ledger) RecordPayment(ctx context.Context, input models.RecordPaymentIn
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	made, err := inTenant(ctx, l.db, func(tx *gorm.DB) (*models.Payment, error) {
+	made, err := database.InTenant(ctx, l.db, func(tx *gorm.DB) (*models.Payment, error) {
 		invoice, err := lock(tx, "invoiceId", payment.InvoiceID, nil)
 		if err != nil {
 			return nil, err
@@ -90,7 +90,7 @@ func payable(invoice *models.Invoice, asked *models.MoneyInput) error {
 
 // transferred is the refusal of a transfer that was taken; it names the payment.
 func (l *Ledger) transferred(ctx context.Context, endToEndID string) error {
-	first, err := inTenant(ctx, l.db, func(tx *gorm.DB) (*models.Payment, error) {
+	first, err := database.InTenant(ctx, l.db, func(tx *gorm.DB) (*models.Payment, error) {
 		var found models.Payment
 		return &found, tx.Select("id").Where("end_to_end_id = ?", endToEndID).Limit(1).Find(&found).Error
 	})
@@ -115,7 +115,7 @@ func (l *Ledger) RefundPayment(ctx context.Context, input models.RefundPaymentIn
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, l.db, func(tx *gorm.DB) (*models.Refund, error) {
+	return database.InTenant(ctx, l.db, func(tx *gorm.DB) (*models.Refund, error) {
 		var known models.Payment
 		err := tx.Select("id", "invoice_id").Where("id = ?", refund.PaymentID).Take(&known).Error
 		if errors.Is(err, gorm.ErrRecordNotFound) {

@@ -89,8 +89,8 @@ func open(ctx context.Context, config Config, put prepare) (*DB, error) {
 		// its values costs more than it gains (docs/decisions/0011). Tests hold the
 		// plans to their indexes.
 		"plan_cache_mode": "force_generic_plan",
-		// A clinic's statements read little. Compiling one, or starting workers for it, took
-		// a hundred times as long as running it, where an estimate was too high.
+		// A clinic's statements read little: to compile one, or to start workers for it, is
+		// worth it only where an estimate is wrong (docs/decisions/0011).
 		"jit": "off", "max_parallel_workers_per_gather": "0",
 	})
 	settings.ConnConfig.ConnectTimeout = 5 * time.Second

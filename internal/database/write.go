@@ -17,6 +17,19 @@ import (
 // attempts bounds how often a transaction is tried that loses against others.
 const attempts = 3
 
+// InTenant is DB.InTenant for a use case that makes something; nil with an error.
+func InTenant[T any](ctx context.Context, db *DB, work func(tx *gorm.DB) (*T, error)) (*T, error) {
+	var made *T
+	err := db.InTenant(ctx, func(tx *gorm.DB) (err error) {
+		made, err = work(tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
 // InTenant runs a use case in one transaction of the context's clinic. An error
 // rolls it back and is returned. A deadlock or a serialization failure is tried
 // again, so work must have no effects but the transaction's. Where the commit's

@@ -89,7 +89,7 @@ func (c *Correspondence) CreateChannelAccount(ctx context.Context, input models.
 	if account.Settings, err = c.seal.close(scope.ClinicID, account.ID, settings); err != nil {
 		return nil, err
 	}
-	made, err := inTenant(ctx, c.db, func(tx *gorm.DB) (*models.ChannelAccount, error) {
+	made, err := database.InTenant(ctx, c.db, func(tx *gorm.DB) (*models.ChannelAccount, error) {
 		// One after the other: the last two may not both find room for one.
 		if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtextextended('taskmed channels ' || app_clinic()::text, 0))").Error; err != nil {
 			return nil, err
@@ -112,7 +112,7 @@ func (c *Correspondence) CreateChannelAccount(ctx context.Context, input models.
 // addressTaken is the refusal of a second account with an address; it names the first.
 func (c *Correspondence) addressTaken(ctx context.Context, wanted *models.ChannelAccount) error {
 	const told = "the clinic has an account with this address: change that"
-	first, err := inTenant(ctx, c.db, func(tx *gorm.DB) (*models.ChannelAccount, error) {
+	first, err := database.InTenant(ctx, c.db, func(tx *gorm.DB) (*models.ChannelAccount, error) {
 		var found models.ChannelAccount
 		return &found, tx.Select("id").Where("channel = ? AND address = ?", wanted.Channel, wanted.Address).Limit(1).Find(&found).Error
 	})
@@ -146,7 +146,7 @@ func (c *Correspondence) UpdateChannelAccount(ctx context.Context, input models.
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, c.db, func(tx *gorm.DB) (*models.ChannelAccount, error) {
+	return database.InTenant(ctx, c.db, func(tx *gorm.DB) (*models.ChannelAccount, error) {
 		account := &models.ChannelAccount{}
 		err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(account).Error
 		if errors.Is(err, gorm.ErrRecordNotFound) {

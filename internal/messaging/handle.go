@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
 )
@@ -25,7 +26,7 @@ func (c *Correspondence) MarkConversationRead(ctx context.Context, input models.
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, c.db, func(tx *gorm.DB) (*models.Conversation, error) {
+	return database.InTenant(ctx, c.db, func(tx *gorm.DB) (*models.Conversation, error) {
 		conversation, err := lock(tx, "id", id)
 		if err != nil {
 			return nil, err
@@ -90,7 +91,7 @@ func (c *Correspondence) AssignConversation(ctx context.Context, input models.As
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, c.db, func(tx *gorm.DB) (*models.Conversation, error) {
+	return database.InTenant(ctx, c.db, func(tx *gorm.DB) (*models.Conversation, error) {
 		conversation, err := lock(tx, "id", id)
 		if err != nil {
 			return nil, err
@@ -143,7 +144,7 @@ func (c *Correspondence) turn(ctx context.Context, global string, status models.
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, c.db, func(tx *gorm.DB) (*models.Conversation, error) {
+	return database.InTenant(ctx, c.db, func(tx *gorm.DB) (*models.Conversation, error) {
 		conversation, err := lock(tx, "id", id)
 		if err != nil || conversation.Status == status {
 			return conversation, err

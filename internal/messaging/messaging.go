@@ -3,7 +3,6 @@
 package messaging
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -51,17 +50,4 @@ func change(tx *gorm.DB, conversation *models.Conversation, changes map[string]a
 	written := &models.Conversation{ID: conversation.ID}
 	err := tx.Model(written).Clauses(clause.Returning{}).Updates(changes).Error
 	return written, err
-}
-
-// inTenant runs a use case in a transaction of the clinic's.
-func inTenant[T any](ctx context.Context, db *database.DB, run func(tx *gorm.DB) (*T, error)) (*T, error) {
-	var made *T
-	err := db.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		made, err = run(tx)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return made, nil
 }

@@ -47,7 +47,7 @@ func (c *Correspondence) Receive(ctx context.Context, in Inbound) (message *mode
 	}
 	for range meetings {
 		fresh = false
-		message, err = inTenant(ctx, c.db, func(tx *gorm.DB) (*models.Message, error) {
+		message, err = database.InTenant(ctx, c.db, func(tx *gorm.DB) (*models.Message, error) {
 			contact, err := sender(tx, in)
 			if err != nil {
 				return nil, err

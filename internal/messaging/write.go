@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -50,7 +51,7 @@ func (c *Correspondence) StartConversation(ctx context.Context, input models.Sta
 		return nil, err
 	}
 	defer c.wake()
-	return inTenant(ctx, c.db, func(tx *gorm.DB) (*Started, error) {
+	return database.InTenant(ctx, c.db, func(tx *gorm.DB) (*Started, error) {
 		if account != nil {
 			if err := usable(tx, *account, input.Channel); err != nil {
 				return nil, err
@@ -88,7 +89,7 @@ func (c *Correspondence) SendMessage(ctx context.Context, input models.SendMessa
 		return nil, err
 	}
 	defer c.wake()
-	return inTenant(ctx, c.db, func(tx *gorm.DB) (*models.Message, error) {
+	return database.InTenant(ctx, c.db, func(tx *gorm.DB) (*models.Message, error) {
 		conversation, err := lock(tx, "conversationId", id)
 		if err != nil {
 			return nil, err

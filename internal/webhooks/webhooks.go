@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode"
 
-	"gorm.io/gorm"
-
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/dialling"
 	"github.com/taskmed/taskmed/internal/sealing"
@@ -122,17 +120,4 @@ func fitPort(port string) bool {
 		n = min(n*10+int(digit-'0'), 1<<20)
 	}
 	return n >= 1024 && n <= 65535
-}
-
-// inTenant runs a use case in a transaction of the clinic's.
-func inTenant[T any](ctx context.Context, db *database.DB, run func(tx *gorm.DB) (*T, error)) (*T, error) {
-	var made *T
-	err := db.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		made, err = run(tx)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return made, nil
 }

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -52,7 +53,7 @@ func (w *Webhooks) Create(ctx context.Context, input models.CreateWebhookEndpoin
 		return nil, "", err
 	}
 	endpoint.Keys, endpoint.PublicKey = w.vault.close(scope.ClinicID, endpoint.ID, made), made.public()
-	created, err := inTenant(ctx, w.db, func(tx *gorm.DB) (*models.WebhookEndpoint, error) {
+	created, err := database.InTenant(ctx, w.db, func(tx *gorm.DB) (*models.WebhookEndpoint, error) {
 		// One after the other: the last two may not both find room for one.
 		if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtextextended('taskmed webhooks ' || app_clinic()::text, 0))").Error; err != nil {
 			return nil, err
@@ -139,7 +140,7 @@ func (w *Webhooks) Update(ctx context.Context, input models.UpdateWebhookEndpoin
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, w.db, func(tx *gorm.DB) (*models.WebhookEndpoint, error) {
+	return database.InTenant(ctx, w.db, func(tx *gorm.DB) (*models.WebhookEndpoint, error) {
 		endpoint, err := locked(tx, id)
 		if err != nil {
 			return nil, err
@@ -188,7 +189,7 @@ func (w *Webhooks) Rotate(ctx context.Context, input models.RotateWebhookSecretI
 	if err != nil {
 		return nil, "", err
 	}
-	endpoint, err := inTenant(ctx, w.db, func(tx *gorm.DB) (*models.WebhookEndpoint, error) {
+	endpoint, err := database.InTenant(ctx, w.db, func(tx *gorm.DB) (*models.WebhookEndpoint, error) {
 		endpoint, err := locked(tx, id)
 		if err != nil {
 			return nil, err
@@ -208,7 +209,7 @@ func (w *Webhooks) Replay(ctx context.Context, input models.ReplayWebhookInput) 
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, w.db, func(tx *gorm.DB) (*models.WebhookEndpoint, error) {
+	return database.InTenant(ctx, w.db, func(tx *gorm.DB) (*models.WebhookEndpoint, error) {
 		endpoint, err := locked(tx, id)
 		if err != nil {
 			return nil, err
@@ -240,7 +241,7 @@ func (w *Webhooks) Delete(ctx context.Context, input models.DeleteWebhookEndpoin
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	return inTenant(ctx, w.db, func(tx *gorm.DB) (*string, error) {
+	return database.InTenant(ctx, w.db, func(tx *gorm.DB) (*string, error) {
 		gone := tx.Where("id = ?", id).Delete(&models.WebhookEndpoint{})
 		if gone.Error == nil && gone.RowsAffected == 0 {
 			return nil, unknown()
