@@ -123,7 +123,8 @@ func value[E ~string](enum E, word func(E) string) (driver.Value, error) {
 	return nil, fmt.Errorf("no stored word for %T %q", enum, string(enum))
 }
 
-// scan finds the enum that a word of the database stands for.
+// scan finds the enum that a word of the database stands for. Its error does not tell the
+// word: errors are logged, and what stands in rows is not.
 func scan[E ~string](target *E, source any, all []E, word func(E) string) error {
 	var stored string
 	switch text := source.(type) {
@@ -140,7 +141,7 @@ func scan[E ~string](target *E, source any, all []E, word func(E) string) error 
 			return nil
 		}
 	}
-	return fmt.Errorf("%q stands for no %T", stored, *target)
+	return fmt.Errorf("a word of the database stands for no %T", *target)
 }
 
 // Scan implements sql.Scanner.

@@ -2,6 +2,8 @@ package entity
 
 import (
 	"context"
+	"database/sql"
+	"reflect"
 
 	"github.com/jackc/pgx/v5"
 
@@ -41,6 +43,31 @@ func ByOthers(declaration Declaration) (names []string, err error) {
 		}
 	}
 	return names, nil
+}
+
+// Enums are the columns of a noun that hold an enum's words, with what reads one.
+func Enums(declaration Declaration) (map[string]func(word string) error, error) {
+	n, err := declaration.declared(Server{})
+	if err != nil {
+		return nil, err
+	}
+	enums := map[string]func(string) error{}
+	if n.noTable {
+		return enums, nil
+	}
+	for _, name := range n.names {
+		of := n.fields[name].kind
+		if of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		if _, ok := reflect.TypeAssert[sql.Scanner](reflect.New(of)); ok && of.Kind() == reflect.String {
+			enums[n.table+"."+name] = func(word string) error {
+				scanner, _ := reflect.TypeAssert[sql.Scanner](reflect.New(of))
+				return scanner.Scan(word)
+			}
+		}
+	}
+	return enums, nil
 }
 
 // Kept is how many statements a registry keeps.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/billing"
@@ -151,6 +153,35 @@ func TestScan_LeavesFewColumnsToPgx(t *testing.T) {
 	}
 	slices.Sort(others)
 	require.Equal(t, []string{"api_keys.key_hash", "calendar_feeds.secret_hash", "channel_accounts.settings", "contacts.other_phones", "contacts.tags", "medical_records.codes", "webhook_deliveries.last_status", "webhook_endpoints.events", "webhook_endpoints.former_keys", "webhook_endpoints.keys"}, others)
+}
+
+// A word that no enum has makes each answer with the row fail: tables take none.
+func TestEnums_HaveTheirWordsInTheDatabase(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	rows, err := d.Connect(t, d.SuperuserURL).Query(t.Context(), `SELECT a.attrelid::regclass || '.' || a.attname,
+			(regexp_matches(pg_get_constraintdef(c.oid), '''([^'']*)''::text', 'g'))[1]
+		FROM pg_attribute a JOIN pg_constraint c ON c.contype = 'c' AND (c.conrelid = a.attrelid AND c.conkey = ARRAY[a.attnum] OR c.contypid = a.atttypid)
+		WHERE a.attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace)`)
+	require.NoError(t, err)
+	words := map[string][]string{}
+	var column, word string
+	_, err = pgx.ForEachRow(rows, []any{&column, &word}, func() error { words[column] = append(words[column], word); return nil })
+	require.NoError(t, err)
+	looked := 0
+	for _, declaration := range nouns.All() {
+		enums, err := entity.Enums(declaration)
+		require.NoError(t, err)
+		for column, read := range enums {
+			assert.NotEmpty(t, words[column], "%s takes any word: give it a CHECK (… IN (…)), or a domain that has one", column)
+			for _, word := range words[column] {
+				require.NoError(t, read(word), "%s takes %q", column, word)
+			}
+			require.Error(t, read("another"), column)
+			looked++
+		}
+	}
+	require.Greater(t, looked, 15)
 }
 
 func TestScan_RefusesWhatDoesNotFit(t *testing.T) {
