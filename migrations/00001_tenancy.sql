@@ -16,6 +16,22 @@ AS $$ SELECT current_setting('app.clinic')::uuid $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- For the functions that go through all clinics, as the role that policies of its own let
+-- through: sets no clinic's, so that the tenants' own policy lets nothing more through,
+-- and answers with what was set, which the caller sets again before it ends.
+CREATE FUNCTION put_clinic_aside() RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  before text := coalesce(current_setting('app.clinic', true), '');
+BEGIN
+  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
+  RETURN before;
+END $$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION put_clinic_aside() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION put_clinic_aside() TO taskmed_lookup;
+
+-- +goose StatementBegin
 -- Text as it is compared and sorted: without accents and case, one blank
 -- between words. IMMUTABLE is honest only because the dictionary is named with
 -- its schema and is part of the extension.
@@ -84,7 +100,7 @@ GRANT SELECT ON goose_db_version TO taskmed_app;
 -- The newest migration that the oldest binary knows which may serve this
 -- database: binaries are rolled back without their migrations. A migration that
 -- takes something away, or adds what an older binary's writes lack, raises it.
-COMMENT ON TABLE goose_db_version IS 'oldest binary: 15';
+COMMENT ON TABLE goose_db_version IS 'oldest binary: 20';
 
 -- +goose Down
 COMMENT ON TABLE goose_db_version IS NULL;
@@ -94,6 +110,7 @@ REVOKE USAGE ON SCHEMA public FROM taskmed_app, taskmed_lookup;
 DROP FUNCTION protect_tenant_table(regclass, text, name);
 DROP FUNCTION touch_row();
 DROP FUNCTION normalize_text(text);
+DROP FUNCTION put_clinic_aside();
 DROP FUNCTION app_clinic();
 DROP EXTENSION unaccent;
 DROP EXTENSION btree_gist;

@@ -44,14 +44,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-  before text := coalesce(current_setting('app.clinic', true), '');
+  before text := public.put_clinic_aside();
   clinic uuid;
   gone_keys bigint;
   gone_holds bigint;
 BEGIN
   clinics := 0; keys := 0; holds := 0; finished := false;
-  -- No clinic's: the tenants' own policy must let nothing more through.
-  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
   FOR clinic IN
     SELECT c.id FROM public.clinics c
     WHERE c.id > coalesce((SELECT r.reached FROM public.maintenance_runs r), '00000000-0000-0000-0000-000000000000')

@@ -1,9 +1,24 @@
--- What clients that synchronise their calendar read: which appointments changed, in
--- which transaction, and whose they were and are (docs/decisions/0015).
+-- What calendars elsewhere read: feeds, and for clients that synchronise which
+-- appointments changed, in which transaction, and whose they were and are
+-- (docs/decisions/0015).
 
 -- +goose Up
--- No clinic's: Postgres looks at rows as the owner does when a foreign key is added.
-SELECT set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
+-- Only the SHA-256 of the address's secret is kept.
+CREATE TABLE calendar_feeds (
+  clinic_id uuid NOT NULL REFERENCES clinics (id),
+  id uuid NOT NULL,
+  practitioner_id uuid,
+  secret_hash bytea NOT NULL CHECK (octet_length(secret_hash) = 32),
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  last_read_at timestamptz,
+  revoked_at timestamptz,
+  PRIMARY KEY (clinic_id, id),
+  UNIQUE (clinic_id, secret_hash),
+  FOREIGN KEY (clinic_id, practitioner_id) REFERENCES practitioners (clinic_id, id)
+);
+SELECT protect_tenant_table('calendar_feeds', 'SELECT, INSERT, UPDATE');
+SELECT cache_announce('calendar_feeds',
+  $$ARRAY['calendar_feed:' || r.id]$$, $$ARRAY['calendar_feed/list']$$, '{practitioner_id,created_at,revoked_at}');
 
 -- One row per appointment and practitioner who has or had it: the last transaction
 -- that wrote it. Rows stay when the appointment goes.
@@ -54,4 +69,5 @@ DROP TRIGGER appointments_note_delete ON appointments;
 DROP TRIGGER appointments_note_update ON appointments;
 DROP TRIGGER appointments_note_insert ON appointments;
 DROP FUNCTION appointments_note_changes();
-DROP TABLE appointment_changes;
+DROP TABLE appointment_changes, calendar_feeds;
+DROP FUNCTION cache_tags_calendar_feeds();

@@ -2,29 +2,42 @@
 -- offered, and what there is to do: times that became free and holds that run out.
 
 -- +goose Up
--- No clinic: what checks new constraints looks at rows under row-level security.
-SELECT set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
-ALTER TABLE waitlist_entries
+CREATE TABLE waitlist_entries (
+  clinic_id uuid NOT NULL,
+  id uuid NOT NULL,
+  contact_id uuid NOT NULL,
+  practitioner_id uuid,
+  service_id uuid NOT NULL,
+  range_from timestamptz,
+  range_to timestamptz,
   -- Who waits has an offer or none; BOOKED, LEFT and EXPIRED are no longer in line.
-  ADD COLUMN status text NOT NULL DEFAULT 'aguardando' CHECK (status IN ('aguardando', 'agendado', 'desistiu', 'vencido')),
-  ADD COLUMN offer_expires_at timestamptz,
-  ADD COLUMN appointment_id uuid,
-  ADD COLUMN joined_by text NOT NULL DEFAULT 'unknown' CHECK (char_length(joined_by) BETWEEN 1 AND 255),
+  status text NOT NULL DEFAULT 'aguardando' CHECK (status IN ('aguardando', 'agendado', 'desistiu', 'vencido')),
+  offered_practitioner_id uuid,
+  offered_starts_at timestamptz,
+  offered_ends_at timestamptz,
+  offer_expires_at timestamptz,
+  appointment_id uuid,
+  joined_by text NOT NULL CHECK (char_length(joined_by) BETWEEN 1 AND 255),
   -- NULL where an entry ended by itself.
-  ADD COLUMN ended_by text CHECK (char_length(ended_by) BETWEEN 1 AND 255),
-  ADD COLUMN ended_at timestamptz,
-  ADD FOREIGN KEY (clinic_id, appointment_id) REFERENCES appointments (clinic_id, id),
-  ADD CONSTRAINT waitlist_entries_offered CHECK (
+  ended_by text CHECK (char_length(ended_by) BETWEEN 1 AND 255),
+  ended_at timestamptz,
+  version integer NOT NULL DEFAULT 1,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (clinic_id, id),
+  FOREIGN KEY (clinic_id, contact_id) REFERENCES contacts (clinic_id, id),
+  FOREIGN KEY (clinic_id, practitioner_id) REFERENCES practitioners (clinic_id, id),
+  FOREIGN KEY (clinic_id, offered_practitioner_id) REFERENCES practitioners (clinic_id, id),
+  FOREIGN KEY (clinic_id, service_id) REFERENCES services (clinic_id, id),
+  FOREIGN KEY (clinic_id, appointment_id) REFERENCES appointments (clinic_id, id),
+  CHECK (range_from < range_to),
+  CONSTRAINT waitlist_entries_offered CHECK (
     num_nonnulls(offered_practitioner_id, offered_starts_at, offered_ends_at, offer_expires_at) IN (0, 4)
     AND (status = 'aguardando' OR offer_expires_at IS NULL)),
-  ADD CONSTRAINT waitlist_entries_ended CHECK (
+  CONSTRAINT waitlist_entries_ended CHECK (
     (status = 'agendado') = (appointment_id IS NOT NULL) AND (status = 'aguardando') = (ended_at IS NULL)
-    AND (status <> 'aguardando' OR ended_by IS NULL));
-ALTER TABLE waitlist_entries ALTER COLUMN joined_by DROP DEFAULT;
--- Entries end and stay, so that it can be told who did what.
-REVOKE DELETE ON waitlist_entries FROM taskmed_app;
-
-DROP INDEX idx_waitlist_service_created, idx_waitlist_contact;
+    AND (status <> 'aguardando' OR ended_by IS NULL))
+);
 CREATE INDEX idx_waitlist_line ON waitlist_entries (clinic_id, created_at, id) WHERE status = 'aguardando';
 CREATE INDEX idx_waitlist_service ON waitlist_entries (clinic_id, service_id, created_at, id) WHERE status = 'aguardando';
 CREATE INDEX idx_waitlist_practitioner ON waitlist_entries (clinic_id, practitioner_id, created_at, id) WHERE status = 'aguardando';
@@ -33,27 +46,11 @@ CREATE INDEX idx_waitlist_range_to ON waitlist_entries (clinic_id, range_to) WHE
 CREATE UNIQUE INDEX idx_waitlist_same ON waitlist_entries (clinic_id, contact_id, service_id, practitioner_id, range_from, range_to)
   NULLS NOT DISTINCT WHERE status = 'aguardando';
 CREATE UNIQUE INDEX idx_waitlist_appointment ON waitlist_entries (clinic_id, appointment_id) WHERE appointment_id IS NOT NULL;
-
--- +goose StatementBegin
-DO $$
-DECLARE
-  event text;
-BEGIN
-  FOREACH event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
-    EXECUTE format('DROP TRIGGER cache_tags_%s ON waitlist_entries', event);
-  END LOOP;
-  -- It comes again below, so no older binary misses it.
-  EXECUTE format('DROP %s cache_tags_waitlist_entries()', 'FUNCTION');
-END $$;
--- +goose StatementEnd
+CREATE TRIGGER waitlist_entries_touch BEFORE UPDATE ON waitlist_entries FOR EACH ROW EXECUTE FUNCTION touch_row();
+-- Entries end and stay, so that it can be told who did what.
+SELECT protect_tenant_table('waitlist_entries', 'SELECT, INSERT, UPDATE');
 SELECT cache_announce('waitlist_entries',
   $$ARRAY['waitlist_entry:' || r.id]$$, $$ARRAY['waitlist_entry/list']$$, '{practitioner_id,service_id,created_at,status}');
-
--- A hold that an offer keeps; NULL for a member's.
-ALTER TABLE slot_holds
-  ADD COLUMN waitlist_entry_id uuid,
-  ADD FOREIGN KEY (clinic_id, waitlist_entry_id) REFERENCES waitlist_entries (clinic_id, id);
-CREATE UNIQUE INDEX idx_slot_holds_waitlist_entry ON slot_holds (clinic_id, waitlist_entry_id) WHERE waitlist_entry_id IS NOT NULL;
 
 -- What somebody in line was offered, and what came of it. Its id is that of the hold
 -- that keeps the slot.
@@ -163,21 +160,6 @@ CREATE TRIGGER appointments_free_time AFTER UPDATE OF status, practitioner_id, s
   EXECUTE FUNCTION waitlist_hears();
 CREATE TRIGGER time_off_free_time AFTER UPDATE OF practitioner_id, starts_at, ends_at OR DELETE ON time_off
   FOR EACH ROW EXECUTE FUNCTION waitlist_hears();
--- What has expired was noted when it was held; an offer's end is noted by whoever ends it.
-CREATE TRIGGER slot_holds_free_time AFTER DELETE ON slot_holds
-  FOR EACH ROW WHEN (OLD.waitlist_entry_id IS NULL AND OLD.expires_at > clock_timestamp()) EXECUTE FUNCTION waitlist_hears();
-
--- +goose StatementBegin
-CREATE FUNCTION waitlist_hears_of_hold() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM waitlist_note(NEW.clinic_id, NEW.practitioner_id, NEW.starts_at, NEW.ends_at, NEW.expires_at);
-  RETURN NULL;
-END $$;
--- +goose StatementEnd
--- Nobody writes when a hold runs out, so it is noted beforehand.
-CREATE TRIGGER slot_holds_run_out AFTER INSERT ON slot_holds
-  FOR EACH ROW WHEN (NEW.waitlist_entry_id IS NULL) EXECUTE FUNCTION waitlist_hears_of_hold();
 
 -- +goose StatementBegin
 CREATE FUNCTION waitlist_hears_of_hours() RETURNS trigger
@@ -247,10 +229,8 @@ CREATE FUNCTION waitlist_due(ranges boolean) RETURNS TABLE (clinic uuid)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-  before text := coalesce(current_setting('app.clinic', true), '');
+  before text := public.put_clinic_aside();
 BEGIN
-  -- No clinic's: the tenants' own policy must let nothing more through.
-  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
   RETURN QUERY
     SELECT DISTINCT d.clinic_id FROM (
       SELECT w.clinic_id FROM public.waitlist_work w WHERE w.due_at <= clock_timestamp()
@@ -266,51 +246,17 @@ GRANT CREATE ON SCHEMA public TO taskmed_lookup;
 ALTER FUNCTION waitlist_due(boolean) OWNER TO taskmed_lookup;
 REVOKE CREATE ON SCHEMA public FROM taskmed_lookup;
 
--- An older binary takes an entry out of the line by deleting it.
-COMMENT ON TABLE goose_db_version IS 'oldest binary: 61';
-
 -- +goose Down
-COMMENT ON TABLE goose_db_version IS 'oldest binary: 15';
--- No clinic, as above.
-SELECT set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
 DROP FUNCTION waitlist_due(boolean);
-DROP POLICY due ON waitlist_entries;
-REVOKE ALL ON waitlist_entries FROM taskmed_lookup;
 DROP TRIGGER contacts_leave_waitlist ON contacts;
 DROP TRIGGER working_hours_free_time ON working_hours;
-DROP TRIGGER slot_holds_run_out ON slot_holds;
-DROP TRIGGER slot_holds_free_time ON slot_holds;
 DROP TRIGGER time_off_free_time ON time_off;
 DROP TRIGGER appointments_free_time ON appointments;
 DROP FUNCTION waitlist_contact_leaves();
 DROP FUNCTION waitlist_end_offer(uuid, uuid, text, text);
 DROP FUNCTION waitlist_hears_of_hours();
-DROP FUNCTION waitlist_hears_of_hold();
 DROP FUNCTION waitlist_hears();
 DROP FUNCTION waitlist_note(uuid, uuid, timestamptz, timestamptz, timestamptz);
-DROP TABLE waitlist_work, waitlist_offers;
+DROP TABLE waitlist_work, waitlist_offers, waitlist_entries;
 DROP FUNCTION waitlist_offer_ended();
-
-ALTER TABLE slot_holds DROP COLUMN waitlist_entry_id;
--- +goose StatementBegin
-DO $$
-DECLARE
-  event text;
-BEGIN
-  FOREACH event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
-    EXECUTE format('DROP TRIGGER cache_tags_%s ON waitlist_entries', event);
-  END LOOP;
-  DROP FUNCTION cache_tags_waitlist_entries();
-END $$;
--- +goose StatementEnd
-DROP INDEX idx_waitlist_appointment, idx_waitlist_same, idx_waitlist_range_to, idx_waitlist_practitioner, idx_waitlist_service, idx_waitlist_line;
-ALTER TABLE waitlist_entries
-  DROP COLUMN ended_at, DROP COLUMN ended_by, DROP COLUMN joined_by, DROP COLUMN appointment_id, DROP COLUMN offer_expires_at, DROP COLUMN status;
-CREATE INDEX idx_waitlist_service_created ON waitlist_entries (clinic_id, service_id, created_at, id);
-CREATE INDEX idx_waitlist_contact ON waitlist_entries (clinic_id, contact_id);
-GRANT DELETE ON waitlist_entries TO taskmed_app;
-SELECT cache_announce('waitlist_entries',
-  $$ARRAY['waitlist_entry:' || r.id]$$,
-  $$ARRAY['waitlist_entry/list', 'waitlist_entry/service=' || r.service_id, 'waitlist_entry/contact=' || r.contact_id]
-    || CASE WHEN r.practitioner_id IS NULL THEN '{}' ELSE ARRAY['waitlist_entry/practitioner=' || r.practitioner_id] END$$,
-  '{contact_id,practitioner_id,service_id,created_at}');
+DROP FUNCTION cache_tags_waitlist_entries();

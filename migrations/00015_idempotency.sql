@@ -1,4 +1,4 @@
--- What must not happen twice (idempotency). What leaves the clinic is in 00070_outbox.sql.
+-- What must not happen twice: requests with a key, and what came of each.
 
 -- +goose Up
 CREATE TABLE idempotency_keys (

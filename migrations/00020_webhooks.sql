@@ -91,10 +91,8 @@ CREATE FUNCTION webhook_work(clinics uuid[], most integer) RETURNS TABLE (clinic
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-  before text := coalesce(current_setting('app.clinic', true), '');
+  before text := public.put_clinic_aside();
 BEGIN
-  -- No clinic's: the tenants' own policy must let nothing more through.
-  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
   RETURN QUERY SELECT e.clinic_id, e.id
   FROM public.webhook_endpoints e
   JOIN public.webhook_lanes l ON l.clinic_id = e.clinic_id AND l.endpoint_id = e.id
@@ -115,9 +113,8 @@ CREATE FUNCTION webhook_figures() RETURNS TABLE (waiting bigint, paused bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-  before text := coalesce(current_setting('app.clinic', true), '');
+  before text := public.put_clinic_aside();
 BEGIN
-  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
   SELECT count(*) INTO waiting FROM public.webhook_endpoints e JOIN public.webhook_deliveries d
     ON d.clinic_id = e.clinic_id AND d.endpoint_id = e.id AND d.next_attempt_at IS NOT NULL;
   SELECT count(*) INTO paused FROM public.webhook_endpoints e WHERE NOT e.active;
@@ -134,13 +131,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-  before text := coalesce(current_setting('app.clinic', true), '');
+  before text := public.put_clinic_aside();
   lane record;
   least_kept bigint;
   deleted bigint;
 BEGIN
   gone := 0;
-  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
   FOR lane IN
     WITH RECURSIVE lanes AS (
       (SELECT d.clinic_id, d.endpoint_id FROM public.webhook_deliveries d ORDER BY d.clinic_id, d.endpoint_id LIMIT 1)
@@ -172,9 +168,6 @@ ALTER FUNCTION webhook_work(uuid[], integer) OWNER TO taskmed_lookup;
 ALTER FUNCTION webhook_figures() OWNER TO taskmed_lookup;
 ALTER FUNCTION webhook_prune(integer) OWNER TO taskmed_lookup;
 REVOKE CREATE ON SCHEMA public FROM taskmed_lookup;
-
--- What is revoked above is this migration's own: binaries lack nothing that served before it.
-COMMENT ON TABLE goose_db_version IS 'oldest binary: 61';
 
 -- +goose Down
 DROP FUNCTION webhook_prune(integer);

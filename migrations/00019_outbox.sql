@@ -147,12 +147,10 @@ SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off
 AS $$
 DECLARE
-  before text := coalesce(current_setting('app.clinic', true), '');
+  before text := public.put_clinic_aside();
 BEGIN
   -- First: the next statement's snapshot must see all that the last caller did.
   PERFORM pg_advisory_xact_lock(hashtextextended('taskmed outbox stamp', 0));
-  -- No clinic's: the tenants' own policy must let nothing more through.
-  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
   RETURN QUERY
   WITH RECURSIVE waiting AS (
     (SELECT o.clinic_id FROM public.outbox o ORDER BY o.clinic_id LIMIT 1)
@@ -194,7 +192,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-  before text := coalesce(current_setting('app.clinic', true), '');
+  before text := public.put_clinic_aside();
   one uuid;
   deleted bigint;
 BEGIN
@@ -202,7 +200,6 @@ BEGIN
   IF older < interval '7 days' THEN
     RAISE EXCEPTION 'changes are kept for seven days at least';
   END IF;
-  PERFORM set_config('app.clinic', '00000000-0000-0000-0000-000000000000', true);
   FOR one IN SELECT c.clinic_id FROM public.counters c WHERE c.name = 'changes' ORDER BY c.clinic_id LOOP
     DELETE FROM public.changes c WHERE c.clinic_id = one AND c.position = ANY (ARRAY(
       SELECT o.position FROM (
@@ -227,9 +224,6 @@ GRANT CREATE ON SCHEMA public TO taskmed_lookup;
 ALTER FUNCTION outbox_stamp(integer) OWNER TO taskmed_lookup;
 ALTER FUNCTION outbox_prune(interval, integer) OWNER TO taskmed_lookup;
 REVOKE CREATE ON SCHEMA public FROM taskmed_lookup;
-
--- What is revoked above is this migration's own: binaries lack nothing that served before it.
-COMMENT ON TABLE goose_db_version IS 'oldest binary: 61';
 
 -- +goose Down
 DROP FUNCTION outbox_prune(interval, integer);

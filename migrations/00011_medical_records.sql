@@ -133,28 +133,9 @@ SELECT cache_announce('medical_records',
     || CASE WHEN r.signed_at IS NULL THEN ARRAY['medical_record/drafts'] ELSE '{}' END$$,
   '{contact_id,appointment_id,amends_id,kind,created_at,practitioner_id,signed_at,withdrawn_at}');
 
-CREATE TABLE attachments (
-  clinic_id uuid NOT NULL,
-  id uuid NOT NULL,
-  medical_record_id uuid NOT NULL,
-  file_name text NOT NULL CHECK (char_length(file_name) BETWEEN 1 AND 255),
-  media_type text NOT NULL CHECK (char_length(media_type) BETWEEN 3 AND 255),
-  byte_size integer NOT NULL CHECK (byte_size >= 0),
-  digest text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
-  storage_key text NOT NULL CHECK (char_length(storage_key) BETWEEN 1 AND 500),
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (clinic_id, id),
-  FOREIGN KEY (clinic_id, medical_record_id) REFERENCES medical_records (clinic_id, id)
-);
-CREATE INDEX idx_attachments_record ON attachments (clinic_id, medical_record_id, created_at, id);
-SELECT protect_tenant_table('attachments', 'SELECT, INSERT');
-SELECT cache_announce('attachments',
-  $$ARRAY['attachment:' || r.id]$$, $$ARRAY['attachment/medical_record=' || r.medical_record_id]$$, '{medical_record_id,created_at}');
-
 -- +goose Down
-DROP TABLE attachments, medical_records;
+DROP TABLE medical_records;
 DROP FUNCTION medical_records_amended();
 DROP FUNCTION medical_records_sign();
 DROP FUNCTION keep_signed_record();
-DROP FUNCTION cache_tags_attachments();
 DROP FUNCTION cache_tags_medical_records();

@@ -4,9 +4,22 @@
 -- which no row tells.
 
 -- +goose Up
-ALTER TABLE attachments DROP COLUMN storage_key;
-ALTER TABLE attachments ADD CONSTRAINT attachments_bytes CHECK (byte_size >= 1);
-GRANT DELETE ON attachments TO taskmed_app;
+CREATE TABLE attachments (
+  clinic_id uuid NOT NULL,
+  id uuid NOT NULL,
+  medical_record_id uuid NOT NULL,
+  file_name text NOT NULL CHECK (char_length(file_name) BETWEEN 1 AND 255),
+  media_type text NOT NULL CHECK (char_length(media_type) BETWEEN 3 AND 255),
+  byte_size integer NOT NULL CHECK (byte_size >= 1),
+  digest text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (clinic_id, id),
+  FOREIGN KEY (clinic_id, medical_record_id) REFERENCES medical_records (clinic_id, id)
+);
+CREATE INDEX idx_attachments_record ON attachments (clinic_id, medical_record_id, created_at, id);
+SELECT protect_tenant_table('attachments', 'SELECT, INSERT, DELETE');
+SELECT cache_announce('attachments',
+  $$ARRAY['attachment:' || r.id]$$, $$ARRAY['attachment/medical_record=' || r.medical_record_id]$$, '{medical_record_id,created_at}');
 
 CREATE TABLE attachment_uploads (
   clinic_id uuid NOT NULL,
@@ -114,16 +127,9 @@ GRANT CREATE ON SCHEMA public TO taskmed_lookup;
 ALTER FUNCTION attachment_work(integer) OWNER TO taskmed_lookup;
 REVOKE CREATE ON SCHEMA public FROM taskmed_lookup;
 
--- The column that is dropped above was read by no binary.
-COMMENT ON TABLE goose_db_version IS 'oldest binary: 61';
-
 -- +goose Down
 DROP FUNCTION attachment_work(integer);
-DROP TRIGGER attachments_removed ON attachments;
-DROP TRIGGER attachments_of_drafts ON attachments;
-DROP TABLE attachment_removals, attachment_uploads;
+DROP TABLE attachment_removals, attachment_uploads, attachments;
 DROP FUNCTION attachments_removed();
 DROP FUNCTION attachments_of_drafts();
-REVOKE DELETE ON attachments FROM taskmed_app;
-ALTER TABLE attachments DROP CONSTRAINT attachments_bytes;
-ALTER TABLE attachments ADD COLUMN storage_key text NOT NULL DEFAULT 'none' CHECK (char_length(storage_key) BETWEEN 1 AND 500);
+DROP FUNCTION cache_tags_attachments();
