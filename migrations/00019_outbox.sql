@@ -20,6 +20,7 @@ CREATE TABLE outbox (
   event webhook_event NOT NULL,
   entity_kind text NOT NULL CHECK (char_length(entity_kind) BETWEEN 1 AND 50),
   entity_id uuid NOT NULL,
+  within uuid[] NOT NULL DEFAULT '{}',
   transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
   at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (clinic_id, sequence)
@@ -38,6 +39,9 @@ CREATE TABLE changes (
   event webhook_event NOT NULL,
   entity_kind text NOT NULL CHECK (char_length(entity_kind) BETWEEN 1 AND 50),
   entity_id uuid NOT NULL,
+  -- What the entity belonged to before and after: an appointment's practitioners, a
+  -- message's conversation. Who follows one of them is told that it left, too.
+  within uuid[] NOT NULL DEFAULT '{}',
   at timestamptz NOT NULL,
   stamped_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (clinic_id, id),
@@ -55,8 +59,18 @@ SELECT cache_announce('changes', $$ARRAY['change:' || r.id]$$, $$ARRAY['change/l
 -- API's WebhookEvent has a source (internal/outbox).
 CREATE FUNCTION outbox_raise() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+  within uuid[] := '{}';
 BEGIN
-  INSERT INTO outbox (clinic_id, event, entity_kind, entity_id) VALUES (NEW.clinic_id, TG_ARGV[0], TG_ARGV[1], NEW.id);
+  IF TG_TABLE_NAME = 'appointments' THEN
+    within := ARRAY[NEW.practitioner_id];
+    IF TG_OP = 'UPDATE' AND OLD.practitioner_id <> NEW.practitioner_id THEN
+      within := within || OLD.practitioner_id;
+    END IF;
+  ELSIF TG_TABLE_NAME = 'messages' THEN
+    within := ARRAY[NEW.conversation_id];
+  END IF;
+  INSERT INTO outbox (clinic_id, event, entity_kind, entity_id, within) VALUES (NEW.clinic_id, TG_ARGV[0], TG_ARGV[1], NEW.id, within);
   RETURN NULL;
 END $$;
 -- +goose StatementEnd
@@ -173,9 +187,9 @@ BEGIN
     SELECT t.*, max(t.sequence) OVER (PARTITION BY t.clinic_id, t.transaction_id) AS ended,
       count(*) OVER (PARTITION BY t.clinic_id) AS of FROM taken t),
   placed AS (
-    INSERT INTO public.changes (clinic_id, id, position, event, entity_kind, entity_id, at)
+    INSERT INTO public.changes (clinic_id, id, position, event, entity_kind, entity_id, within, at)
     SELECT e.clinic_id, gen_random_uuid(), c.last - e.of + row_number() OVER (PARTITION BY e.clinic_id ORDER BY e.ended, e.sequence),
-      e.event, e.entity_kind, e.entity_id, e.at
+      e.event, e.entity_kind, e.entity_id, e.within, e.at
     FROM ended e JOIN counted c ON c.clinic_id = e.clinic_id
     RETURNING changes.clinic_id)
   SELECT p.clinic_id, count(*) FROM placed p GROUP BY p.clinic_id;

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// kept is how many of a clinic's latest changes stay in memory, some 130 bytes each.
+	// kept is how many of a clinic's latest changes stay in memory, some 170 bytes each.
 	kept = 1000
 	// page is how many changes one statement reads.
 	page = 500
@@ -31,18 +31,14 @@ type Change struct {
 	EntityKind string
 	EntityID   uuid.UUID
 	StampedAt  time.Time
-	// Within is what the entity belongs to where it was read: an appointment's
-	// practitioner, a message's conversation; else zero.
-	Within uuid.UUID
+	// Within is what the entity belonged to before and after: an appointment's
+	// practitioners, a message's conversation.
+	Within []uuid.UUID
 }
 
 // selectChanges reads changes after a position.
-const selectChanges = `SELECT c.position, c.id, c.event, c.entity_kind, c.entity_id, c.stamped_at,
-		coalesce(a.practitioner_id, m.conversation_id, '00000000-0000-0000-0000-000000000000') AS within
-	FROM changes c
-	LEFT JOIN appointments a ON c.entity_kind = 'appointment' AND a.clinic_id = c.clinic_id AND a.id = c.entity_id
-	LEFT JOIN messages m ON c.entity_kind = 'message' AND m.clinic_id = c.clinic_id AND m.id = c.entity_id
-	WHERE c.clinic_id = $1 AND c.position > $2`
+const selectChanges = `SELECT c.position, c.id, c.event, c.entity_kind, c.entity_id, c.within, c.stamped_at
+	FROM changes c WHERE c.clinic_id = $1 AND c.position > $2`
 
 // feed has the latest changes of a clinic.
 type feed struct {

@@ -53,7 +53,7 @@ func TestSubscribe_EachFieldGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	owner, elsewhere := w.one.As(t, w.clinic, models.RoleOwner), w.two.As(t, w.clinic, models.RoleOwner)
-	appointments := `subscription($of: ID) { appointmentChanged(practitionerId: $of) { id status } }`
+	appointments := `subscription($of: ID) { appointmentChanged(practitionerId: $of) { id status practitioner { id } } }`
 	mine := w.clinic.Practitioners[0]
 	s := open(t, w.one, owner)
 	s.say("subscribe", "mine", map[string]any{
@@ -76,6 +76,15 @@ func TestSubscribe_EachFieldGoesOn(t *testing.T) {
 	second := s.hear().answer(t)
 	require.Equal(t, models.KindAppointment.Global(own), second.Data.AppointmentChanged.ID)
 	require.Equal(t, "CONFIRMED", second.Data.AppointmentChanged.Status)
+
+	// Handed to another practitioner, it is told to both: whose it was takes it off the day.
+	w.d.Exec(t, "UPDATE appointments SET practitioner_id = $2, starts_at = $3, ends_at = $4 WHERE id = $1", own, w.clinic.Practitioners[1], at(13), at(14))
+	third := s.hear().answer(t)
+	require.Equal(t, models.KindAppointment.Global(own), third.Data.AppointmentChanged.ID)
+	require.Equal(t, models.KindPractitioner.Global(w.clinic.Practitioners[1]), third.Data.AppointmentChanged.Practitioner.ID)
+	w.d.Exec(t, "UPDATE appointments SET notes = 'no longer mine' WHERE id = $1", own)
+	last := w.d.Appointment(t, w.clinic, 0, 0, at(11), hour)
+	require.Equal(t, models.KindAppointment.Global(last), s.hear().answer(t).Data.AppointmentChanged.ID)
 
 	// All practitioners', by GET and Last-Event-ID, as an EventSource goes on.
 	query := url.Values{"query": {"subscription { appointmentChanged { id status } }"}}

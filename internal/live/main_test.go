@@ -169,8 +169,11 @@ func (s socket) closed() websocket.StatusCode {
 type answer struct {
 	Data struct {
 		Changed            *change
-		AppointmentChanged *struct{ ID, Status string }
-		MessageReceived    *struct{ ID, Body string }
+		AppointmentChanged *struct {
+			ID, Status   string
+			Practitioner struct{ ID string }
+		}
+		MessageReceived *struct{ ID, Body string }
 	}
 	Errors     []api.Error
 	Extensions struct{ LastEventID string }

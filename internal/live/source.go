@@ -139,7 +139,7 @@ func texts(value any) []string {
 
 func (w *wish) wants(c *Change) bool {
 	_, told := slices.BinarySearch(w.words, c.Event)
-	return told && (w.within == uuid.Nil || w.within == c.Within)
+	return told && (w.within == uuid.Nil || slices.Contains(c.Within, w.within))
 }
 
 // node is the global id of what a follower is given.

@@ -12,6 +12,8 @@ type change struct {
 	event  string
 	kind   string
 	entity pgtype.UUID
+	// within is what it belongs to.
+	within []pgtype.UUID
 	at     time.Time
 }
 
@@ -21,8 +23,8 @@ const mostChanges = 60
 
 // makeChanges tells of the latest of what was made, as triggers would have done.
 func (c *clinic) makeChanges() {
-	add := func(event, kind string, entity pgtype.UUID, at time.Time) {
-		c.changes = append(c.changes, change{event: event, kind: kind, entity: entity, at: at})
+	add := func(event, kind string, entity pgtype.UUID, at time.Time, within ...pgtype.UUID) {
+		c.changes = append(c.changes, change{event: event, kind: kind, entity: entity, within: append([]pgtype.UUID{}, within...), at: at})
 	}
 	for _, r := range latest(c.contacts) {
 		add("contact.created", "contact", r.id, r.created)
@@ -31,12 +33,12 @@ func (c *clinic) makeChanges() {
 		}
 	}
 	for _, a := range latest(c.appointments) {
-		add("appointment.scheduled", "appointment", a.id, a.created)
+		add("appointment.scheduled", "appointment", a.id, a.created, c.practitioners[a.practitioner].id)
 		switch {
 		case a.status == "cancelado":
-			add("appointment.cancelled", "appointment", a.id, a.updated)
+			add("appointment.cancelled", "appointment", a.id, a.updated, c.practitioners[a.practitioner].id)
 		case a.status != "agendado":
-			add("appointment.status_changed", "appointment", a.id, a.updated)
+			add("appointment.status_changed", "appointment", a.id, a.updated, c.practitioners[a.practitioner].id)
 		}
 	}
 	for _, r := range latest(c.records) {
@@ -81,8 +83,8 @@ func (c *clinic) counted() batch {
 }
 
 func (c *clinic) happened() batch {
-	return batch{"changes", []string{"clinic_id", "id", "position", "event", "entity_kind", "entity_id", "at", "stamped_at"}, len(c.changes), func(i int, row []any) {
+	return batch{"changes", []string{"clinic_id", "id", "position", "event", "entity_kind", "entity_id", "within", "at", "stamped_at"}, len(c.changes), func(i int, row []any) {
 		r := &c.changes[i]
-		row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = c.id, r.id, int64(i+1), r.event, r.kind, r.entity, r.at, c.midnight
+		row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8] = c.id, r.id, int64(i+1), r.event, r.kind, r.entity, r.within, r.at, c.midnight
 	}}
 }
