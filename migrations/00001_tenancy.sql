@@ -16,9 +16,9 @@ AS $$ SELECT current_setting('app.clinic')::uuid $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- For the functions that go through all clinics, as the role that policies of its own let
--- through: sets no clinic's, so that the tenants' own policy lets nothing more through,
--- and answers with what was set, which the caller sets again before it ends.
+-- For functions that go through all clinics, as a role that has policies of its own: sets
+-- no clinic, so that the tenants' policy adds nothing to those, and answers with what was
+-- set, which the caller sets again before it ends.
 CREATE FUNCTION put_clinic_aside() RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
@@ -156,7 +157,7 @@ func (q *query) split(by group, over *days) {
 	q.sql = fmt.Sprintf(`(%s) UNION ALL
 		(SELECT true, %s, '', to_timestamp(0), sum(s.%s)::bigint, sum(s.billed_minor)::text, sum(s.received_minor)::text, '', '', ''
 		FROM (%s) s GROUP BY 2 HAVING sum(s.billed_minor) <> 0 OR sum(s.received_minor) <> 0 OR sum(s.invoices) <> 0 OR sum(s.payments) <> 0)
-		ORDER BY 1, 2 LIMIT %d`, q.sql, by.key, by.counts, q.sums("'"+by.part+"'", pieces), mostTotals+2)
+		ORDER BY 1, 2 LIMIT %d`, q.sql, by.SQL, by.counts, q.sums("'"+by.part+"'", pieces), mostTotals+2)
 }
 
 // summarize tells sums as amounts.
@@ -173,7 +174,7 @@ func summarize(all *totals, grouped []*totals, by group) (*models.FinancialSumma
 		Groups: make([]*models.FinancialGroupTotal, len(grouped)),
 	}
 	for i, row := range grouped {
-		key, err := by.word(row.Key)
+		key, err := by.Tell(row.Key)
 		faults = append(faults, err)
 		summary.Groups[i] = &models.FinancialGroupTotal{Key: key, Billed: money(row.Billed), Received: money(row.Received), Count: row.Count}
 	}
@@ -189,6 +190,8 @@ const (
 	spanDay   = "day"
 	spanMonth = "month"
 	partAll   = "all"
+	// countsInvoices is the sums' column of how many invoices there are.
+	countsInvoices = "invoices"
 	// The ends of a range that has none.
 	dawn = "-infinity"
 	dusk = "infinity"
@@ -258,42 +261,29 @@ func (d *days) tags() []touched.Tag {
 	return []touched.Tag{touched.Of("financial_sums/list")}
 }
 
-// group is how sums are split: by which of them, by which SQL, whether that needs sums by
-// days, and how its value is told.
+// group is how sums are split: by which of them, what is counted, and whether that needs
+// sums by days.
 type group struct {
-	part, key, counts string
-	daily             bool
-	word              func(stored string) (string, error)
+	entity.Group
+
+	part, counts string
+	daily        bool
 }
 
 func groupOf(by models.FinancialGroup) group {
-	plain := func(stored string) (string, error) { return stored, nil }
-	global := func(kind models.Kind) func(string) (string, error) {
-		return func(stored string) (string, error) {
-			if stored == "" {
-				return "", nil
-			}
-			id, err := uuid.Parse(stored)
-			return kind.Global(id), err
-		}
-	}
 	switch by {
 	case models.FinancialGroupDay:
-		return group{partAll, "to_char(s.starts, 'YYYY-MM-DD')", "invoices", true, plain}
+		return group{entity.ByDay("s.starts"), partAll, countsInvoices, true}
 	case models.FinancialGroupWeek:
-		return group{partAll, `to_char(s.starts, 'IYYY-"W"IW')`, "invoices", true, plain}
+		return group{entity.ByWeek("s.starts"), partAll, countsInvoices, true}
 	case models.FinancialGroupMonth:
-		return group{partAll, "to_char(s.starts, 'YYYY-MM')", "invoices", false, plain}
+		return group{entity.ByMonth("s.starts"), partAll, countsInvoices, false}
 	case models.FinancialGroupPractitioner:
-		return group{"practitioner", "s.key", "invoices", false, global(models.KindPractitioner)}
+		return group{entity.ByEntity(models.KindPractitioner, "s.key"), "practitioner", countsInvoices, false}
 	case models.FinancialGroupService:
-		return group{"service", "s.key", "invoices", false, global(models.KindService)}
+		return group{entity.ByEntity(models.KindService, "s.key"), "service", countsInvoices, false}
 	case models.FinancialGroupMethod:
-		return group{"method", "s.key", "payments", false, func(stored string) (string, error) {
-			var method models.PaymentMethod
-			err := method.Scan(stored)
-			return string(method), err
-		}}
+		return group{entity.ByEnum[models.PaymentMethod]("s.key"), "method", "payments", false}
 	}
-	return group{partAll, "''", "invoices", false, plain}
+	return group{entity.ByNothing(), partAll, countsInvoices, false}
 }

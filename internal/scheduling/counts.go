@@ -18,43 +18,22 @@ import (
 // mostGroups bounds the answer of Counts.
 const mostGroups = 10_000
 
-// group is how appointments are grouped by one thing: by which SQL, and how its value
-// is told.
-type group struct {
-	sql  string
-	word func(stored string) (string, error)
-}
-
-func groupOf(by models.AppointmentGroup) group {
-	plain := func(stored string) (string, error) { return stored, nil }
-	global := func(kind models.Kind) func(string) (string, error) {
-		return func(stored string) (string, error) {
-			if stored == "" {
-				return "", nil
-			}
-			id, err := uuid.Parse(stored)
-			return kind.Global(id), err
-		}
-	}
+func groupOf(by models.AppointmentGroup) entity.Group {
 	switch by {
 	case models.AppointmentGroupDay:
-		return group{"to_char(scheduled_date, 'YYYY-MM-DD')", plain}
+		return entity.ByDay("scheduled_date")
 	case models.AppointmentGroupWeek:
-		return group{`to_char(scheduled_date, 'IYYY-"W"IW')`, plain}
+		return entity.ByWeek("scheduled_date")
 	case models.AppointmentGroupMonth:
-		return group{"to_char(scheduled_date, 'YYYY-MM')", plain}
+		return entity.ByMonth("scheduled_date")
 	case models.AppointmentGroupPractitioner:
-		return group{"practitioner_id::text", global(models.KindPractitioner)}
+		return entity.ByEntity(models.KindPractitioner, "practitioner_id::text")
 	case models.AppointmentGroupService:
-		return group{"coalesce(service_id::text, '')", global(models.KindService)}
+		return entity.ByEntity(models.KindService, "coalesce(service_id::text, '')")
 	case models.AppointmentGroupStatus:
-		return group{"status", func(stored string) (string, error) {
-			var status models.AppointmentStatus
-			err := status.Scan(stored)
-			return string(status), err
-		}}
+		return entity.ByEnum[models.AppointmentStatus]("status")
 	}
-	return group{"''", plain}
+	return entity.ByNothing()
 }
 
 // counted is a group's row. Its table is that of appointments.
@@ -93,13 +72,13 @@ func (d *Diary) Counts(ctx context.Context, filter models.AppointmentFilter, by 
 		return nil, err
 	}
 	reading.Send()
-	first, second := groupOf(by[0]), group{"''", nil}
+	first, second := groupOf(by[0]), entity.ByNothing()
 	if len(by) == 2 {
 		second = groupOf(by[1])
 	}
 	rows, err := database.Find[counted](database.Depends(ctx, touched.Entity(models.KindClinic, scope.ClinicID)), d.db, func(tx *gorm.DB) *gorm.DB {
 		return q.Apply(tx).Select(fmt.Sprintf(`%s AS first, %s AS second, count(*)::int AS count,
-			(sum(extract(epoch FROM ends_at - starts_at)) / 60)::int AS minutes`, first.sql, second.sql)).
+			(sum(extract(epoch FROM ends_at - starts_at)) / 60)::int AS minutes`, first.SQL, second.SQL)).
 			Group("1, 2").Order("1, 2").Limit(mostGroups + 1)
 	})
 	if err != nil {
@@ -111,13 +90,11 @@ func (d *Diary) Counts(ctx context.Context, filter models.AppointmentFilter, by 
 	counts := make([]*models.AppointmentCount, len(rows))
 	for i, row := range rows {
 		var key [2]string
-		if key[0], err = first.word(row.First); err != nil {
+		if key[0], err = first.Tell(row.First); err != nil {
 			return nil, err
 		}
-		if second.word != nil {
-			if key[1], err = second.word(row.Second); err != nil {
-				return nil, err
-			}
+		if key[1], err = second.Tell(row.Second); err != nil {
+			return nil, err
 		}
 		counts[i] = &models.AppointmentCount{Key: strings.Join(key[:len(by)], "/"), Count: row.Count, Minutes: row.Minutes}
 	}

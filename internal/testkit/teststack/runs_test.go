@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -120,17 +119,7 @@ func TestMakefile_WhatGoroutinesShareRunsWithTheRaceDetector(t *testing.T) {
 func concurrent(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
-	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.IsDir() {
-			return err
-		}
-		if name := entry.Name(); path != root && (strings.HasPrefix(name, ".") && name != ".." || name == "node_modules" || name == "testdata") {
-			return filepath.SkipDir
-		}
-		folder, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
+	for _, folder := range folders(t) {
 		for _, file := range parsed(t, folder, func(name string) bool { return strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") }) {
 			for _, of := range file.Imports {
 				if slices.Contains([]string{`"sync"`, `"sync/atomic"`, `"golang.org/x/sync/errgroup"`}, of.Path.Value) {
@@ -144,8 +133,7 @@ func concurrent(t *testing.T) map[string]bool {
 				return true
 			})
 		}
-		return nil
-	}))
+	}
 	return found
 }
 

@@ -165,3 +165,53 @@ type Slot struct {
 
 	Prefetched `gorm:"-"`
 }
+
+// SlotHold keeps a practitioner's time for somebody until it expires by the database's
+// clock.
+type SlotHold struct {
+	ClinicID       uuid.UUID `gorm:"primaryKey;<-:create"`
+	ID             uuid.UUID `gorm:"primaryKey;<-:create"`
+	PractitionerID uuid.UUID
+	// Subject is who holds it; a member may have the same name as the waiting list.
+	Subject string
+	// WaitlistEntryID is whose offer holds it; nil where a member does.
+	WaitlistEntryID *uuid.UUID
+
+	StartsAt  time.Time
+	EndsAt    time.Time
+	ExpiresAt time.Time
+
+	Prefetched `gorm:"-"`
+}
+
+// IsNode marks a GraphQL Node.
+func (*SlotHold) IsNode() {}
+
+// GetID is the global id.
+func (h *SlotHold) GetID() string { return KindSlotHold.Global(h.ID) }
+
+// KindCalendarFeed is the kind of calendar feeds.
+const KindCalendarFeed Kind = "calendar_feed"
+
+// CalendarFeed is a secret address under which calendar clients find appointments.
+type CalendarFeed struct {
+	ClinicID uuid.UUID `gorm:"primaryKey;<-:create"`
+	ID       uuid.UUID `gorm:"primaryKey;<-:create"`
+	// PractitionerID is whose appointments it has; nil for the whole clinic's.
+	PractitionerID *uuid.UUID `gorm:"<-:create"`
+	// SecretHash is the SHA-256 of the address's secret.
+	SecretHash []byte    `gorm:"<-:create"`
+	CreatedAt  time.Time `gorm:"->"`
+	LastReadAt *time.Time
+	RevokedAt  *time.Time
+	// URL is the address. It is derived, not kept.
+	URL string `gorm:"-" db:"-"`
+
+	Prefetched `gorm:"-"`
+}
+
+// IsNode marks a GraphQL Node.
+func (*CalendarFeed) IsNode() {}
+
+// GetID is the global id.
+func (f *CalendarFeed) GetID() string { return KindCalendarFeed.Global(f.ID) }
