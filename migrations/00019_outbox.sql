@@ -20,6 +20,7 @@ CREATE TABLE outbox (
   event webhook_event NOT NULL,
   entity_kind text NOT NULL CHECK (char_length(entity_kind) BETWEEN 1 AND 50),
   entity_id uuid NOT NULL,
+  -- As in changes.
   within uuid[] NOT NULL DEFAULT '{}',
   transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
   at timestamptz NOT NULL DEFAULT clock_timestamp(),

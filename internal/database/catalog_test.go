@@ -1,6 +1,8 @@
 package database_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,8 +38,12 @@ func TestCatalog_EveryTenantTableIsUnderTheTenancyRule(t *testing.T) {
 	tables, err := doctor.TenantTables(t.Context(), d.Connect(t, d.OwnerURL))
 	require.NoError(t, err)
 	require.Greater(t, len(tables), 30)
+	page, err := os.ReadFile("../../docs/tenancy.md")
+	require.NoError(t, err)
 	for function, reason := range doctor.Definers() {
 		require.NotEmpty(t, reason)
+		name, _, _ := strings.Cut(function, "(")
+		require.Contains(t, string(page), "`"+name, "docs/tenancy.md says what crosses clinics, and why")
 		require.Equal(t, 1, d.Count(t, "SELECT count(*) FROM pg_proc WHERE prosecdef AND oid::regprocedure::text = $1", function),
 			"%s is listed and does not exist", function)
 	}
