@@ -27,8 +27,12 @@ import (
 )
 
 // childDatabase is set where the test's program is to be a server that sends, to be
-// killed.
-const childDatabase = "TASKMED_TEST_WEBHOOKS_OF"
+// killed; childPoint where it is to kill itself: a point and at which time, as in
+// "sent 2".
+const (
+	childDatabase = "TASKMED_TEST_WEBHOOKS_OF"
+	childPoint    = "TASKMED_TEST_WEBHOOKS_AT"
+)
 
 // child is a server over a database, until it is killed.
 func child(url string) {
@@ -41,7 +45,9 @@ func child(url string) {
 		if key, err = auth.LoadOrCreateDevKey(filepath.Join(os.TempDir(), "taskmed-webhooks-child.pem")); err != nil {
 			panic(err)
 		}
-		_, err = app.New(context.Background(), settings, app.Options{DevKey: key, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Sending: soon()})
+		sending := soon()
+		sending.At = dying(os.Getenv(childPoint))
+		_, err = app.New(context.Background(), settings, app.Options{DevKey: key, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Sending: sending})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
