@@ -81,13 +81,13 @@ func (p *process) kill() {
 	_ = p.command.Wait()
 }
 
-// transactions are how many a race has: some hundreds, or what TASKMED_OUTBOX_COMMITS
-// says, by 32 writers, as in internal/outbox.
+// transactions are how many a race has: of more than 1,000 events, or what
+// TASKMED_OUTBOX_COMMITS says, by 32 writers, as in internal/outbox.
 func transactions(t *testing.T) (writers, all int) {
 	t.Helper()
 	said := os.Getenv("TASKMED_OUTBOX_COMMITS")
 	if said == "" {
-		return 8, 600
+		return 8, 720
 	}
 	n, err := strconv.Atoi(said)
 	require.NoError(t, err, "TASKMED_OUTBOX_COMMITS is a number")
