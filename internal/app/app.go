@@ -172,7 +172,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	a.open.hub = hub
-	a.talk = messaging.NewWorker(made.talk, messaging.WorkerConfig{Log: options.Log})
+	a.talk = messaging.NewWorker(made.talk, messaging.WorkerConfig{Log: options.Log, Counted: messaging.NewMetrics(a.observer.Registerer())})
 	a.files = attachments.NewSweeper(made.files, sweeps)
 	planner := profile.NewPlanner(settings.DatabaseURL)
 	served := gqlserver.Config{
