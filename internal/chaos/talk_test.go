@@ -92,7 +92,7 @@ func (p *world) unreadIsExact(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		return count(t, conn, "SELECT count(*) FROM channel_events WHERE account_id = $1 AND due_at IS NOT NULL", account) == 0
-	}, 2*time.Minute, 20*time.Millisecond)
+	}, 2*time.Minute+5*lasting, 20*time.Millisecond)
 
 	const ours = "SELECT count(*) FROM conversations c WHERE c.clinic_id = $1 AND c.account_id = $2"
 	const those = "(SELECT count(*) FROM messages m WHERE m.clinic_id = c.clinic_id AND m.conversation_id = c.id AND m.direction = 'inbound'"
