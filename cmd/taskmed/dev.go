@@ -160,7 +160,7 @@ func (c *devCommand) settings(stack *devstack.Stack) (config.Config, error) {
 		return config.Config{}, err
 	}
 	if settings.Attachments.Dir == "" && settings.Attachments.S3Endpoint == "" {
-		settings.Attachments.Dir = filepath.Join(stack.Home(), "attachments")
+		settings.Attachments.Dir = filepath.Join(stack.Home(), devAttachments)
 	}
 	settings.MaintainURL = stack.OwnerURL(devstack.Database)
 	settings.Addr, settings.AdminAddr, settings.LogLevel = c.Addr, c.AdminAddr, c.LogLevel

@@ -32,6 +32,9 @@ type devClinic struct {
 	Tokens map[string]string `json:"tokens"`
 }
 
+// devAttachments is the folder below its home in which taskmed dev keeps files.
+const devAttachments = "attachments"
+
 func devFilePath(home string) string { return filepath.Join(home, "dev.json") }
 
 func readDevFile(home string) (devFile, error) {

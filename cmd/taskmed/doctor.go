@@ -19,6 +19,8 @@ type doctorCommand struct {
 	Indexes   indexesCommand   `cmd:"" help:"Whether every statement that ran or that a registered operation sends has its index; unused, duplicate and swollen indexes."`
 	Slow      slowCommand      `cmd:"" help:"Which statements take the time."`
 	Cache     cacheCommand     `cmd:"" help:"Whether the answers kept in Redis are what Postgres says."`
+
+	Attachments attachmentsCommand `cmd:"" help:"Whether files can be kept in the store that the environment names."`
 }
 
 // Help says what the exit status means.

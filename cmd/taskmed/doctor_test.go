@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,4 +57,43 @@ func TestMaintain_TellsWhatItDid(t *testing.T) {
 	status, out, complaint = s.run("maintain --json")
 	require.Equal(t, exitOK, status, complaint)
 	require.Contains(t, out, `"expiredIdempotencyKeys": 0`)
+}
+
+// The store is the environment's, and so this test has its own.
+func TestDoctor_LooksAtTheStoreOfAttachments(t *testing.T) {
+	home := t.TempDir()
+	run := func() (int, string, string) {
+		told := taskmed(t.Context(), "doctor", "attachments", "--home", home)
+		return told.status, told.out, told.err
+	}
+	dir := filepath.Join(t.TempDir(), "files")
+	t.Setenv("TASKMED_ATTACHMENTS_DIR", "")
+	status, out, complaint := run()
+	require.Equal(t, exitOK, status, complaint)
+	require.Contains(t, out, "none are taken")
+
+	t.Setenv("TASKMED_ATTACHMENTS_DIR", dir)
+	status, out, complaint = run()
+	require.Equal(t, exitOK, status, complaint)
+	require.Contains(t, out, "attachments: nothing to mend; looked at the store of attachments, "+dir)
+
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.WriteFile(dir, nil, 0o600))
+	status, out, complaint = run()
+	require.Equal(t, exitFailure, status)
+	require.Contains(t, out, "problem: not so: files can be kept in the store of attachments\n  "+dir)
+	require.Contains(t, complaint, "to be mended: 1")
+
+	// A store that takes connections and says nothing is not waited for without end.
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	t.Setenv("TASKMED_ATTACHMENTS_DIR", "")
+	for name, value := range map[string]string{"ENDPOINT": "http://" + listener.Addr().String(), "BUCKET": "files", "KEY": "key", "SECRET": "canary"} {
+		t.Setenv("TASKMED_ATTACHMENTS_S3_"+name, value)
+	}
+	status, out, _ = run()
+	require.Equal(t, exitFailure, status)
+	require.Contains(t, out, "deadline exceeded")
+	require.NotContains(t, out, "canary")
 }

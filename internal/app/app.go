@@ -158,7 +158,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err != nil {
 		return nil, err
 	}
-	kept, err := files(settings, options, a.observer)
+	kept, err := files(ctx, settings, options, a.observer)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	a.open.hub = hub
-	a.talk = messaging.NewWorker(made.talk, messaging.WorkerConfig{Log: options.Log})
+	a.talk = messaging.NewWorker(made.talk, messaging.WorkerConfig{Log: options.Log, Counted: messaging.NewMetrics(a.observer.Registerer())})
 	a.files = attachments.NewSweeper(made.files, sweeps)
 	planner := profile.NewPlanner(settings.DatabaseURL)
 	served := gqlserver.Config{
@@ -191,7 +191,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		},
 		// The observer's is outermost, so that it sees what the others do.
 		Extensions: slices.Concat(a.observer.extensions, []graphql.HandlerExtension{made.loaders.Extension()}, options.Extensions),
-		Playground: playground(settings, options), Routes: routes(a.fitness.Fit, made, options.Log), Origins: settings.AllowedOrigins,
+		Playground: playground(settings, options), Routes: routes(a.fitness.Fit, made, options.Log), Shared: shared(a.fitness.Fit, made, options.Log), Origins: settings.AllowedOrigins,
 		Events: events{hub}, Streams: streams.NewMetrics(a.observer.Registerer()),
 		Documents: a.documents, Mutations: made.mutations, Cache: a.cache.answers, Secret: secret, Statements: statements{planner},
 		Observer: a.observer, Metrics: a.observer.metrics, AdminRoutes: a.observer.routes,

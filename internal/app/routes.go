@@ -11,11 +11,16 @@ import (
 
 // routes are what the public listener answers beside the API and the playground.
 func routes(fit func() error, made *graph, log *slog.Logger) map[string]http.Handler {
-	files := attachmentserver.Handler(made.files, fit, log)
 	posts := inboundserver.Handler(made.talk, fit, log)
 	return map[string]http.Handler{
 		inboundserver.PostPattern: posts, inboundserver.AskPattern: posts,
-		attachmentserver.PutPattern: files, attachmentserver.GetPattern: files,
 		feedserver.Pattern: feedserver.Handler(made.calendar, fit, log),
 	}
+}
+
+// shared are those that pages of other sites, which may call the API, use too: a clinic's
+// own front end puts and shows files.
+func shared(fit func() error, made *graph, log *slog.Logger) map[string]http.Handler {
+	files := attachmentserver.Handler(made.files, fit, log)
+	return map[string]http.Handler{attachmentserver.PutPattern: files, attachmentserver.GetPattern: files}
 }

@@ -28,7 +28,9 @@ const (
 	waits = 15 * time.Minute
 	// mostPerRecord are the files of a record, those that are awaited included.
 	mostPerRecord = 50
-	longestName   = 255
+	// mostAwaited are the files that a clinic awaits at once.
+	mostAwaited = 500
+	longestName = 255
 )
 
 // Config is what Files are made of.

@@ -103,6 +103,9 @@ func (f *Files) Request(ctx context.Context, input models.RequestAttachmentUploa
 		if count+awaited >= mostPerRecord {
 			return models.Refuse(models.UserErrorCodeLimit, "medicalRecordId", fmt.Sprintf("a record has %d attachments at most, those that are awaited included", mostPerRecord))
 		}
+		if err := f.room(tx, wanted.ByteSize); err != nil {
+			return err
+		}
 		// By Postgres' clock, as it is looked at.
 		var clock struct{ At time.Time }
 		if err := tx.Raw("SELECT clock_timestamp() + make_interval(secs => ?) AS at", waits.Seconds()).Find(&clock).Error; err != nil {
@@ -118,6 +121,31 @@ func (f *Files) Request(ctx context.Context, input models.RequestAttachmentUploa
 	made.URL = f.links.address(f.Server, entity.Reader{Scope: scope, Now: f.Now()}, made)
 	return &Requested{Attachment: made, URL: f.Server.URL + UploadPath + token, ExpiresAt: wanted.ExpiresAt}, nil
 }
+
+// room looks whether a clinic may await another file: what it awaits takes rows, and, while
+// it comes in, quarantine. One that was taken counts until it has ended, be it late.
+func (f *Files) room(tx *gorm.DB, bytes int) error {
+	// One after the other: the last two may not both find room for one.
+	if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtextextended('taskmed uploads ' || app_clinic()::text, 0))").Error; err != nil {
+		return err
+	}
+	var awaited struct{ Files, Bytes int64 }
+	err := tx.Raw(`SELECT count(*) AS files, coalesce(sum(byte_size), 0) AS bytes FROM attachment_uploads
+		WHERE clinic_id = app_clinic() AND ended_at IS NULL AND (taken_at IS NOT NULL OR expires_at > clock_timestamp())`).Take(&awaited).Error
+	switch {
+	case err != nil:
+		return err
+	case awaited.Files >= mostAwaited:
+		return models.Refuse(models.UserErrorCodeLimit, "", fmt.Sprintf("the clinic awaits %d files, which is the most at once: upload those that were asked for, or wait until their addresses expire, 15 minutes after they were asked for", mostAwaited))
+	case awaited.Bytes+int64(bytes) > f.mostAwaitedBytes():
+		return models.Refuse(models.UserErrorCodeLimit, "byteSize", fmt.Sprintf("the clinic awaits files of %d bytes and may await %d at once: upload those that were asked for, or wait until their addresses expire, 15 minutes after they were asked for",
+			awaited.Bytes, f.mostAwaitedBytes()))
+	}
+	return nil
+}
+
+// mostAwaitedBytes is 2 GiB, or ten of the largest files where those are larger.
+func (f *Files) mostAwaitedBytes() int64 { return max(2<<30, 10*int64(f.Largest)) }
 
 // lockDraft holds a draft until the transaction ends: it is not signed meanwhile.
 func lockDraft(tx *gorm.DB, id uuid.UUID, global string) error {

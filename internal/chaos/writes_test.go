@@ -30,6 +30,7 @@ func TestWrites(t *testing.T) {
 	p := newWorld(t)
 	t.Run("a write with a key is done once through kills", p.onceThroughKills)
 	t.Run("money adds up under many clients that give up, and a kill", p.moneyAddsUp)
+	t.Run("unread counts are exact under many clients that give up, and a kill", p.unreadIsExact)
 	t.Run("a commit's answer that is lost is told, and asked for again", p.answersLost)
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/caarlos0/env/v11"
 )
 
 // Attachments say where the files of medical records are kept.
@@ -19,6 +21,16 @@ type Attachments struct {
 	// S3SecretFile is read when the server starts.
 	S3SecretFile string `env:"TASKMED_ATTACHMENTS_S3_SECRET_FILE" help:"a file that holds the access key's secret, in the place of the variable"`
 	Bytes        int    `env:"TASKMED_ATTACHMENTS_BYTES" envDefault:"52428800" help:"the size of one file, at most"`
+}
+
+// AttachmentsFromEnv reads these alone, for commands that need nothing else. Its error
+// names every variable that is wrong.
+func AttachmentsFromEnv(environ map[string]string) (Attachments, error) {
+	var a Attachments
+	if err := env.ParseWithOptions(&a, env.Options{Environment: environ}); err != nil {
+		return Attachments{}, errors.Join(faults(err)...)
+	}
+	return a, errors.Join(a.check()...)
 }
 
 // mostAttachment is what a size in the database can say.

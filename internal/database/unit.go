@@ -30,6 +30,8 @@ type Unit struct {
 	tx     *gorm.DB
 	open   bool
 	wrote  bool
+	// committed is to be done once it is.
+	committed []func()
 }
 
 type unitKey struct{}
@@ -48,6 +50,17 @@ func unitOf(ctx context.Context, db *DB) *Unit {
 		return nil
 	}
 	return u
+}
+
+// Committed does something once what a use case has written is committed: at once, or
+// with the context's Unit, and not at all where that is taken back. It is called after
+// InTenant, and what it does must not wait.
+func (db *DB) Committed(ctx context.Context, do func()) {
+	if unit := unitOf(ctx, db); unit != nil {
+		unit.committed = append(unit.committed, do)
+		return
+	}
+	do()
 }
 
 // Begin begins the transaction for the context's clinic.
@@ -134,6 +147,11 @@ func (u *Unit) Commit(ctx context.Context) error {
 		}
 	}
 	outcome, err = outcomeOf(u.tx.Commit().Error)
+	if outcome != touched.RolledBack {
+		for _, do := range u.committed {
+			do()
+		}
+	}
 	return translate(err)
 }
 

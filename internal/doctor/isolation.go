@@ -19,6 +19,8 @@ func Definers() map[string]string {
 		"api_key_revoke(text,uuid)":                                               asked,
 		"attachment_work(integer)":                                                "tells which clinics have files or uploads to clear, which the application cannot list",
 		"channel_work(integer)":                                                   "tells which clinics have something to send or to understand, for workers that serve all of them; owned by a role nobody can log in as, gives out ids of clinics alone",
+		"channel_figures()":                                                       "counts what waits in each channel over all clinics, and how long the oldest has; gives out figures alone",
+		"channel_prune(interval,integer)":                                         "deletes what channels' providers posted to all clinics more than eight days ago and nobody is still to understand; a policy keeps it to that, and it gives out counts alone",
 		"maintenance_begin(interval)":                                             "takes the period's maintenance run for one instance, by Postgres' clock; writes one row of no clinic's, gives out yes or no",
 		"maintenance_expire(integer)": "deletes idempotency keys and holds that have expired, of all clinics, which the application cannot list; " +
 			"a policy keeps it to what has expired, and it gives out counts alone",

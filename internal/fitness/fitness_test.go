@@ -180,7 +180,7 @@ func TestExamine_FindsARoleThatIsNotBound(t *testing.T) {
 		"ALTER FUNCTION app_clinic() OWNER TO taskmed_app":          role + "owns the function app_clinic()",
 		"ALTER SCHEMA public OWNER TO taskmed_app":                  role + "owns the schema public",
 		"GRANT pg_read_server_files TO taskmed_app":                 other + "pg_read_server_files, which reaches the server's files",
-		"GRANT taskmed_lookup TO taskmed_app":                       other + "taskmed_lookup, which sees more by the policy lookup on attachment_removals, lookup on attachment_uploads, stamping on changes and 14 more",
+		"GRANT taskmed_lookup TO taskmed_app":                       other + "taskmed_lookup, which sees more by the policy lookup on attachment_removals, lookup on attachment_uploads, stamping on changes and 17 more",
 		"GRANT taskmed_owner TO taskmed_app":                        other + "taskmed_owner, which owns the database, owns the function app_clinic(), cache_",
 		"CREATE ROLE strong SUPERUSER; GRANT strong TO taskmed_app": other + "strong, which is a superuser",
 		"CREATE ROLE strong BYPASSRLS; CREATE ROLE way NOINHERIT; GRANT strong TO way; GRANT way TO taskmed_app; ALTER ROLE taskmed_app NOINHERIT": other + "strong, which has BYPASSRLS",

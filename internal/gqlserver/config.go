@@ -88,6 +88,8 @@ type Config struct {
 	Playground http.Handler
 	// Routes are what else the public listener answers, by http.ServeMux's patterns.
 	Routes map[string]http.Handler
+	// Shared are those that pages of Origins may use as well, each with its method.
+	Shared map[string]http.Handler
 	// Origins are other sites whose pages may call the API, as "https://app.example.com".
 	Origins []string
 	// Statements tells developers what their requests asked of the database; may be nil.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +30,10 @@ const (
 	corsRequest = "authorization, content-type, x-clinic-id, x-request-id, idempotency-key, graphql-require-preflight, " +
 		"x-requested-with, apollo-require-preflight, apollographql-client-name, apollographql-client-version, traceparent, last-event-id, x-taskmed-explain"
 	corsAnswer = "X-Request-Id, Cache-Status, Age, ETag, Retry-After, RateLimit, RateLimit-Policy"
+
+	// The same of what is shared: files.
+	corsFileRequest = "content-type, range, if-range, x-request-id"
+	corsFile        = "X-Request-Id, ETag, Retry-After, Accept-Ranges, Content-Range, Content-Disposition"
 )
 
 // sameOrAllowed tells whether a page of an origin may open a WebSocket: a browser asks
@@ -64,6 +69,40 @@ func (o *origins) preflight(w http.ResponseWriter, r *http.Request) {
 		header.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// share serves routes, by http.ServeMux's patterns with a method, to pages of allowed
+// origins as well, and answers what their browsers ask before. Nothing of a browser's own
+// lets anybody in there: a page that knows such an address was given it.
+func (o *origins) share(mux *http.ServeMux, routes map[string]http.Handler) {
+	methods := map[string][]string{}
+	for pattern, handler := range routes {
+		method, path, _ := strings.Cut(pattern, " ")
+		methods[path] = append(methods[path], method)
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Add("Vary", "Origin")
+			if o.allowed[r.Header.Get("Origin")] {
+				w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+				w.Header().Set("Access-Control-Expose-Headers", corsFile)
+			}
+			handler.ServeHTTP(w, r)
+		})
+	}
+	for path, all := range methods {
+		slices.Sort(all)
+		mux.HandleFunc("OPTIONS "+path, func(w http.ResponseWriter, r *http.Request) {
+			header := w.Header()
+			header.Set("Allow", strings.Join(append(all, http.MethodOptions), ", "))
+			header.Add("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+			if o.allowed[r.Header.Get("Origin")] && r.Header.Get("Access-Control-Request-Method") != "" {
+				header.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+				header.Set("Access-Control-Allow-Methods", strings.Join(all, ", "))
+				header.Set("Access-Control-Allow-Headers", corsFileRequest)
+				header.Set("Access-Control-Max-Age", "7200")
+			}
+			w.WriteHeader(http.StatusNoContent)
+		})
+	}
 }
 
 // forged tells whether another site's page may be behind the request without

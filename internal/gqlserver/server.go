@@ -102,6 +102,7 @@ func (s *Server) publicHandler() http.Handler {
 	for pattern, handler := range s.config.Routes {
 		mux.Handle(pattern, handler)
 	}
+	s.origins.share(mux, s.config.Shared)
 	if s.config.Playground != nil {
 		mux.Handle("/", s.config.Playground)
 	}

@@ -140,7 +140,7 @@ func (k *Keeper) tell(ctx context.Context, result Result, err error) {
 		return
 	}
 	log.InfoContext(ctx, "maintenance", slog.Int("clinics", result.Clinics),
-		slog.Int64("expired_keys", result.Keys), slog.Int64("expired_holds", result.Holds), slog.Int64("expired_changes", result.Changes), slog.Int64("expired_deliveries", result.Deliveries),
+		slog.Int64("expired_keys", result.Keys), slog.Int64("expired_holds", result.Holds), slog.Int64("expired_changes", result.Changes), slog.Int64("expired_deliveries", result.Deliveries), slog.Int64("expired_posts", result.Posts),
 		slog.String("partitions", strings.Join(result.Partitions, " ")), slog.String("analyzed", strings.Join(result.Analyzed, " ")),
 		slog.Duration("took", result.Took))
 	for _, left := range result.Left {

@@ -100,6 +100,40 @@ func TestServers_ReachNothingThatHasNotExpired(t *testing.T) {
 	}
 }
 
+// What channels' providers have posted goes after its time, given up or done with; what
+// somebody is still to understand stays, however old it is.
+func TestServers_DeleteWhatProvidersPostedLongAgo(t *testing.T) {
+	t.Parallel()
+	d := testkit.NewDatabase(t)
+	for _, slug := range []string{"aurora", "horizonte"} {
+		clinic := d.NewClinic(t, slug)
+		d.Exec(t, "INSERT INTO channel_accounts (clinic_id, id, channel, name, address, settings) VALUES ($1, gen_random_uuid(), 'web', 'n', 'a', 'sealed')", clinic.ID)
+		d.Exec(t, `INSERT INTO channel_events (clinic_id, id, account_id, reference, payload, due_at, failure, created_at)
+			SELECT $1, gen_random_uuid(), (SELECT id FROM channel_accounts WHERE clinic_id = $1), concat_ws(' ', state, age), CASE state WHEN 'done' THEN NULL ELSE 'canary'::bytea END,
+				CASE state WHEN 'waits' THEN now() END, CASE state WHEN 'given up' THEN 'x' END, now() - make_interval(days => age)
+			FROM unnest(ARRAY['done', 'given up', 'waits']) state, unnest(ARRAY[29, 31, 400]) age`, clinic.ID)
+	}
+	var result Result
+	k := &Keeper{config: KeeperConfig{URL: d.AppURL, Log: slog.New(slog.DiscardHandler), Ran: func(done Result, err error) {
+		require.NoError(t, err)
+		result = done
+	}}}
+	k.attempt(t.Context(), spacing)
+	require.EqualValues(t, 2*4, result.Posts)
+	require.Equal(t, 2*5, d.Count(t, "SELECT count(*) FROM channel_events"))
+	require.Equal(t, 2*2, d.Count(t, "SELECT count(*) FROM channel_events WHERE reference IN ('done 29', 'given up 29')"))
+	require.Equal(t, 2*3, d.Count(t, "SELECT count(*) FROM channel_events WHERE reference LIKE 'waits %'"))
+	_, err := d.Connect(t, d.AppURL).Exec(t.Context(), "SELECT channel_prune('7 days', 10)")
+	require.ErrorContains(t, err, "eight days", "providers repeat themselves for seven")
+	// Nor can the functions' owner delete what is not old enough, or waits.
+	conn := d.Connect(t, d.SuperuserURL)
+	_, err = conn.Exec(t.Context(), "SET ROLE taskmed_lookup; SET app.clinic = '00000000-0000-0000-0000-000000000000'")
+	require.NoError(t, err)
+	tag, err := conn.Exec(t.Context(), "DELETE FROM channel_events WHERE due_at IS NOT NULL OR created_at > now() - interval '8 days'")
+	require.NoError(t, err)
+	require.Zero(t, tag.RowsAffected())
+}
+
 // Of many instances at once one runs; which, Postgres decides.
 func TestKeepers_RunOnceBetweenThem(t *testing.T) {
 	t.Parallel()

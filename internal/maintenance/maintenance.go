@@ -30,6 +30,8 @@ type Result struct {
 	Changes int64 `json:"expiredChanges"`
 	// Deliveries of webhooks are those of such changes, and of endpoints that are gone.
 	Deliveries int64 `json:"expiredDeliveries"`
+	// Posts of channels' providers are those that were done with, or given up, long ago.
+	Posts int64 `json:"expiredPosts"`
 	// Clinics is how many clinics were looked through.
 	Clinics int `json:"clinics"`
 	// Analyzed are the tables whose statistics were taken anew.
@@ -48,6 +50,9 @@ const (
 	batch = 5000
 	// kept is for how long changes are, and so how long a reader of them may be away.
 	kept = 30 * 24 * time.Hour
+	// postsKept is for how long what a channel's provider posted is known by its name, and
+	// kept where it was given up, once nothing more comes of it.
+	postsKept = 30 * 24 * time.Hour
 	// lockTimeout bounds what a server can wait for behind a waiting statement of ours.
 	lockTimeout = "2s"
 )

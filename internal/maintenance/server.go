@@ -51,8 +51,8 @@ func leftToOwner(ctx context.Context, conn *pgx.Conn, result *Result) error {
 	return misplaced(ctx, conn, result)
 }
 
-// pruned deletes changes that were kept long enough, and what webhooks were sent of them,
-// by functions of the database's.
+// pruned deletes changes that were kept long enough, what webhooks were sent of them, and
+// what channels' providers have posted, by functions of the database's.
 func pruned(ctx context.Context, conn *pgx.Conn, result *Result) error {
 	for finished := false; !finished; {
 		var gone int64
@@ -67,6 +67,13 @@ func pruned(ctx context.Context, conn *pgx.Conn, result *Result) error {
 			return fmt.Errorf("delete what webhooks were sent of changes that are gone: %w", err)
 		}
 		result.Deliveries += gone
+	}
+	for finished := false; !finished; {
+		var gone int64
+		if err := conn.QueryRow(ctx, "SELECT gone, finished FROM channel_prune($1, $2)", postsKept, batch).Scan(&gone, &finished); err != nil {
+			return fmt.Errorf("delete what channels' providers posted long ago: %w", err)
+		}
+		result.Posts += gone
 	}
 	return nil
 }

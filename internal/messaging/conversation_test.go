@@ -1,6 +1,7 @@
 package messaging_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -194,4 +195,40 @@ func TestConversations_AreNeverStale(t *testing.T) {
 	_, wrong = d.mark(t, chat.ID, "")
 	require.Empty(t, wrong)
 	require.Empty(t, d.list(t, "unread: true"), "a session reads what it wrote")
+}
+
+// A worker is told of a message once it is there to be seen: with a key that is when its
+// Unit is committed, and never where it is taken back.
+func TestSend_WakesAWorkerOnceItIsCommitted(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	chat, wrong := d.start(t, 0, "WHATSAPP", "")
+	require.Empty(t, wrong)
+	ctx := d.clinic.As(t.Context(), models.RoleReceptionist)
+	writes := map[string]func(ctx context.Context) error{
+		"sendMessage": func(ctx context.Context) error {
+			_, err := d.talk.SendMessage(ctx, models.SendMessageInput{ConversationID: chat.ID, Body: "Olá"})
+			return err
+		},
+		"startConversation": func(ctx context.Context) error {
+			body := "Olá"
+			_, err := d.talk.StartConversation(ctx, models.StartConversationInput{ContactID: models.KindContact.Global(d.clinic.Contacts[0]), Channel: models.ChannelWhatsapp, Body: &body})
+			return err
+		},
+	}
+	for name, write := range writes {
+		require.NoError(t, write(ctx))
+		require.True(t, d.talk.Woken(), name)
+		for _, committed := range []bool{true, false} {
+			within, unit := d.DB.WithUnit(ctx)
+			require.NoError(t, unit.Begin(within))
+			require.NoError(t, write(within))
+			require.False(t, d.talk.Woken(), "%s: there is nothing to be seen yet", name)
+			if committed {
+				require.NoError(t, unit.Commit(within))
+			}
+			unit.Rollback(within)
+			require.Equal(t, committed, d.talk.Woken(), name)
+		}
+	}
 }

@@ -75,21 +75,26 @@ const due = `SELECT o.* FROM outgoing_messages o
 // is false where nothing is due; without a delivery there was something else to say of
 // the message.
 func (w *Worker) take(ctx context.Context) (d *delivery, more bool, err error) {
+	var of models.Channel
+	var ended string
 	err = w.talk.db.InTenant(ctx, func(tx *gorm.DB) error {
-		d, more = nil, false
+		d, more, ended = nil, false, ""
 		message := &outgoing{}
 		if err := tx.Raw(due).Limit(1).Find(message).Error; err != nil || message.MessageID == uuid.Nil {
 			return err
 		}
 		more = true
-		if message.TakenAt != nil { // somebody took it and never came back
-			return fail(tx, message, unknownOutcome)
-		}
-		account, out, err := prepare(tx, message)
+		account, out, by, err := prepare(tx, message)
 		if err != nil {
 			return err
 		}
+		of = by
+		if message.TakenAt != nil { // somebody took it and never came back
+			ended = outcomeUnknown
+			return fail(tx, message, unknownOutcome)
+		}
 		if account == nil {
+			ended = outcomeFailed
 			return fail(tx, message, noAccount)
 		}
 		at, free, err := pace(tx, account)
@@ -106,27 +111,32 @@ func (w *Worker) take(ctx context.Context) (d *delivery, more bool, err error) {
 			"attempts": message.Attempts, "taken_at": gorm.Expr("clock_timestamp()"), "due_at": gorm.Expr("clock_timestamp() + make_interval(secs => ?)", lease.Seconds()),
 		}).Error
 	})
+	if err == nil && ended != "" {
+		w.counted.Sent(of, ended)
+	}
 	return d, more, err
 }
 
-// prepare reads what a message is sent with: nil where the clinic has no account for it.
-func prepare(tx *gorm.DB, of *outgoing) (*models.ChannelAccount, channel.Outbound, error) {
+// prepare reads what a message is sent with, and in which channel: no account where the
+// clinic has none for it.
+func prepare(tx *gorm.DB, of *outgoing) (*models.ChannelAccount, channel.Outbound, models.Channel, error) {
 	var row struct {
-		Body, Channel, Clinic string
-		ContactID             uuid.UUID
-		AccountID             *uuid.UUID
+		Body, Clinic string
+		Channel      models.Channel
+		ContactID    uuid.UUID
+		AccountID    *uuid.UUID
 	}
 	err := tx.Raw(`SELECT m.body, c.channel, c.contact_id, c.account_id, k.name AS clinic FROM messages m
 		JOIN conversations c ON c.clinic_id = app_clinic() AND c.id = m.conversation_id JOIN clinics k ON k.id = app_clinic()
 		WHERE m.clinic_id = app_clinic() AND m.id = ?`, of.MessageID).Take(&row).Error
 	if err != nil {
-		return nil, channel.Outbound{}, err
+		return nil, channel.Outbound{}, "", err
 	}
 	out := channel.Outbound{ID: models.KindMessage.Global(of.MessageID), Body: row.Body, Clinic: row.Clinic}
 	err = tx.Model(&models.ContactIdentity{}).Where("contact_id = ? AND channel = ?", row.ContactID, row.Channel).
 		Order("verified_at DESC NULLS LAST, created_at DESC, id").Pluck("value", &out.To).Error
 	if err != nil {
-		return nil, out, err
+		return nil, out, "", err
 	}
 	// The conversation's, or else the only one.
 	var accounts []*models.ChannelAccount
@@ -135,9 +145,9 @@ func prepare(tx *gorm.DB, of *outgoing) (*models.ChannelAccount, channel.Outboun
 		those = those.Where("id = ?", *row.AccountID)
 	}
 	if err := those.Order("created_at, id").Limit(1).Find(&accounts).Error; err != nil || len(accounts) == 0 {
-		return nil, out, err
+		return nil, out, row.Channel, err
 	}
-	return accounts[0], out, nil
+	return accounts[0], out, row.Channel, nil
 }
 
 // every is how far apart a channel's messages of one account are.
@@ -184,6 +194,9 @@ func (w *Worker) deliver(ctx context.Context, d *delivery) error {
 	ctx = context.WithoutCancel(ctx)
 	for attempt := 1; ; attempt++ {
 		lost := w.talk.db.InTenant(ctx, func(tx *gorm.DB) error { return w.record(tx, d, sent, ended, err) })
+		if lost == nil {
+			w.counted.Sent(d.account.Channel, became(d, err))
+		}
 		if lost == nil || attempt == mostRecordings {
 			return lost
 		}
@@ -207,22 +220,39 @@ func (w *Worker) send(ctx context.Context, d *delivery) (channel.Sent, error) {
 	return sent, err
 }
 
-// record writes down what came of a message.
-func (w *Worker) record(tx *gorm.DB, d *delivery, sent channel.Sent, at time.Time, err error) error {
-	var refused *channel.Refused
-	var later *channel.Later
+// became is what came of an attempt to send a message.
+func became(d *delivery, err error) string {
+	_, refused := errors.AsType[*channel.Refused](err)
+	_, later := errors.AsType[*channel.Later](err)
 	switch {
 	case err == nil:
+		return outcomeSent
+	case later && d.message.Attempts < mostAttempts:
+		return outcomePutOff
+	case later:
+		return outcomeGivenUp
+	case refused:
+		return outcomeFailed
+	}
+	return outcomeUnknown
+}
+
+// record writes down what came of a message.
+func (w *Worker) record(tx *gorm.DB, d *delivery, sent channel.Sent, at time.Time, err error) error {
+	refused, _ := errors.AsType[*channel.Refused](err)
+	later, _ := errors.AsType[*channel.Later](err)
+	switch became(d, err) {
+	case outcomeSent:
 		_, lost := advance(tx, d.account.Channel, &channel.Receipt{MessageID: d.out.ID, Reference: sent.Reference, Status: models.MessageStatusSent, At: at})
 		return errors.Join(lost, tell(tx, d.account.ID, ""))
-	case errors.As(err, &later) && d.message.Attempts < mostAttempts:
+	case outcomePutOff:
 		after := max(later.After, w.backoff(d.message.Attempts))
 		return errors.Join(tell(tx, d.account.ID, later.Reason), tx.Model(&outgoing{}).Where("message_id = ?", d.message.MessageID).Updates(map[string]any{
 			"taken_at": nil, "due_at": gorm.Expr("clock_timestamp() + make_interval(secs => ?)", after.Seconds()),
 		}).Error)
-	case later != nil:
+	case outcomeGivenUp:
 		return errors.Join(fail(tx, d.message, later.Reason), tell(tx, d.account.ID, later.Reason))
-	case errors.As(err, &refused):
+	case outcomeFailed:
 		return errors.Join(fail(tx, d.message, refused.Reason), tell(tx, d.account.ID, refused.Reason))
 	}
 	w.log.Warn("nobody knows whether a message was sent", slog.String("message", d.out.ID), slog.Any("error", err))

@@ -32,7 +32,7 @@ type desk struct {
 	graph  *graphAPI
 }
 
-func newDesk(t *testing.T, options ...api.Option) *desk {
+func newDesk(t testing.TB, options ...api.Option) *desk {
 	t.Helper()
 	d := testkit.NewDatabase(t)
 	clinic := d.NewClinic(t, "aurora")

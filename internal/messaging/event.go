@@ -53,24 +53,38 @@ func (w *Worker) understandSome(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	for _, event := range events {
-		if err := w.finishEvent(ctx, event, w.understand(ctx, event)); err != nil {
+		of, fault := w.understand(ctx, event)
+		if err := w.finishEvent(ctx, event, fault); err != nil {
 			return len(events), err
+		}
+		switch {
+		case of == "": // Postgres did not say what it is
+		case fault == nil:
+			w.counted.Understood(of, outcomeUnderstood)
+		case event.Attempts < mostEventAttempts:
+			w.counted.Understood(of, outcomePutOff)
+		default:
+			w.counted.Understood(of, outcomeGivenUp)
 		}
 	}
 	return len(events), nil
 }
 
-// understand does what an event tells of.
-func (w *Worker) understand(ctx context.Context, event *channelEvent) error {
+// understand does what an event tells of, and gives the channel that it came by.
+func (w *Worker) understand(ctx context.Context, event *channelEvent) (models.Channel, error) {
 	accounts, err := database.Rows[models.ChannelAccount](ctx, w.talk.db,
 		"SELECT clinic_id, id, channel, address, settings FROM channel_accounts WHERE clinic_id = app_clinic() AND id = $1", event.AccountID)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if len(accounts) == 0 {
-		return models.ErrNotFound
+	if len(accounts) == 0 { // its rows refer to it: it is there
+		return "", models.ErrNotFound
 	}
-	account := accounts[0]
+	return accounts[0].Channel, w.follow(ctx, accounts[0], event)
+}
+
+// follow does what an event of an account's tells of.
+func (w *Worker) follow(ctx context.Context, account *models.ChannelAccount, event *channelEvent) error {
 	of, adapter, err := w.talk.opened(account)
 	if err != nil {
 		return err

@@ -32,19 +32,26 @@ type graphAPI struct {
 	asked    []map[string]any
 	headers  []http.Header
 	refusals []string // answers that come first: a status, a blank and a body
+	// taken is told of each message once it is taken and nothing is answered yet.
+	taken func(r *http.Request, body string)
 }
 
-func newGraphAPI(t *testing.T) *graphAPI {
+func newGraphAPI(t testing.TB) *graphAPI {
 	t.Helper()
-	g := &graphAPI{}
+	g := &graphAPI{taken: func(*http.Request, string) {}}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var message map[string]any
 		if err := json.NewDecoder(r.Body).Decode(&message); err != nil || r.URL.Path != "/777/messages" || r.Method != http.MethodPost {
 			t.Errorf("%s %s: %v", r.Method, r.URL.Path, err)
 		}
+		text, _ := message["text"].(map[string]any)
+		g.mu.Lock()
+		g.asked, g.headers = append(g.asked, message), append(g.headers, r.Header)
+		taken := g.taken
+		g.mu.Unlock()
+		taken(r, fmt.Sprint(text["body"]))
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.asked, g.headers = append(g.asked, message), append(g.headers, r.Header)
 		if len(g.refusals) > 0 {
 			var status int
 			body := g.refusals[0]
@@ -57,7 +64,6 @@ func newGraphAPI(t *testing.T) *graphAPI {
 			_, _ = io.WriteString(w, body[4:])
 			return
 		}
-		text, _ := message["text"].(map[string]any)
 		_ = json.NewEncoder(w).Encode(map[string]any{"messages": []any{map[string]any{"id": fmt.Sprint("wamid.", text["body"])}}})
 	}))
 	t.Cleanup(g.Close)
@@ -83,7 +89,7 @@ func (g *graphAPI) refuse(answers ...string) {
 const appSecret = "the app's secret"
 
 // connect makes a channel account by the API, and gives its id and the path of its address.
-func (d *desk) connect(t *testing.T, channel, address string, settings map[string]string) (id, path string) {
+func (d *desk) connect(t testing.TB, channel, address string, settings map[string]string) (id, path string) {
 	t.Helper()
 	var got struct {
 		CreateChannelAccount struct {
@@ -98,7 +104,7 @@ func (d *desk) connect(t *testing.T, channel, address string, settings map[strin
 	return made.ID, made.InboundURL[strings.Index(made.InboundURL, messaging.InboundPath):]
 }
 
-func (d *desk) whatsapp(t *testing.T) (id, path string) {
+func (d *desk) whatsapp(t testing.TB) (id, path string) {
 	t.Helper()
 	return d.connect(t, "WHATSAPP", "+551140000000", map[string]string{"phoneNumberId": "777", "accessToken": "the token", "appSecret": appSecret, "verifyToken": "the verify token"})
 }

@@ -23,6 +23,8 @@ const (
 	mostClinics   = 100
 	clinicsAtOnce = 4
 	longestWait   = 10 * time.Minute
+	// figuresEvery is how often what waits is counted.
+	figuresEvery = 15 * time.Second
 )
 
 // WorkerConfig is what a Worker is made of.
@@ -33,6 +35,8 @@ type WorkerConfig struct {
 	// Backoff is how long to wait after so many attempts; it doubles from 2 s to 10 min
 	// if nil.
 	Backoff func(attempts int) time.Duration
+	// Counted is told what is sent and understood; may be nil.
+	Counted Counted
 
 	Seams
 }
@@ -44,6 +48,7 @@ type Worker struct {
 	log     *slog.Logger
 	every   time.Duration
 	backoff func(int) time.Duration
+	counted Counted
 	seams   Seams
 	// mostAtOnce are sent of one clinic before others' turn comes.
 	mostAtOnce int
@@ -51,9 +56,12 @@ type Worker struct {
 
 // NewWorker makes a Worker.
 func NewWorker(talk *Correspondence, config WorkerConfig) *Worker {
-	w := &Worker{talk: talk, log: config.Log, every: config.Every, backoff: config.Backoff, seams: config.Seams, mostAtOnce: 50}
+	w := &Worker{talk: talk, log: config.Log, every: config.Every, backoff: config.Backoff, counted: config.Counted, seams: config.Seams, mostAtOnce: 50}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
+	}
+	if w.counted == nil {
+		w.counted = uncounted{}
 	}
 	if w.every == 0 {
 		w.every = time.Second
@@ -95,6 +103,7 @@ func (w *Worker) Beside(ctx context.Context, serve func() error) error {
 	working, done := context.WithCancel(ctx)
 	var own sync.WaitGroup
 	own.Go(func() { w.Run(working) })
+	own.Go(func() { w.count(working) })
 	defer own.Wait()
 	defer done()
 	return serve()
@@ -129,6 +138,23 @@ func (w *Worker) Round(ctx context.Context) (int, error) {
 	}
 	wg.Wait()
 	return worked, first
+}
+
+// count counts what waits, until the context ends. Each server does: the figures are the
+// same on all.
+func (w *Worker) count(ctx context.Context) {
+	for ctx.Err() == nil {
+		figures, err := database.Lookup[Waiting](ctx, w.talk.db, "SELECT channel, direction, waiting, oldest FROM channel_figures()")
+		if err == nil {
+			w.counted.Waits(figures)
+		}
+		wait := time.NewTimer(figuresEvery)
+		select {
+		case <-ctx.Done():
+		case <-wait.C:
+		}
+		wait.Stop()
+	}
 }
 
 // forClinic is a context of what happens in a clinic without a person.

@@ -50,7 +50,7 @@ func (c *Correspondence) StartConversation(ctx context.Context, input models.Sta
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	defer c.wake()
+	defer c.db.Committed(ctx, c.wake)
 	return database.InTenant(ctx, c.db, func(tx *gorm.DB) (*Started, error) {
 		if account != nil {
 			if err := usable(tx, *account, input.Channel); err != nil {
@@ -88,7 +88,7 @@ func (c *Correspondence) SendMessage(ctx context.Context, input models.SendMessa
 	if err := in.Err(); err != nil {
 		return nil, err
 	}
-	defer c.wake()
+	defer c.db.Committed(ctx, c.wake)
 	return database.InTenant(ctx, c.db, func(tx *gorm.DB) (*models.Message, error) {
 		conversation, err := lock(tx, "conversationId", id)
 		if err != nil {

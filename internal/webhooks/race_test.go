@@ -27,8 +27,12 @@ import (
 )
 
 // childDatabase is set where the test's program is to be a server that sends, to be
-// killed.
-const childDatabase = "TASKMED_TEST_WEBHOOKS_OF"
+// killed; childPoint where it is to kill itself: a point and at which time, as in
+// "sent 2".
+const (
+	childDatabase = "TASKMED_TEST_WEBHOOKS_OF"
+	childPoint    = "TASKMED_TEST_WEBHOOKS_AT"
+)
 
 // child is a server over a database, until it is killed.
 func child(url string) {
@@ -41,7 +45,9 @@ func child(url string) {
 		if key, err = auth.LoadOrCreateDevKey(filepath.Join(os.TempDir(), "taskmed-webhooks-child.pem")); err != nil {
 			panic(err)
 		}
-		_, err = app.New(context.Background(), settings, app.Options{DevKey: key, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Sending: soon()})
+		sending := soon()
+		sending.At = dying(os.Getenv(childPoint))
+		_, err = app.New(context.Background(), settings, app.Options{DevKey: key, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Sending: sending})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -75,13 +81,13 @@ func (p *process) kill() {
 	_ = p.command.Wait()
 }
 
-// transactions are how many a race has: some hundreds, or what TASKMED_OUTBOX_COMMITS
-// says, by 32 writers, as in internal/outbox.
+// transactions are how many a race has: of more than 1,000 events, or what
+// TASKMED_OUTBOX_COMMITS says, by 32 writers, as in internal/outbox.
 func transactions(t *testing.T) (writers, all int) {
 	t.Helper()
 	said := os.Getenv("TASKMED_OUTBOX_COMMITS")
 	if said == "" {
-		return 8, 600
+		return 8, 720
 	}
 	n, err := strconv.Atoi(said)
 	require.NoError(t, err, "TASKMED_OUTBOX_COMMITS is a number")

@@ -6,9 +6,10 @@ import "github.com/taskmed/taskmed/internal/dialling"
 type Seams struct {
 	// Dialling has tests call nobody but this machine.
 	Dialling dialling.Seams
-	// At is told of a named point that a lane has come to: "looked" once its turn is
-	// committed and nothing sent yet, "sent" once an endpoint has answered and nothing is
-	// written down yet.
+	// At is told of a named point that a lane has come to: "looking" once its turn has
+	// done all that it does and nothing is committed yet, "looked" once it is committed and
+	// nothing sent yet, "sent" once an endpoint has answered and nothing is written down
+	// yet.
 	At func(point string)
 }
 

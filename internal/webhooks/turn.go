@@ -101,7 +101,9 @@ func (s *Sender) turn(ctx context.Context, endpoint uuid.UUID, results []*result
 		if stands.more, err = look(tx, endpoint); err != nil {
 			return err
 		}
-		return tx.Raw(headsSQL, endpoint, endpoint, texts(busy), mostHeads).Find(&stands.heads).Error
+		err = tx.Raw(headsSQL, endpoint, endpoint, texts(busy), mostHeads).Find(&stands.heads).Error
+		s.seams.at("looking")
+		return err
 	})
 	return stands, err
 }

@@ -23,10 +23,13 @@ const (
 	// no more than a quarter of them.
 	mostUploads   = 32
 	mostDownloads = 128
-	// slowest is how many bytes a second a client must send or take at least, and spare
-	// what it has besides.
-	slowest = 64 << 10
-	spare   = 30 * time.Second
+	// slowestReader is how many bytes a second a client must take at least, and spare what
+	// it has besides.
+	slowestReader = 64 << 10
+	spare         = 30 * time.Second
+	// longestUpload bounds an upload, whoever is slow: an hour after an address has expired
+	// its row is cleared.
+	longestUpload = 50 * time.Minute
 	// longest bounds how long a file is read from the store.
 	longest = 20 * time.Minute
 )
@@ -39,7 +42,7 @@ type Files interface {
 
 // Handler takes and serves files. fit tells whether the database may be served.
 func Handler(files Files, fit func() error, log *slog.Logger) http.Handler {
-	return &handler{files, fit, log, newTurns(mostUploads), newTurns(mostDownloads)}
+	return &handler{files, fit, log, newTurns(mostUploads), newTurns(mostDownloads), slowest()}
 }
 
 type handler struct {
@@ -47,6 +50,7 @@ type handler struct {
 	fit                func() error
 	log                *slog.Logger
 	uploads, downloads *turns
+	pace               pace
 }
 
 // ServeHTTP implements http.Handler.
@@ -67,15 +71,22 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.get(w, r)
 }
 
-// allow gives a client so long for so many bytes, and not more: the server's own limits
-// are for requests that fit into memory.
-func allow(w http.ResponseWriter, r *http.Request, bytes int) (context.Context, context.CancelFunc) {
-	long := spare + time.Duration(bytes/slowest)*time.Second
-	control, until := http.NewResponseController(w), time.Now().Add(long)
+// allow gives whoever reads so long for so many bytes, and not more: the server's own
+// limits are for requests that fit into memory.
+func allow(w http.ResponseWriter, bytes int) {
+	long := spare + time.Duration(bytes/slowestReader)*time.Second
 	// What is no connection of net/http's has no deadlines: tests.
-	_ = control.SetReadDeadline(until)
-	_ = control.SetWriteDeadline(until.Add(spare))
-	return context.WithTimeout(r.Context(), long)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(long + spare))
+}
+
+// receiving is the body of an upload and the time that it has: as long as it takes, while
+// the client keeps pace.
+func (h *handler) receiving(w http.ResponseWriter, r *http.Request) (context.Context, io.Reader, context.CancelFunc) {
+	control := http.NewResponseController(w)
+	// What is no connection of net/http's has no deadlines: tests.
+	_ = control.SetWriteDeadline(time.Now().Add(longestUpload + spare))
+	ctx, done := context.WithTimeout(r.Context(), longestUpload)
+	return ctx, &paced{pace: h.pace, body: r.Body, deadline: control.SetReadDeadline, now: time.Now}, done
 }
 
 // turns bounds how much is under way at once, in all and of one clinic.

@@ -64,9 +64,9 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer done()
-	ctx, cancel := allow(w, r, awaited.Size())
+	ctx, body, cancel := h.receiving(w, r)
 	defer cancel()
-	made, err := awaited.Receive(ctx, r.Body) //nolint:contextcheck // ctx extends the request's
+	made, err := awaited.Receive(ctx, body) //nolint:contextcheck // ctx extends the request's
 	if err != nil {
 		h.refuse(w, r, err)
 		return

@@ -27,7 +27,7 @@ type Folder struct{ dir string }
 // NewFolder keeps objects below a folder, which it makes.
 func NewFolder(dir string) (*Folder, error) {
 	if err := os.MkdirAll(filepath.Join(dir, quarantine), 0o700); err != nil {
-		return nil, fmt.Errorf("store: make the folder: %w", err)
+		return nil, fmt.Errorf("%w: make the folder: %w", ErrUnfit, err)
 	}
 	return &Folder{dir}, nil
 }
@@ -144,6 +144,9 @@ func (f *Folder) Remove(_ context.Context, name Name) error {
 // Check implements Store: it writes a file and removes it.
 func (f *Folder) Check(context.Context) error {
 	file, err := os.CreateTemp(filepath.Join(f.dir, quarantine), "check-")
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w: the folder cannot be written: %w", ErrUnfit, err)
+	}
 	if err != nil {
 		return put(err)
 	}

@@ -193,10 +193,13 @@ func (s *S3) Remove(ctx context.Context, name Name) error {
 func (s *S3) Check(ctx context.Context) error {
 	there, err := s.client.BucketExists(ctx, s.bucket)
 	if err != nil {
+		if status := minio.ToErrorResponse(err).StatusCode; status == http.StatusForbidden || status == http.StatusUnauthorized {
+			return fmt.Errorf("%w: the key may not use the bucket %q: %w", ErrUnfit, s.bucket, err)
+		}
 		return fmt.Errorf("store: look for the bucket: %w", err)
 	}
 	if !there {
-		return fmt.Errorf("store: there is no bucket %q", s.bucket)
+		return fmt.Errorf("%w: there is no bucket %q", ErrUnfit, s.bucket)
 	}
 	return nil
 }

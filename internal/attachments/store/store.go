@@ -19,6 +19,10 @@ var ErrFull = errors.New("store: there is no room for it")
 // Name is what an object is called.
 type Name struct{ Clinic, ID uuid.UUID }
 
+// ErrUnfit is a store that is there and can keep nothing until an operator mends it: it
+// has no such bucket, does not let the key in, or may not be written.
+var ErrUnfit = errors.New("store: it cannot be used as it is configured")
+
 // Store keeps objects. It may be used from any goroutine and by several processes.
 type Store interface {
 	// Put keeps exactly size bytes of a content under a name, or nothing: where reading
@@ -28,7 +32,8 @@ type Store interface {
 	Open(ctx context.Context, name Name, size int64) (io.ReadSeekCloser, error)
 	// Remove removes an object, if it is there.
 	Remove(ctx context.Context, name Name) error
-	// Check tells whether objects can be kept now.
+	// Check tells whether objects can be kept now; ErrUnfit where that is not for an hour
+	// but for a setting.
 	Check(ctx context.Context) error
 	// Tidy removes what processes that died have begun and not ended.
 	Tidy(ctx context.Context) error

@@ -1,0 +1,11 @@
+package messaging
+
+// Woken tells whether a worker of this process was told of work since it was asked last.
+func (c *Correspondence) Woken() bool {
+	select {
+	case <-c.woken:
+		return true
+	default:
+		return false
+	}
+}
