@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/taskmed/taskmed/internal/app"
+	"github.com/taskmed/taskmed/internal/attachments/store"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/doctor"
 )
@@ -46,7 +47,7 @@ func (c *attachmentsCommand) Run(ctx context.Context, s streams) error {
 	if err == nil {
 		bounded, done := context.WithTimeout(ctx, longestStoreCheck)
 		defer done()
-		err = kept.Check(bounded)
+		err = store.Look(bounded, kept)
 	}
 	if err != nil {
 		report.Healthy = false

@@ -28,7 +28,7 @@ func files(ctx context.Context, settings config.Config, options Options, watchin
 	}
 	bounded, done := context.WithTimeout(ctx, looks)
 	defer done()
-	if err := kept.Store.Check(bounded); errors.Is(err, store.ErrUnfit) {
+	if err := store.Look(bounded, kept.Store); errors.Is(err, store.ErrUnfit) {
 		return kept, unfit(settings.Attachments, err)
 	}
 	return kept, nil // what passes the sweeper tells of

@@ -90,13 +90,14 @@ func (o *origins) share(mux *http.ServeMux, routes map[string]http.Handler) {
 	}
 	for path, all := range methods {
 		slices.Sort(all)
+		methods, allow := strings.Join(all, ", "), strings.Join(append(all, http.MethodOptions), ", ")
 		mux.HandleFunc("OPTIONS "+path, func(w http.ResponseWriter, r *http.Request) {
 			header := w.Header()
-			header.Set("Allow", strings.Join(append(all, http.MethodOptions), ", "))
+			header.Set("Allow", allow)
 			header.Add("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
 			if o.allowed[r.Header.Get("Origin")] && r.Header.Get("Access-Control-Request-Method") != "" {
 				header.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
-				header.Set("Access-Control-Allow-Methods", strings.Join(all, ", "))
+				header.Set("Access-Control-Allow-Methods", methods)
 				header.Set("Access-Control-Allow-Headers", corsFileRequest)
 				header.Set("Access-Control-Max-Age", "7200")
 			}

@@ -3,6 +3,7 @@ package messaging_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -25,14 +26,14 @@ const (
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childDatabase); url != "" {
-		fmt.Fprintln(os.Stderr, child(url))
+		fmt.Fprintln(os.Stderr, child(url, os.Stdout))
 		os.Exit(1)
 	}
 	testkit.Main(m)
 }
 
-// child is a whole server over a database, until it is killed.
-func child(url string) error {
+// child is a whole server over a database, until it is killed. It says where it listens.
+func child(url string, out io.Writer) error {
 	settings, err := config.Development(nil, url, api.Secret)
 	if err != nil {
 		return err
@@ -54,6 +55,8 @@ func child(url string) error {
 			return err
 		}
 	}
-	fmt.Println(listeners[0].Addr())
+	if _, err := fmt.Fprintln(out, listeners[0].Addr()); err != nil {
+		return err
+	}
 	return a.Serve(ctx, listeners[0], listeners[1])
 }

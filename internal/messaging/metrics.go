@@ -93,12 +93,14 @@ func (m metrics) Understood(of models.Channel, outcome string) {
 func (m metrics) Waits(all []*Waiting) {
 	for _, of := range models.AllChannel {
 		for _, direction := range []string{"out", "in"} {
-			m.waiting.WithLabelValues(label(of), direction).Set(0)
-			m.oldest.WithLabelValues(label(of), direction).Set(0)
+			var now Waiting // nothing, where nothing is told
+			for _, one := range all {
+				if one.Channel == label(of) && one.Direction == direction {
+					now = *one
+				}
+			}
+			m.waiting.WithLabelValues(label(of), direction).Set(float64(now.Waiting))
+			m.oldest.WithLabelValues(label(of), direction).Set(now.Oldest)
 		}
-	}
-	for _, one := range all {
-		m.waiting.WithLabelValues(one.Channel, one.Direction).Set(float64(one.Waiting))
-		m.oldest.WithLabelValues(one.Channel, one.Direction).Set(one.Oldest)
 	}
 }

@@ -46,6 +46,9 @@ func (p *paced) Read(into []byte) (int, error) {
 	// no connection of net/http's has no deadlines: tests.
 	_ = p.deadline(began.Add(2*p.window - p.waited))
 	n, err := p.body.Read(into)
+	// Not while the store takes its time: net/http would take a silent connection's end for
+	// the client's leaving.
+	_ = p.deadline(time.Time{})
 	p.waited += p.now().Sub(began)
 	p.came += n
 	return n, err

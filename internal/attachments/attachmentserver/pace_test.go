@@ -3,7 +3,6 @@ package attachmentserver
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -99,8 +98,7 @@ func TestPaced_EndsATrickleAndASilence(t *testing.T) {
 					_ = answer.Body.Close()
 				}
 			}()
-			err = <-ended
-			require.True(t, errors.Is(err, os.ErrDeadlineExceeded), "%v", err)
+			require.ErrorIs(t, <-ended, os.ErrDeadlineExceeded)
 			leave()
 			_ = sent.Close()
 		})

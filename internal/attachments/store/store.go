@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/google/uuid"
@@ -16,12 +17,12 @@ var ErrAbsent = errors.New("store: there is no such object")
 // ErrFull is a store that has no room.
 var ErrFull = errors.New("store: there is no room for it")
 
-// Name is what an object is called.
-type Name struct{ Clinic, ID uuid.UUID }
-
 // ErrUnfit is a store that is there and can keep nothing until an operator mends it: it
 // has no such bucket, does not let the key in, or may not be written.
 var ErrUnfit = errors.New("store: it cannot be used as it is configured")
+
+// Name is what an object is called.
+type Name struct{ Clinic, ID uuid.UUID }
 
 // Store keeps objects. It may be used from any goroutine and by several processes.
 type Store interface {
@@ -37,6 +38,19 @@ type Store interface {
 	Check(ctx context.Context) error
 	// Tidy removes what processes that died have begun and not ended.
 	Tidy(ctx context.Context) error
+}
+
+// Look is Check for who may not wait for longer than a context lasts: a folder of another
+// machine's can hang, and no system call ends with a context.
+func Look(ctx context.Context, s Store) error {
+	checked := make(chan error, 1)
+	go func() { checked <- s.Check(ctx) }()
+	select {
+	case err := <-checked:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("store: it does not answer: %w", ctx.Err())
+	}
 }
 
 // Nowhere has no room for anything: it stands where nothing is ever uploaded.

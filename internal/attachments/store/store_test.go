@@ -202,3 +202,25 @@ func fullDisk() error {
 	_, err = file.Write([]byte("x"))
 	return err
 }
+
+// hanging is a store that never answers, as a folder of another machine's that is gone.
+type hanging struct {
+	store.Nowhere
+
+	ends chan struct{}
+}
+
+func (h hanging) Check(context.Context) error {
+	<-h.ends
+	return nil
+}
+
+func TestLook_WaitsNoLongerThanItMay(t *testing.T) {
+	t.Parallel()
+	ends := make(chan struct{})
+	t.Cleanup(func() { close(ends) })
+	ctx, done := context.WithCancel(t.Context())
+	done()
+	require.ErrorIs(t, store.Look(ctx, hanging{ends: ends}), context.Canceled)
+	require.NoError(t, store.Look(t.Context(), store.Nowhere{}))
+}
