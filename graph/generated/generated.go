@@ -8602,7 +8602,7 @@ extend type Mutation {
 type Subscription {
   "Appointments as they are made, moved, or change state."
   appointmentChanged(
-    "Only those that are this practitioner's when they are told: one that is handed to another is not told here any more."
+    "Only those of this practitioner. One that is handed to another is told to both: look at its practitioner."
     practitionerId: ID
   ): Appointment!
   "Messages as they come in."
