@@ -201,12 +201,16 @@ func TestDelivery_IsOnceOrToldOf(t *testing.T) {
 		_, wrong = d.send(t, chat.ID, point)
 		require.Empty(t, wrong)
 		before := len(d.graph.bodies())
+		d.Exec(t, "UPDATE channel_accounts SET next_send_at = now()") // the account's rate does not put it off
+		reached := false
 		_, err := d.worker(func(at string) {
 			if at == point {
+				reached = true
 				runtime.Goexit()
 			}
 		}).Round(t.Context())
 		require.NoError(t, err)
+		require.True(t, reached)
 		_, err = worker.Round(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "QUEUED", of(point).Status, "it may still be at it")
