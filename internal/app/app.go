@@ -82,7 +82,7 @@ type App struct {
 
 // open are the parts to be closed, in this order: the cache before the database, though
 // it is opened before. What is not there, or not yet, is nothing.
-type open struct{ streams, attendant, leader, hub, keeper, auth, registry, redis, cache, fitness, database, observer closer }
+type open struct{ streams, attendant, leader, hub, keeper, auth, registry, redis, guesses, cache, fitness, database, observer closer }
 
 type closer interface{ Close() }
 
@@ -108,7 +108,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 
 	schema := schemaAlone()
-	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
+	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -162,7 +162,11 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err != nil {
 		return nil, err
 	}
-	made, err := newGraph(graphParts{db: db, keys: keys, channels: channels(settings), files: kept, hooks: webhooks.Config{Loopback: bool(settings.PrivateWebhooks), Seams: options.Webhooks}, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
+	tries, err := countGuesses(settings, secret, a.observer, &a.open)
+	if err != nil {
+		return nil, err
+	}
+	made, err := newGraph(graphParts{db: db, keys: keys, guesses: tries, channels: channels(settings), files: kept, hooks: webhooks.Config{Loopback: bool(settings.PrivateWebhooks), Seams: options.Webhooks}, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +260,7 @@ func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
 // Close lets go of what New took.
 func (a *App) Close() {
 	o := a.open
-	for _, part := range []closer{o.streams, o.attendant, o.leader, o.hub, o.keeper, o.auth, o.registry, o.redis, o.cache, o.fitness, o.database, o.observer} {
+	for _, part := range []closer{o.streams, o.attendant, o.leader, o.hub, o.keeper, o.auth, o.registry, o.redis, o.guesses, o.cache, o.fitness, o.database, o.observer} {
 		part.Close()
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/people/guesses"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
@@ -57,6 +58,8 @@ type graphParts struct {
 	now     func() time.Time
 	// keys remember mutations; nil where each of them is a rehearsal.
 	keys *idempotency.Keys
+	// guesses are CPFs that are tried at any instance.
+	guesses guesses.Shared
 	// channels are the ways to the channels' providers.
 	channels map[models.Channel]channel.Adapter
 	// files say what attachments are made of beside the rest.
@@ -113,7 +116,7 @@ func newGraph(parts graphParts) (*graph, error) {
 	diary := scheduling.New(parts.db, parts.now)
 	waitlist := scheduling.NewWaitlist(diary)
 	root := resolvers.New(resolvers.Packages{
-		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: diary, Waitlist: waitlist,
+		People: people.New(parts.db, entities, parts.cursors, parts.now, parts.guesses), Diary: diary, Waitlist: waitlist,
 		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: members,
 		Talk: talk, Files: files, Webhooks: hooks, Objects: objects, Rights: table,
 	})
