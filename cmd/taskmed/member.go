@@ -98,4 +98,6 @@ func (c *memberRevoke) Run(ctx context.Context, s streams) error {
 }
 
 // directory writes members over a connection of the database's owner.
-func directory(db *database.DB) *people.Directory { return people.New(db, nil, nil, time.Now, guesses.Alone{}) }
+func directory(db *database.DB) *people.Directory {
+	return people.New(db, nil, nil, time.Now, guesses.Alone{})
+}

@@ -27,6 +27,7 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver/streams"
 	"github.com/taskmed/taskmed/internal/idempotency"
 	"github.com/taskmed/taskmed/internal/messaging"
+	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/profile"
 	"github.com/taskmed/taskmed/internal/sockets"
@@ -119,7 +120,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 	a.open.observer = a.observer
 	// It looks while the rest is put together.
-	a.fitness = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log})
+	a.fitness = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log, Rules: []fitness.Rule{outbox.Raised}})
 	a.open.fitness = a.fitness
 	a.cache, err = openCache(settings, secret, answering.NewProgram(schema, options.build), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
