@@ -30,6 +30,7 @@ import (
 	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/profile"
+	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/sockets"
 	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/internal/webhooks"
@@ -167,7 +168,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err != nil {
 		return nil, err
 	}
-	made, err := newGraph(graphParts{db: db, keys: keys, guesses: tries, channels: channels(settings), files: kept, hooks: webhooks.Config{Loopback: bool(settings.PrivateWebhooks), Seams: options.Webhooks}, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
+	made, err := newGraph(graphParts{db: db, keys: keys, guesses: tries, offers: scheduling.NewMetrics(a.observer.Registerer()), channels: channels(settings), files: kept, hooks: webhooks.Config{Loopback: bool(settings.PrivateWebhooks), Seams: options.Webhooks}, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +214,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	a.open.keeper = maintain(settings, options.Log, a.observer)                                                //nolint:contextcheck // it ends with Close, not with the start
-	a.open.attendant = attend(settings, options.Log, a.fitness.Fit, made)                                      //nolint:contextcheck // likewise
+	a.open.attendant = attend(settings, options.Log, a.observer, a.fitness.Fit, made)                          //nolint:contextcheck // likewise
 	a.open.leader = lead(settings, options.Log, a.observer, a.fitness.Fit, made, options.Sending, hub.Stamped) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
 }

@@ -60,6 +60,8 @@ type graphParts struct {
 	keys *idempotency.Keys
 	// guesses are CPFs that are tried at any instance.
 	guesses guesses.Shared
+	// offers are told what becomes of those of waiting lists.
+	offers scheduling.Counted
 	// channels are the ways to the channels' providers.
 	channels map[models.Channel]channel.Adapter
 	// files say what attachments are made of beside the rest.
@@ -114,7 +116,7 @@ func newGraph(parts graphParts) (*graph, error) {
 	}
 	calendars := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
 	diary := scheduling.New(parts.db, parts.now)
-	waitlist := scheduling.NewWaitlist(diary)
+	waitlist := scheduling.NewWaitlist(diary, parts.offers)
 	root := resolvers.New(resolvers.Packages{
 		People: people.New(parts.db, entities, parts.cursors, parts.now, parts.guesses), Diary: diary, Waitlist: waitlist,
 		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: members,

@@ -30,6 +30,8 @@ type Unit struct {
 	tx     *gorm.DB
 	open   bool
 	wrote  bool
+	// after is what waits for the commit.
+	after []func()
 }
 
 type unitKey struct{}
@@ -134,7 +136,23 @@ func (u *Unit) Commit(ctx context.Context) error {
 		}
 	}
 	outcome, err = outcomeOf(u.tx.Commit().Error)
+	if err == nil {
+		for _, do := range u.after {
+			do()
+		}
+	}
 	return translate(err)
+}
+
+// OnceCommitted does something that tells of a use case's transaction, which has
+// succeeded: now, or where it is part of a Unit, once that is committed, and never where
+// that is taken back.
+func (db *DB) OnceCommitted(ctx context.Context, do func()) {
+	if u := unitOf(ctx, db); u != nil {
+		u.after = append(u.after, do)
+		return
+	}
+	do()
 }
 
 // Rollback takes everything back, if the Unit is open, and lets go of the connection.
