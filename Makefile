@@ -46,7 +46,7 @@ MODULE := github.com/taskmed/taskmed
 # builds the whole server with it.
 RACE := internal/auth internal/calendar internal/chaos internal/database internal/entity internal/fitness \
 	internal/gcpace internal/gqlserver internal/gqlserver/operation internal/gqlserver/streams internal/keyed internal/live internal/load \
-	internal/attachments internal/attachments/attachmentserver internal/attachments/store internal/maintenance internal/messaging internal/outbox internal/persisted internal/profile internal/telemetry \
+	internal/attachments internal/attachments/attachmentserver internal/attachments/store internal/maintenance internal/messaging internal/outbox internal/people/guesses internal/persisted internal/profile internal/telemetry \
 	internal/webhooks internal/webhooks/inspector internal/telemetry/dashboard internal/telemetry/logs internal/telemetry/metrics internal/answers internal/trust internal/coherence
 # These start programs of others (Postgres, Redis, a browser) and may run again when
 # they fail. No other may: a test of isolation or staleness that fails once has failed.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/people/guesses"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -97,4 +98,6 @@ func (c *memberRevoke) Run(ctx context.Context, s streams) error {
 }
 
 // directory writes members over a connection of the database's owner.
-func directory(db *database.DB) *people.Directory { return people.New(db, nil, nil, time.Now) }
+func directory(db *database.DB) *people.Directory {
+	return people.New(db, nil, nil, time.Now, guesses.Alone{})
+}

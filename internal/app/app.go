@@ -27,8 +27,10 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver/streams"
 	"github.com/taskmed/taskmed/internal/idempotency"
 	"github.com/taskmed/taskmed/internal/messaging"
+	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/profile"
+	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/sockets"
 	"github.com/taskmed/taskmed/internal/telemetry"
 	"github.com/taskmed/taskmed/internal/webhooks"
@@ -82,7 +84,7 @@ type App struct {
 
 // open are the parts to be closed, in this order: the cache before the database, though
 // it is opened before. What is not there, or not yet, is nothing.
-type open struct{ streams, attendant, leader, hub, keeper, auth, registry, redis, cache, fitness, database, observer closer }
+type open struct{ streams, attendant, leader, hub, keeper, auth, registry, redis, guesses, cache, fitness, database, observer closer }
 
 type closer interface{ Close() }
 
@@ -108,7 +110,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 
 	schema := schemaAlone()
-	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
+	a := &App{open: open{nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}, nothing{}}}
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -119,7 +121,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	}
 	a.open.observer = a.observer
 	// It looks while the rest is put together.
-	a.fitness = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log})
+	a.fitness = fitness.Watch(ctx, fitness.Config{URL: settings.DatabaseURL, Log: options.Log, Rules: []fitness.Rule{outbox.Raised}})
 	a.open.fitness = a.fitness
 	a.cache, err = openCache(settings, secret, answering.NewProgram(schema, options.build), options.Log, a.observer) //nolint:contextcheck // what it runs ends with Close, not with the start
 	if err != nil {
@@ -162,7 +164,11 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err != nil {
 		return nil, err
 	}
-	made, err := newGraph(graphParts{db: db, keys: keys, channels: channels(settings), files: kept, hooks: webhooks.Config{Loopback: bool(settings.PrivateWebhooks), Seams: options.Webhooks}, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
+	tries, err := countGuesses(settings, secret, a.observer, &a.open)
+	if err != nil {
+		return nil, err
+	}
+	made, err := newGraph(graphParts{db: db, keys: keys, guesses: tries, offers: scheduling.NewMetrics(a.observer.Registerer()), channels: channels(settings), files: kept, hooks: webhooks.Config{Loopback: bool(settings.PrivateWebhooks), Seams: options.Webhooks}, cursors: cursors, server: entity.Server{Secret: secret, URL: settings.URL()}, now: now, fetching: profile.Fetching(a.observer.Fetching)})
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +214,7 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 		return nil, err
 	}
 	a.open.keeper = maintain(settings, options.Log, a.observer)                                                //nolint:contextcheck // it ends with Close, not with the start
-	a.open.attendant = attend(settings, options.Log, a.fitness.Fit, made)                                      //nolint:contextcheck // likewise
+	a.open.attendant = attend(settings, options.Log, a.observer, a.fitness.Fit, made)                          //nolint:contextcheck // likewise
 	a.open.leader = lead(settings, options.Log, a.observer, a.fitness.Fit, made, options.Sending, hub.Stamped) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
 }
@@ -256,7 +262,7 @@ func (a *App) Serve(ctx context.Context, public, admin net.Listener) error {
 // Close lets go of what New took.
 func (a *App) Close() {
 	o := a.open
-	for _, part := range []closer{o.streams, o.attendant, o.leader, o.hub, o.keeper, o.auth, o.registry, o.redis, o.cache, o.fitness, o.database, o.observer} {
+	for _, part := range []closer{o.streams, o.attendant, o.leader, o.hub, o.keeper, o.auth, o.registry, o.redis, o.guesses, o.cache, o.fitness, o.database, o.observer} {
 		part.Close()
 	}
 }

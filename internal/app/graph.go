@@ -26,6 +26,7 @@ import (
 	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/people/guesses"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
@@ -57,6 +58,10 @@ type graphParts struct {
 	now     func() time.Time
 	// keys remember mutations; nil where each of them is a rehearsal.
 	keys *idempotency.Keys
+	// guesses are CPFs that are tried at any instance.
+	guesses guesses.Shared
+	// offers are told what becomes of those of waiting lists.
+	offers scheduling.Counted
 	// channels are the ways to the channels' providers.
 	channels map[models.Channel]channel.Adapter
 	// files say what attachments are made of beside the rest.
@@ -111,9 +116,9 @@ func newGraph(parts graphParts) (*graph, error) {
 	}
 	calendars := calendar.New(parts.db, entities, parts.cursors, parts.server, parts.now)
 	diary := scheduling.New(parts.db, parts.now)
-	waitlist := scheduling.NewWaitlist(diary)
+	waitlist := scheduling.NewWaitlist(diary, parts.offers)
 	root := resolvers.New(resolvers.Packages{
-		People: people.New(parts.db, entities, parts.cursors, parts.now), Diary: diary, Waitlist: waitlist,
+		People: people.New(parts.db, entities, parts.cursors, parts.now, parts.guesses), Diary: diary, Waitlist: waitlist,
 		Chart: records.New(parts.db, parts.now), Calendar: calendars, Ledger: billing.New(parts.db, parts.now), Keys: members,
 		Talk: talk, Files: files, Webhooks: hooks, Objects: objects, Rights: table,
 	})

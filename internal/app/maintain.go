@@ -24,11 +24,12 @@ func maintain(settings config.Config, log *slog.Logger, watching observer) close
 }
 
 // attend has the waiting lists attended to, where that is not switched off.
-func attend(settings config.Config, log *slog.Logger, fit func() error, made *graph) closer {
+func attend(settings config.Config, log *slog.Logger, watching observer, fit func() error, made *graph) closer {
+	waiting := maintenance.Waiting(watching.Registerer())
 	if !settings.Waitlist {
 		return nothing{}
 	}
-	return maintenance.NewAttendant(maintenance.AttendantConfig{URL: settings.ListenURL(), Log: log, Fit: fit, Attend: made.waitlist.Attend})
+	return maintenance.NewAttendant(maintenance.AttendantConfig{URL: settings.ListenURL(), Log: log, Fit: fit, Attend: made.waitlist.Attend, Waiting: waiting})
 }
 
 // lead has events given their positions, and webhooks sent, by one instance at a time,

@@ -17,6 +17,8 @@ import (
 	"github.com/taskmed/taskmed/internal/gqlserver"
 	"github.com/taskmed/taskmed/internal/gqlserver/operation"
 	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/people/guesses"
+	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/webhooks"
 )
 
@@ -60,7 +62,7 @@ func newReadOnlyServer(ctx context.Context, settings config.Config, parts readOn
 			s.db.Close()
 		}
 	}()
-	made, err := newGraph(graphParts{db: s.db, cursors: cursors, channels: channels(settings), files: attachments.Config{Store: store.Nowhere{}, Largest: settings.Attachments.Bytes}, hooks: webhooks.Config{Offline: true}, now: time.Now})
+	made, err := newGraph(graphParts{db: s.db, cursors: cursors, guesses: guesses.Alone{}, offers: scheduling.Uncounted{}, channels: channels(settings), files: attachments.Config{Store: store.Nowhere{}, Largest: settings.Attachments.Bytes}, hooks: webhooks.Config{Offline: true}, now: time.Now})
 	if err != nil {
 		return nil, err
 	}

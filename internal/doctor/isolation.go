@@ -26,6 +26,7 @@ func Definers() map[string]string {
 			"a policy keeps it to what has expired, and it gives out counts alone",
 		"waitlist_due(boolean)": "tells in which clinics something is due in the waiting list, which the application cannot list; " +
 			"a policy keeps it to what is due, and it gives out the clinics' ids alone",
+		"waitlist_figures()":             "counts who waits, in one clinic after the other; gives out one count alone",
 		"webhook_work(uuid[],integer)":   "tells which endpoints of all clinics have something to send, which the application cannot list; gives out their ids alone",
 		"webhook_figures()":              "counts what waits over all clinics; gives out two counts alone",
 		"webhook_prune(integer)":         "deletes deliveries of all clinics whose changes or endpoints are gone; gives out counts alone",

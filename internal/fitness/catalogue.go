@@ -16,6 +16,8 @@ type Catalogue struct {
 	Roles []Role
 	// Tables hold rows of clinics: everything that has a clinic_id, and clinics.
 	Tables []Table
+	// Raises are the triggers that write down what happened.
+	Raises []Raise
 	// Replication is session_replication_role, by which triggers are silent.
 	Replication string
 	// Versions are the migrations that were applied; nil where that cannot be read.
@@ -54,6 +56,16 @@ type Table struct {
 	Unread string
 	// Policies are those that apply to the server's roles.
 	Policies []Policy
+}
+
+// Raise is a trigger that executes outbox_raise.
+type Raise struct {
+	Table, Trigger string
+	// Event and Kind are its arguments, By the statement that fires it for each row: it
+	// is empty for whatever else one can make.
+	Event, Kind, By string
+	// Off tells that it is disabled, or enabled for replicas alone.
+	Off bool
 }
 
 // Policy is one of row-level security's.
@@ -122,7 +134,12 @@ SELECT json_build_object(
 		'Tables', ARRAY(SELECT t.name FROM relations t WHERE t.relowner = r.oid ORDER BY 1),
 		'Functions', ARRAY(SELECT f.oid::regprocedure::text FROM pg_proc f
 			WHERE f.proowner = r.oid AND f.pronamespace IN (SELECT relnamespace FROM relations)
-				AND (f.proname = 'app_clinic' OR f.proname LIKE 'cache\_%') ORDER BY 1)) ORDER BY r.rolname) FROM roles r),
+				AND (f.proname IN ('app_clinic', 'outbox_raise') OR f.proname LIKE 'cache\_%') ORDER BY 1)) ORDER BY r.rolname) FROM roles r),
+	'Raises', (SELECT json_agg(json_build_object(
+		'Table', t.name, 'Trigger', g.tgname, 'Event', split_part(encode(g.tgargs, 'escape'), '\000', 1), 'Kind', split_part(encode(g.tgargs, 'escape'), '\000', 2),
+		'By', CASE WHEN g.tgattr::text = '' THEN CASE g.tgtype WHEN 5 THEN 'insert' WHEN 17 THEN 'update' END END,
+		'Off', g.tgenabled NOT IN ('O', 'A')) ORDER BY t.name, g.tgname)
+		FROM relations t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE g.tgfoid = to_regproc('outbox_raise')),
 	'Tables', (SELECT json_agg(json_build_object(
 		'Name', t.name, 'Kind', t.relkind, 'Enabled', t.relrowsecurity, 'Forced', t.relforcerowsecurity,
 		'Invoker', coalesce(t.reloptions && '{security_invoker=true,security_invoker=on}', false),

@@ -13,7 +13,8 @@ import (
 const (
 	// looks is how often an Attendant looks whether something is due that nobody told.
 	looks = time.Second
-	// ranges is how many looks apart it asks for entries whose time is over.
+	// ranges is how many looks apart it asks for entries whose time is over, and counts
+	// those that wait.
 	ranges = 60
 	// longestConnect bounds a connection's making, and longestAttend what is done for one
 	// clinic at a time.
@@ -31,6 +32,8 @@ type AttendantConfig struct {
 	// Attend does what is due in a clinic's waiting list. Whatever others do at the same
 	// time, nothing is done twice.
 	Attend func(ctx context.Context, clinic uuid.UUID) error
+	// Waiting is told how many wait in all clinics; nil if nobody wants to know.
+	Waiting func(entries int64)
 	// Look is how often it looks; 0 is a second.
 	Look time.Duration
 }
@@ -49,6 +52,9 @@ type Attendant struct {
 func NewAttendant(config AttendantConfig) *Attendant {
 	if config.Look == 0 {
 		config.Look = looks
+	}
+	if config.Waiting == nil {
+		config.Waiting = func(int64) {}
 	}
 	if config.Fit == nil {
 		config.Fit = func() error { return nil }
@@ -113,7 +119,11 @@ func (a *Attendant) listen(ctx context.Context, well func()) error {
 	}
 	for n := 0; ; n++ {
 		if a.config.Fit() == nil {
-			if err := a.look(ctx, conn, n%ranges == 0); err != nil {
+			all := n%ranges == 0
+			if err := a.count(ctx, conn, all); err != nil {
+				return err
+			}
+			if err := a.look(ctx, conn, all); err != nil {
 				return err
 			}
 			well()
@@ -129,6 +139,19 @@ func (a *Attendant) listen(ctx context.Context, well func()) error {
 			return fmt.Errorf("listen: %w", err)
 		}
 	}
+}
+
+// count tells how many wait, at a look at all there is.
+func (a *Attendant) count(ctx context.Context, conn *pgx.Conn, all bool) error {
+	if !all {
+		return nil
+	}
+	var waiting int64
+	if err := conn.QueryRow(ctx, "SELECT waiting FROM waitlist_figures()").Scan(&waiting); err != nil {
+		return fmt.Errorf("count who waits: %w", err)
+	}
+	a.config.Waiting(waiting)
+	return nil
 }
 
 // look attends to each clinic in which something is due. What fails there is due again.

@@ -30,7 +30,7 @@ func openAttended(t *testing.T) *attended {
 	d := testkit.NewDatabase(t)
 	now := time.Date(2026, time.November, 23, 10, 0, 0, 0, time.UTC)
 	diary := scheduling.New(d.DB, func() time.Time { return now })
-	a := &attended{Database: d, clinic: d.NewClinic(t, "here"), list: scheduling.NewWaitlist(diary), diary: diary}
+	a := &attended{Database: d, clinic: d.NewClinic(t, "here"), list: scheduling.NewWaitlist(diary, scheduling.Uncounted{}), diary: diary}
 	for n := range 6 {
 		a.visits = append(a.visits, d.Appointment(t, a.clinic, 1, 0, now.Add(time.Duration(25+n)*time.Hour), 30*time.Minute))
 	}

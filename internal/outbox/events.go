@@ -14,33 +14,42 @@ type Event struct {
 	// of the event.
 	Kind   models.Kind
 	Object string
+	// By are the statements that raise it.
+	By []string
 }
+
+// The statements that raise events.
+const (
+	inserts = "insert"
+	updates = "update"
+)
 
 // Events are those that are raised. Whoever adds one adds a trigger that executes
 // outbox_raise in its migration, its line here, and takes it off unraised.
 func Events() map[models.WebhookEvent]Event {
-	contact := Event{models.KindContact, "Contact"}
-	appointment := Event{models.KindAppointment, "Appointment"}
-	record := Event{models.KindMedicalRecord, "MedicalRecord"}
-	invoice := Event{models.KindInvoice, "Invoice"}
+	contact := func(by ...string) Event { return Event{models.KindContact, "Contact", by} }
+	appointment := func(by ...string) Event { return Event{models.KindAppointment, "Appointment", by} }
+	record := func(by ...string) Event { return Event{models.KindMedicalRecord, "MedicalRecord", by} }
+	invoice := func(by ...string) Event { return Event{models.KindInvoice, "Invoice", by} }
+	message := func(by ...string) Event { return Event{models.KindMessage, "Message", by} }
 	return map[models.WebhookEvent]Event{
-		models.WebhookEventContactCreated:           contact,
-		models.WebhookEventContactUpdated:           contact,
-		models.WebhookEventAppointmentScheduled:     appointment,
-		models.WebhookEventAppointmentRescheduled:   appointment,
-		models.WebhookEventAppointmentUpdated:       appointment,
-		models.WebhookEventAppointmentCancelled:     appointment,
-		models.WebhookEventAppointmentStatusChanged: appointment,
-		models.WebhookEventRecordSigned:             record,
-		models.WebhookEventRecordWithdrawn:          record,
-		models.WebhookEventInvoiceIssued:            invoice,
-		models.WebhookEventInvoicePaid:              invoice,
-		models.WebhookEventInvoiceVoided:            invoice,
-		models.WebhookEventPaymentRefunded:          {models.KindPayment, "Payment"},
-		models.WebhookEventWaitlistOffered:          {models.KindWaitlistEntry, "WaitlistEntry"},
-		models.WebhookEventMessageReceived:          {models.KindMessage, "Message"},
-		models.WebhookEventMessageStatusChanged:     {models.KindMessage, "Message"},
-		models.WebhookEventConversationChanged:      {models.KindConversation, "Conversation"},
+		models.WebhookEventContactCreated:           contact(inserts),
+		models.WebhookEventContactUpdated:           contact(updates),
+		models.WebhookEventAppointmentScheduled:     appointment(inserts),
+		models.WebhookEventAppointmentRescheduled:   appointment(updates),
+		models.WebhookEventAppointmentUpdated:       appointment(updates),
+		models.WebhookEventAppointmentCancelled:     appointment(updates),
+		models.WebhookEventAppointmentStatusChanged: appointment(updates),
+		models.WebhookEventRecordSigned:             record(inserts, updates),
+		models.WebhookEventRecordWithdrawn:          record(updates),
+		models.WebhookEventInvoiceIssued:            invoice(inserts, updates),
+		models.WebhookEventInvoicePaid:              invoice(inserts, updates),
+		models.WebhookEventInvoiceVoided:            invoice(updates),
+		models.WebhookEventPaymentRefunded:          {models.KindPayment, "Payment", []string{updates}},
+		models.WebhookEventWaitlistOffered:          {models.KindWaitlistEntry, "WaitlistEntry", []string{updates}},
+		models.WebhookEventMessageReceived:          message(inserts),
+		models.WebhookEventMessageStatusChanged:     message(updates),
+		models.WebhookEventConversationChanged:      {models.KindConversation, "Conversation", []string{inserts, updates}},
 	}
 }
 

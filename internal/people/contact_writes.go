@@ -23,7 +23,7 @@ const mostComing = 400
 
 // CreateContact adds a contact. Mistakes come back as models.Invalid.
 func (d *Directory) CreateContact(ctx context.Context, input models.CreateContactInput) (*models.Contact, error) {
-	if err := d.guess(ctx, input.TaxID); err != nil {
+	if err := d.guessTaxID(ctx, input.TaxID); err != nil {
 		return nil, err
 	}
 	today, err := d.today(ctx, input.BirthDate, input.DeceasedOn)
@@ -69,7 +69,7 @@ func (d *Directory) CreateContact(ctx context.Context, input models.CreateContac
 // a contact who is put away then or has died. Mistakes come back as models.Invalid.
 func (d *Directory) UpdateContact(ctx context.Context, input models.UpdateContactInput) (*models.Contact, []*models.Appointment, error) {
 	wanted, _ := input.TaxID.ValueOK()
-	if err := d.guess(ctx, wanted); err != nil {
+	if err := d.guessTaxID(ctx, wanted); err != nil {
 		return nil, nil, err
 	}
 	born, _ := input.BirthDate.ValueOK()
@@ -255,14 +255,14 @@ func (d *Directory) taken(ctx context.Context, err error, wanted *models.Contact
 	return models.Refuse(models.UserErrorCodeTaken, field, message, ids...)
 }
 
-// guess counts a CPF that somebody gives who sees them masked: whether it is taken
+// guessTaxID counts a CPF that somebody gives who sees them masked: whether it is taken
 // tells that somebody has it.
-func (d *Directory) guess(ctx context.Context, taxID *string) error {
+func (d *Directory) guessTaxID(ctx context.Context, taxID *string) error {
 	scope, err := tenant.From(ctx)
 	if err != nil || taxID == nil || models.SeesWholeTaxID(scope.Role) {
 		return err
 	}
-	return d.guesses.spend(scope, d.now())
+	return d.guess(ctx, scope)
 }
 
 // today is the clinic's day, which dates of birth and death are compared with; without

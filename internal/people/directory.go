@@ -11,6 +11,7 @@ import (
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/paging"
+	"github.com/taskmed/taskmed/internal/people/guesses"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/models"
@@ -22,12 +23,18 @@ type Directory struct {
 	entities *entity.Registry
 	cursors  *paging.Cursors
 	now      func() time.Time
-	guesses  guesses
+	guesses  *guesses.Limit
 }
 
-// New makes a Directory; now is the clock.
-func New(db *database.DB, entities *entity.Registry, cursors *paging.Cursors, now func() time.Time) *Directory {
-	return &Directory{db: db, entities: entities, cursors: cursors, now: now}
+// New makes a Directory; now is the clock. What others try of whole CPFs is counted with
+// what is tried here.
+func New(db *database.DB, entities *entity.Registry, cursors *paging.Cursors, now func() time.Time, others guesses.Shared) *Directory {
+	return &Directory{db: db, entities: entities, cursors: cursors, now: now, guesses: guesses.New(others)}
+}
+
+// guess counts a whole CPF that somebody tries who sees them masked.
+func (d *Directory) guess(ctx context.Context, scope *tenant.Scope) error {
+	return d.guesses.Spend(ctx, guesses.Guesser{Clinic: scope.ClinicID, Subject: scope.Subject}, d.now())
 }
 
 // own reads the clinic that the request is for.

@@ -77,7 +77,7 @@ func (d *Directory) SearchContacts(ctx context.Context, query SearchQuery) (*pag
 	// its beginnings.
 	wholeTaxID := !models.SeesWholeTaxID(scope.Role)
 	if wholeTaxID && wholeNumber(text) {
-		if err := d.guesses.spend(scope, d.now()); err != nil {
+		if err := d.guess(ctx, scope); err != nil {
 			return nil, err
 		}
 	}
@@ -156,6 +156,24 @@ func searchable(text string) (string, error) {
 		return "", models.BadInput("query may have %d characters at most", longestSearch)
 	}
 	return text, nil
+}
+
+// wholeNumber tells whether a text holds as many digits as a CPF has, however they are
+// parted.
+func wholeNumber(text string) bool {
+	const cpf = 11
+	digits := 0
+	for _, r := range text {
+		switch {
+		case r >= '0' && r <= '9':
+			if digits++; digits >= cpf {
+				return true
+			}
+		case !strings.ContainsRune(" .-/()+", r):
+			digits = 0
+		}
+	}
+	return false
 }
 
 func searchSize(request paging.Request) (int, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/people/guesses"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/models"
@@ -179,7 +180,7 @@ func measure(t *testing.T, d *desk) {
 	db, err := database.Open(ctx, database.Config{URL: d.database.AppURL, MaxConns: 1})
 	require.NoError(t, err)
 	defer db.Close()
-	directory := people.New(db, d.graph.Entities, d.database.Cursors, nil)
+	directory := people.New(db, d.graph.Entities, d.database.Cursors, nil, guesses.Alone{})
 	backend, err := database.Value[int](ctx, db, "SELECT pg_backend_pid()")
 	require.NoError(t, err)
 	wanted := selection.Wanted{Shown: showing("name", "phone", "email", "status")}

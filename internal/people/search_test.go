@@ -12,6 +12,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/people/guesses"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/graph"
@@ -46,7 +47,7 @@ func openDesk(t *testing.T, d *testkit.Database, slug string) *desk {
 	clinic := d.NewClinic(t, slug)
 	d.Exec(t, "DELETE FROM contacts WHERE clinic_id = $1", clinic.ID)
 	g := graph.New(t, d.DB, d.Cursors, time.Now)
-	return &desk{database: d, clinic: clinic, graph: g, directory: people.New(d.DB, g.Entities, d.Cursors, nil)}
+	return &desk{database: d, clinic: clinic, graph: g, directory: people.New(d.DB, g.Entities, d.Cursors, nil, guesses.Alone{})}
 }
 
 func (d *desk) add(t *testing.T, contacts ...person) []uuid.UUID {

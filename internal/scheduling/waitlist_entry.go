@@ -60,10 +60,13 @@ type Waitlist struct {
 	diary *Diary
 	// offered is for how long an offer holds its slot.
 	offered time.Duration
+	counted Counted
 }
 
 // NewWaitlist makes the waiting list of a diary.
-func NewWaitlist(diary *Diary) *Waitlist { return &Waitlist{diary, usualOffer} }
+func NewWaitlist(diary *Diary, counted Counted) *Waitlist {
+	return &Waitlist{diary, usualOffer, counted}
+}
 
 // Join puts a contact in line. Mistakes come back as models.Invalid.
 func (w *Waitlist) Join(ctx context.Context, input models.JoinWaitlistInput) (*models.WaitlistEntry, error) {
@@ -223,12 +226,16 @@ func (w *Waitlist) Leave(ctx context.Context, input models.LeaveWaitlistInput) (
 // Decline gives what is offered to the next in line. Mistakes come back as
 // models.Invalid.
 func (w *Waitlist) Decline(ctx context.Context, input models.WaitlistOfferInput) (*models.WaitlistEntry, error) {
-	return w.end(ctx, input.ID, func(tx *gorm.DB, scope *tenant.Scope, entry *models.WaitlistEntry) error {
+	entry, err := w.end(ctx, input.ID, func(tx *gorm.DB, scope *tenant.Scope, entry *models.WaitlistEntry) error {
 		if err := stands(tx, entry); err != nil {
 			return err
 		}
 		return endOffer(tx, scope, entry.ID, "declined", &scope.Subject)
 	})
+	if err == nil {
+		w.diary.db.Committed(ctx, w.counted.Declined)
+	}
+	return entry, err
 }
 
 // end changes a locked entry, and gives it as it is then.

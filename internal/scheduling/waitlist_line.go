@@ -42,19 +42,22 @@ func (w *Waitlist) Attend(ctx context.Context, clinic uuid.UUID) error {
 	scope := &tenant.Scope{Subject: lineSubject, ClinicID: clinic}
 	ctx = tenant.With(ctx, scope)
 	for range mostSteps {
-		did, at := false, uuid.Nil
+		var done step
 		err := w.diary.db.InTenant(ctx, func(tx *gorm.DB) (err error) {
-			did, at, err = w.step(tx, scope)
+			done, err = w.step(tx, scope)
 			return err
 		})
-		if err == nil && did {
+		if err == nil && done.did {
+			if done.count != nil {
+				done.count()
+			}
 			continue
 		}
-		if err == nil || at == uuid.Nil {
+		if err == nil || done.at == uuid.Nil {
 			return err
 		}
 		// Others must not wait for what fails: it comes again.
-		postponed := w.postpone(ctx, scope, at)
+		postponed := w.postpone(ctx, scope, done.at)
 		if _, taken := database.Violation(err); !taken || postponed != nil {
 			return errors.Join(err, postponed)
 		}
@@ -70,12 +73,22 @@ func (w *Waitlist) postpone(ctx context.Context, scope *tenant.Scope, note uuid.
 	})
 }
 
-// step does one thing that is due, at a note if it is one of a time; false if nothing is.
-func (w *Waitlist) step(tx *gorm.DB, scope *tenant.Scope) (did bool, at uuid.UUID, err error) {
-	for _, end := range []func(*gorm.DB, *tenant.Scope) (bool, error){w.lapse, w.expire} {
-		if did, err = end(tx, scope); did || err != nil {
-			return did, uuid.Nil, err
-		}
+// step is one thing that was due.
+type step struct {
+	did bool
+	// at is the note of the time that was looked at, if it was one.
+	at uuid.UUID
+	// count tells what came of it, once that is committed; nil where nobody counts it.
+	count func()
+}
+
+// step does one thing that is due.
+func (w *Waitlist) step(tx *gorm.DB, scope *tenant.Scope) (step, error) {
+	if did, err := w.lapse(tx, scope); did || err != nil {
+		return step{did: did, count: w.counted.Lapsed}, err
+	}
+	if did, err := w.expire(tx, scope); did || err != nil {
+		return step{did: did}, err
 	}
 	return w.look(tx, scope)
 }
@@ -113,30 +126,37 @@ type freed struct {
 	PractitionerID *uuid.UUID
 	// StartsAt and EndsAt are nil for whatever is free.
 	StartsAt, EndsAt *time.Time
+	// DueAt is when it became free.
+	DueAt time.Time
 }
 
 // look offers a slot of what is free to the first in line whom it suits. A time stays
 // noted until a look finds nobody.
-func (w *Waitlist) look(tx *gorm.DB, scope *tenant.Scope) (did bool, at uuid.UUID, err error) {
+func (w *Waitlist) look(tx *gorm.DB, scope *tenant.Scope) (step, error) {
 	var notes []*freed
-	err = tx.Raw(`SELECT id, practitioner_id, starts_at, ends_at FROM waitlist_work WHERE clinic_id = $1 AND due_at <= clock_timestamp()
+	err := tx.Raw(`SELECT id, practitioner_id, starts_at, ends_at, due_at FROM waitlist_work WHERE clinic_id = $1 AND due_at <= clock_timestamp()
 		ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED`, scope.ClinicID).Find(&notes).Error
 	if err != nil || len(notes) == 0 {
-		return false, uuid.Nil, err
+		return step{}, err
 	}
 	note := notes[0]
-	found := false
+	done := step{did: true, at: note.ID}
+	made := false
 	if note.PractitionerID == nil {
 		err = tx.Exec(`INSERT INTO waitlist_work (clinic_id, id, practitioner_id, starts_at, ends_at, due_at)
-			SELECT $1, gen_random_uuid(), p.id, $2, $3, clock_timestamp() FROM practitioners p WHERE p.clinic_id = $1 AND p.active`,
-			scope.ClinicID, note.StartsAt, note.EndsAt).Error
+			SELECT $1, gen_random_uuid(), p.id, $2, $3, $4 FROM practitioners p WHERE p.clinic_id = $1 AND p.active`,
+			scope.ClinicID, note.StartsAt, note.EndsAt, note.DueAt).Error
 	} else {
-		found, err = w.offer(tx, scope, note)
+		var offered time.Time
+		offered, made, err = w.offer(tx, scope, note)
+		if made {
+			done.count = func() { w.counted.Offered(offered.Sub(note.DueAt)) }
+		}
 	}
-	if err == nil && !found {
+	if err == nil && !made {
 		err = tx.Exec("DELETE FROM waitlist_work WHERE clinic_id = $1 AND id = $2", scope.ClinicID, note.ID).Error
 	}
-	return true, note.ID, err
+	return done, err
 }
 
 // span is what of a noted time can be offered.
@@ -154,35 +174,36 @@ func (f *freed) span(now time.Time) (availability.Span, bool) {
 	return span, span.From.Before(span.To)
 }
 
-// offer makes one offer of a time; false where there is nobody whom it suits.
-func (w *Waitlist) offer(tx *gorm.DB, scope *tenant.Scope, note *freed) (bool, error) {
+// offer makes one offer of a time, and tells when; false where there is nobody whom it
+// suits.
+func (w *Waitlist) offer(tx *gorm.DB, scope *tenant.Scope, note *freed) (at time.Time, made bool, err error) {
 	now := w.diary.now()
 	span, some := note.span(now)
 	if !some {
-		return false, nil
+		return at, false, nil
 	}
 	// Locked first, as in every booking.
 	var in validate.Input
 	if err := w.diary.lockPractitioner(tx, &in, *note.PractitionerID); err != nil || in.Err() != nil {
-		return false, err
+		return at, false, err
 	}
 	free, err := w.free(tx, scope, *note.PractitionerID, span)
 	if err != nil || len(free.starts) == 0 {
-		return false, err
+		return at, false, err
 	}
 	var passed []uuid.UUID
 	for range mostTried {
 		next, err := free.first(tx, scope, passed)
 		if err != nil || next == nil {
-			return false, err
+			return at, false, err
 		}
-		made, err := w.hold(tx, scope, next, now)
+		at, made, err := w.hold(tx, scope, next, now)
 		if err != nil || made {
-			return made, err
+			return at, made, err
 		}
 		passed = append(passed, next.entry)
 	}
-	return false, nil
+	return at, false, nil
 }
 
 // slots are the free ones of a practitioner, by the service that each is long enough
@@ -277,35 +298,36 @@ func (s *slots) first(tx *gorm.DB, scope *tenant.Scope, passed []uuid.UUID) (*fi
 	return &fitting{one.ID, one.ContactID, one.ServiceID, s.practitioner, availability.Span{From: one.StartsAt, To: one.EndsAt}}, nil
 }
 
-// hold offers a slot to an entry and holds it; false if one of the two has changed
-// meanwhile.
-func (w *Waitlist) hold(tx *gorm.DB, scope *tenant.Scope, next *fitting, now time.Time) (bool, error) {
+// hold offers a slot to an entry and holds it, and tells when; false if one of the two has
+// changed meanwhile.
+func (w *Waitlist) hold(tx *gorm.DB, scope *tenant.Scope, next *fitting, now time.Time) (at time.Time, made bool, err error) {
 	var in validate.Input
 	if err := w.diary.lockContact(tx, &in, next.contact); err != nil || in.Err() != nil {
-		return false, err
+		return at, false, err
 	}
 	entry, err := lockEntry(tx, next.entry)
 	if err != nil {
-		return false, err
+		return at, false, err
 	}
 	asked := &proposal{practitioner: next.practitioner, contact: next.contact, service: next.service, span: next.span, entry: next.entry, strict: true}
 	if entry.Status != models.WaitlistEntryStatusWaiting || entry.OfferExpiresAt != nil {
-		return false, nil
+		return at, false, nil
 	}
 	if _, err := w.diary.checkFree(tx, &in, scope, asked); err != nil || in.Err() != nil {
-		return false, err
+		return at, false, err
 	}
 	held, err := insertHold(tx, scope, asked, min(w.offered, next.span.From.Sub(now)))
 	if err != nil {
-		return false, err
+		return at, false, err
 	}
-	err = tx.Exec(`INSERT INTO waitlist_offers (clinic_id, id, entry_id, practitioner_id, starts_at, ends_at, offered_at, expires_at)
-		SELECT clinic_id, id, waitlist_entry_id, practitioner_id, starts_at, ends_at, created_at, expires_at FROM slot_holds WHERE clinic_id = $1 AND id = $2`,
-		scope.ClinicID, held.ID).Error
+	var offered struct{ OfferedAt time.Time }
+	err = tx.Raw(`INSERT INTO waitlist_offers (clinic_id, id, entry_id, practitioner_id, starts_at, ends_at, offered_at, expires_at)
+		SELECT clinic_id, id, waitlist_entry_id, practitioner_id, starts_at, ends_at, created_at, expires_at FROM slot_holds WHERE clinic_id = $1 AND id = $2
+		RETURNING offered_at`, scope.ClinicID, held.ID).Take(&offered).Error
 	if err != nil {
-		return false, err
+		return at, false, err
 	}
-	return true, tx.Model(entry).Updates(map[string]any{
+	return offered.OfferedAt, true, tx.Model(entry).Updates(map[string]any{
 		"offered_practitioner_id": held.PractitionerID, "offered_starts_at": held.StartsAt, "offered_ends_at": held.EndsAt, "offer_expires_at": held.ExpiresAt,
 	}).Error
 }

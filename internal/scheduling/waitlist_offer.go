@@ -50,6 +50,9 @@ func (w *Waitlist) Accept(ctx context.Context, input models.WaitlistOfferInput) 
 	if errors.Is(err, errMoved) {
 		return nil, nil, models.Refuse(models.UserErrorCodeStale, fieldID, "somebody else is at this entry right now: read it again and decide anew", input.ID)
 	}
+	if err == nil {
+		w.diary.db.Committed(ctx, w.counted.Accepted)
+	}
 	booked, instead, err := w.diary.outcome(ctx, booked, asked, w.diary.explain(ctx, err, asked))
 	return booked, instead, atEntry(err)
 }

@@ -22,7 +22,7 @@ type line struct {
 func openLine(t *testing.T) *line {
 	t.Helper()
 	o := openOffice(t)
-	return &line{o, scheduling.NewWaitlist(o.diary)}
+	return &line{o, scheduling.NewWaitlist(o.diary, scheduling.Uncounted{})}
 }
 
 // attend does what is due.

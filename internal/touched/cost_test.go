@@ -9,6 +9,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/people/guesses"
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/models"
@@ -35,7 +36,7 @@ func BenchmarkWrites(b *testing.B) {
 		b.Cleanup(db.Close)
 		ctx := clinic.As(b.Context(), models.RoleOwner)
 		b.Run("createContact/"+variant, func(b *testing.B) {
-			directory := people.New(db, nil, d.Cursors, time.Now)
+			directory := people.New(db, nil, d.Cursors, time.Now, guesses.Alone{})
 			for b.Loop() {
 				_, err := directory.CreateContact(ctx, models.CreateContactInput{Name: "Ana Souza"})
 				require.NoError(b, err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/people/guesses"
 	"github.com/taskmed/taskmed/internal/scheduling"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/graph"
@@ -84,7 +85,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	t.Cleanup(db.Close)
 	clock := func() time.Time { return w.now }
 	w.graph = graph.New(t, db, d.Cursors, clock)
-	w.people, w.diary = people.New(db, w.graph.Entities, d.Cursors, clock), scheduling.New(db, clock)
+	w.people, w.diary = people.New(db, w.graph.Entities, d.Cursors, clock, guesses.Alone{}), scheduling.New(db, clock)
 	w.contacts, w.practitioners, w.services = w.clinic.Contacts, w.clinic.Practitioners, w.clinic.Services
 	w.exec(t, "SELECT set_config('app.clinic', $1, false)", w.clinic.ID.String())
 	w.exec(t, "LISTEN "+database.NotifyChannel)

@@ -23,6 +23,7 @@ import (
 	"github.com/taskmed/taskmed/internal/nouns"
 	"github.com/taskmed/taskmed/internal/paging"
 	"github.com/taskmed/taskmed/internal/people"
+	"github.com/taskmed/taskmed/internal/people/guesses"
 	"github.com/taskmed/taskmed/internal/records"
 	"github.com/taskmed/taskmed/internal/rights"
 	"github.com/taskmed/taskmed/internal/scheduling"
@@ -60,7 +61,7 @@ func New(t testing.TB, db *database.DB, cursors *paging.Cursors, now func() time
 	fetchers, err := loaders.New(loaders.Config{DB: db, Registry: g.Entities, Schema: g.Schema, Objects: objects, Now: now})
 	require.NoError(t, err)
 	root := resolvers.New(resolvers.Packages{
-		People: people.New(db, g.Entities, cursors, now), Diary: scheduling.New(db, now), Chart: records.New(db, now),
+		People: people.New(db, g.Entities, cursors, now, guesses.Alone{}), Diary: scheduling.New(db, now), Chart: records.New(db, now),
 		Calendar: calendar.New(db, g.Entities, cursors, entity.Server{}, now), Ledger: billing.New(db, now), Objects: objects, Rights: table,
 	})
 	g.executor = executor.New(generated.NewExecutableSchema(generated.Config{Resolvers: root, Schema: g.Schema}))

@@ -88,7 +88,6 @@ func unshared() map[string]string {
 		"internal/availability":     "one zone's cache, by sync.Map; chaos runs it with the detector",
 		"internal/devstack":         "it waits for programs",
 		"internal/loaders":          "it has no tests of its own; chaos and entity run it with the detector",
-		"internal/people":           "one lock around counts; chaos runs it with the detector",
 		"internal/rehearsal":        "one lock around a list, of one command",
 		"internal/seed":             "a command's, which tells how far it is",
 		"internal/sockets":          "it has no tests of its own; gqlserver runs it with the detector",
