@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +73,37 @@ func TestExamples_FitTheSchema(t *testing.T) {
 	assert.Equal(t, "day-view", examples[0].Name)
 	assert.Equal(t, "Day view", examples[0].Title)
 	assert.Equal(t, "nodes", examples[9].Name)
+}
+
+// Whoever adds a field to a root writes an example that selects it, and says in
+// docs/api.md what it is for.
+func TestExamples_SelectEveryFieldOfTheRootsAndThePageNamesThem(t *testing.T) {
+	t.Parallel()
+	api := schema(t)
+	page, err := os.ReadFile("../docs/api.md")
+	require.NoError(t, err)
+	selected := map[*ast.FieldDefinition]bool{}
+	for _, example := range Examples() {
+		document, faults := gqlparser.LoadQueryWithRules(api, example.Query, rules.NewDefaultRules())
+		require.Empty(t, faults, example.Name)
+		for _, chosen := range document.Operations[0].SelectionSet {
+			if field, is := chosen.(*ast.Field); is {
+				selected[field.Definition] = true
+			}
+		}
+	}
+	looked := 0
+	for _, root := range []*ast.Definition{api.Query, api.Mutation, api.Subscription} {
+		for _, field := range root.Fields {
+			if strings.HasPrefix(field.Name, "__") {
+				continue
+			}
+			looked++
+			assert.True(t, selected[field], "%s.%s has no example that selects it: write one, web/examples/NN-name.graphql", root.Name, field.Name)
+			assert.True(t, regexp.MustCompile("`(subscription \\{ )?"+field.Name+`\b`).Match(page), "docs/api.md does not name %s.%s", root.Name, field.Name)
+		}
+	}
+	assert.Greater(t, looked, 90)
 }
 
 func TestResolve_ReplacesWithinStrings(t *testing.T) {

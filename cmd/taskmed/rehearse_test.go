@@ -25,6 +25,6 @@ func TestDoctor_PlansWhatRegisteredOperationsSend(t *testing.T) {
 	require.Equal(t, exitOK, status, "%s %s", out, complaint)
 	require.Regexp(t, fmt.Sprintf(`plans of \d+ statements \([1-9]\d* of them what %d operations send\)`, len(web.Requests())+1), out)
 	require.Contains(t, out, "note: not so: every registered operation can be rehearsed\n  Old\n")
-	require.Regexp(t, `every operation that writes can be rehearsed to its end\n  9 of \d+ operations that write\n`, out)
-	require.Contains(t, out, "planned only where it has run: Confirm, SetWorkingHours, CreateApiKey, AcceptWaitlistOffer, DiscardMedicalRecord, WithdrawMedicalRecord, RequestAttachmentUpload, CreateInvoice, StartConversation\n", "the clinic has no appointment, no record, no contact with a phone and no service's price, nobody who makes a key, and hours that are drawn overlap")
+	require.Regexp(t, `every operation that writes can be rehearsed to its end\n  21 of \d+ operations that write\n`, out)
+	require.Contains(t, out, "planned only where it has run: Confirm, SetWorkingHours, CreateApiKey, AcceptWaitlistOffer, AppointmentSteps, MoveAppointment, ChangeAppointment, LeaveWaitlist, SignRecord, AmendRecord, DiscardMedicalRecord, WithdrawMedicalRecord, RequestAttachmentUpload, RevokeAccess, CreateInvoice, InvoiceCourse, RecordPayment, StartConversation, SendMessage, AssignConversation, ChannelAccount\n", "the clinic has nothing in its diary, no record, no invoice, no contact with a phone and no service's price, no channel, nobody who makes a key, and hours that are drawn overlap")
 }

@@ -64,9 +64,12 @@ func TestRehearse_SeesWhatOperationsSendAndWritesNothing(t *testing.T) {
 	require.Len(t, found.Failed, 1, "%v", found.Failed)
 	require.Contains(t, found.Failed["Gone"], "noLongerThere")
 	require.Len(t, found.Writing, 12+writing, "twelve and the examples'")
-	// Postgres asks who adds a member, makes a key and who signs, and nobody of the clinic rehearses;
-	// hours that are drawn overlap, who is first in line is offered nothing, and what is drawn is no digest.
-	require.ElementsMatch(t, []string{"AcceptWaitlistOffer", "AddMember", "CreateApiKey", "RequestAttachmentUpload", "SetWorkingHours", "SignMedicalRecord"}, found.Unfinished, "each other one was rehearsed to its end")
+	// Postgres asks who adds, changes or revokes a member or a key and who signs, and nobody of the clinic
+	// rehearses; a function that writes ends an offer; hours that are drawn overlap, who is first in line is
+	// offered nothing, the seeded clinic has no channel, and what is drawn is no digest.
+	require.ElementsMatch(t, []string{
+		"AcceptWaitlistOffer", "AddMember", "ChangeMember", "ChannelAccount", "CreateApiKey", "LeaveWaitlist", "RequestAttachmentUpload", "RevokeAccess", "SetWorkingHours", "SignMedicalRecord", "SignRecord",
+	}, found.Unfinished, "each other one was rehearsed to its end")
 	all := strings.Join(found.Statements, "\n")
 	for _, part := range []string{
 		"FROM \"appointments\"", "search_contacts(", "FROM \"medical_records\"", "FROM \"time_off\"", "FROM \"working_hours\"", "INSERT INTO \"contacts\"", "FROM \"contacts\" WHERE id = $1",
@@ -112,8 +115,6 @@ func TestRehearse_FindsTheScanInTheMiddleOfAMutation(t *testing.T) {
 	d.Exec(t, "ANALYZE medical_records")
 	require.NotContains(t, problems(t, d, world), "rows of medical_records")
 	d.Exec(t, "DROP INDEX idx_medical_records_amends, idx_medical_records_amending")
-	require.NotContains(t, problems(t, d, world), "rows of medical_records", "no operation sends it")
-	registerMutations(t, d)
 	require.Regexp(t, `amends_id = \$1.*: all \d+ rows of medical_records`, problems(t, d, world))
 }
 

@@ -90,12 +90,47 @@ func TestExamples_Work(t *testing.T) {
 		"create-webhook-endpoint":   {`"publicKey":"whpk_`, `"secret":"whsec_`, `"userErrors":[]`},
 		"webhook-endpoints":         {`"deliveries":{"totalCount":0`, `"active":true`},
 		"changed":                   {"CONTACT_CREATED", "Rita Lobo"},
+
+		"practitioner":            {`"workingHours":[{`, `"services":{"nodes":[{`, `"appointments":{"nodes":[`},
+		"change-member":           {`"NOT_FOUND"`, `"member":null`},
+		"change-team":             {`"color":"#2a7f62"`, `"services":{"nodes":[{`, `"amountMinor":22000`, `"timeOff":null`},
+		"api-keys":                {`"apiKeys":[`},
+		"appointment":             {"Ana Souza", `"steps":[`, `"nextSteps":["`},
+		"appointment-steps":       {`"confirmAppointment":{"appointment":{`, `"completeAppointment":{"appointment":null`, `"undoAppointmentStep":{"appointment":null`},
+		"move-appointment":        {`"conflicts":[`, `"alternatives":[`},
+		"change-appointment":      {"Trazer exames", `"CANCELLED"`, "Pedido do paciente"},
+		"appointment-counts":      {`"key":"`, `"count":`},
+		"leave-waitlist":          {`"NOT_FOUND"`, `"waitlistEntry":null`, `"slotHold":null`},
+		"change-contact":          {`"tags":["plano","retorno"]`, `"ARCHIVED"`},
+		"medical-record":          {`"medicalRecord":null`},
+		"sign-record":             {`"NOT_FOUND"`, `"medicalRecord":null`},
+		"amend-record":            {`"NOT_FOUND"`, `"medicalRecord":null`},
+		"calendar-feeds":          {`"calendarFeeds":[`},
+		"revoke-access":           {`"NOT_FOUND"`, `"calendarFeed":null`, `"apiKey":null`},
+		"invoice":                 {`"invoice":null`},
+		"invoice-course":          {`"NOT_FOUND"`, `"invoice":null`},
+		"record-payment":          {`"NOT_FOUND"`, `"payment":null`, `"refund":null`},
+		"conversation":            {`"conversation":null`},
+		"send-message":            {`"NOT_FOUND"`, `"message":null`},
+		"assign-conversation":     {`"NOT_FOUND"`, `"conversation":null`},
+		"channel-account":         {`"channel":"WEB"`, `"inboundUrl":"`, `"NOT_FOUND"`},
+		"update-webhook-endpoint": {`"NOT_FOUND"`, `"webhookEndpoint":null`, `"deletedId":null`},
+		"appointment-changed":     {"Ana Souza", `"SCHEDULED"`},
+		"message-received":        {"Posso remarcar?", "Ana Souza"},
+		"conversation-changed":    {"Ana Souza", `"CLOSED"`},
+	}
+	// What has a subscription tell something, and what is then told.
+	happens := map[string][2]string{
+		"changed":              {"INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, 'Rita Lobo')", "Rita Lobo"},
+		"appointment-changed":  {"UPDATE appointments SET notes = $2::uuid::text WHERE clinic_id = $1", "appointmentChanged"},
+		"message-received":     {"INSERT INTO messages (clinic_id, id, conversation_id, direction, body, status) SELECT clinic_id, $2, id, 'inbound', 'Posso remarcar?', 'entregue' FROM conversations WHERE clinic_id = $1", "Posso remarcar?"},
+		"conversation-changed": {"UPDATE conversations SET status = 'fechada' WHERE clinic_id = $1 AND id <> $2", "CLOSED"},
 	}
 	examples := web.Examples()
 	require.Len(t, examples, len(want))
 	for _, example := range examples {
 		if example.Subscribes() {
-			told := site.subscribe(t, owner, example.Query, variables[example.Name])
+			told := site.subscribe(t, owner, example.Query, variables[example.Name], happens[example.Name][0], happens[example.Name][1])
 			for _, text := range want[example.Name] {
 				assert.Contains(t, told, text, example.Name)
 			}

@@ -149,7 +149,7 @@ func TestPlayground_TellsWhatHappens(t *testing.T) {
 	b := newBrowser(t, site.server.URL)
 	b.do(t, chromedp.Navigate(site.server.URL+"/"))
 	b.text(t, variables, "T00:00:00-03:00")
-	b.do(t, chromedp.Click(`button[title="Changed"]`))
+	b.find(t, "as it happens", "What happens, as it happens")
 	b.text(t, operation, "subscription Changed")
 	b.do(t, chromedp.Click(runButton))
 	told := make(chan struct{})
@@ -170,4 +170,51 @@ func TestPlayground_TellsWhatHappens(t *testing.T) {
 	assert.Contains(t, shown, "CONTACT_CREATED")
 	b.keep(t, "live.png")
 	b.do(t, chromedp.Click(runButton)) // it stops
+}
+
+// The list of examples is found through: it is in parts, a word or a field's name leaves
+// what has it, and it fits every width and theme.
+func TestPlayground_FindsAnExample(t *testing.T) {
+	t.Parallel()
+	site := startSite(t)
+	b := newBrowser(t, site.server.URL)
+	b.do(t, chromedp.Navigate(site.server.URL+"/"))
+	b.text(t, variables, "T00:00:00-03:00")
+	tabs := func() int {
+		open, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`document.querySelectorAll('.graphiql-tab').length`))
+		require.NoError(t, err)
+		return open
+	}
+	before := tabs()
+	require.Equal(t, 10, before, "a first visit opens the first part")
+
+	b.find(t, "refundPayment @dryRun", "Take a payment, give one back")
+	b.text(t, operation, "mutation RecordPayment")
+	require.Equal(t, before+1, tabs())
+	b.do(t, chromedp.SendKeys(`.examples input`, " nowhere"))
+	b.text(t, ".examples", "No example has this")
+
+	b.do(t, chromedp.Navigate(site.server.URL+"/"), chromedp.WaitVisible(".examples h3"))
+	parts, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll('.examples h3')].map(part => part.textContent)`))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"First steps", "The clinic", "The diary", "Contacts", "Medical records", "Calendars and access", "Money", "Conversations", "What happened"}, parts)
+	for _, theme := range []string{"light", "dark"} {
+		b.do(t, chromedp.Click(".theme-toggle"), chromedp.WaitVisible(`html[data-theme="`+theme+`"]`))
+		for _, size := range [][2]int64{{1440, 900}, {1024, 800}, {390, 844}} {
+			b.do(t, chromedp.EmulateViewport(size[0], size[1]))
+			wider, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`
+				Math.max(document.documentElement.scrollWidth - innerWidth, document.querySelector('.examples').scrollWidth - document.querySelector('.examples').clientWidth)`))
+			require.NoError(t, err)
+			assert.LessOrEqual(t, wider, 0, "at %d pixels nothing must scroll sideways", size[0])
+			b.keep(t, fmt.Sprintf("examples-%s-%d.png", theme, size[0]))
+		}
+	}
+}
+
+// find opens an example from the list by what is typed.
+func (b *browser) find(t *testing.T, typed, title string) {
+	t.Helper()
+	b.do(t, chromedp.Click(`button[aria-label="Show Examples"]`), chromedp.SendKeys(`.examples input`, typed))
+	b.text(t, ".examples li:only-child strong", title)
+	b.do(t, chromedp.Click(`.examples li button`))
 }

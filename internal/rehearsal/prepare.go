@@ -61,21 +61,14 @@ func (s *Stage) fillers(ctx context.Context, conn *pgx.Conn) ([]Filler, error) {
 			common[schema] = kind.Global(models.NewID())
 		}
 	}
-	absences, err := s.each(ctx, conn, models.KindTimeOff, "time_off", "true")
-	if err != nil {
-		return nil, err
-	}
-	common["TimeOff"] = absences[0]
 	common["Series"] = models.KindSeries.Global(models.NewID())
-	conversations, err := s.each(ctx, conn, models.KindConversation, "conversations", "true")
-	if err != nil {
-		return nil, err
+	for _, of := range others() {
+		found, err := s.each(ctx, conn, of.kind, of.table, of.condition)
+		if err != nil {
+			return nil, err
+		}
+		common[of.schema] = found[0]
 	}
-	members, err := s.each(ctx, conn, models.KindMember, "memberships", "revoked_at IS NULL")
-	if err != nil {
-		return nil, err
-	}
-	common["Conversation"], common["Member"] = conversations[0], members[0]
 	// The states that a step may follow from, as graph/appointment.graphqls has them.
 	appointments, err := s.each(ctx, conn, models.KindAppointment, "appointments", "true",
 		"status = 'agendado' AND starts_at > now()", "status IN ('agendado', 'confirmado') AND starts_at < now()",
@@ -91,10 +84,15 @@ func (s *Stage) fillers(ctx context.Context, conn *pgx.Conn) ([]Filler, error) {
 	if err != nil {
 		return nil, err
 	}
-	fillers := make([]Filler, max(len(appointments), len(records)))
+	invoices, err := s.each(ctx, conn, models.KindInvoice, "invoices", "number IS NULL", "number IS NOT NULL AND paid_minor = 0", "number IS NOT NULL")
+	if err != nil {
+		return nil, err
+	}
+	fillers := make([]Filler, max(len(appointments), len(records), len(invoices)))
 	for i := range fillers {
 		ids := maps.Clone(common)
 		ids["Appointment"], ids["MedicalRecord"] = appointments[i%len(appointments)], records[i%len(records)]
+		ids["Invoice"] = invoices[i%len(invoices)]
 		// What is of an appointment is of its contact.
 		if contact := contacts[i%len(contacts)]; contact != "" {
 			ids["Contact"] = contact
@@ -103,6 +101,27 @@ func (s *Stage) fillers(ctx context.Context, conn *pgx.Conn) ([]Filler, error) {
 		fillers[i] = Filler{Schema: s.Schema, IDs: ids, Now: now, Free: free, Recurs: i%len(appointments) == len(appointments)-1}
 	}
 	return fillers, nil
+}
+
+// other is a type of which the clinic's latest entity does that is so.
+type other struct {
+	schema           string
+	kind             models.Kind
+	table, condition string
+}
+
+func others() []other {
+	return []other{
+		{"TimeOff", models.KindTimeOff, "time_off", "true"},
+		{"Conversation", models.KindConversation, "conversations", "true"},
+		{"Member", models.KindMember, "memberships", "revoked_at IS NULL"},
+		{"WaitlistEntry", models.KindWaitlistEntry, "waitlist_entries", "status = 'aguardando'"},
+		{"SlotHold", models.KindSlotHold, "slot_holds", "waitlist_entry_id IS NULL"},
+		{"CalendarFeed", models.KindCalendarFeed, "calendar_feeds", "revoked_at IS NULL"},
+		{"ChannelAccount", models.KindChannelAccount, "channel_accounts", "true"},
+		{"WebhookEndpoint", models.KindWebhookEndpoint, "webhook_endpoints", "true"},
+		{"Payment", models.KindPayment, "payments", "refunded_minor < amount_minor"},
+	}
 }
 
 // contacts are those of appointments; "" where there is no such appointment.

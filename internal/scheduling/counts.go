@@ -78,7 +78,7 @@ func (d *Diary) Counts(ctx context.Context, filter models.AppointmentFilter, by 
 	}
 	rows, err := database.Find[counted](database.Depends(ctx, touched.Entity(models.KindClinic, scope.ClinicID)), d.db, func(tx *gorm.DB) *gorm.DB {
 		return q.Apply(tx).Select(fmt.Sprintf(`%s AS first, %s AS second, count(*)::int AS count,
-			(sum(extract(epoch FROM ends_at - starts_at)) / 60)::int AS minutes`, first.SQL, second.SQL)).
+			(sum(date_part('epoch', ends_at - starts_at)) / 60)::int AS minutes`, first.SQL, second.SQL)).
 			Group("1, 2").Order("1, 2").Limit(mostGroups + 1)
 	})
 	if err != nil {

@@ -1,6 +1,6 @@
 import { type GraphiQLPlugin, pick, useGraphiQL, useGraphiQLActions } from '@graphiql/react';
 import { useEffect, useState } from 'react';
-import { type Example, EXAMPLES } from './examples';
+import { type Example, EXAMPLES, listed } from './examples';
 import { ExamplesIcon } from './icons';
 import { resolve, type Values } from './values';
 
@@ -11,6 +11,8 @@ function Examples({ values }: { values: Values }) {
   );
   const { addTab, changeTab, setVisiblePlugin } = useGraphiQLActions();
   const [opening, setOpening] = useState<Example | null>(null);
+  const [typed, setTyped] = useState('');
+  const found = listed(EXAMPLES, typed);
 
   // A new tab is filled once GraphiQL has made it the active one.
   useEffect(() => {
@@ -41,22 +43,35 @@ function Examples({ values }: { values: Values }) {
   return (
     <section className="examples" aria-label="Examples">
       <h2>Examples</h2>
-      <ol>
-        {EXAMPLES.map(example => (
-          <li key={example.id}>
-            <button
-              type="button"
-              aria-current={tabOf(example) === activeTabIndex}
-              onClick={() => open(example)}
-            >
-              <strong>{example.title}</strong>
-              {example.kind === 'mutation' && <span className="badge">writes</span>}
-              {example.kind === 'subscription' && <span className="badge">live</span>}
-              <span className="about">{example.about}</span>
-            </button>
-          </li>
-        ))}
-      </ol>
+      <input
+        type="search"
+        placeholder="Find an example or a field"
+        aria-label="Find an example or a field"
+        value={typed}
+        onChange={event => setTyped(event.target.value)}
+      />
+      {found.length === 0 && <p className="about">No example has this.</p>}
+      {found.map(([group, examples]) => (
+        <section key={group} aria-label={group}>
+          <h3>{group}</h3>
+          <ol>
+            {examples.map(example => (
+              <li key={example.id}>
+                <button
+                  type="button"
+                  aria-current={tabOf(example) === activeTabIndex}
+                  onClick={() => open(example)}
+                >
+                  <strong>{example.title}</strong>
+                  {example.kind === 'mutation' && <span className="badge">{example.dryRun ? 'dry run' : 'writes'}</span>}
+                  {example.kind === 'subscription' && <span className="badge">live</span>}
+                  <span className="about">{example.about}</span>
+                </button>
+              </li>
+            ))}
+          </ol>
+        </section>
+      ))}
     </section>
   );
 }

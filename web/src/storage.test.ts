@@ -37,7 +37,7 @@ beforeEach(() => {
   session = memoryStore();
 });
 
-test('the first visit opens every example with its variables filled in', () => {
+test('the first visit opens every example of the first part with its variables filled in', () => {
   const { activeTabIndex, tabs } = tabsOf(open(aurora));
   expect(activeTabIndex).toBe(0);
   expect(tabs.map(tab => [tab.id, tab.title, tab.variables])).toEqual([

@@ -1,4 +1,4 @@
-import type { Example } from './examples';
+import { type Example, opened } from './examples';
 import { carryOver, resolve, type Values } from './values';
 
 /** The part of the web's Storage that GraphiQL uses. */
@@ -70,7 +70,7 @@ export function createStorage(
   function liveTabs(): LiveTabs {
     const stored = readTabs(local) ?? {
       activeTabIndex: 0,
-      tabs: examples.map(({ id, operationName }) => ({ id, title: operationName, query: null, operationName })),
+      tabs: opened(examples).map(({ id, operationName }) => ({ id, title: operationName, query: null, operationName })),
     };
     const kept = readVariables(session);
     return {
