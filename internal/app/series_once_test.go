@@ -32,7 +32,7 @@ func TestSeries_WithAKeyIsBookedOnceThoughNobodyHearsOfIt(t *testing.T) {
 			booked := func() int { return a.d.Count(t, "SELECT count(*) FROM appointments") }
 			before := booked()
 
-			cutter.Cut(lost)
+			cutter.Cut(lost, "FREQ=WEEKLY")
 			desk := cut.As(t, a.clinic, models.RoleReceptionist)
 			answer := desk.Do(t, bookOnce, map[string]any{"input": input})
 			require.Equal(t, 1, cutter.Cuts())

@@ -25,7 +25,7 @@ func (p *world) answersLost(t *testing.T) {
 				name := strings.TrimSpace(fmt.Sprintf("Lost %d %d %s", n, lost, key))
 				variables := map[string]any{"name": name}
 				cut := c.Cuts()
-				c.Cut(lost)
+				c.Cut(lost, name)
 				var answer madeContact
 				err := callOnce(t.Context(), server.url(), clinic.ID, clinic.Reception, key, makeContact, variables, &answer)
 				require.Equal(t, cut+1, c.Cuts(), "the commit was cut")

@@ -9,10 +9,19 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/taskmed/taskmed/internal/availability"
+	"github.com/taskmed/taskmed/internal/entity"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
 )
+
+// AppointmentStepTaken is a step that an appointment took, as it is read.
+func AppointmentStepTaken() entity.Declaration {
+	return entity.Noun[models.AppointmentStepTaken]{
+		Columns: map[string][]string{"from": {"from_status"}, "to": {"to_status"}},
+		All:     []entity.All{{Field: "Appointment.steps", Parent: "appointment_id", Order: "at"}},
+	}
+}
 
 // Confirm makes SCHEDULED CONFIRMED. Like all steps it answers with
 // models.Invalid, and writes nothing, where the step does not follow from what

@@ -12,27 +12,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Loss is what a Cutter does to the next commit.
+// Loss is what a Cutter does to a commit.
 type Loss int32
 
 const (
-	// LoseNothing passes everything on.
-	LoseNothing Loss = iota
 	// LoseQuestion is that Postgres never hears of the commit.
-	LoseQuestion
+	LoseQuestion Loss = iota
 	// LoseAcknowledgement is that Postgres commits, and who asked does not hear of it.
 	LoseAcknowledgement
 )
 
-// committing is the message by which a driver commits (PostgreSQL's protocol, Query).
-var committing = []byte("Q\x00\x00\x00\x0bcommit\x00") //nolint:gochecknoglobals // a constant
+// The messages by which a driver begins and commits (PostgreSQL's protocol, Query).
+var (
+	beginning  = []byte("Q\x00\x00\x00\x0abegin\x00")  //nolint:gochecknoglobals // a constant
+	committing = []byte("Q\x00\x00\x00\x0bcommit\x00") //nolint:gochecknoglobals // a constant
+)
 
 // Cutter is a way to Postgres that ends a connection at a commit.
 type Cutter struct {
 	listener net.Listener
 	address  url.URL
-	next     atomic.Int32
+	next     atomic.Pointer[cut]
 	cuts     atomic.Int32
+}
+
+// cut is what is to be lost of which transaction.
+type cut struct {
+	loss Loss
+	of   []byte
 }
 
 // NewCutter is a way to the Postgres of an address, as long as the test runs.
@@ -67,8 +74,9 @@ func (c *Cutter) URL() string {
 	return through.String()
 }
 
-// Cut has the next commit lose something.
-func (c *Cutter) Cut(next Loss) { c.next.Store(int32(next)) }
+// Cut has the next commit of a transaction lose something in which these words were sent
+// to Postgres: servers commit other things, too.
+func (c *Cutter) Cut(loss Loss, of string) { c.next.Store(&cut{loss, []byte(of)}) }
 
 // Cuts is how many commits lost something.
 func (c *Cutter) Cuts() int { return int(c.cuts.Load()) }
@@ -105,21 +113,25 @@ func (c *Cutter) relay(client net.Conn) {
 // forward passes on what a client asks, until a commit is to be cut.
 func (c *Cutter) forward(server io.Writer, client io.Reader, deaf *atomic.Bool) {
 	buffer := make([]byte, 32<<10)
+	var asked []byte // in this transaction
 	for {
 		n, err := client.Read(buffer)
 		if err != nil {
 			return
 		}
-		if bytes.HasSuffix(buffer[:n], committing) {
-			switch Loss(c.next.Swap(int32(LoseNothing))) {
-			case LoseQuestion:
+		if asked = append(asked, buffer[:n]...); bytes.HasSuffix(asked, beginning) {
+			asked = nil
+		}
+		if bytes.HasSuffix(asked, committing) {
+			next := c.next.Load()
+			if next != nil && bytes.Contains(asked, next.of) && c.next.CompareAndSwap(next, nil) {
 				c.cuts.Add(1)
-				return
-			case LoseAcknowledgement:
-				c.cuts.Add(1)
-				deaf.Store(true)
-			case LoseNothing:
+				if next.loss == LoseQuestion {
+					return
+				}
+				deaf.Store(next.loss == LoseAcknowledgement)
 			}
+			asked = nil
 		}
 		if _, err := server.Write(buffer[:n]); err != nil {
 			return
