@@ -69,23 +69,7 @@ func (p *world) unreadIsExact(t *testing.T) {
 	account, err := models.KindChannelAccount.Parse(x.account)
 	require.NoError(t, err)
 
-	until := time.Now().Add(lasting)
-	var all sync.WaitGroup
-	for n := range clients {
-		all.Go(func() {
-			dice := rand.New(rand.NewPCG(rand.Uint64(), uint64(n)))
-			for i := 0; time.Now().Before(until); i++ {
-				if err := x.act(t.Context(), dice, fmt.Sprintf("talk %d %d", n, i)); err != nil {
-					t.Errorf("client %d: %v", n, err)
-					return
-				}
-			}
-		})
-	}
-	<-time.After(lasting / 2) // in the middle
-	f.instances[0].kill()
-	f.instances[0].start(t)
-	all.Wait()
+	f.throughAKill(t, clients, lasting, "talk", x.act)
 	// What the killed server had claimed is left to it for two minutes: those are over.
 	// What the others are at is understood twice by that, and must be no more for it.
 	_, err = conn.Exec(t.Context(), "UPDATE channel_events SET due_at = now() WHERE account_id = $1 AND due_at IS NOT NULL", account)

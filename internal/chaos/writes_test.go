@@ -191,23 +191,7 @@ func (p *world) moneyAddsUp(t *testing.T) {
 	}
 	invoices, payments, refunds := rows("invoices"), rows("payments"), rows("refunds")
 
-	until := time.Now().Add(lasting)
-	var all sync.WaitGroup
-	for n := range clients {
-		all.Go(func() {
-			dice := rand.New(rand.NewPCG(rand.Uint64(), uint64(n)))
-			for i := 0; time.Now().Before(until); i++ {
-				if err := x.act(t.Context(), dice, fmt.Sprintf("till %d %d", n, i)); err != nil {
-					t.Errorf("client %d: %v", n, err)
-					return
-				}
-			}
-		})
-	}
-	<-time.After(lasting / 2) // in the middle
-	f.instances[0].kill()
-	f.instances[0].start(t)
-	all.Wait()
+	f.throughAKill(t, clients, lasting, "till", x.act)
 
 	assert.Equal(t, len(x.invoices), rows("invoices")-invoices-count(t, conn, "SELECT count(DISTINCT invoice_id) FROM invoice_items WHERE clinic_id = $1 AND description = 'loose'", clinic), "each with a key once")
 	assert.Equal(t, len(x.payments), rows("payments")-payments, "each payment once")
@@ -345,4 +329,27 @@ func (x *till) once(ctx context.Context, dice *rand.Rand, key, query string, var
 	}
 	_, err := insist(ctx, func() string { return x.url(dice) }, x.clinic, x.token, key, query, variables, answer)
 	return err
+}
+
+// throughAKill has clients act, each with a name of its own for each act, and kills the
+// first server in the middle of it.
+func (f *fleet) throughAKill(t *testing.T, clients int, lasting time.Duration, who string, act func(ctx context.Context, dice *rand.Rand, name string) error) {
+	t.Helper()
+	until := time.Now().Add(lasting)
+	var all sync.WaitGroup
+	for n := range clients {
+		all.Go(func() {
+			dice := rand.New(rand.NewPCG(rand.Uint64(), uint64(n)))
+			for i := 0; time.Now().Before(until); i++ {
+				if err := act(t.Context(), dice, fmt.Sprintf("%s %d %d", who, n, i)); err != nil {
+					t.Errorf("client %d: %v", n, err)
+					return
+				}
+			}
+		})
+	}
+	<-time.After(lasting / 2) // in the middle
+	f.instances[0].kill()
+	f.instances[0].start(t)
+	all.Wait()
 }
