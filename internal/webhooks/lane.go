@@ -42,7 +42,11 @@ type drive struct {
 // written down.
 func (d *drive) run(ctx context.Context) {
 	for {
-		stands, err := d.turn(ctx)
+		var stands *standing
+		var err error
+		if ctx.Err() == nil || len(d.results) > 0 {
+			stands, err = d.turn(ctx)
+		}
 		if err != nil && ctx.Err() == nil {
 			d.sender.log.WarnContext(ctx, "a webhook endpoint waits: its turn failed", slog.String("endpoint", models.KindWebhookEndpoint.Global(d.endpoint)), slog.Any("error", err))
 		}
@@ -60,7 +64,7 @@ func (d *drive) run(ctx context.Context) {
 		next := d.dispatch(ctx, stands)
 		// News make no difference while nothing more may be under way: an endpoint that does
 		// not answer takes no turns from others.
-		d.full = len(d.busy) >= mostAtOnce || len(d.busy) > 0 && stands.failures >= manyFailures
+		d.full = len(d.busy) >= d.most(stands)
 		switch {
 		case stands.more:
 			d.drain()
@@ -78,9 +82,13 @@ func (d *drive) run(ctx context.Context) {
 // turn takes a turn when there is room for one.
 func (d *drive) turn(ctx context.Context) (*standing, error) {
 	s := d.sender
-	s.turns <- struct{}{}
-	defer func() { <-s.turns }()
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), longestTurn)
+	ctx = context.WithoutCancel(ctx) // what came of calls is written down as the server stops, too
+	leave, err := s.turns.take(ctx, s.takes.has(d.endpoint))
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	ctx, done := context.WithTimeout(ctx, longestTurn)
 	defer done()
 	stands, err := s.turn(ctx, d.endpoint, d.results, slices.Collect(maps.Keys(d.busy)))
 	if err != nil {
@@ -128,7 +136,7 @@ func (d *drive) dispatch(ctx context.Context, stands *standing) (next time.Durat
 		if !head.Due {
 			return time.Duration(head.Seconds*float64(time.Second)) + time.Millisecond
 		}
-		if len(d.busy) >= mostAtOnce {
+		if len(d.busy) >= d.most(stands) {
 			return next
 		}
 		d.call(ctx, stands.endpoint, head)
@@ -136,16 +144,23 @@ func (d *drive) dispatch(ctx context.Context, stands *standing) (next time.Durat
 	return next
 }
 
+// most is how many calls may be under way: one, until it has shown that it takes them.
+func (d *drive) most(stands *standing) int {
+	if stands.failures >= manyFailures || !d.sender.takes.has(d.endpoint) {
+		return 1
+	}
+	return mostAtOnce
+}
+
 // call has the endpoint called.
 func (d *drive) call(ctx context.Context, endpoint *models.WebhookEndpoint, of *waiting) {
-	select {
-	case d.sender.calls <- struct{}{}:
-	case <-ctx.Done():
+	leave, err := d.sender.calls.take(ctx, d.sender.takes.has(d.endpoint))
+	if err != nil {
 		return
 	}
 	d.busy[of.EntityID] = struct{}{}
 	go func() {
-		defer func() { <-d.sender.calls }()
+		defer leave()
 		d.done <- d.sender.attempt(d.calling, endpoint, of)
 	}()
 }
@@ -177,6 +192,7 @@ func (d *drive) collect(r *result) {
 	delete(d.busy, r.of.EntityID)
 	if r.wait >= 0 {
 		d.results = append(d.results, r)
+		d.sender.takes.learn(d.endpoint, r.taken())
 	}
 }
 

@@ -18,8 +18,10 @@ const (
 	// mostAtOnce are under way to one endpoint, and mostCalls to all.
 	mostAtOnce = 8
 	mostCalls  = 512
-	// mostTurns are run at a time: requests need the database, too.
-	mostTurns = 4
+	// mostTurns are run at a time: requests need the database, too. mostDoubted of them
+	// are of endpoints that do not take (trust.go), and half of all calls.
+	mostTurns   = 4
+	mostDoubted = 1
 	// mostLanes are driven at a time; others' turn comes when it comes.
 	mostLanes = 5000
 	// mostWoken clinics are remembered; beyond, all are looked at.
@@ -70,13 +72,14 @@ type Sender struct {
 	patience time.Duration
 	seams    Seams
 
-	turns, calls chan struct{}
+	turns, calls *places
 	signal       chan struct{}
 
 	mu    sync.Mutex
 	runs  bool
 	woken map[uuid.UUID]struct{}
 	lanes map[uuid.UUID]*drive
+	takes taking
 	own   sync.WaitGroup
 }
 
@@ -84,8 +87,8 @@ type Sender struct {
 func NewSender(hooks *Webhooks, config SenderConfig) *Sender {
 	s := &Sender{
 		hooks: hooks, log: config.Log, fit: config.Fit, counted: config.Counted, every: config.Every, backoff: config.Backoff, probing: config.Probing,
-		patience: config.Patience, seams: config.Seams, turns: make(chan struct{}, mostTurns), calls: make(chan struct{}, mostCalls), signal: make(chan struct{}, 1),
-		woken: map[uuid.UUID]struct{}{}, lanes: map[uuid.UUID]*drive{},
+		patience: config.Patience, seams: config.Seams, turns: newPlaces(mostTurns, mostDoubted), calls: newPlaces(mostCalls, mostCalls/2), signal: make(chan struct{}, 1),
+		woken: map[uuid.UUID]struct{}{}, lanes: map[uuid.UUID]*drive{}, takes: taking{of: map[uuid.UUID]struct{}{}},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
