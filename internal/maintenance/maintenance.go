@@ -4,6 +4,10 @@
 // likes, and one at a time: whoever comes second does nothing. `taskmed
 // maintain` runs it as the owner's role; servers run by themselves what their
 // own role may do (Keeper), and all of it if they are told the owner's address.
+// A run is a list of steps, asOwner or asServer; owner.go and server.go have them.
+//
+// The Attendant (attendant.go) is apart from it: it attends to the waiting lists, on
+// every server, once a second.
 package maintenance
 
 import (
