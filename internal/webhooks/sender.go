@@ -19,7 +19,7 @@ const (
 	mostAtOnce = 8
 	mostCalls  = 512
 	// mostTurns are run at a time: requests need the database, too. mostDoubted of them
-	// are of endpoints that do not take (trust.go), and half of all calls.
+	// are of endpoints that do not take (taking.go), and half of all calls.
 	mostTurns   = 4
 	mostDoubted = 1
 	// mostLanes are driven at a time; others' turn comes when it comes.
