@@ -2,6 +2,8 @@ package entity
 
 import (
 	"github.com/google/uuid"
+
+	"github.com/taskmed/taskmed/internal/selection"
 )
 
 // mostPerParent bounds the rows of a list that is no connection.
@@ -31,9 +33,11 @@ type First struct {
 	Desc          bool
 	// Filter is given the reading, for its clock.
 	Filter func(q *Query, r *Reading)
-	// Until, if set, tells from the entity that was found, nil for none, and for
-	// the parents, how long the answer holds.
-	Until func(r *Reading, ask *Ask, finish func() (*Found, error)) (func() (*Found, error), error)
+	// Until, if set, tells from what was found how long the answer holds.
+	Until func(r *Reading, found *Found)
+	// Ends, if set, asks for the parents how long the answer holds; nobody calls it for
+	// an answer that nobody may keep.
+	Ends func(r *Reading, parents []uuid.UUID)
 }
 
 // some reads up to limit rows per parent.
@@ -61,7 +65,7 @@ func (s *some) rows(r *Reading, ask *Ask, q *Query) (perParent func() (map[uuid.
 	var via []uuid.UUID
 	reads := &statement{
 		noun: s.noun, where: q.conditions, each: q.each, order: &s.order, limit: s.limit, per: s.parent, parents: ask.Keys, joins: ask.joins,
-		columns: s.noun.columnsFor(shown(ask.Place, false), append(s.order.columns(), s.parent)...),
+		columns: s.columns(ask.Place),
 	}
 	if s.finder != "" {
 		reads.finder, reads.via = s.finder, &via
@@ -85,6 +89,11 @@ func (s *some) rows(r *Reading, ask *Ask, q *Query) (perParent func() (map[uuid.
 		r.dependOnRows(s.noun, read)
 		return grouped, nil
 	}, nil
+}
+
+// columns are what is read of rows that are shown at a place.
+func (s *some) columns(place *selection.Field) []string {
+	return s.noun.columnsFor(shown(place, false), append(s.order.columns(), s.parent)...)
 }
 
 type all struct {
@@ -127,29 +136,46 @@ type first struct {
 	declared First
 }
 
-func (f *first) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
+func (f *first) query(r *Reading) *Query {
 	q := r.query()
 	if f.declared.Filter != nil {
 		f.declared.Filter(q, r)
 	}
-	perParent, err := f.rows(r, ask, q)
+	return q
+}
+
+func (f *first) ask(r *Reading, ask *Ask) (func() (*Found, error), error) {
+	perParent, err := f.rows(r, ask, f.query(r))
 	if err != nil {
 		return nil, err
 	}
-	finish := func() (*Found, error) {
+	if f.declared.Ends != nil && r.Kept() {
+		f.declared.Ends(r, ask.Keys)
+	}
+	return func() (*Found, error) {
 		rows, err := perParent()
 		if err != nil {
 			return nil, err
 		}
-		found := &Found{Values: make(map[uuid.UUID]any, len(rows))}
-		for key, of := range rows {
-			found.Values[key] = of[0]
-			found.Entities = append(found.Entities, of[0])
+		of := make(map[uuid.UUID]any, len(rows))
+		for key, rows := range rows {
+			of[key] = rows[0]
 		}
-		return found, nil
+		return f.found(r, ask.Keys, of), nil
+	}, nil
+}
+
+// found is what was found for parents, of whom some have one.
+func (f *first) found(r *Reading, parents []uuid.UUID, of map[uuid.UUID]any) *Found {
+	found := &Found{Values: make(map[uuid.UUID]any, len(of))}
+	for _, parent := range parents {
+		if row, ok := of[parent]; ok {
+			found.Values[parent] = row
+			found.Entities = append(found.Entities, row)
+		}
 	}
-	if f.declared.Until == nil {
-		return finish, nil
+	if f.declared.Until != nil {
+		f.declared.Until(r, found)
 	}
-	return f.declared.Until(r, ask, finish)
+	return found
 }

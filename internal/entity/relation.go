@@ -22,7 +22,10 @@ type Ask struct {
 	// UUID.
 	Keys []uuid.UUID
 
+	// joins are what is read beside the rows; rows is how many there are at most, where
+	// they are themselves read beside others.
 	joins []*join
+	rows  int
 }
 
 // Found is what was fetched for a place: by the parents' keys, the value that the
@@ -143,10 +146,10 @@ func (r *Reading) queue(st *statement, read func(pgx.Rows) error) (*database.Sta
 // rows queues a statement that reads a noun's rows.
 func (r *Reading) rows(st *statement, expected int, into *[]any) (*database.Statement, error) {
 	parts := []*part{{noun: st.noun, columns: st.noun.named(st.columns)}}
-	for _, j := range st.joins {
+	eachJoin(st.joins, func(j *join) {
 		j.read = &part{noun: j.of, columns: j.of.named(j.columns), seen: map[uuid.UUID]any{}}
 		parts = append(parts, j.read)
-	}
+	})
 	return r.queue(st, func(rows pgx.Rows) (err error) {
 		*into, err = scan(r.ctx, rows, r.scope, parts, expected, st.via)
 		return err

@@ -150,11 +150,7 @@ func (st *statement) shape() string {
 		b.WriteString(" gathered")
 	}
 	for _, j := range st.joins {
-		b.WriteString("\nbeside " + j.column + " " + j.of.object)
-		for _, name := range j.columns {
-			b.WriteByte(',')
-			b.WriteString(name)
-		}
+		j.shape(&b)
 	}
 	return b.String()
 }
@@ -171,6 +167,14 @@ func (st *statement) values() []any {
 	if st.per != "" || st.through != nil || st.finder != "" {
 		values = append(values, st.parents)
 	}
+	eachJoin(st.joins, func(j *join) {
+		if j.first == nil {
+			return
+		}
+		for _, c := range j.first.where {
+			values = append(values, c.values...)
+		}
+	})
 	return values
 }
 
@@ -221,53 +225,29 @@ func (st *statement) compose(ctx context.Context, db *database.DB, scope *tenant
 		return nil, fmt.Errorf("entity: compose a statement on %s: %w", st.noun.table, err)
 	}
 	made := &composed{}
-	for _, value := range vars {
-		switch v := value.(type) {
-		case slot:
-			made.slots = append(made.slots, v)
-		case uuid.UUID:
-			if v != scope.ClinicID {
-				return nil, fmt.Errorf("entity: a statement on %s holds a value that nobody gave it", st.noun.table)
-			}
-			made.slots = append(made.slots, theClinic)
-		default:
-			return nil, fmt.Errorf("entity: a statement on %s holds a %T that nobody gave it", st.noun.table, value)
-		}
+	if err := made.take(st.noun, scope, vars); err != nil {
+		return nil, err
 	}
-	made.sql, err = st.beside(ctx, db, st.around(sql, made, slots), made)
+	made.sql, err = st.beside(st.around(sql, made, slots), made, &besides{ctx, db, scope, slots})
 	return made, err
 }
 
-// beside joins what rows point at. GORM builds each look-up, with the clinic in it:
-// one for all ids that the rows have, which under row-level security costs less than
-// one beside each row, and which no plan can turn into a scan. The rows and their
-// order stay what they are.
-func (st *statement) beside(ctx context.Context, db *database.DB, sql string, made *composed) (string, error) {
-	if len(st.joins) == 0 {
-		return sql, nil
-	}
-	var columns, joins strings.Builder
-	for i, j := range st.joins {
-		look, vars, err := db.Compose(ctx, j.of.target(), func(tx *gorm.DB) *gorm.DB {
-			return tx.Select(j.columns).Where("id = ANY(ARRAY(SELECT " + j.column + " FROM base))")
-		})
-		if err != nil {
-			return "", fmt.Errorf("entity: compose a statement on %s: %w", j.of.table, err)
+// take takes over the values of a statement that GORM has built.
+func (c *composed) take(of *noun, scope *tenant.Scope, vars []any) error {
+	for _, value := range vars {
+		switch v := value.(type) {
+		case slot:
+			c.slots = append(c.slots, v)
+		case uuid.UUID:
+			if v != scope.ClinicID {
+				return fmt.Errorf("entity: a statement on %s holds a value that nobody gave it", of.table)
+			}
+			c.slots = append(c.slots, theClinic)
+		default:
+			return fmt.Errorf("entity: a statement on %s holds a %T that nobody gave it", of.table, value)
 		}
-		if len(vars) != 1 {
-			return "", fmt.Errorf("entity: a look-up on %s holds a value that nobody gave it", j.of.table)
-		}
-		made.slots = append(made.slots, theClinic)
-		look = strings.Replace(look, "$1", "$"+strconv.Itoa(len(made.slots)), 1)
-		name := "j" + strconv.Itoa(i)
-		columns.WriteString(", " + name + ".*")
-		joins.WriteString(" LEFT JOIN (" + look + ") AS " + name + " ON " + name + ".id = base." + j.column)
 	}
-	sql = "WITH base AS MATERIALIZED (" + sql + ") SELECT base.*" + columns.String() + " FROM base" + joins.String()
-	if st.order != nil {
-		sql += st.order.sql("base.")
-	}
-	return sql, nil
+	return nil
 }
 
 // linked begins the condition that a link joins the row to a parent.

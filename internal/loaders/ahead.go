@@ -188,8 +188,8 @@ func (r *Response) queue(ctx context.Context, reading *entity.Reading, a *asked)
 	}
 }
 
-// join has a relation's statement read what its rows point at, where the rows are
-// shown at one place only.
+// join has a relation's statement read what hangs below its rows, where that is one
+// entity for each and the rows are shown at one place only.
 func (r *Response) join(ctx context.Context, reading *entity.Reading, a *asked) {
 	shown := a.shown()
 	if len(shown) != 1 || shown[0].interfaced {
@@ -200,11 +200,11 @@ func (r *Response) join(ctx context.Context, reading *entity.Reading, a *asked) 
 		if !ok {
 			continue
 		}
-		joined, ok := a.relation.Join(reading, &a.ask, below, field)
-		if !ok {
+		child := &asked{place: field, relation: below}
+		if child.joined, ok = a.relation.Join(reading, &a.ask, below, field, &child.ask); !ok {
 			continue
 		}
-		child := &asked{place: field, relation: below, joined: joined}
+		r.join(ctx, reading, child)
 		if r.from.Fetching != nil {
 			child.done = r.from.Fetching(ctx, field, 0)
 		}

@@ -1,13 +1,14 @@
 package loaders
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"reflect"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/touched"
@@ -87,15 +88,38 @@ func (e extension) InterceptField(ctx context.Context, next graphql.Resolver) (a
 type written []byte
 
 // MarshalGQL implements graphql.Marshaler.
-func (w written) MarshalGQL(to io.Writer) { _, _ = to.Write(w) }
+func (w written) MarshalGQL(to io.Writer) {
+	if answer, ok := to.(*bytes.Buffer); ok {
+		const closing = 64 // or what closes the answer would have all of it copied once more
+		answer.Grow(len(w) + closing)
+	}
+	_, _ = to.Write(w)
+}
+
+// drafts are what answers are written in, since it is not known how long they become.
+var drafts = sync.Pool{New: func() any { return new([]byte) }}
 
 // write writes a value with all that is below it, if all of it is there; the
 // protected entities in it are noted.
 func (r *Response) write(ctx context.Context, place *selection.Field, value any) (written, bool) {
-	const usual = 4 << 10
-	return writer.Append(make([]byte, 0, usual), r.from.Objects, place, value, func(object *objects.Object, entity any) {
-		touched.AddProtected(ctx, object.GlobalID(entity))
+	const longest = 256 << 10       // longer ones are not kept
+	draft := drafts.Get().(*[]byte) //nolint:forcetypeassert // it makes nothing else
+	out, ok := writer.Append((*draft)[:0], r.from.Objects, place, value, func(protected []writer.Written) {
+		ids := make([]string, len(protected))
+		for i, of := range protected {
+			ids[i] = of.Object.GlobalID(of.Value)
+		}
+		touched.AddProtected(ctx, ids...)
 	})
+	if !ok {
+		return nil, false
+	}
+	text := bytes.Clone(out)
+	if cap(out) <= longest {
+		*draft = out
+		drafts.Put(draft)
+	}
+	return text, true
 }
 
 // note notes the protected entities that a field's value consists of, where gqlgen

@@ -32,7 +32,7 @@ func Appointment() entity.Declaration {
 		},
 		First: []entity.First{
 			{Field: "Contact.nextAppointment", Parent: "contact_id", Order: "starts_at", Filter: toCome, Until: untilItBegins},
-			{Field: "Contact.lastAppointment", Parent: "contact_id", Order: "starts_at", Desc: true, Filter: hasBegun, Until: untilAnotherBegins},
+			{Field: "Contact.lastAppointment", Parent: "contact_id", Order: "starts_at", Desc: true, Filter: hasBegun, Ends: untilAnotherBegins},
 		},
 	}
 }
@@ -141,28 +141,18 @@ func hasBegun(q *entity.Query, r *entity.Reading) {
 }
 
 // untilItBegins: once the next appointment has begun it is the next no more.
-func untilItBegins(r *entity.Reading, _ *entity.Ask, finish func() (*entity.Found, error)) (func() (*entity.Found, error), error) {
-	return func() (*entity.Found, error) {
-		found, err := finish()
-		if err != nil {
-			return nil, err
+func untilItBegins(r *entity.Reading, found *entity.Found) {
+	for _, next := range found.Entities {
+		if appointment, ok := next.(*models.Appointment); ok {
+			r.Until(appointment.StartsAt)
 		}
-		for _, next := range found.Entities {
-			if appointment, ok := next.(*models.Appointment); ok {
-				r.Until(appointment.StartsAt)
-			}
-		}
-		return found, nil
-	}, nil
+	}
 }
 
 // untilAnotherBegins: the first appointment to begin after the operation's now will
 // be the last one then. Both questions are asked of the same now, so no beginning
 // falls between them.
-func untilAnotherBegins(r *entity.Reading, ask *entity.Ask, finish func() (*entity.Found, error)) (func() (*entity.Found, error), error) {
-	if !r.Kept() {
-		return finish, nil
-	}
+func untilAnotherBegins(r *entity.Reading, contacts []uuid.UUID) {
 	r.Find("SELECT min(starts_at) FROM appointments WHERE clinic_id = $1 AND contact_id = ANY($2) AND starts_at >= $3 AND status NOT IN ('cancelado', 'faltou')",
 		func(rows pgx.Rows) error {
 			begins, err := pgx.CollectOneRow(rows, pgx.RowTo[*time.Time])
@@ -170,8 +160,7 @@ func untilAnotherBegins(r *entity.Reading, ask *entity.Ask, finish func() (*enti
 				r.Until(*begins)
 			}
 			return err
-		}, ask.Keys, r.Now())
-	return finish, nil
+		}, contacts, r.Now())
 }
 
 // dependsOnDiary declares what decides which appointments a list of the clinic's

@@ -2,6 +2,7 @@ package touched
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -145,7 +146,8 @@ func AddProtected(ctx context.Context, globalIDs ...string) {
 			return
 		}
 		if c.known == nil {
-			c.known = map[string]struct{}{}
+			c.known = make(map[string]struct{}, len(globalIDs))
+			c.protected = slices.Grow(c.protected, len(globalIDs))
 		}
 		c.known[id] = struct{}{}
 		c.protected = append(c.protected, id)

@@ -13,7 +13,7 @@
 //   - turn.go has what a lane's turn does, in SQL: which deliveries are left, which may go
 //     next, what becomes of those that failed, and when an endpoint is paused.
 //   - sender.go wakes the lanes of all clinics, and says when a delivery is tried again;
-//     trust.go holds back endpoints that do not take, so that others need not wait.
+//     taking.go holds back endpoints that do not take, so that others need not wait.
 //   - post.go makes one call, which keys.go signs; test_call.go makes one now.
 //   - endpoint.go declares endpoints and deliveries as they are read; write.go has what
 //     mutations do with them.

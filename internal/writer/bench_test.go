@@ -10,7 +10,6 @@ import (
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/writer"
 	"github.com/taskmed/taskmed/models"
@@ -69,7 +68,7 @@ func BenchmarkDayView(b *testing.B) {
 	require.True(b, ok)
 	stock, _ := p.stock()
 	require.JSONEq(b, string(stock.Data), `{"appointments":`+string(out)+`}`)
-	note := func(*objects.Object, any) {}
+	note := func([]writer.Written) {}
 
 	b.Run("Append", func(b *testing.B) {
 		buffer := make([]byte, 0, 32<<10)

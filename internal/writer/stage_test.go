@@ -188,8 +188,10 @@ func (p *prepared) compiled() (response *graphql.Response, protected []string, r
 		}
 		place := p.place(fc)
 		var ids []string
-		out, ok := writer.Append(nil, p.stage.table, place, value, func(object *objects.Object, value any) {
-			ids = append(ids, object.GlobalID(value))
+		out, ok := writer.Append(nil, p.stage.table, place, value, func(protected []writer.Written) {
+			for _, of := range protected {
+				ids = append(ids, of.Object.GlobalID(of.Value))
+			}
 		})
 		lock.Lock()
 		defer lock.Unlock()

@@ -14,20 +14,20 @@ import (
 
 // Append appends the JSON of a field's value: an object, a list of them, or null.
 // Relations are read from what their entities hold for their places
-// (models.Prefetched). note hears of every protected object that was written, once
-// all is written; it may be nil.
+// (models.Prefetched). note hears of all protected objects that were written, once
+// all is written, if there are any; it may be nil.
 //
 // ok is false where the library must answer: then nothing was appended or noted,
 // and value is as it was.
 func Append(
-	b []byte, table *objects.Table, field *selection.Field, value any, note func(object *objects.Object, value any),
+	b []byte, table *objects.Table, field *selection.Field, value any, note func([]Written),
 ) (out []byte, ok bool) {
 	w := writer{table: table, b: b, notes: note != nil}
 	if !w.attempt(field, value) {
 		return b, false
 	}
-	for i := range w.protected {
-		note(w.protected[i].object, w.protected[i].value)
+	if len(w.protected) > 0 {
+		note(w.protected)
 	}
 	return w.b, true
 }
@@ -41,12 +41,13 @@ type writer struct {
 	table     *objects.Table
 	b         []byte
 	notes     bool
-	protected []written
+	protected []Written
 }
 
-type written struct {
-	object *objects.Object
-	value  any
+// Written is an object that was written.
+type Written struct {
+	Object *objects.Object
+	Value  any
 }
 
 // attempt writes a value. Where an entity's method panics, the library shall call
@@ -138,7 +139,7 @@ func (w *writer) object(field *selection.Field, value any, nonNull bool) bool {
 		return false
 	}
 	if object.Protected && w.notes {
-		w.protected = append(w.protected, written{object, value})
+		w.protected = append(w.protected, Written{object, value})
 	}
 	var relations holder
 	w.b = append(w.b, '{')

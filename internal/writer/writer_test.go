@@ -8,7 +8,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
 
-	"github.com/taskmed/taskmed/internal/objects"
 	"github.com/taskmed/taskmed/internal/selection"
 	"github.com/taskmed/taskmed/internal/writer"
 	"github.com/taskmed/taskmed/models"
@@ -80,7 +79,7 @@ func TestAppend_LeavesValuesThatTheFieldCannotHaveToGqlgen(t *testing.T) {
 		"a field that is no object":       {typename, &models.Clinic{}},
 	} {
 		before := []byte("before")
-		out, ok := writer.Append(before, s.table, refused.field, refused.value, func(*objects.Object, any) {
+		out, ok := writer.Append(before, s.table, refused.field, refused.value, func([]writer.Written) {
 			t.Errorf("%s is noted", name)
 		})
 		require.False(t, ok, name)
