@@ -22,7 +22,7 @@ const cacheHit = "taskmed; hit"
 func CacheReasons() []string {
 	return []string{
 		"first seen", "expired", "invalidated", "redis", "the kept answer cannot be read", "the cache is", "has errors", "has no data",
-		"ran out of time", "comes in parts", "its variables cannot be compared", "Postgres is not heard", "every clinic was written to", "mutation", "subscription", "not cacheable", "no-cache", "no-store", "off",
+		"ran out of time", "comes in parts", "its variables cannot be compared", "Postgres is not heard", "another database is heard", "every clinic was written to", "mutation", "subscription", "not cacheable", "no-cache", "no-store", "off",
 	}
 }
 
@@ -114,9 +114,8 @@ func ReadCacheStatus(status string) (did, reason string) {
 // KnownReason is the known one that a reason begins with. The rest of its words
 // names entities.
 func KnownReason(reason string) string {
-	reason = strings.ToLower(reason)
 	for _, known := range CacheReasons() {
-		if strings.HasPrefix(reason, known) {
+		if len(reason) >= len(known) && strings.EqualFold(reason[:len(known)], known) {
 			return known
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
 	"github.com/taskmed/taskmed/internal/dialling"
+	"github.com/taskmed/taskmed/internal/telemetry/metrics"
 	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/webhooks"
 	"github.com/taskmed/taskmed/models"
@@ -145,7 +146,21 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 	require.Eventually(t, func() bool { return a.Fit() == nil }, time.Minute, 10*time.Millisecond)
 	listener := httptest.NewServer(a.Handler())
 	t.Cleanup(listener.Close)
+	t.Cleanup(func() { reasonsAreKnown(t, a) })
 	return &Server{URL: listener.URL, App: a, key: key, now: options.Now}
+}
+
+// reasonsAreKnown is whether the metrics tell apart why answers were no hits, whatever a
+// test has come across: metrics.CacheReasons lists what begins how.
+func reasonsAreKnown(t testing.TB, a *app.App) {
+	t.Helper()
+	out := httptest.NewRecorder()
+	a.Admin().ServeHTTP(out, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	for line := range strings.Lines(out.Body.String()) {
+		if strings.HasPrefix(line, "taskmed_cache_answers_total{") && strings.Contains(line, `reason="`+metrics.Other+`"`) {
+			t.Errorf("an answer was no hit for a reason that metrics.CacheReasons does not list: %s", line)
+		}
+	}
 }
 
 // Client calls the API as one subject in one clinic.
