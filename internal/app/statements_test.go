@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -199,4 +200,43 @@ func TestStatements_OfTheReferenceQueries(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What one statement reads beside its rows is what each place would be given by itself:
+// several places of one relation, what hangs below each, and one more place than a
+// statement takes.
+func TestStatements_ReadTheFirstOfListsBesideTheirRows(t *testing.T) {
+	t.Parallel()
+	world := newSeeded(t, api.WithoutCache())
+	client := world.as(t, world.aurora, "owner")
+	places := []string{
+		"nextAppointment { id }", "nextAppointment { startsAt practitioner { name } contact { name } }", "lastAppointment { id service { name } invoice { id number } }",
+		"nextAppointment { practitioner { id } contact { nextAppointment { id } } }", "lastAppointment { startsAt }",
+	}
+	ask := func(places ...string) (nodes []map[string]any, statements int64) {
+		var selected strings.Builder
+		for i, place := range places {
+			fmt.Fprintf(&selected, " p%d: %s", i, place)
+		}
+		var answer struct {
+			Contacts struct{ Nodes []map[string]any }
+		}
+		seen := client.Must(t, "{ contacts(first: 40) { nodes { id"+selected.String()+" } } }", nil, &answer).Extensions.TaskMed
+		return answer.Contacts.Nodes, seen.Statements
+	}
+	all, statements := ask(places...)
+	require.EqualValues(t, 3, statements, "four beside the contacts, the fifth by itself, and what the fourth shows of its contact")
+	require.Len(t, all, 40)
+	some := 0
+	for i, place := range places {
+		alone, _ := ask(place)
+		for row, node := range alone {
+			require.Equal(t, node["p0"], all[row]["p"+strconv.Itoa(i)], place)
+			if node["p0"] != nil {
+				some++
+			}
+		}
+	}
+	require.Greater(t, some, len(places)*10, "few contacts have appointments")
+	require.Less(t, some, len(places)*40, "all have: what is not there is not tried")
 }
