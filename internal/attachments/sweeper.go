@@ -49,6 +49,7 @@ func (s *Sweeper) Beside(ctx context.Context, serve func() error) error {
 	working, done := context.WithCancel(ctx)
 	var own sync.WaitGroup
 	own.Go(func() { s.run(working) })
+	own.Go(func() { s.count(working) })
 	defer own.Wait()
 	defer done()
 	return serve()
@@ -65,6 +66,23 @@ func (s *Sweeper) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-wait.C:
 		case <-s.files.woken:
+		}
+		wait.Stop()
+	}
+}
+
+// count tells for how long what is to go has been to, until the context ends, whatever
+// becomes of the store.
+func (s *Sweeper) count(ctx context.Context) {
+	for ctx.Err() == nil {
+		figures, err := database.Lookup[struct{ Oldest float64 }](ctx, s.files.DB, "SELECT oldest FROM attachment_figures()")
+		if err == nil && len(figures) == 1 {
+			s.files.Counted.Waits(time.Duration(figures[0].Oldest * float64(time.Second)))
+		}
+		wait := time.NewTimer(s.every)
+		select {
+		case <-ctx.Done():
+		case <-wait.C:
 		}
 		wait.Stop()
 	}

@@ -63,6 +63,8 @@ func (w *Worker) understandSome(ctx context.Context) (int, error) {
 			w.counted.Understood(of, outcomeUnderstood)
 		case event.Attempts < mostEventAttempts:
 			w.counted.Understood(of, outcomePutOff)
+		case errors.Is(fault, errUnknownMessage):
+			w.counted.Understood(of, outcomeUnknown)
 		default:
 			w.counted.Understood(of, outcomeGivenUp)
 		}

@@ -144,7 +144,7 @@ func (w *Worker) Round(ctx context.Context) (int, error) {
 // same on all.
 func (w *Worker) count(ctx context.Context) {
 	for ctx.Err() == nil {
-		figures, err := database.Lookup[Waiting](ctx, w.talk.db, "SELECT channel, direction, waiting, oldest FROM channel_figures()")
+		figures, err := database.Lookup[Waiting](ctx, w.talk.db, "SELECT channel, direction, waiting, oldest, overdue FROM channel_figures()")
 		if err == nil {
 			w.counted.Waits(figures)
 		}
