@@ -55,9 +55,12 @@ CREATE TABLE attachment_removals (
   id uuid NOT NULL,
   -- Not before who may still be storing it has been cut off.
   due_at timestamptz NOT NULL,
+  -- Since when it is to go, however often that was put off.
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (clinic_id, id)
 );
 CREATE INDEX idx_attachment_removals_work ON attachment_removals (due_at);
+CREATE INDEX idx_attachment_removals_created ON attachment_removals (created_at);
 SELECT protect_tenant_table('attachment_removals', 'SELECT, INSERT, DELETE');
 GRANT UPDATE (due_at) ON attachment_removals TO taskmed_app;
 SELECT cache_unread('attachment_removals', 'nobody reads what is to go');
@@ -121,13 +124,25 @@ AS $$
   LIMIT most
 $$;
 -- +goose StatementEnd
-REVOKE ALL ON FUNCTION attachment_work(integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION attachment_work(integer) TO taskmed_app;
+
+-- +goose StatementBegin
+-- For how many seconds the object that is to go from the store, and is to for longest, is,
+-- over all clinics.
+CREATE FUNCTION attachment_figures() RETURNS TABLE (oldest float8)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+  SELECT coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(r.created_at))), 0)::float8 FROM public.attachment_removals r
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION attachment_work(integer), attachment_figures() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION attachment_work(integer), attachment_figures() TO taskmed_app;
 GRANT CREATE ON SCHEMA public TO taskmed_lookup;
 ALTER FUNCTION attachment_work(integer) OWNER TO taskmed_lookup;
+ALTER FUNCTION attachment_figures() OWNER TO taskmed_lookup;
 REVOKE CREATE ON SCHEMA public FROM taskmed_lookup;
 
 -- +goose Down
+DROP FUNCTION attachment_figures();
 DROP FUNCTION attachment_work(integer);
 DROP TABLE attachment_removals, attachment_uploads, attachments;
 DROP FUNCTION attachments_removed();

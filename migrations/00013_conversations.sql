@@ -217,15 +217,17 @@ CREATE POLICY lookup ON channel_accounts FOR SELECT TO taskmed_lookup USING (tru
 
 -- +goose StatementBegin
 -- What waits in each channel over all clinics, and for how many seconds the oldest of it
--- has: messages that are to be sent, and posts of providers that are to be understood.
-CREATE FUNCTION channel_figures() RETURNS TABLE (channel text, direction text, waiting bigint, oldest float8)
+-- has: messages that are to be sent, and posts of providers that are to be understood. Of
+-- posts also for how long one has been due: they wait for nothing but a worker.
+CREATE FUNCTION channel_figures() RETURNS TABLE (channel text, direction text, waiting bigint, oldest float8, overdue float8)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
-  SELECT w.channel, w.direction, count(*), greatest(0, extract(epoch FROM clock_timestamp() - min(w.created_at)))::float8 FROM (
-    SELECT c.channel, 'out' AS direction, o.created_at FROM public.outgoing_messages o
+  SELECT w.channel, w.direction, count(*), greatest(0, extract(epoch FROM clock_timestamp() - min(w.created_at)))::float8,
+    coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(w.due_at))), 0)::float8 FROM (
+    SELECT c.channel, 'out' AS direction, o.created_at, NULL::timestamptz AS due_at FROM public.outgoing_messages o
       JOIN public.conversations c ON c.clinic_id = o.clinic_id AND c.id = o.conversation_id
     UNION ALL
-    SELECT a.channel, 'in', e.created_at FROM public.channel_events e
+    SELECT a.channel, 'in', e.created_at, e.due_at FROM public.channel_events e
       JOIN public.channel_accounts a ON a.clinic_id = e.clinic_id AND a.id = e.account_id WHERE e.due_at IS NOT NULL) w
   GROUP BY w.channel, w.direction
 $$;

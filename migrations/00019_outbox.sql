@@ -199,6 +199,29 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- For how many seconds the event that waits longest for its position has, over all
+-- clinics: by the key, as outbox_stamp looks, one clinic after the other.
+CREATE FUNCTION outbox_figures() RETURNS TABLE (oldest float8)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+  before text := public.put_clinic_aside();
+BEGIN
+  WITH RECURSIVE waiting AS (
+    (SELECT o.clinic_id FROM public.outbox o ORDER BY o.clinic_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT o.clinic_id FROM public.outbox o WHERE o.clinic_id > w.clinic_id ORDER BY o.clinic_id LIMIT 1)
+    FROM waiting w WHERE w.clinic_id IS NOT NULL)
+  SELECT coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(f.at))), 0) INTO oldest
+  FROM waiting w, LATERAL (SELECT x.at FROM public.outbox x WHERE x.clinic_id = w.clinic_id ORDER BY x.clinic_id, x.sequence LIMIT 1) f;
+  PERFORM set_config('app.clinic', before, true);
+  RETURN NEXT;
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- Deletes changes that are older than they are kept, the oldest of each clinic first and
 -- at most so many of each, so that what is left has no gap. finished is false while one of
 -- the clinics may have more.
@@ -233,15 +256,17 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION outbox_stamp(integer), outbox_prune(interval, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION outbox_stamp(integer), outbox_prune(interval, integer) TO taskmed_app;
+REVOKE ALL ON FUNCTION outbox_stamp(integer), outbox_figures(), outbox_prune(interval, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION outbox_stamp(integer), outbox_figures(), outbox_prune(interval, integer) TO taskmed_app;
 GRANT CREATE ON SCHEMA public TO taskmed_lookup;
 ALTER FUNCTION outbox_stamp(integer) OWNER TO taskmed_lookup;
+ALTER FUNCTION outbox_figures() OWNER TO taskmed_lookup;
 ALTER FUNCTION outbox_prune(interval, integer) OWNER TO taskmed_lookup;
 REVOKE CREATE ON SCHEMA public FROM taskmed_lookup;
 
 -- +goose Down
 DROP FUNCTION outbox_prune(interval, integer);
+DROP FUNCTION outbox_figures();
 DROP FUNCTION outbox_stamp(integer);
 DROP POLICY stamping ON counters;
 REVOKE ALL ON counters FROM taskmed_lookup;

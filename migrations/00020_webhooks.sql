@@ -108,8 +108,11 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- How many deliveries wait, how many endpoints are paused: over all clinics, for metrics.
-CREATE FUNCTION webhook_figures() RETURNS TABLE (waiting bigint, paused bigint)
+-- How many deliveries wait, how many endpoints are paused, and for how many seconds what
+-- has waited longest for the sender has: over all clinics, for metrics. That is an attempt
+-- that is due, of an entity's first delivery, and a change that an endpoint's cursor has
+-- not come to; what a replay has set the cursor back to is not late.
+CREATE FUNCTION webhook_figures() RETURNS TABLE (waiting bigint, paused bigint, overdue float8)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
@@ -118,6 +121,20 @@ BEGIN
   SELECT count(*) INTO waiting FROM public.webhook_endpoints e JOIN public.webhook_deliveries d
     ON d.clinic_id = e.clinic_id AND d.endpoint_id = e.id AND d.next_attempt_at IS NOT NULL;
   SELECT count(*) INTO paused FROM public.webhook_endpoints e WHERE NOT e.active;
+  SELECT coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(least(attempt.due, change.stamped_at)))), 0) INTO overdue
+  FROM public.webhook_endpoints e
+  JOIN public.webhook_lanes l ON l.clinic_id = e.clinic_id AND l.endpoint_id = e.id
+  CROSS JOIN LATERAL (
+    -- Who takes nothing is tried when its time has come, with what is due or not.
+    SELECT CASE WHEN l.probe_at IS NULL THEN min(h.next_attempt_at) WHEN count(*) > 0 THEN l.probe_at END AS due FROM (
+      SELECT DISTINCT ON (d.entity_id) d.next_attempt_at FROM public.webhook_deliveries d
+      WHERE d.clinic_id = e.clinic_id AND d.endpoint_id = e.id AND d.next_attempt_at IS NOT NULL AND d.position <= l.cursor
+      ORDER BY d.entity_id, d.position) h) attempt
+  LEFT JOIN LATERAL (
+    SELECT c.stamped_at FROM public.changes c WHERE c.clinic_id = e.clinic_id AND c.position > l.cursor AND l.probe_at IS NULL
+      AND NOT EXISTS (SELECT FROM public.webhook_deliveries d WHERE d.clinic_id = e.clinic_id AND d.endpoint_id = e.id AND d.position > l.cursor)
+    ORDER BY c.position LIMIT 1) change ON true
+  WHERE e.active;
   PERFORM set_config('app.clinic', before, true);
   RETURN NEXT;
 END $$;

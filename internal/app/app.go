@@ -213,9 +213,9 @@ func New(ctx context.Context, settings config.Config, options Options) (_ *App, 
 	if err := a.fitness.Await(ctx); err != nil {
 		return nil, err
 	}
-	a.open.keeper = maintain(settings, options.Log, a.observer)                                                //nolint:contextcheck // it ends with Close, not with the start
-	a.open.attendant = attend(settings, options.Log, a.observer, a.fitness.Fit, made)                          //nolint:contextcheck // likewise
-	a.open.leader = lead(settings, options.Log, a.observer, a.fitness.Fit, made, options.Sending, hub.Stamped) //nolint:contextcheck // it ends with Close, not with the start
+	a.open.keeper = maintain(settings, options.Log, a.observer)                                                    //nolint:contextcheck // it ends with Close, not with the start
+	a.open.attendant = attend(settings, options.Log, a.observer, a.fitness.Fit, made)                              //nolint:contextcheck // likewise
+	a.open.leader = lead(settings, db, options.Log, a.observer, a.fitness.Fit, made, options.Sending, hub.Stamped) //nolint:contextcheck // it ends with Close, not with the start
 	return a, nil
 }
 

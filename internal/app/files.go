@@ -21,11 +21,13 @@ const looks = 3 * time.Second
 // files are where attachments are kept. A store that cannot be reached now may be later:
 // a server starts without. One that nobody but an operator can mend is refused.
 func files(ctx context.Context, settings config.Config, options Options, watching observer) (attachments.Config, error) {
-	kept := attachments.Config{Largest: settings.Attachments.Bytes, Log: options.Log, Counted: attachments.NewMetrics(watching.Registerer()), Seams: options.Attachments}
+	kept := attachments.Config{Largest: settings.Attachments.Bytes, Log: options.Log, Seams: options.Attachments}
 	var err error
 	if kept.Store, err = Store(settings.Attachments, options.Log); err != nil || kept.Store == nil {
 		return kept, err
 	}
+	// Where there is no store nobody is to be told that it cannot be reached.
+	kept.Counted = attachments.NewMetrics(watching.Registerer())
 	bounded, done := context.WithTimeout(ctx, looks)
 	defer done()
 	if err := store.Look(bounded, kept.Store); errors.Is(err, store.ErrUnfit) {

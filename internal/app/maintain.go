@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/database"
 	"github.com/taskmed/taskmed/internal/maintenance"
 	"github.com/taskmed/taskmed/internal/outbox"
 	"github.com/taskmed/taskmed/internal/webhooks"
@@ -34,13 +35,13 @@ func attend(settings config.Config, log *slog.Logger, watching observer, fit fun
 
 // lead has events given their positions, and webhooks sent, by one instance at a time,
 // where that is not switched off.
-func lead(settings config.Config, log *slog.Logger, watching observer, fit func() error, made *graph, seams webhooks.SenderConfig, live func(clinics []uuid.UUID)) closer {
+func lead(settings config.Config, db *database.DB, log *slog.Logger, watching observer, fit func() error, made *graph, seams webhooks.SenderConfig, live func(clinics []uuid.UUID)) closer {
 	if !settings.Outbox {
 		return nothing{}
 	}
 	seams.Log, seams.Fit, seams.Counted = log, fit, webhooks.NewMetrics(watching.Registerer())
 	sender := webhooks.NewSender(made.webhooks, seams)
 	return outbox.NewLeader(outbox.LeaderConfig{
-		URL: settings.ListenURL(), Log: log, Stamped: stamped(live, sender.Stamped), Beside: sender.Run, Counted: outbox.NewMetrics(watching.Registerer()),
+		URL: settings.ListenURL(), DB: db, Log: log, Stamped: stamped(live, sender.Stamped), Beside: sender.Run, Counted: outbox.NewMetrics(watching.Registerer()),
 	})
 }

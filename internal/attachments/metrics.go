@@ -2,6 +2,7 @@ package attachments
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,6 +19,8 @@ type Counted interface {
 	Removed()
 	// Reached is told whether the store can be reached.
 	Reached(ok bool)
+	// Waits is told for how long the object that is to go has been to, and still is there.
+	Waits(oldest time.Duration)
 }
 
 type uncounted struct{}
@@ -26,6 +29,7 @@ func (uncounted) Uploaded(string, int) {}
 func (uncounted) Downloaded(int)       {}
 func (uncounted) Removed()             {}
 func (uncounted) Reached(bool)         {}
+func (uncounted) Waits(time.Duration)  {}
 
 // kept is the outcome of an upload of which something came.
 const kept = "kept"
@@ -63,6 +67,7 @@ type metrics struct {
 	downloaded prometheus.Counter
 	removals   prometheus.Counter
 	reached    prometheus.Gauge
+	oldest     prometheus.Gauge
 }
 
 // NewMetrics registers what happens to files.
@@ -90,10 +95,15 @@ func NewMetrics(registerer prometheus.Registerer) Counted {
 		}),
 		reached: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "taskmed_attachments_store_up",
-			Help: "1 while this instance can keep files in the store of attachments, 0 while it cannot.",
+			Help: "1 while this instance can keep files in the store of attachments, 0 while it cannot. Only where there is a store.",
+		}),
+		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "taskmed_attachment_removals_oldest_waiting_seconds",
+			Help: "For how long an object that is to go from the store has been to, at most; 0 where none is. The same on each instance that has a store.",
 		}),
 	}
-	registerer.MustRegister(m.uploads, m.uploaded, m.downloads, m.downloaded, m.removals, m.reached)
+	m.reached.Set(1) // who cannot reach it says so soon
+	registerer.MustRegister(m.uploads, m.uploaded, m.downloads, m.downloaded, m.removals, m.reached, m.oldest)
 	return m
 }
 
@@ -117,3 +127,5 @@ func (m metrics) Reached(ok bool) {
 		m.reached.Set(1)
 	}
 }
+
+func (m metrics) Waits(oldest time.Duration) { m.oldest.Set(oldest.Seconds()) }

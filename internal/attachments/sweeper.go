@@ -2,6 +2,7 @@ package attachments
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -22,6 +23,9 @@ const (
 	oneObject = 10 * time.Second
 	// tidies is how often what processes have left in the store is looked for.
 	tidies = time.Hour
+	// mostHanging are the removals that may hang at once: one object that cannot be removed
+	// does not keep the others.
+	mostHanging = 4
 )
 
 // Sweeper removes objects of which no row tells any more, and rows of uploads of which
@@ -30,6 +34,10 @@ const (
 type Sweeper struct {
 	files *Files
 	every time.Duration
+	// patience is how long the store may take.
+	patience time.Duration
+
+	checking, tidying, removing calls
 
 	tidied time.Time
 	// up is what was last known of the store.
@@ -38,7 +46,11 @@ type Sweeper struct {
 
 // NewSweeper makes a Sweeper that looks so often for what nobody tells it of.
 func NewSweeper(files *Files, every time.Duration) *Sweeper {
-	return &Sweeper{files: files, every: every, up: true}
+	s := &Sweeper{files: files, every: every, patience: files.Patience, checking: newCalls(1), tidying: newCalls(1), removing: newCalls(mostHanging), up: true}
+	if s.patience == 0 {
+		s.patience = oneObject
+	}
+	return s
 }
 
 // Beside works while something serves, and gives its error.
@@ -48,33 +60,47 @@ func (s *Sweeper) Beside(ctx context.Context, serve func() error) error {
 	}
 	working, done := context.WithCancel(ctx)
 	var own sync.WaitGroup
-	own.Go(func() { s.run(working) })
+	// Each by itself: a store that hangs keeps none of the others.
+	own.Go(func() { s.repeat(working, nil, s.look) })
+	own.Go(func() { s.repeat(working, nil, s.count) })
+	own.Go(func() {
+		s.repeat(working, s.files.woken, func(ctx context.Context) {
+			if _, err := s.Round(ctx); err != nil && ctx.Err() == nil {
+				s.files.Log.WarnContext(ctx, "attachments cannot be cleared now", slog.Any("error", err))
+			}
+		})
+	})
 	defer own.Wait()
 	defer done()
 	return serve()
 }
 
-func (s *Sweeper) run(ctx context.Context) {
+// repeat does something again and again, and at once where it is woken, until the context
+// ends.
+func (s *Sweeper) repeat(ctx context.Context, woken <-chan struct{}, do func(context.Context)) {
 	for ctx.Err() == nil {
-		s.look(ctx)
-		if _, err := s.Round(ctx); err != nil && ctx.Err() == nil {
-			s.files.Log.WarnContext(ctx, "attachments cannot be cleared now", slog.Any("error", err))
-		}
+		do(ctx)
 		wait := time.NewTimer(s.every)
 		select {
 		case <-ctx.Done():
 		case <-wait.C:
-		case <-s.files.woken:
+		case <-woken:
 		}
 		wait.Stop()
 	}
 }
 
+// count tells for how long what is to go has been to, whatever becomes of the store.
+func (s *Sweeper) count(ctx context.Context) {
+	figures, err := database.Lookup[struct{ Oldest float64 }](ctx, s.files.DB, "SELECT oldest FROM attachment_figures()")
+	if err == nil && len(figures) == 1 {
+		s.files.Counted.Waits(time.Duration(figures[0].Oldest * float64(time.Second)))
+	}
+}
+
 // look tells operators whether files can be kept.
 func (s *Sweeper) look(ctx context.Context) {
-	bounded, done := context.WithTimeout(ctx, oneObject)
-	defer done()
-	err := s.files.Store.Check(bounded)
+	err := s.checking.call(ctx, s.patience, s.files.Store.Check)
 	if ctx.Err() != nil {
 		return
 	}
@@ -89,7 +115,7 @@ func (s *Sweeper) look(ctx context.Context) {
 	}
 	if err == nil && time.Since(s.tidied) >= tidies {
 		s.tidied = time.Now()
-		if err := s.files.Store.Tidy(ctx); err != nil && ctx.Err() == nil {
+		if err := s.tidying.call(ctx, s.patience, s.files.Store.Tidy); err != nil && ctx.Err() == nil {
 			s.files.Log.WarnContext(ctx, "the store of attachments could not be tidied", slog.Any("error", err))
 		}
 	}
@@ -142,11 +168,12 @@ func (s *Sweeper) sweep(ctx context.Context) (gone int, err error) {
 // is put off, for others come after it.
 func (s *Sweeper) remove(ctx context.Context, name store.Name) error {
 	s.files.at("removing")
-	bounded, done := context.WithTimeout(ctx, oneObject)
-	defer done()
-	failed := s.files.Store.Remove(bounded, name)
+	failed := s.removing.call(ctx, s.patience, func(ctx context.Context) error { return s.files.Store.Remove(ctx, name) })
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if errors.Is(failed, errHanging) {
+		return failed // it was not tried
 	}
 	s.files.at("removed")
 	statement := "DELETE FROM attachment_removals WHERE clinic_id = ? AND id = ?"

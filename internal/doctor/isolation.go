@@ -18,6 +18,7 @@ func Definers() map[string]string {
 		"api_key_create(text,uuid,text,text,bytea,text,timestamp with time zone)": asked,
 		"api_key_revoke(text,uuid)":                                               asked,
 		"attachment_work(integer)":                                                "tells which clinics have files or uploads to clear, which the application cannot list",
+		"attachment_figures()":                                                    "tells for how long the oldest object that is to go is to, over all clinics; gives out one figure alone",
 		"channel_work(integer)":                                                   "tells which clinics have something to send or to understand, for workers that serve all of them; owned by a role nobody can log in as, gives out ids of clinics alone",
 		"channel_figures()":                                                       "counts what waits in each channel over all clinics, and how long the oldest has; gives out figures alone",
 		"channel_prune(interval,integer)":                                         "deletes what channels' providers posted to all clinics more than eight days ago and nobody is still to understand; a policy keeps it to that, and it gives out counts alone",
@@ -28,9 +29,10 @@ func Definers() map[string]string {
 			"a policy keeps it to what is due, and it gives out the clinics' ids alone",
 		"waitlist_figures()":             "counts who waits, in one clinic after the other; gives out one count alone",
 		"webhook_work(uuid[],integer)":   "tells which endpoints of all clinics have something to send, which the application cannot list; gives out their ids alone",
-		"webhook_figures()":              "counts what waits over all clinics; gives out two counts alone",
+		"webhook_figures()":              "counts what waits over all clinics, and how long the oldest has; gives out figures alone",
 		"webhook_prune(integer)":         "deletes deliveries of all clinics whose changes or endpoints are gone; gives out counts alone",
 		"outbox_stamp(integer)":          "gives events of all clinics their positions, which the application cannot list; gives out clinics and counts alone",
+		"outbox_figures()":               "tells for how long the event that waits longest for its position has, over all clinics; gives out one figure alone",
 		"outbox_prune(interval,integer)": "deletes changes of all clinics that are older than a week at least; gives out counts alone",
 	}
 }

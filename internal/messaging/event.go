@@ -1,9 +1,11 @@
 package messaging
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,7 +37,9 @@ var errUnknownMessage = errors.New("the clinic has no such message")
 
 const (
 	// eventsAtOnce are claimed together, for as long as a lease lasts.
-	eventsAtOnce = 10
+	eventsAtOnce = 50
+	// longestGiving bounds the giving back of what was claimed, where a worker ends.
+	longestGiving = 5 * time.Second
 	// mostEventAttempts bounds how often an event is tried to be understood.
 	mostEventAttempts = 10
 )
@@ -52,22 +56,58 @@ func (w *Worker) understandSome(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, event := range events {
-		of, fault := w.understand(ctx, event)
-		if err := w.finishEvent(ctx, event, fault); err != nil {
-			return len(events), err
+	faults := make([]error, len(events))
+	var wg sync.WaitGroup
+	for n, event := range events {
+		w.places <- struct{}{}
+		if ctx.Err() != nil {
+			<-w.places
+			faults[n] = w.giveBack(ctx, events[n:])
+			break
 		}
-		switch {
-		case of == "": // Postgres did not say what it is
-		case fault == nil:
-			w.counted.Understood(of, outcomeUnderstood)
-		case event.Attempts < mostEventAttempts:
-			w.counted.Understood(of, outcomePutOff)
-		default:
-			w.counted.Understood(of, outcomeGivenUp)
-		}
+		wg.Go(func() {
+			defer func() { <-w.places }()
+			faults[n] = w.attempt(context.WithoutCancel(ctx), event) // the worker finishes what it is at
+		})
 	}
-	return len(events), nil
+	wg.Wait()
+	return len(events), cmp.Or(faults...)
+}
+
+// giveBack leaves events to others at once that were claimed and not begun.
+func (w *Worker) giveBack(ctx context.Context, events []*channelEvent) error {
+	ids := make([]uuid.UUID, len(events))
+	for n, event := range events {
+		ids[n] = event.ID
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), longestGiving)
+	defer done()
+	return w.talk.db.InTenant(ctx, func(tx *gorm.DB) error {
+		return tx.Model(&channelEvent{}).Where("id IN ? AND due_at > clock_timestamp()", ids).
+			Updates(map[string]any{"due_at": gorm.Expr("clock_timestamp()"), "attempts": gorm.Expr("attempts - 1")}).Error
+	})
+}
+
+// attempt understands an event that was claimed, beside others, or writes down why not.
+// Servers do so beside each other anyway: whoever writes a thread has its row locked, who
+// somebody is their address says, which is unique, and statuses only get further.
+func (w *Worker) attempt(ctx context.Context, event *channelEvent) error {
+	of, fault := w.understand(ctx, event)
+	if err := w.finishEvent(ctx, event, fault); err != nil {
+		return err
+	}
+	switch {
+	case of == "": // Postgres did not say what it is
+	case fault == nil:
+		w.counted.Understood(of, outcomeUnderstood)
+	case event.Attempts < mostEventAttempts:
+		w.counted.Understood(of, outcomePutOff)
+	case errors.Is(fault, errUnknownMessage):
+		w.counted.Understood(of, outcomeUnknown)
+	default:
+		w.counted.Understood(of, outcomeGivenUp)
+	}
+	return nil
 }
 
 // understand does what an event tells of, and gives the channel that it came by.

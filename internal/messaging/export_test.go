@@ -9,3 +9,6 @@ func (c *Correspondence) Woken() bool {
 		return false
 	}
 }
+
+// UnderstandBeside has so many events understood at a time.
+func (w *Worker) UnderstandBeside(most int) { w.places = make(chan struct{}, most) }

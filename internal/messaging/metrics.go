@@ -15,6 +15,9 @@ type Waiting struct {
 	Waiting            int64
 	// Oldest is for how many seconds the oldest has waited.
 	Oldest float64
+	// Overdue is for how many seconds one has been due that waits for nothing but a worker;
+	// of what comes in alone.
+	Overdue float64
 }
 
 // Counted is told what is sent and understood.
@@ -46,6 +49,7 @@ const (
 type metrics struct {
 	sent, understood *prometheus.CounterVec
 	waiting, oldest  *prometheus.GaugeVec
+	overdue          *prometheus.GaugeVec
 }
 
 // NewMetrics registers what is sent and understood.
@@ -57,7 +61,7 @@ func NewMetrics(registerer prometheus.Registerer) Counted {
 		}, []string{"channel", "outcome"}),
 		understood: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "taskmed_channel_posts_total",
-			Help: "Attempts to understand what channels' providers posted, by channel and outcome: understood, put_off (tried again later), given_up.",
+			Help: "Attempts to understand what channels' providers posted, by channel and outcome: understood, put_off (tried again later), unknown (a receipt of a message that the clinic has not: others may send by the same account), given_up.",
 		}, []string{"channel", "outcome"}),
 		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "taskmed_messages_waiting",
@@ -67,16 +71,20 @@ func NewMetrics(registerer prometheus.Registerer) Counted {
 			Name: "taskmed_messages_oldest_waiting_seconds",
 			Help: "For how long the oldest of what waits has, by channel and direction; 0 where nothing waits. The same on each instance.",
 		}, []string{"channel", "direction"}),
+		overdue: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "taskmed_channel_posts_overdue_seconds",
+			Help: "For how long a provider's post has been due and nobody has come to it, at most, by channel; 0 where none is. The same on each instance.",
+		}, []string{"channel"}),
 	}
 	for _, of := range models.AllChannel {
 		for _, outcome := range []string{outcomeSent, outcomePutOff, outcomeFailed, outcomeUnknown, outcomeGivenUp} {
 			m.sent.WithLabelValues(label(of), outcome)
 		}
-		for _, outcome := range []string{outcomeUnderstood, outcomePutOff, outcomeGivenUp} {
+		for _, outcome := range []string{outcomeUnderstood, outcomePutOff, outcomeUnknown, outcomeGivenUp} {
 			m.understood.WithLabelValues(label(of), outcome)
 		}
 	}
-	registerer.MustRegister(m.sent, m.understood, m.waiting, m.oldest)
+	registerer.MustRegister(m.sent, m.understood, m.waiting, m.oldest, m.overdue)
 	return m
 }
 
@@ -101,6 +109,9 @@ func (m metrics) Waits(all []*Waiting) {
 			}
 			m.waiting.WithLabelValues(label(of), direction).Set(float64(now.Waiting))
 			m.oldest.WithLabelValues(label(of), direction).Set(now.Oldest)
+			if direction == "in" {
+				m.overdue.WithLabelValues(label(of)).Set(now.Overdue)
+			}
 		}
 	}
 }

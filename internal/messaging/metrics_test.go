@@ -52,7 +52,7 @@ func TestMetrics_TellWhatWaitsAndWhatCameOfIt(t *testing.T) {
 	for name, want := range map[string]float64{
 		"taskmed_messages_sent_total whatsapp failed": 2, "taskmed_messages_sent_total whatsapp put_off": 1, "taskmed_messages_sent_total whatsapp unknown": 1,
 		"taskmed_messages_sent_total whatsapp sent": 1, "taskmed_messages_sent_total whatsapp given_up": 0, "taskmed_messages_sent_total email sent": 0,
-		"taskmed_channel_posts_total whatsapp understood": 1, "taskmed_channel_posts_total whatsapp put_off": 9, "taskmed_channel_posts_total whatsapp given_up": 1,
+		"taskmed_channel_posts_total whatsapp understood": 1, "taskmed_channel_posts_total whatsapp put_off": 9, "taskmed_channel_posts_total whatsapp unknown": 1, "taskmed_channel_posts_total whatsapp given_up": 0,
 	} {
 		value, there := got[name]
 		require.True(t, there, name)
@@ -77,4 +77,18 @@ func TestMetrics_TellWhatWaitsAndWhatCameOfIt(t *testing.T) {
 	require.InDelta(t, 0, got["taskmed_messages_waiting email out"], 0)
 	require.GreaterOrEqual(t, got["taskmed_messages_oldest_waiting_seconds whatsapp out"], 90.0)
 	require.InDelta(t, 0, got["taskmed_messages_oldest_waiting_seconds web in"], 0)
+	require.InDelta(t, 0, got["taskmed_channel_posts_overdue_seconds whatsapp"], 0, "it is put off")
+
+	// What is due, and somebody has hold of.
+	d.Exec(t, "UPDATE channel_events SET due_at = now() - interval '70 seconds' WHERE due_at IS NOT NULL")
+	held, err := d.Connect(t, d.SuperuserURL).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = held.Exec(t.Context(), "SELECT FROM channel_events FOR UPDATE")
+	require.NoError(t, err)
+	require.NoError(t, worker.Beside(t.Context(), func() error {
+		require.Eventually(t, func() bool { return figures(t, registry)["taskmed_channel_posts_overdue_seconds whatsapp"] >= 70 }, time.Minute, 5*time.Millisecond)
+		return nil
+	}))
+	require.InDelta(t, 0, figures(t, registry)["taskmed_channel_posts_overdue_seconds email"], 0)
+	require.NoError(t, held.Rollback(t.Context()))
 }

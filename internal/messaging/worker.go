@@ -22,7 +22,9 @@ const (
 	// mostClinics are worked for in one round, clinicsAtOnce of them at a time.
 	mostClinics   = 100
 	clinicsAtOnce = 4
-	longestWait   = 10 * time.Minute
+	// eventsBeside are understood at a time, of all clinics: requests need the database, too.
+	eventsBeside = 6
+	longestWait  = 10 * time.Minute
 	// figuresEvery is how often what waits is counted.
 	figuresEvery = 15 * time.Second
 )
@@ -52,11 +54,13 @@ type Worker struct {
 	seams   Seams
 	// mostAtOnce are sent of one clinic before others' turn comes.
 	mostAtOnce int
+	// places are for events that are being understood.
+	places chan struct{}
 }
 
 // NewWorker makes a Worker.
 func NewWorker(talk *Correspondence, config WorkerConfig) *Worker {
-	w := &Worker{talk: talk, log: config.Log, every: config.Every, backoff: config.Backoff, counted: config.Counted, seams: config.Seams, mostAtOnce: 50}
+	w := &Worker{talk: talk, log: config.Log, every: config.Every, backoff: config.Backoff, counted: config.Counted, seams: config.Seams, mostAtOnce: 50, places: make(chan struct{}, eventsBeside)}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}
@@ -144,7 +148,7 @@ func (w *Worker) Round(ctx context.Context) (int, error) {
 // same on all.
 func (w *Worker) count(ctx context.Context) {
 	for ctx.Err() == nil {
-		figures, err := database.Lookup[Waiting](ctx, w.talk.db, "SELECT channel, direction, waiting, oldest FROM channel_figures()")
+		figures, err := database.Lookup[Waiting](ctx, w.talk.db, "SELECT channel, direction, waiting, oldest, overdue FROM channel_figures()")
 		if err == nil {
 			w.counted.Waits(figures)
 		}

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/taskmed/taskmed/internal/database"
 )
 
 const (
@@ -22,12 +25,16 @@ const (
 	candidacy = 500 * time.Millisecond
 	// longest bounds one statement of the leader's.
 	longest = 30 * time.Second
+	// figuresEvery is how often each server looks for how long events wait.
+	figuresEvery = 5 * time.Second
 )
 
 // LeaderConfig is what a Leader needs.
 type LeaderConfig struct {
 	// URL reaches the database as the application's role, past any pooler.
 	URL string
+	// DB, if set, tells how long events wait, whoever leads, and also where nobody does.
+	DB *database.DB
 	// Log may be nil.
 	Log *slog.Logger
 	// Stamped, if set, is told which clinics have new changes, once they are committed. It
@@ -46,6 +53,8 @@ type Counted interface {
 	Leads(leads bool)
 	// Stamped is called with how many events were given positions, and how long that took.
 	Stamped(events int64, took time.Duration)
+	// Waits is called with for how long the event that waits longest has.
+	Waits(oldest time.Duration)
 }
 
 // Leader gives events their positions, on one server at a time: whoever holds a lock of
@@ -54,7 +63,7 @@ type Counted interface {
 type Leader struct {
 	config LeaderConfig
 	stop   context.CancelFunc
-	done   chan struct{}
+	own    sync.WaitGroup
 }
 
 // NewLeader begins to stand as a candidate; Close ends it.
@@ -72,18 +81,30 @@ func NewLeader(config LeaderConfig) *Leader {
 		config.Stamped = func([]uuid.UUID) {}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	l := &Leader{config: config, stop: stop, done: make(chan struct{})}
-	go func() {
-		defer close(l.done)
-		l.run(ctx)
-	}()
+	l := &Leader{config: config, stop: stop}
+	l.own.Go(func() { l.run(ctx) })
+	if config.DB != nil {
+		l.own.Go(func() { l.count(ctx) })
+	}
 	return l
 }
 
 // Close ends it. What was under way is committed, or comes again.
 func (l *Leader) Close() {
 	l.stop()
-	<-l.done
+	l.own.Wait()
+}
+
+// count looks for how long events wait, until the context ends. Each server does, or
+// nobody would tell where the one that leads hangs, or none leads.
+func (l *Leader) count(ctx context.Context) {
+	for ctx.Err() == nil {
+		figures, err := database.Lookup[struct{ Oldest float64 }](ctx, l.config.DB, "SELECT oldest FROM outbox_figures()")
+		if err == nil && len(figures) == 1 {
+			l.config.Counted.Waits(time.Duration(figures[0].Oldest * float64(time.Second)))
+		}
+		rest(ctx, figuresEvery)
+	}
 }
 
 func (l *Leader) run(ctx context.Context) {
@@ -227,3 +248,4 @@ type uncounted struct{}
 
 func (uncounted) Leads(bool)                   {}
 func (uncounted) Stamped(int64, time.Duration) {}
+func (uncounted) Waits(time.Duration)          {}

@@ -11,6 +11,7 @@ type metrics struct {
 	leads  prometheus.Gauge
 	events prometheus.Counter
 	took   prometheus.Histogram
+	oldest prometheus.Gauge
 }
 
 // NewMetrics registers what leaders do.
@@ -29,8 +30,12 @@ func NewMetrics(registerer prometheus.Registerer) Counted {
 			Help:    "How long it took to give positions to what was waiting.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
 		}),
+		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "taskmed_outbox_oldest_waiting_seconds",
+			Help: "For how long the oldest event that is committed and has no position has waited for one; 0 where none does. The same on each instance.",
+		}),
 	}
-	registerer.MustRegister(m.leads, m.events, m.took)
+	registerer.MustRegister(m.leads, m.events, m.took, m.oldest)
 	return m
 }
 
@@ -45,3 +50,5 @@ func (m metrics) Stamped(events int64, took time.Duration) {
 	m.events.Add(float64(events))
 	m.took.Observe(took.Seconds())
 }
+
+func (m metrics) Waits(oldest time.Duration) { m.oldest.Set(oldest.Seconds()) }

@@ -16,18 +16,19 @@ type Counted interface {
 	GaveUp(deliveries int64)
 	// Paused is called when an endpoint is paused because it takes nothing.
 	Paused()
-	// Waits is called with how many deliveries wait and how many endpoints are paused,
-	// over all clinics; with nothing by who stops to lead.
-	Waits(deliveries, paused int64)
+	// Waits is called with how many deliveries wait, how many endpoints are paused, and for
+	// how long what waits for the sender has at most, over all clinics; with nothing by who
+	// stops to lead.
+	Waits(deliveries, paused int64, overdue time.Duration)
 }
 
 type uncounted struct{}
 
-func (uncounted) Attempted(bool)          {}
-func (uncounted) Delivered(time.Duration) {}
-func (uncounted) GaveUp(int64)            {}
-func (uncounted) Paused()                 {}
-func (uncounted) Waits(int64, int64)      {}
+func (uncounted) Attempted(bool)                    {}
+func (uncounted) Delivered(time.Duration)           {}
+func (uncounted) GaveUp(int64)                      {}
+func (uncounted) Paused()                           {}
+func (uncounted) Waits(int64, int64, time.Duration) {}
 
 // metrics implement Counted.
 type metrics struct {
@@ -35,6 +36,7 @@ type metrics struct {
 	after           prometheus.Histogram
 	pauses          prometheus.Counter
 	waiting, paused prometheus.Gauge
+	overdue         prometheus.Gauge
 }
 
 const (
@@ -67,11 +69,15 @@ func NewMetrics(registerer prometheus.Registerer) Counted {
 			Name: "taskmed_webhook_endpoints_paused",
 			Help: "Endpoints that are paused, as the instance that sends counts them; 0 on others.",
 		}),
+		overdue: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "taskmed_webhook_oldest_overdue_seconds",
+			Help: "For how long what waits for the sender has at most: an attempt that is due, or an event that nobody has looked at for an endpoint; 0 where nothing is, and on instances that do not send.",
+		}),
 	}
 	for _, outcome := range []string{outcomeDelivered, outcomeFailed, outcomeGivenUp} {
 		m.attempts.WithLabelValues(outcome)
 	}
-	registerer.MustRegister(m.attempts, m.after, m.pauses, m.waiting, m.paused)
+	registerer.MustRegister(m.attempts, m.after, m.pauses, m.waiting, m.paused, m.overdue)
 	return m
 }
 
@@ -91,7 +97,8 @@ func (m metrics) GaveUp(deliveries int64) {
 
 func (m metrics) Paused() { m.pauses.Inc() }
 
-func (m metrics) Waits(deliveries, paused int64) {
+func (m metrics) Waits(deliveries, paused int64, overdue time.Duration) {
 	m.waiting.Set(float64(deliveries))
 	m.paused.Set(float64(paused))
+	m.overdue.Set(overdue.Seconds())
 }

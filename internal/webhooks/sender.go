@@ -259,9 +259,12 @@ func (s *Sender) ended(d *drive, force bool) bool {
 func (s *Sender) count(ctx context.Context) {
 	for ctx.Err() == nil {
 		if s.fit() == nil {
-			figures, err := database.Lookup[struct{ Waiting, Paused int64 }](ctx, s.hooks.db, "SELECT waiting, paused FROM webhook_figures()")
+			figures, err := database.Lookup[struct {
+				Waiting, Paused int64
+				Overdue         float64
+			}](ctx, s.hooks.db, "SELECT waiting, paused, overdue FROM webhook_figures()")
 			if err == nil && len(figures) == 1 {
-				s.counted.Waits(figures[0].Waiting, figures[0].Paused)
+				s.counted.Waits(figures[0].Waiting, figures[0].Paused, time.Duration(figures[0].Overdue*float64(time.Second)))
 			}
 		}
 		wait := time.NewTimer(figuresEvery)
@@ -271,7 +274,7 @@ func (s *Sender) count(ctx context.Context) {
 		}
 		wait.Stop()
 	}
-	s.counted.Waits(0, 0) // who leads next says how many
+	s.counted.Waits(0, 0, 0) // who leads next says how many
 }
 
 // forClinic is a context of what happens in a clinic without a person.

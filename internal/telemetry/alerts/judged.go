@@ -17,6 +17,8 @@ type Judged struct {
 	hits, misses int64
 	// recent are the window's snapshots, the latest included.
 	recent []dashboard.Snapshot
+	// figures are other parts', as the Watch remembers them.
+	figures *figures
 }
 
 // NewJudged is what is judged once an interval's snapshot has joined the ones before it.

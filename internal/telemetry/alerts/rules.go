@@ -47,7 +47,7 @@ const (
 type Rule struct {
 	Name, Summary, Severity string
 	Threshold               float64
-	// Unit is "ms", "ratio" or "up".
+	// Unit is "ms", "s", "ratio", "times" or "up".
 	Unit string
 	// Query is PromQL that is true where the threshold is crossed, For how long
 	// it must be before Prometheus alerts.
@@ -64,7 +64,7 @@ type Rule struct {
 
 // Crossing is a part that is on the wrong side of a threshold.
 type Crossing struct {
-	// Subject is a field, an operation or a family of statements.
+	// Subject is a field, an operation, a family of statements or a channel.
 	Subject string
 	Value   float64
 }
@@ -101,7 +101,7 @@ func Rules() []Rule {
 			return 0, true, health.Configured
 		}
 	}
-	return []Rule{
+	return append([]Rule{
 		{
 			Name: "ResponseTime", Summary: "One request in twenty takes longer than 100 ms", Severity: "warning",
 			Threshold: responseTimeLimit, Unit: "ms", For: "1m",
@@ -170,7 +170,7 @@ func Rules() []Rule {
 			Name: "Redis", Summary: "Redis does not answer", Severity: "warning", Threshold: 1, Unit: "up", For: "15s",
 			Query: `taskmed_redis_up == 0`, measure: down(func(s dashboard.Snapshot) dashboard.Health { return s.Redis }),
 		},
-	}
+	}, queues()...)
 }
 
 // slowQuery is the same for one part of the work each, told apart by labels; a

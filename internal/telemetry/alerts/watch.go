@@ -19,6 +19,8 @@ type Watch struct {
 	// active are the alerts of each rule by what they are about.
 	active map[string]map[string]*lasting
 	recent []dashboard.Alert
+	// figures are the catalog's that rules judge.
+	figures *figures
 
 	log     *slog.Logger
 	gauges  *prometheus.GaugeVec
@@ -36,7 +38,7 @@ type lasting struct {
 // or ends, as JSON; it may be empty.
 func New(ctx context.Context, catalog *metrics.Catalog, log *slog.Logger, webhook string) *Watch {
 	w := &Watch{
-		rules: Rules(), active: map[string]map[string]*lasting{}, log: log,
+		rules: Rules(), active: map[string]map[string]*lasting{}, figures: newFigures(catalog), log: log,
 		gauges: catalog.Gauges("taskmed_alert_active", "How many alerts of a name this instance has active.", "alert"),
 	}
 	for _, rule := range w.rules {
@@ -61,6 +63,8 @@ func (w *Watch) Close() {
 func (w *Watch) Judge(now Judged) (dashboard.Alerts, []dashboard.Alert) {
 	changed := []dashboard.Alert{}
 	state := dashboard.Alerts{Active: []dashboard.Alert{}}
+	w.figures.read()
+	now.figures = w.figures
 	for _, rule := range w.rules {
 		active := w.active[rule.Name]
 		for _, alert := range active {

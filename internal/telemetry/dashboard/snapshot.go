@@ -185,14 +185,14 @@ type Alerts struct {
 type Alert struct {
 	// Name is as in docs/observability.md: "ResponseTime", "SlowField", "Errors", …
 	Name string `json:"name"`
-	// Subject is the operation, field or family of statements that it is about;
+	// Subject is the operation, field, family of statements or channel that it is about;
 	// "" where it is about the whole instance.
 	Subject string `json:"subject"`
 	// Summary says in words what is wrong.
 	Summary string `json:"summary"`
 	// Severity is "warning" or "critical".
 	Severity string `json:"severity"`
-	// Value is the latest that crossed it; Threshold what it is held against, both in Unit: "ms", "ratio" or "up".
+	// Value is the latest that crossed it; Threshold what it is held against, both in Unit: "ms", "s", "ratio", "times" or "up".
 	Value     float64 `json:"value"`
 	Threshold float64 `json:"threshold"`
 	Unit      string  `json:"unit"`

@@ -35,7 +35,7 @@ func Fields() []Field {
 		{"fault", "what, error", "what went wrong, in the words of the code that noticed"},
 		{"panic", "reason, stack", "the panic's type, and where"},
 		{"alert", "alert, state, severity, summary", "which threshold was crossed (active) or is no longer (ended)"},
-		{"alert", "subject", "the operation, field or family of statements it is about, or empty"},
+		{"alert", "subject", "the operation, field, family of statements or channel it is about, or empty"},
 		{"alert", "value, threshold, unit", "by how much"},
 	}
 }

@@ -27,10 +27,14 @@ type Catalog struct {
 
 	mu      sync.Mutex
 	metrics []Metric
+	// made are who collects each, by name.
+	made map[string]prometheus.Collector
 }
 
 // NewCatalog registers with a registry.
-func NewCatalog(registry *prometheus.Registry) *Catalog { return &Catalog{registry: registry} }
+func NewCatalog(registry *prometheus.Registry) *Catalog {
+	return &Catalog{registry: registry, made: map[string]prometheus.Collector{}}
+}
 
 // Metrics are all that are registered, in no order that matters.
 func (c *Catalog) Metrics() []Metric {
@@ -60,6 +64,7 @@ func (c *Catalog) Register(made prometheus.Collector) error {
 			}
 			c.mu.Lock()
 			c.metrics = append(c.metrics, metric)
+			c.made[metric.Name] = made
 			c.mu.Unlock()
 		}
 	}

@@ -143,5 +143,5 @@ export function span(total: number): string {
 }
 
 export function inUnit(value: number, unit: string): string {
-  return unit === 'ms' ? ms(value) : unit === 'ratio' ? percent(value) : unit === 'up' ? (value > 0 ? 'up' : 'down') : String(value);
+  return unit === 'ms' ? ms(value) : unit === 's' ? span(value) : unit === 'times' ? `${whole(value)} times` : unit === 'ratio' ? percent(value) : unit === 'up' ? (value > 0 ? 'up' : 'down') : String(value);
 }

@@ -67,7 +67,7 @@ export interface Health {
 
 export interface Alert {
   name: string;
-  /** The operation, field or family of statements that it is about, or "". */
+  /** The operation, field, family of statements or channel that it is about, or "". */
   subject: string;
   summary: string;
   severity: string;
