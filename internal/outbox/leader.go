@@ -16,9 +16,13 @@ import (
 )
 
 const (
-	// poll is how long the leader rests while nothing was written. To be woken by NOTIFY
-	// would make commits wait for each other.
-	poll = 15 * time.Millisecond
+	// poll is how long the leader rests after it found nothing, and idlePoll how long once
+	// nothing was written for idleAfter: each look takes both sides a wake-up, which at 15
+	// ms is a tenth of a processor. To be woken by NOTIFY would make commits wait for each
+	// other.
+	poll      = 15 * time.Millisecond
+	idlePoll  = 60 * time.Millisecond
+	idleAfter = 2 * time.Second
 	// most is how many events of one clinic one transaction gives positions to.
 	most = 500
 	// candidacy is how often a server that does not lead asks whether it may.
@@ -202,23 +206,30 @@ func (l *Leader) lead(ctx context.Context, conn *pgx.Conn) error {
 		_ = conn.Close(context.WithoutCancel(ctx)) // another may lead while what runs beside comes to its end
 		<-beside
 	}()
+	wrote := time.Now()
 	for ctx.Err() == nil {
-		more, err := l.stamp(ctx, conn)
-		if err != nil {
+		events, more, err := l.stamp(ctx, conn)
+		switch {
+		case err != nil:
 			return err
+		case events > 0:
+			wrote = time.Now()
 		}
-		if !more {
+		switch {
+		case more:
+		case time.Since(wrote) < idleAfter:
 			rest(ctx, poll)
+		default:
+			rest(ctx, idlePoll)
 		}
 	}
 	return nil
 }
 
-// stamp gives positions once; more tells that a clinic may have more.
-func (l *Leader) stamp(ctx context.Context, conn *pgx.Conn) (more bool, err error) {
+// stamp gives positions once, to so many events; more tells that a clinic may have more.
+func (l *Leader) stamp(ctx context.Context, conn *pgx.Conn) (events int64, more bool, err error) {
 	began := time.Now()
 	var clinics []uuid.UUID
-	var events int64
 	err = bounded(ctx, func(ctx context.Context) error {
 		rows, err := conn.Query(ctx, "SELECT clinic, stamped FROM outbox_stamp($1)", most)
 		if err != nil {
@@ -235,13 +246,13 @@ func (l *Leader) stamp(ctx context.Context, conn *pgx.Conn) (more bool, err erro
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("give events their positions: %w", err)
+		return 0, false, fmt.Errorf("give events their positions: %w", err)
 	}
 	if events > 0 {
 		l.config.Counted.Stamped(events, time.Since(began))
 		l.config.Stamped(clinics)
 	}
-	return more, nil
+	return events, more, nil
 }
 
 type uncounted struct{}
