@@ -5,11 +5,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/doctor"
+	"github.com/taskmed/taskmed/internal/maintenance"
 )
 
 func TestDoctor_SaysWhatIsWrongAndFails(t *testing.T) {
@@ -57,6 +60,25 @@ func TestMaintain_TellsWhatItDid(t *testing.T) {
 	status, out, complaint = s.run("maintain --json")
 	require.Equal(t, exitOK, status, complaint)
 	require.Contains(t, out, `"expiredIdempotencyKeys": 0`)
+}
+
+// Whatever a run counts is in what a person reads of it.
+func TestMaintain_TellsAllThatItCounted(t *testing.T) {
+	t.Parallel()
+	var result maintenance.Result
+	of := reflect.ValueOf(&result).Elem()
+	const first = 1_000_001
+	for i := range of.NumField() {
+		if kind := of.Field(i).Kind(); (kind == reflect.Int64 || kind == reflect.Int) && of.Type().Field(i).Name != "Took" {
+			of.Field(i).SetInt(int64(first + i))
+		}
+	}
+	told := maintained(result)
+	for i := range of.NumField() {
+		if of.Field(i).CanInt() && of.Field(i).Int() >= first {
+			require.Contains(t, told, strconv.Itoa(first+i), of.Type().Field(i).Name)
+		}
+	}
 }
 
 // The store is the environment's, and so this test has its own.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -18,8 +19,8 @@ type maintainCommand struct {
 
 // Help says when to run it.
 func (maintainCommand) Help() string {
-	return "Makes the audit trail's coming months, deletes expired idempotency keys and holds, and takes statistics that " +
-		"are out of date. Servers go on meanwhile. Run it daily, from cron: of two at once the second does nothing."
+	return "Makes the audit trail's coming months, deletes what is kept for a time and no longer (idempotency keys, holds, " +
+		"changes, webhooks' deliveries, what providers posted), and takes statistics that are out of date. Servers go on meanwhile. Run it daily, from cron: of two at once the second does nothing."
 }
 
 // Run does what is due.
@@ -47,9 +48,14 @@ func (c *maintainCommand) Run(ctx context.Context, s streams) error {
 	for _, warning := range result.Warnings {
 		_, _ = fmt.Fprintln(s.err, "look at this:", warning)
 	}
-	_, _ = fmt.Fprintf(s.out, "audit partitions made: %s\nexpired in %d clinics: %d idempotency keys, %d holds\nstatistics taken: %s\nin %s\n",
-		listed(result.Partitions), result.Clinics, result.Keys, result.Holds, listed(result.Analyzed), result.Took.Round(time.Millisecond))
+	_, _ = io.WriteString(s.out, maintained(result))
 	return nil
+}
+
+// maintained tells a person what was done.
+func maintained(result maintenance.Result) string {
+	return fmt.Sprintf("audit partitions made: %s\nexpired in %d clinics: %d idempotency keys, %d holds, %d changes, %d deliveries of webhooks, %d posts of providers\nstatistics taken: %s\nin %s\n",
+		listed(result.Partitions), result.Clinics, result.Keys, result.Holds, result.Changes, result.Deliveries, result.Posts, listed(result.Analyzed), result.Took.Round(time.Millisecond))
 }
 
 func listed(names []string) string {
