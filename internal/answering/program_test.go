@@ -25,11 +25,11 @@ func TestBuildID_TellsProgramsApart(t *testing.T) {
 		source := filepath.Join(dir, "main.go")
 		require.NoError(t, os.WriteFile(source, []byte("package main\n\nfunc main() { println(\""+prints+"\") }\n"), 0o600))
 		out := filepath.Join(dir, "program")
-		command := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-o", out}, flags...), ".")...) //nolint:gosec // the test's own arguments
+		command := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-o", out}, flags...), ".")...)
 		command.Dir = dir
 		said, err := command.CombinedOutput()
 		require.NoError(t, err, string(said))
-		file, err := os.Open(out) //nolint:gosec // the test's own
+		file, err := os.Open(out)
 		require.NoError(t, err)
 		defer func() { _ = file.Close() }()
 		return buildID(file)

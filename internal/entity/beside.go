@@ -29,8 +29,8 @@ func (st *statement) beside(sql string, made *composed, by *besides) (string, er
 	if len(st.joins) == 0 {
 		return sql, nil
 	}
-	with := "WITH base AS MATERIALIZED (" + sql + ")"
-	var columns, joins strings.Builder
+	var with, columns, joins strings.Builder
+	with.WriteString("WITH base AS MATERIALIZED (" + sql + ")")
 	read := 0
 	var add func(from string, all []*join) error
 	add = func(from string, all []*join) error {
@@ -46,7 +46,7 @@ func (st *statement) beside(sql string, made *composed, by *besides) (string, er
 				joins.WriteString(" LEFT JOIN (" + look + ") AS " + name + " ON " + name + ".id = " + from + "." + j.column)
 				continue
 			}
-			with += ", " + name + " AS MATERIALIZED (SELECT child.* FROM " + from + " CROSS JOIN LATERAL (" + look + ") AS child)"
+			with.WriteString(", " + name + " AS MATERIALIZED (SELECT child.* FROM " + from + " CROSS JOIN LATERAL (" + look + ") AS child)")
 			joins.WriteString(" LEFT JOIN " + name + " ON " + name + "." + j.first.per + " = " + from + ".id")
 			if err := add(name, j.joins()); err != nil {
 				return err
@@ -57,7 +57,7 @@ func (st *statement) beside(sql string, made *composed, by *besides) (string, er
 	if err := add("base", st.joins); err != nil {
 		return "", err
 	}
-	sql = with + " SELECT base.*" + columns.String() + " FROM base" + joins.String()
+	sql = with.String() + " SELECT base.*" + columns.String() + " FROM base" + joins.String()
 	if st.order != nil {
 		sql += st.order.sql("base.")
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"reflect"
-	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -96,14 +95,14 @@ func (w written) MarshalGQL(to io.Writer) {
 	_, _ = to.Write(w)
 }
 
-// drafts are what answers are written in, since it is not known how long they become.
-var drafts = sync.Pool{New: func() any { return new([]byte) }}
-
 // write writes a value with all that is below it, if all of it is there; the
 // protected entities in it are noted.
 func (r *Response) write(ctx context.Context, place *selection.Field, value any) (written, bool) {
-	const longest = 256 << 10       // longer ones are not kept
-	draft := drafts.Get().(*[]byte) //nolint:forcetypeassert // it makes nothing else
+	const longest = 256 << 10 // longer ones are not kept
+	draft, ok := r.from.drafts.Get().(*[]byte)
+	if !ok {
+		draft = new([]byte)
+	}
 	out, ok := writer.Append((*draft)[:0], r.from.Objects, place, value, func(protected []writer.Written) {
 		ids := make([]string, len(protected))
 		for i, of := range protected {
@@ -117,7 +116,7 @@ func (r *Response) write(ctx context.Context, place *selection.Field, value any)
 	text := bytes.Clone(out)
 	if cap(out) <= longest {
 		*draft = out
-		drafts.Put(draft)
+		r.from.drafts.Put(draft)
 	}
 	return text, true
 }

@@ -51,6 +51,9 @@ type Loaders struct {
 	plans   *otter.Cache[planKey, *selection.Plan]
 	// conditions are the variables that @skip and @include look at, by document.
 	conditions *otter.Cache[*ast.QueryDocument, []string]
+	// drafts are *[]byte that answers are written in, since it is not known how long they
+	// become.
+	drafts sync.Pool
 }
 
 type planKey struct {

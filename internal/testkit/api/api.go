@@ -155,7 +155,7 @@ func NewServer(t testing.TB, d *testkit.Database, changes ...Option) *Server {
 func reasonsAreKnown(t testing.TB, a *app.App) {
 	t.Helper()
 	out := httptest.NewRecorder()
-	a.Admin().ServeHTTP(out, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	a.Admin().ServeHTTP(out, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/metrics", http.NoBody))
 	for line := range strings.Lines(out.Body.String()) {
 		if strings.HasPrefix(line, "taskmed_cache_answers_total{") && strings.Contains(line, `reason="`+metrics.Other+`"`) {
 			t.Errorf("an answer was no hit for a reason that metrics.CacheReasons does not list: %s", line)
