@@ -14,6 +14,7 @@ import (
 
 	"github.com/taskmed/taskmed/internal/messaging"
 	"github.com/taskmed/taskmed/internal/messaging/channel"
+	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/models"
 )
 
@@ -43,7 +44,7 @@ func TestWhatsApp_ComesAndGoes(t *testing.T) {
 	body := wrote("wamid.in", "", "BR.778899", "Tem horário amanhã?", now)
 	require.Equal(t, http.StatusUnauthorized, d.post(t, path, body, "X-Hub-Signature-256", "sha256=00"))
 	require.Equal(t, http.StatusUnauthorized, d.post(t, path, body, "X-Hub-Signature-256", ""))
-	require.Equal(t, http.StatusNotFound, d.post(t, path[:len(path)-1]+"0", body))
+	require.Equal(t, http.StatusNotFound, d.post(t, testkit.Spoilt(path), body))
 	require.Equal(t, http.StatusBadRequest, d.post(t, path, "[]x"))
 	require.Zero(t, d.Count(t, "SELECT count(*) FROM channel_events"))
 	for range 3 {
