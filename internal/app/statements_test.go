@@ -239,4 +239,12 @@ func TestStatements_ReadTheFirstOfListsBesideTheirRows(t *testing.T) {
 	}
 	require.Greater(t, some, len(places)*10, "few contacts have appointments")
 	require.Less(t, some, len(places)*40, "all have: what is not there is not tried")
+	// Beside rows that nothing could be is nothing.
+	var none struct {
+		Conversations, Contacts struct{ Nodes []any }
+	}
+	client.Must(t, `{ conversations(status: []) { nodes { lastMessage { id conversation { id } } } }
+		contacts(filter: {status: []}) { nodes { nextAppointment { id practitioner { id } } } } }`, nil, &none)
+	require.Empty(t, none.Conversations.Nodes)
+	require.Empty(t, none.Contacts.Nodes)
 }

@@ -30,6 +30,15 @@ type join struct {
 	read  *part
 }
 
+// seen are the entities that were read, by id; none where no row could be meant, and so
+// nothing was asked.
+func (j *join) seen() map[uuid.UUID]any {
+	if j.read == nil {
+		return nil
+	}
+	return j.read.seen
+}
+
 // joins are what is read beside the join's own rows.
 func (j *join) joins() []*join {
 	if j.below == nil {
@@ -81,7 +90,7 @@ func (o *one) join(reading *Reading, ask *Ask, place *selection.Field) (finish f
 		reading.dependOnIDs(j.of, keys)
 		found := &Found{Values: make(map[uuid.UUID]any, len(keys))}
 		for _, id := range keys {
-			if row, ok := j.read.seen[id]; ok {
+			if row, ok := j.seen()[id]; ok {
 				found.Values[id] = row
 				found.Entities = append(found.Entities, row)
 			}
@@ -109,8 +118,8 @@ func (f *first) join(reading *Reading, ask *Ask, place *selection.Field, below *
 	ask.joins = append(ask.joins, j)
 	return func(keys []uuid.UUID) *Found {
 		reading.dependOnParents(f.noun, f.parent, keys)
-		of := make(map[uuid.UUID]any, len(j.read.seen))
-		for _, row := range j.read.seen {
+		of := make(map[uuid.UUID]any, len(keys))
+		for _, row := range j.seen() {
 			if parent, ok := f.noun.fields[f.parent].id(row); ok {
 				of[parent] = row
 			}
