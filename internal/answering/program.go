@@ -69,7 +69,7 @@ func unknown() string { return rand.Text() }
 
 // buildID is what the Go command named an executable by all that it is made of, its own
 // bytes included; "" if it did not, or the system has another form of executables. To
-// read all of the file takes a tenth of a second of what a start has.
+// read all of the file would take a tenth of a second of CPU beside each start.
 func buildID(file io.ReaderAt) string {
 	const header = 16 // a note's sizes and type, and whose it is
 	program, err := elf.NewFile(file)
