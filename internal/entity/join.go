@@ -114,7 +114,7 @@ func (f *first) join(reading *Reading, ask *Ask, place *selection.Field, below *
 		return nil, false
 	}
 	j := &join{of: f.noun, columns: f.columns(place), below: below}
-	j.first = &statement{noun: f.noun, columns: j.columns, where: q.conditions, order: &f.order, limit: f.limit, per: f.parent}
+	j.first = &statement{noun: f.noun, where: q.conditions, order: &f.order, limit: f.limit, per: f.parent}
 	ask.joins = append(ask.joins, j)
 	return func(keys []uuid.UUID) *Found {
 		reading.dependOnParents(f.noun, f.parent, keys)

@@ -17,9 +17,9 @@ import (
 
 const (
 	// poll is how long the leader rests after it found nothing, and idlePoll how long once
-	// nothing was written for idleAfter: each look takes both sides a wake-up, which at 15
-	// ms is a tenth of a processor. To be woken by NOTIFY would make commits wait for each
-	// other.
+	// nothing was written for idleAfter: each look wakes both sides, which every 15 ms took 4 %
+	// of a processor more than every 60. To be woken by NOTIFY would make commits wait for
+	// each other.
 	poll      = 15 * time.Millisecond
 	idlePoll  = 60 * time.Millisecond
 	idleAfter = 2 * time.Second
