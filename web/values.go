@@ -23,8 +23,7 @@ type Run func(ctx context.Context, query string, variables map[string]any) (json
 //
 //	today, tomorrow                             dates in the clinic's time zone
 //	todayStart, tomorrowStart, nextWeekStart    midnights there, RFC 3339
-//	dayStart, dayEnd                            those around the day of the first appointment
-//	                                            from today on
+//	dayStart, dayEnd                            those around the day of the next appointment
 //	practitionerId, serviceId, contactId,       ids that exist in the clinic
 //	appointmentId
 //	freeSlotStart, freeSlotEnd                  a slot that can be booked, RFC 3339
@@ -63,7 +62,7 @@ func Values(ctx context.Context, run Run, now time.Time) (map[string]string, err
 		Availability []struct{ StartsAt, EndsAt string }
 	}
 	err = fetch(ctx, run, diaryQuery, map[string]any{
-		"near":            map[string]string{"from": values["todayStart"], "to": values["nextWeekStart"]},
+		"next":            map[string]string{"from": now.Format(time.RFC3339), "to": values["nextWeekStart"]},
 		"coming":          map[string]string{"from": values["tomorrowStart"], "to": values["nextWeekStart"]},
 		"practitionerIds": []string{values["practitionerId"]},
 		"serviceId":       values["serviceId"],

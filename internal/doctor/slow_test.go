@@ -1,6 +1,8 @@
 package doctor_test
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,9 +27,17 @@ func TestSlow_NamesTheFamilyThatTakesTooLong(t *testing.T) {
 	require.Len(t, report.Findings, 1)
 	require.Contains(t, report.Findings[0].Subject, "pg_sleep")
 	require.NotContains(t, report.Findings[0].Subject, "patient", "values are not shown")
-	require.Equal(t, report.Findings[0].Subject, report.Families[0].Shape, "most time first")
-	require.Greater(t, report.Families[0].Share, 0.5)
-	require.EqualValues(t, 6, report.Families[0].Calls)
+	// The server's own first statements may have taken longer, so no place is certain.
+	total := func(f doctor.Family) float64 { return f.MeanMS * float64(f.Calls) }
+	require.True(t, slices.IsSortedFunc(report.Families, func(a, b doctor.Family) int { return cmp.Compare(total(b), total(a)) }), "most time first")
+	slow := slices.IndexFunc(report.Families, func(f doctor.Family) bool { return f.Shape == report.Findings[0].Subject })
+	require.GreaterOrEqual(t, slow, 0)
+	var everything float64
+	for _, family := range report.Families {
+		everything += total(family)
+	}
+	require.InDelta(t, total(report.Families[slow])/everything, report.Families[slow].Share, 0.01)
+	require.EqualValues(t, 6, report.Families[slow].Calls)
 
 	report, err = doctor.Slow(t.Context(), owner, doctor.SlowOptions{})
 	require.NoError(t, err)

@@ -18,6 +18,12 @@ import (
 // resolved gives each example's variables with their placeholders filled in.
 func resolved(t *testing.T, client *api.Client) map[string]json.RawMessage {
 	t.Helper()
+	return resolvedAt(t, client, time.Now())
+}
+
+// resolvedAt is resolved at another time.
+func resolvedAt(t *testing.T, client *api.Client, now time.Time) map[string]json.RawMessage {
+	t.Helper()
 	run := func(_ context.Context, query string, variables map[string]any) (json.RawMessage, error) {
 		response := client.Do(t, query, variables)
 		if len(response.Errors) > 0 {
@@ -25,7 +31,7 @@ func resolved(t *testing.T, client *api.Client) map[string]json.RawMessage {
 		}
 		return response.Data, nil
 	}
-	values, err := web.Values(t.Context(), run, time.Now())
+	values, err := web.Values(t.Context(), run, now)
 	require.NoError(t, err)
 	filled := map[string]json.RawMessage{}
 	for _, example := range web.Examples() {
@@ -35,11 +41,26 @@ func resolved(t *testing.T, client *api.Client) map[string]json.RawMessage {
 	return filled
 }
 
-func TestExamples_Work(t *testing.T) {
+// Ana Souza comes at nine: what an example shows must not depend on when it is opened.
+func TestExamples_WorkAtEveryHour(t *testing.T) {
 	t.Parallel()
-	site := startSite(t)
+	zone, err := time.LoadLocation("America/Sao_Paulo")
+	require.NoError(t, err)
+	now := time.Now().In(zone)
+	for _, opened := range []time.Duration{time.Minute, 9*time.Hour + 10*time.Minute, 23*time.Hour + 50*time.Minute} {
+		t.Run(opened.String(), func(t *testing.T) {
+			t.Parallel()
+			ahead := time.Until(time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, zone).Add(opened))
+			examplesWork(t, func() time.Time { return time.Now().Add(ahead) })
+		})
+	}
+}
+
+func examplesWork(t *testing.T, clock func() time.Time) {
+	t.Helper()
+	site := startSiteAt(t, clock)
 	owner := site.server.As(t, site.clinic, models.RoleOwner)
-	variables := resolved(t, owner)
+	variables := resolvedAt(t, owner, clock())
 
 	// What each answer must hold for its example to be worth showing.
 	want := map[string][]string{

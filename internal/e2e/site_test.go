@@ -36,19 +36,25 @@ type site struct {
 
 func startSite(t *testing.T) site {
 	t.Helper()
+	return startSiteAt(t, time.Now)
+}
+
+// startSiteAt is startSite under another clock.
+func startSiteAt(t *testing.T, clock func() time.Time) site {
+	t.Helper()
 	d := testkit.NewDatabase(t)
 	aurora, boaVista := d.NewClinic(t, "aurora"), d.NewClinic(t, "boa-vista")
 	d.Exec(t, "UPDATE contacts SET phone = '+5511987654321' WHERE id = $1", aurora.Contacts[0])
 	zone, err := time.LoadLocation("America/Sao_Paulo")
 	require.NoError(t, err)
-	now := time.Now().In(zone)
+	now := clock().In(zone)
 	for day := range 2 {
 		start := time.Date(now.Year(), now.Month(), now.Day()+day, 9, 0, 0, 0, zone)
 		d.Appointment(t, aurora, 0, 0, start, 30*time.Minute)
 	}
 
 	var demo []web.DemoClinic
-	server := api.NewServer(t, d, func(settings *config.Config, options *app.Options) {
+	server := api.NewServer(t, d, api.Clock(clock), func(settings *config.Config, options *app.Options) {
 		settings.Outbox = true
 		demo = []web.DemoClinic{demoClinic(t, options.DevKey, aurora), demoClinic(t, options.DevKey, boaVista)}
 		options.Demo = demo

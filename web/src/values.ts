@@ -88,7 +88,7 @@ export async function fetchValues(run: Run | null, now: Date): Promise<Values> {
     return values;
   }
   const diary = await attempt<DiaryAnswer>(run, diaryQuery, {
-    near: { from: values.todayStart, to: values.nextWeekStart },
+    next: { from: now.toISOString(), to: values.nextWeekStart },
     coming: { from: values.tomorrowStart, to: values.nextWeekStart },
     practitionerIds: [values.practitionerId],
     serviceId: values.serviceId,
