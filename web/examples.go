@@ -58,6 +58,9 @@ func Examples() []Example {
 // Subscribes tells that it is a subscription, which is not sent as a plain request.
 func (e Example) Subscribes() bool { return strings.Contains(e.Query, "\nsubscription ") }
 
+// Reads tells that it is a query.
+func (e Example) Reads() bool { return strings.Contains(e.Query, "\nquery ") }
+
 // Requests are the examples that are plain requests.
 func Requests() []Example {
 	return slices.DeleteFunc(Examples(), Example.Subscribes)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/taskmed/taskmed/internal/tenant"
 )
 
 // clinicOnConnection is where a connection remembers which clinic it has.
@@ -44,4 +46,26 @@ func forgetClinic(conn *pgx.Conn) { delete(conn.PgConn().CustomData(), clinicOnC
 
 func rememberClinic(conn *pgx.Conn, clinic uuid.UUID) {
 	conn.PgConn().CustomData()[clinicOnConnection] = clinic
+}
+
+type clinicLaterKey struct{}
+
+// clinicLater tells the pool's hook that whoever takes the connection sends the
+// clinic along with the first statement.
+func clinicLater(ctx context.Context) context.Context {
+	return context.WithValue(ctx, clinicLaterKey{}, true)
+}
+
+// wantedClinic is the clinic that a context's statements run for; none without a scope.
+func wantedClinic(ctx context.Context) uuid.UUID {
+	if scope, err := tenant.From(ctx); err == nil {
+		return scope.ClinicID
+	}
+	return uuid.Nil
+}
+
+// hasClinic tells whether a connection has a clinic on it already.
+func hasClinic(conn *pgx.Conn, wanted uuid.UUID) bool {
+	current, known := conn.PgConn().CustomData()[clinicOnConnection].(uuid.UUID)
+	return known && current == wanted
 }

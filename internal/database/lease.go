@@ -4,11 +4,8 @@ import (
 	"context"
 	"sync"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/taskmed/taskmed/internal/tenant"
 )
 
 // Lease is one response's share of the pool: one connection, taken when the
@@ -133,26 +130,4 @@ func (s *Lease) take(ctx context.Context) (*pgxpool.Conn, error) {
 	}
 	s.conn = conn
 	return conn, nil
-}
-
-type clinicLaterKey struct{}
-
-// clinicLater tells the pool's hook that whoever takes the connection sends the
-// clinic along with the first statement.
-func clinicLater(ctx context.Context) context.Context {
-	return context.WithValue(ctx, clinicLaterKey{}, true)
-}
-
-// wantedClinic is the clinic that a context's statements run for; none without a scope.
-func wantedClinic(ctx context.Context) uuid.UUID {
-	if scope, err := tenant.From(ctx); err == nil {
-		return scope.ClinicID
-	}
-	return uuid.Nil
-}
-
-// hasClinic tells whether a connection has a clinic on it already.
-func hasClinic(conn *pgx.Conn, wanted uuid.UUID) bool {
-	current, known := conn.PgConn().CustomData()[clinicOnConnection].(uuid.UUID)
-	return known && current == wanted
 }

@@ -78,7 +78,7 @@ type Sender struct {
 	mu    sync.Mutex
 	runs  bool
 	woken map[uuid.UUID]struct{}
-	lanes map[uuid.UUID]*drive
+	lanes map[uuid.UUID]*driver
 	takes taking
 	own   sync.WaitGroup
 }
@@ -88,7 +88,7 @@ func NewSender(hooks *Webhooks, config SenderConfig) *Sender {
 	s := &Sender{
 		hooks: hooks, log: config.Log, fit: config.Fit, counted: config.Counted, every: config.Every, backoff: config.Backoff, probing: config.Probing,
 		patience: config.Patience, seams: config.Seams, turns: newPlaces(mostTurns, mostDoubted), calls: newPlaces(mostCalls, mostCalls/2), signal: make(chan struct{}, 1),
-		woken: map[uuid.UUID]struct{}{}, lanes: map[uuid.UUID]*drive{}, takes: taking{of: map[uuid.UUID]struct{}{}},
+		woken: map[uuid.UUID]struct{}{}, lanes: map[uuid.UUID]*driver{}, takes: taking{of: map[uuid.UUID]struct{}{}},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -103,10 +103,10 @@ func NewSender(hooks *Webhooks, config SenderConfig) *Sender {
 		s.every = 2 * time.Second
 	}
 	if s.backoff == nil {
-		s.backoff = schedule
+		s.backoff = retryAfter
 	}
 	if s.probing == nil {
-		s.probing = probing
+		s.probing = probeAfter
 	}
 	if s.patience == 0 {
 		s.patience = patience
@@ -114,9 +114,9 @@ func NewSender(hooks *Webhooks, config SenderConfig) *Sender {
 	return s
 }
 
-// schedule is Standard Webhooks' ("Deliverability and reliability"), and not equally long
+// retryAfter is Standard Webhooks' ("Deliverability and reliability"), and not equally long
 // for all, or they would meet again.
-func schedule(attempts int) time.Duration {
+func retryAfter(attempts int) time.Duration {
 	waits := [...]time.Duration{
 		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
 	}
@@ -124,7 +124,7 @@ func schedule(attempts int) time.Duration {
 	return wait - wait/10 + rand.N(wait/5)
 }
 
-func probing(failures int) time.Duration {
+func probeAfter(failures int) time.Duration {
 	wait := min(5*time.Second<<min(failures, 10), 5*time.Minute)
 	return wait - wait/10 + rand.N(wait/5)
 }
@@ -226,7 +226,7 @@ func (s *Sender) lane(ctx, calling context.Context, clinic, endpoint uuid.UUID) 
 		return
 	}
 	if d == nil {
-		d = &drive{
+		d = &driver{
 			sender: s, calling: forClinic(calling, clinic), clinic: clinic, endpoint: endpoint, wake: make(chan struct{}, 1),
 			busy: map[uuid.UUID]struct{}{}, done: make(chan *result, mostAtOnce),
 		}
@@ -241,7 +241,7 @@ func (s *Sender) lane(ctx, calling context.Context, clinic, endpoint uuid.UUID) 
 }
 
 // ended is whether a lane is driven no longer: not so where it was woken meanwhile.
-func (s *Sender) ended(d *drive, force bool) bool {
+func (s *Sender) ended(d *driver, force bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -22,20 +21,6 @@ const (
 	pausedGone   = "the endpoint answered 410 Gone"
 	pausedDead   = "the endpoint took nothing for three days"
 )
-
-// lane is a row of webhook_lanes.
-type lane struct {
-	ClinicID     uuid.UUID `gorm:"primaryKey;<-:create"`
-	EndpointID   uuid.UUID `gorm:"primaryKey;<-:create"`
-	Cursor       int64
-	Round        int
-	Failures     int
-	FailingSince *time.Time
-	ProbeAt      *time.Time
-}
-
-// TableName implements gorm's schema.Tabler.
-func (lane) TableName() string { return "webhook_lanes" }
 
 // Create adds an endpoint, and gives its secret. Mistakes come back as models.Invalid.
 func (w *Webhooks) Create(ctx context.Context, input models.CreateWebhookEndpointInput) (*models.WebhookEndpoint, string, error) {

@@ -81,13 +81,27 @@ func NewAt(t testing.TB, today time.Time, clock func() time.Time) *Suite {
 	s.set(t, "enable_seqscan = off")
 	s.set(t, "enable_bitmapscan = off")
 	seeding.Lock()
-	made, err := seed.Run(t.Context(), s.d.OwnerURL, seed.Options{
-		Clinics: 2, Contacts: 300, Practitioners: 3, Appointments: 400, Records: 400, Seed: 7, Today: today,
-	}, nil)
+	made := s.seed(t, seed.Options{Clinics: 2, Contacts: 300, Practitioners: 3, Appointments: 400, Records: 400, Seed: 7, Today: today})
 	seeding.Unlock()
+	s.open(t, made[0], made[1], today, clock)
+	return s
+}
+
+// seed makes clinics.
+func (s *Suite) seed(t testing.TB, options seed.Options) (made []*testkit.Clinic) {
+	t.Helper()
+	result, err := seed.Run(t.Context(), s.d.OwnerURL, options, nil)
 	require.NoError(t, err)
-	s.own = &testkit.Clinic{ID: made.Clinics[0].ID, Slug: made.Clinics[0].Slug}
-	s.foreign = &testkit.Clinic{ID: made.Clinics[1].ID, Slug: made.Clinics[1].Slug}
+	for _, clinic := range result.Clinics {
+		made = append(made, &testkit.Clinic{ID: clinic.ID, Slug: clinic.Slug})
+	}
+	return made
+}
+
+// open furnishes what no seed makes, and starts the server.
+func (s *Suite) open(t testing.TB, own, foreign *testkit.Clinic, today time.Time, clock func() time.Time) {
+	t.Helper()
+	s.own, s.foreign = own, foreign
 	for _, clinic := range []*testkit.Clinic{s.own, s.foreign} {
 		for _, role := range models.AllRole {
 			s.d.Exec(t, "INSERT INTO memberships (clinic_id, id, subject, name, role) VALUES ($1, $2, $3, 'x', $4)",
@@ -113,7 +127,6 @@ func NewAt(t testing.TB, today time.Time, clock func() time.Time) *Suite {
 	s.psql = s.d.Connect(t, s.d.SuperuserURL)
 	s.exec(t, "SELECT set_config('app.clinic', $1, false)", s.own.ID.String())
 	s.exec(t, "LISTEN "+database.NotifyChannel)
-	return s
 }
 
 // set has the application's connections begin with a setting from now on.

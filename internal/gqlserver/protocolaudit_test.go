@@ -17,16 +17,16 @@ import (
 )
 
 // Promise H5: the GraphQL over HTTP audit of the npm package graphql-http, in
-// the version that audit/package-lock.json has, against the real schema.
+// the version that protocolaudit/package-lock.json has, against the real schema.
 func TestAudit_OfGraphQLOverHTTP(t *testing.T) {
 	t.Parallel()
-	installModules(t, "audit")
+	installModules(t, "protocolaudit")
 	server := httptest.NewServer(newFixture(t, nil).server.Public())
 	defer server.Close()
 
 	var faults bytes.Buffer
 	run := exec.CommandContext(t.Context(), "node", "audit.mjs")
-	run.Dir = "audit"
+	run.Dir = "protocolaudit"
 	run.Env = append(os.Environ(), "AUDIT_URL="+server.URL+"/graphql", "AUDIT_TOKEN=OWNER")
 	run.Stderr = &faults
 	out, err := run.Output()
