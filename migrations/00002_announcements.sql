@@ -117,7 +117,8 @@ END $$;
 -- Makes a table announce its changes. Both expressions give a text[] for a row
 -- r: always has the tags of any change, placed those of a change that adds or
 -- removes the row or alters one of the columns: what lists select and sort by.
--- clinic_column and key_column are the table's key.
+-- clinic_column and key_column are the table's key. Called again, as by a migration
+-- that adds a column, it replaces what the table announced before.
 CREATE FUNCTION cache_announce(
   tenant_table regclass, always text, placed text, columns name[],
   clinic_column name DEFAULT 'clinic_id', key_column name DEFAULT 'id')
@@ -141,7 +142,7 @@ BEGIN
         END IF
     $template$, clinic_column);
   EXECUTE format($template$
-    CREATE FUNCTION %I() RETURNS trigger LANGUAGE plpgsql AS $body$
+    CREATE OR REPLACE FUNCTION %I() RETURNS trigger LANGUAGE plpgsql AS $body$
     BEGIN
       IF TG_OP = 'INSERT' THEN%s;
         %s;
@@ -160,10 +161,10 @@ BEGIN
     format(emit, always || ' || CASE WHEN r.moved THEN ' || placed || ' ELSE ''{}'' END', format(
       '(SELECT o.*, n.%3$I IS NULL OR %2$s AS moved FROM old_rows o LEFT JOIN new_rows n ON %1$s
         UNION ALL SELECT n.*, o.%3$I IS NULL OR %2$s FROM new_rows n LEFT JOIN old_rows o ON %1$s)', pair, moved, key_column)));
-  EXECUTE format('CREATE TRIGGER cache_tags_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION %I()', tenant_table, function_name);
-  EXECUTE format('CREATE TRIGGER cache_tags_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION %I()', tenant_table, function_name);
-  EXECUTE format('CREATE TRIGGER cache_tags_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION %I()', tenant_table, function_name);
-  EXECUTE format('CREATE TRIGGER cache_tags_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION cache_truncated()', tenant_table);
+  EXECUTE format('CREATE OR REPLACE TRIGGER cache_tags_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION %I()', tenant_table, function_name);
+  EXECUTE format('CREATE OR REPLACE TRIGGER cache_tags_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION %I()', tenant_table, function_name);
+  EXECUTE format('CREATE OR REPLACE TRIGGER cache_tags_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION %I()', tenant_table, function_name);
+  EXECUTE format('CREATE OR REPLACE TRIGGER cache_tags_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION cache_truncated()', tenant_table);
 END $$;
 -- +goose StatementEnd
 

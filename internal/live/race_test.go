@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,43 +17,6 @@ import (
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/models"
 )
-
-// commits are how many transactions the race has: some hundreds, or what
-// TASKMED_OUTBOX_COMMITS says, by 32 writers.
-func commits(t *testing.T) (writers, transactions int) {
-	t.Helper()
-	said := os.Getenv("TASKMED_OUTBOX_COMMITS")
-	if said == "" {
-		return 8, 800
-	}
-	n, err := strconv.Atoi(said)
-	require.NoError(t, err, "TASKMED_OUTBOX_COMMITS is a number")
-	return 32, n
-}
-
-// write commits a writer's transactions, of which some are long and some given up.
-func write(t *testing.T, conn *pgx.Conn, clinic *testkit.Clinic, transactions int, dice *rand.Rand) {
-	t.Helper()
-	for n := range transactions {
-		tx, err := conn.Begin(t.Context())
-		if !assert.NoError(t, err) { //nolint:testifylint // beside the test, where require may not end it
-			return
-		}
-		for range 1 + dice.IntN(2) {
-			_, err = tx.Exec(t.Context(), "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, $3)", clinic.ID, models.NewID(), names(n))
-			assert.NoError(t, err) //nolint:testifylint // beside the test, where require may not end it
-			if dice.IntN(20) == 0 {
-				_, err = tx.Exec(t.Context(), "SELECT pg_sleep($1)", dice.Float64()/40)
-				assert.NoError(t, err) //nolint:testifylint // beside the test, where require may not end it
-			}
-		}
-		if dice.IntN(8) == 0 {
-			assert.NoError(t, tx.Rollback(t.Context())) //nolint:testifylint // beside the test, where require may not end it
-			continue
-		}
-		assert.NoError(t, tx.Commit(t.Context()))
-	}
-}
 
 // subscriber hears over sockets that it opens and cuts at random, now of one instance and
 // now of the other, and goes on after the last change that it has seen.
@@ -136,7 +97,7 @@ func TestSubscribe_EndsWithTheSameListAsChanges(t *testing.T) {
 	w := newWorld(t)
 	other := w.d.NewClinic(t, "boreal")
 	begins := w.d.Count(t, "SELECT last FROM counters WHERE clinic_id = $1 AND name = 'changes'", w.clinic.ID)
-	writers, transactions := commits(t)
+	writers, transactions := testkit.Commits(t, 800)
 	servers := []*api.Server{w.one, w.two}
 	var clients []*api.Client
 	for _, server := range servers {
@@ -169,7 +130,8 @@ func TestSubscribe_EndsWithTheSameListAsChanges(t *testing.T) {
 	for n := range writers {
 		conn := w.d.Connect(t, w.d.SuperuserURL)
 		writing.Go(func() {
-			write(t, conn, w.clinic, transactions/writers, rand.New(rand.NewPCG(11, uint64(n))))
+			racer := testkit.Racer{Clinic: w.clinic.ID, Name: names}
+			assert.NoError(t, racer.Write(t.Context(), conn, transactions/writers, rand.New(rand.NewPCG(11, uint64(n)))))
 		})
 	}
 	writing.Wait()

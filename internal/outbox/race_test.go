@@ -2,10 +2,7 @@ package outbox_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -56,45 +53,27 @@ func newRace(t *testing.T, options ...api.Option) *race {
 // write runs one writer's transactions.
 func (r *race) write(ctx context.Context, t *testing.T, conn *pgx.Conn, transactions int, dice *rand.Rand) {
 	t.Helper()
-	for range transactions {
-		began := r.clock.Add(1)
-		tx, err := conn.Begin(ctx)
-		if failed(t, err) {
-			return
-		}
-		var events []committed
-		for range 1 + dice.IntN(3) {
-			id := models.NewID()
-			_, err = tx.Exec(ctx, "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, 'Rita Lobo')", r.clinic.ID, id)
-			failed(t, err)
-			events = append(events, committed{event: "CONTACT_CREATED", entity: models.KindContact.Global(id)})
-			if dice.IntN(20) == 0 {
-				_, err = tx.Exec(ctx, "SELECT pg_sleep($1)", dice.Float64()/40)
-				failed(t, err)
-			}
-		}
-		if dice.IntN(4) == 0 { // last, so that nobody holds one and waits for another
-			id := r.clinic.Contacts[dice.IntN(len(r.clinic.Contacts))]
-			_, err = tx.Exec(ctx, "UPDATE contacts SET notes = $3 WHERE clinic_id = $1 AND id = $2", r.clinic.ID, id, fmt.Sprint(dice.Int()))
-			failed(t, err)
-			events = append(events, committed{event: "CONTACT_UPDATED", entity: models.KindContact.Global(id)})
-		}
-		if dice.IntN(8) == 0 {
-			failed(t, tx.Rollback(ctx))
+	var began int64
+	racer := testkit.Racer{
+		Clinic: r.clinic.ID, Name: func(int) string { return "Rita Lobo" }, Shared: r.clinic.Contacts,
+		Begins: func() { began = r.clock.Add(1) },
+		Ended: func(added []uuid.UUID, changed *uuid.UUID, done bool) {
+			ended := r.clock.Add(1)
 			r.mu.Lock()
-			r.aborted++
-			r.mu.Unlock()
-			continue
-		}
-		failed(t, tx.Commit(ctx))
-		ended := r.clock.Add(1)
-		r.mu.Lock()
-		for _, event := range events {
-			event.began, event.ended = began, ended
-			r.events = append(r.events, event)
-		}
-		r.mu.Unlock()
+			defer r.mu.Unlock()
+			if !done {
+				r.aborted++
+				return
+			}
+			for _, id := range added {
+				r.events = append(r.events, committed{"CONTACT_CREATED", models.KindContact.Global(id), began, ended})
+			}
+			if changed != nil {
+				r.events = append(r.events, committed{"CONTACT_UPDATED", models.KindContact.Global(*changed), began, ended})
+			}
+		},
 	}
+	failed(t, racer.Write(ctx, conn, transactions, dice))
 }
 
 // failed notes an error in a goroutine, where a test cannot end.
@@ -248,23 +227,10 @@ func (r *race) faults(t *testing.T, of *reader) map[string]int {
 	return found
 }
 
-// commits are how many transactions a race has: some hundreds, or what
-// TASKMED_OUTBOX_COMMITS says, by 32 writers.
-func commits(t *testing.T) (writers, transactions int) {
-	t.Helper()
-	said := os.Getenv("TASKMED_OUTBOX_COMMITS")
-	if said == "" {
-		return 8, 800
-	}
-	n, err := strconv.Atoi(said)
-	require.NoError(t, err, "TASKMED_OUTBOX_COMMITS is a number")
-	return 32, n
-}
-
 // O1 of the promises, with leaders that lose their connections and another that takes over.
 func TestChanges_EveryCommittedEventHasOnePositionInTheOrderOfCommits(t *testing.T) {
 	t.Parallel()
-	writers, transactions := commits(t)
+	writers, transactions := testkit.Commits(t, 800)
 	r := newRace(t, api.WithOutbox())
 	api.NewServer(t, r.d, api.WithoutCache(), api.WithOutbox()) // it leads when the other does not
 	killed := 0

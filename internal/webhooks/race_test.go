@@ -16,12 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/taskmed/taskmed/internal/app"
 	"github.com/taskmed/taskmed/internal/auth"
 	"github.com/taskmed/taskmed/internal/config"
+	"github.com/taskmed/taskmed/internal/testkit"
 	"github.com/taskmed/taskmed/internal/testkit/api"
 	"github.com/taskmed/taskmed/models"
 )
@@ -81,54 +83,6 @@ func (p *process) kill() {
 	_ = p.command.Wait()
 }
 
-// transactions are how many a race has: of more than 1,000 events, or what
-// TASKMED_OUTBOX_COMMITS says, by 32 writers, as in internal/outbox.
-func transactions(t *testing.T) (writers, all int) {
-	t.Helper()
-	said := os.Getenv("TASKMED_OUTBOX_COMMITS")
-	if said == "" {
-		return 8, 720
-	}
-	n, err := strconv.Atoi(said)
-	require.NoError(t, err, "TASKMED_OUTBOX_COMMITS is a number")
-	return 32, n
-}
-
-// write runs one writer's transactions: some are long, some given up.
-func (w *world) write(conn *pgx.Conn, count int, shared []string, dice *rand.Rand) error {
-	ctx := context.WithoutCancel(w.t.Context())
-	for range count {
-		tx, err := conn.Begin(ctx)
-		if err != nil {
-			return err
-		}
-		for range 1 + dice.IntN(2) {
-			if _, err = tx.Exec(ctx, "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, 'Rita Lobo')", w.clinic.ID, models.NewID()); err != nil {
-				return err
-			}
-			if dice.IntN(20) == 0 {
-				if _, err = tx.Exec(ctx, "SELECT pg_sleep($1)", dice.Float64()/40); err != nil {
-					return err
-				}
-			}
-		}
-		if dice.IntN(3) == 0 {
-			if _, err = tx.Exec(ctx, "UPDATE contacts SET notes = $3 WHERE clinic_id = $1 AND id = $2", w.clinic.ID, shared[dice.IntN(len(shared))], fmt.Sprint(dice.Int())); err != nil {
-				return err
-			}
-		}
-		if dice.IntN(8) == 0 {
-			err = tx.Rollback(ctx)
-		} else {
-			err = tx.Commit(ctx)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // took is a line of the receiver's.
 type took struct {
 	Fault, ID, EntityID string
@@ -158,7 +112,7 @@ func read(t *testing.T, path string) []took {
 // from servers that are killed, while writers write, some of them for long, and give up.
 func TestSender_MissesNothingThroughKills(t *testing.T) {
 	t.Parallel()
-	writers, all := transactions(t)
+	writers, all := testkit.Commits(t, 720)
 	w := newWorld(t, without()) // it sends nothing itself
 	modules, err := filepath.Abs("../../web/node_modules")
 	require.NoError(t, err)
@@ -180,17 +134,18 @@ func TestSender_MissesNothingThroughKills(t *testing.T) {
 	first.kill()
 	receiver := receive(1)
 
-	var shared []string
+	var shared []uuid.UUID
 	for range 4 {
 		id := models.NewID()
 		w.d.Exec(t, "INSERT INTO contacts (clinic_id, id, name) VALUES ($1, $2, 'Ana Souza')", w.clinic.ID, id)
-		shared = append(shared, id.String())
+		shared = append(shared, id)
 	}
 	var writing sync.WaitGroup
 	for n := range writers {
 		conn := w.d.Connect(t, w.d.SuperuserURL)
 		writing.Go(func() {
-			if err := w.write(conn, all/writers, shared, rand.New(rand.NewPCG(1, uint64(n)))); err != nil {
+			racer := testkit.Racer{Clinic: w.clinic.ID, Name: func(int) string { return "Rita Lobo" }, Shared: shared}
+			if err := racer.Write(context.WithoutCancel(t.Context()), conn, all/writers, rand.New(rand.NewPCG(1, uint64(n)))); err != nil {
 				t.Error(err)
 			}
 		})
