@@ -134,9 +134,9 @@ DECLARE
 BEGIN
   emit := format('PERFORM cache_emit(e.clinic, array_agg(DISTINCT t.tag)) FROM (SELECT r.%I AS clinic, %%s AS tags FROM %%s r) e, unnest(e.tags) AS t (tag) GROUP BY e.clinic',
                  clinic_column);
-  -- What comes in bulk is not worth being named row by row.
+  -- What comes in bulk is not worth being named row by row; a year of weeks is.
   everything := format($template$
-        IF (SELECT count(*) FROM (SELECT FROM %%1$I LIMIT 51) few) > 50 THEN
+        IF (SELECT count(*) FROM (SELECT FROM %%1$I LIMIT 101) few) > 100 THEN
           PERFORM cache_emit(c.clinic, '{*}') FROM (SELECT DISTINCT r.%1$I AS clinic FROM %%1$I r%%2$s) c;
           RETURN NULL;
         END IF

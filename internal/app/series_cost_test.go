@@ -104,3 +104,21 @@ func TestSeries_AYearOfWeeksCostsLittle(t *testing.T) { //nolint:paralleltest //
 		assert.Less(t, took[0]+took[1], 50*time.Millisecond, name)
 	}
 }
+
+// A year of weeks is named row by row, so the rest of the clinic's answers stay.
+func TestSeries_AYearLeavesWhatItHasNothingToDoWith(t *testing.T) {
+	t.Parallel()
+	a := newAgenda(t, "America/Santiago", time.Date(2026, 3, 2, 6, 0, 0, 0, time.UTC))
+	desk := a.as(models.RoleReceptionist)
+	const apart, within = `query Apart { contacts { nodes { id name } } }`, `query Within($range: DateTimeRange!) { appointments(filter: {range: $range}) { totalCount } }`
+	day := map[string]any{"range": map[string]any{"from": a.at("2026-06-01 00:00"), "to": a.at("2026-06-02 00:00")}}
+	untilHit(t, desk, apart, nil)
+	before := untilHit(t, desk, within, day)
+
+	booked := a.book(desk, a.asked(a.at("2026-03-09 09:00"), "FREQ=WEEKLY;COUNT=52"))
+	require.Len(t, booked.Series, 52)
+	require.Contains(t, status(desk.Do(t, apart, nil)), "; hit", "a list of contacts")
+	after := desk.Do(t, within, day)
+	require.Contains(t, status(after), "appointment/day", "a Monday within the year")
+	require.NotEqual(t, string(before.Data), string(after.Data))
+}
