@@ -21,7 +21,7 @@ import (
 // Raise succeeds sends no notification, every other one does.
 type Coherence interface {
 	// Raise is called once before the commit of a transaction that changed
-	// something, with one tag at least: at most 200 tags, each once, or
+	// something, with one tag at least: at most 400 tags, each once, or
 	// touched.Everything alone. From then on nothing may be stored that has one
 	// of the tags, until settle has been called. settle is called exactly once,
 	// also when the commit was refused or its outcome is unknown, with a context
@@ -43,7 +43,7 @@ const NotifyChannel = "taskmed_cache"
 
 const (
 	// mostTags bounds the tags of one write; more become Everything.
-	mostTags = 200
+	mostTags = 400
 	// longestAwait bounds the wait for the own notification.
 	longestAwait = 2 * time.Second
 )

@@ -194,7 +194,7 @@ func TestCoherence_ManyChangesAreTheWholeClinics(t *testing.T) {
 	require.NotEqual(t, []touched.Tag{touched.Everything}, o.caches.tags[0], "150 and what lists depend on")
 	require.Less(t, len(o.caches.tags[0]), 200)
 	require.NoError(t, o.db.InTenant(o.ctx, func(tx *gorm.DB) error {
-		for range 201 {
+		for range 401 {
 			if err := tx.Exec("INSERT INTO contacts (clinic_id, id, name) VALUES (?, gen_random_uuid(), 'g')", o.clinic.ID).Error; err != nil {
 				return err
 			}
