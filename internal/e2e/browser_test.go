@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,8 +34,8 @@ type browser struct {
 
 // newBrowser opens an empty tab. When the test ends it fails the test for
 // anything that the page wrote to its console as an error (a breach of the
-// Content-Security-Policy is one), and for a request that left the origin.
-func newBrowser(t *testing.T, origin string) *browser {
+// Content-Security-Policy is one), and for a request that left the origins.
+func newBrowser(t *testing.T, origins ...string) *browser {
 	t.Helper()
 	options := devstack.FromEnv(os.Getenv)
 	options.Log = slog.New(slog.DiscardHandler)
@@ -65,7 +66,8 @@ func newBrowser(t *testing.T, origin string) *browser {
 		defer b.mu.Unlock()
 		assert.Empty(t, b.console, "errors in the page's console")
 		for _, url := range b.requests {
-			assert.True(t, strings.HasPrefix(url, origin+"/") || strings.HasPrefix(url, "data:"), "the page asked for %s", url)
+			within := slices.ContainsFunc(origins, func(origin string) bool { return strings.HasPrefix(url, origin+"/") })
+			assert.True(t, within || strings.HasPrefix(url, "data:") || url == "about:blank", "the page asked for %s", url)
 		}
 	})
 	return b
