@@ -13,7 +13,7 @@ import (
 type queued struct {
 	events, webhooks, waiting, store, removals prometheus.Gauge
 	messages, posts                            *prometheus.GaugeVec
-	attempts, understood                       *prometheus.CounterVec
+	attempts, understood, kept                 *prometheus.CounterVec
 	pauses                                     prometheus.Counter
 }
 
@@ -34,7 +34,7 @@ func newQueued(t *Telemetry) *queued {
 		removals: gauge("taskmed_attachment_removals_oldest_waiting_seconds").WithLabelValues(),
 		messages: gauge("taskmed_messages_oldest_waiting_seconds", "channel", "direction"), posts: gauge("taskmed_channel_posts_overdue_seconds", "channel"),
 		attempts: counter("taskmed_webhook_attempts_total", "outcome"), understood: counter("taskmed_channel_posts_total", "channel", "outcome"),
-		pauses: counter("taskmed_webhook_pauses_total").WithLabelValues(),
+		pauses: counter("taskmed_webhook_pauses_total").WithLabelValues(), kept: counter("taskmed_maintenance_runs_total", "outcome"),
 	}
 	q.store.Set(1)
 	return q
@@ -81,6 +81,7 @@ func TestAlerts_TellWhatIsNotToHappen(t *testing.T) {
 	telemetry := newTelemetry(t.Context(), Config{Now: ticking()})
 	q := newQueued(telemetry)
 	q.pauses.Add(3)
+	q.kept.WithLabelValues("failed").Add(2)
 	active := func() map[string]float64 {
 		found := map[string]float64{}
 		for _, alert := range telemetry.sample(t.Context()).Alerts.Active {
@@ -100,7 +101,9 @@ func TestAlerts_TellWhatIsNotToHappen(t *testing.T) {
 	q.understood.WithLabelValues("email", "put_off").Add(5)
 	require.Equal(t, map[string]float64{"WebhookPaused ": 1, "PostsGivenUp whatsapp": 2}, active())
 	q.understood.WithLabelValues("whatsapp", "given_up").Inc()
-	require.Equal(t, map[string]float64{"WebhookPaused ": 1, "PostsGivenUp whatsapp": 3}, active())
+	q.kept.WithLabelValues("failed").Inc()
+	q.kept.WithLabelValues("done").Add(7)
+	require.Equal(t, map[string]float64{"WebhookPaused ": 1, "PostsGivenUp whatsapp": 3, "MaintenanceFailed ": 1}, active())
 	quarter()
 	require.Empty(t, active(), "a quarter of an hour later it is no news")
 

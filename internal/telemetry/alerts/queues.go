@@ -31,9 +31,11 @@ const (
 	posts            = "taskmed_channel_posts_total"
 	attachmentsStore = "taskmed_attachments_store_up"
 	removalsOldest   = "taskmed_attachment_removals_oldest_waiting_seconds"
+	maintenanceRuns  = "taskmed_maintenance_runs_total"
 )
 
-// queues are the rules about what waits until an instance comes to it.
+// queues are the rules about what waits until an instance comes to it, and what it is to do
+// by itself.
 func queues() []Rule {
 	return []Rule{
 		waits(Rule{Name: "EventsWait", Severity: "critical", Summary: "Events that are committed get no positions: webhooks, changes and subscriptions stand still"},
@@ -63,6 +65,8 @@ func queues() []Rule {
 		},
 		waits(Rule{Name: "AttachmentsStay", Severity: "warning", Summary: "Files that were to be removed from the store of attachments are still there"},
 			removalsOldest, nil, objectsWait, ""),
+		happens(Rule{Name: "MaintenanceFailed", Severity: "warning", Summary: "The daily maintenance failed, and the log says why: taskmed maintain does it by hand"},
+			maintenanceRuns, map[string]string{"outcome": "failed"}, ""),
 	}
 }
 
