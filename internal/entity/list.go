@@ -194,6 +194,7 @@ func (p *pages) queue(q, counted *Query, order *ordered) (err error) {
 	expected := st.limit
 	if l.Parent != "" {
 		st.per, st.parents = l.Parent, p.ask.Keys
+		st.where, st.each = q.plain(), nil
 		expected = min(expected*len(p.ask.Keys), 1000)
 	}
 	if l.Through != nil {

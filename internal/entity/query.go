@@ -190,6 +190,16 @@ func In[E driver.Valuer](q *Query, column string, values []E) error {
 	return nil
 }
 
+// plain are the conditions where one column's values are not looked up one after the
+// other. Below a parent the parent's index gives the order, and each value would have
+// the parent's rows read once more.
+func (q *Query) plain() []condition {
+	if q.each == nil {
+		return q.conditions
+	}
+	return append(slices.Clip(q.conditions), condition{q.each.sql + " = ANY(?)", q.each.values})
+}
+
 // Apply puts the conditions into a statement that GORM builds, for what is counted or
 // summed over a list's rows. GORM spells lists out, each value a parameter.
 func (q *Query) Apply(tx *gorm.DB) *gorm.DB {
