@@ -69,6 +69,30 @@ func (q *Query) Nothing() { q.nothing = true }
 // nil range and open ends say nothing. A range that ends where it begins holds
 // nothing, and one that ends before it begins is BAD_USER_INPUT, everywhere.
 func (q *Query) Within(column string, span *models.DateTimeRange) error {
+	return q.within(span, column+" >= ?", column+" < ?")
+}
+
+// Narrow tells whether few rows of a clinic that is years old lie in a range: of one that
+// has a beginning, less than half a year ago or before its end.
+func Narrow(span *models.DateTimeRange, now time.Time) bool {
+	if span == nil || span.From == nil {
+		return false
+	}
+	to := now
+	if span.To != nil && span.To.Before(now) {
+		to = *span.To
+	}
+	return to.Sub(*span.From) < 183*24*time.Hour
+}
+
+// WithinWide is Within for a range that most rows lie in, so that a page is met soon in
+// the list's order. Postgres, which plans without looking at values, takes any range for a
+// narrow one: this one it is not shown.
+func (q *Query) WithinWide(column string, span *models.DateTimeRange) error {
+	return q.within(span, "("+column+" >= ?) IS TRUE", "("+column+" < ?) IS TRUE")
+}
+
+func (q *Query) within(span *models.DateTimeRange, from, to string) error {
 	if span == nil {
 		return nil
 	}
@@ -82,10 +106,10 @@ func (q *Query) Within(column string, span *models.DateTimeRange) error {
 		}
 	}
 	if span.From != nil {
-		q.Where(column+" >= ?", *span.From)
+		q.Where(from, *span.From)
 	}
 	if span.To != nil {
-		q.Where(column+" < ?", *span.To)
+		q.Where(to, *span.To)
 	}
 	return nil
 }

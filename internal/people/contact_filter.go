@@ -59,8 +59,13 @@ func contactFilter(q *entity.Query, args entity.Args) error {
 // changed adds that an instant of a contact's lies in a range; where the list goes by
 // that instant, one index gives both.
 func changed(q *entity.Query, args entity.Args, column string, span *models.DateTimeRange) error {
-	if by, _, _ := contactOrder(args); span != nil && by != column {
+	by, _, _ := contactOrder(args)
+	switch {
+	case by == column:
+	case entity.Narrow(span, q.Now()):
 		q.Gather()
+	default:
+		return q.WithinWide(column, span)
 	}
 	return q.Within(column, span)
 }
@@ -126,8 +131,11 @@ func bornOn(q *entity.Query, days *models.DateRange) error {
 		}
 	}
 	slices.Sort(birthdays)
-	q.Where("birthday = ANY(?)", slices.Compact(birthdays))
-	q.Gather()
+	birthdays = slices.Compact(birthdays)
+	q.Where("birthday = ANY(?)", birthdays)
+	if len(birthdays) < 183 {
+		q.Gather()
+	}
 	return nil
 }
 
@@ -141,6 +149,13 @@ func lastSeen(q *entity.Query, span *models.DateTimeRange) error {
 		return nil
 	}
 	from, to := time.Time{}, q.Now()
+	// Of a wide range each contact is looked at in the list's order: OFFSET keeps the
+	// look from being planned as a join.
+	each := " OFFSET 0"
+	if entity.Narrow(span, q.Now()) {
+		q.Gather()
+		each = ""
+	}
 	if span.From != nil {
 		from = *span.From
 	}
@@ -150,14 +165,13 @@ func lastSeen(q *entity.Query, span *models.DateTimeRange) error {
 		}
 		if span.To.Before(to) {
 			to = *span.To
-			q.Where("NOT EXISTS ("+seen+" AND a.starts_at >= ? AND a.starts_at < ?)", to, q.Now())
+			q.Where("NOT EXISTS ("+seen+" AND a.starts_at >= ? AND a.starts_at < ?"+each+")", to, q.Now())
 		}
 	}
 	if span.From == nil {
-		q.Where("EXISTS ("+seen+" AND a.starts_at < ?)", to)
+		q.Where("EXISTS ("+seen+" AND a.starts_at < ?"+each+")", to)
 	} else {
-		q.Where("EXISTS ("+seen+" AND a.starts_at >= ? AND a.starts_at < ?)", from, to)
-		q.Gather()
+		q.Where("EXISTS ("+seen+" AND a.starts_at >= ? AND a.starts_at < ?"+each+")", from, to)
 	}
 	return nil
 }

@@ -236,6 +236,10 @@ func TestContacts_FiltersAreServedByIndexes(t *testing.T) {
 		`{lastAppointment: {to: "2025-01-02T00:00:00Z"}}`:                                             {"idx_appointments_contact_start", "idx_appointments_clinic_start"},
 		`{updatedAt: {from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z"}}`:                     {"idx_contacts_clinic_updated"},
 		`{status: [ARCHIVED], updatedAt: {from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z"}}`: {"idx_contacts_clinic_status_updated"},
+		// Where most are meant the list's own order leads to a page soon.
+		`{updatedAt: {from: "2024-01-01T00:00:00Z"}}`:                                   {"idx_contacts_clinic_name"},
+		`{lastAppointment: {from: "2024-01-01T00:00:00Z", to: "2026-12-31T00:00:00Z"}}`: {"idx_contacts_clinic_name"},
+		`{birthday: {from: "2026-01-01", to: "2026-12-31"}}`:                            {"idx_contacts_clinic_name"},
 		`{}`: {"idx_contacts_clinic_name"},
 		`{}, orderBy: {field: UPDATED_AT, direction: DESC}`:               {"idx_contacts_clinic_updated"},
 		`{}, orderBy: {field: CREATED_AT, direction: DESC}`:               {"idx_contacts_clinic_created"},

@@ -69,7 +69,8 @@ func rangeAndStatus(q *entity.Query, args entity.Args) error {
 }
 
 func appointmentFilter(q *entity.Query, args entity.Args) error {
-	if column, _, _ := appointmentOrder(args); column == "arrived_at" {
+	by, _, _ := appointmentOrder(args)
+	if by == "arrived_at" {
 		q.Where("arrived_at IS NOT NULL")
 	}
 	filter := entity.Arg[*models.AppointmentFilter](args, "filter")
@@ -79,7 +80,11 @@ func appointmentFilter(q *entity.Query, args entity.Args) error {
 	if err := q.Within("starts_at", filter.Range); err != nil {
 		return err
 	}
-	if err := q.Within("updated_at", filter.UpdatedAt); err != nil {
+	changed := q.Within
+	if by != "updated_at" && !entity.Narrow(filter.UpdatedAt, q.Now()) {
+		changed = q.WithinWide
+	}
+	if err := changed("updated_at", filter.UpdatedAt); err != nil {
 		return err
 	}
 	if err := onDays(q, filter.Days); err != nil {
