@@ -61,7 +61,8 @@ func TestScheduleSeries_AsksEachDateAsSlotCheckDoes(t *testing.T) {
 		for range 12 {
 			input := models.ScheduleAppointmentInput{
 				ContactID: models.KindContact.Global(clinic.Contacts[0]), PractitionerID: models.KindPractitioner.Global(clinic.Practitioners[0]),
-				ServiceID: new(models.KindService.Global(clinic.Services[0])), StartsAt: o.now.Add(time.Duration(24*4+random.IntN(14*96)) * 15 * time.Minute),
+				ServiceID:      new(models.KindService.Global(clinic.Services[0])), // With the zone's own offset: a time that the clocks skip is refused by itself.
+				StartsAt:       o.now.Add(time.Duration(24*4+random.IntN(14*96)) * 15 * time.Minute).In(location),
 				RecurrenceRule: new([]string{"FREQ=WEEKLY;COUNT=6", "FREQ=DAILY;COUNT=20", "FREQ=DAILY;INTERVAL=3;COUNT=5", "FREQ=WEEKLY;COUNT=2"}[random.IntN(4)]),
 			}
 			if random.IntN(3) > 0 { // when somebody works
