@@ -59,10 +59,11 @@ func TestScheduleSeries_AsksEachDateAsSlotCheckDoes(t *testing.T) {
 			}
 		}
 		for range 12 {
+			// In the zone's own offset: a time that the clocks skip is refused by itself.
+			start := o.now.Add(time.Duration(24*4+random.IntN(14*96)) * 15 * time.Minute).In(location)
 			input := models.ScheduleAppointmentInput{
 				ContactID: models.KindContact.Global(clinic.Contacts[0]), PractitionerID: models.KindPractitioner.Global(clinic.Practitioners[0]),
-				ServiceID:      new(models.KindService.Global(clinic.Services[0])), // With the zone's own offset: a time that the clocks skip is refused by itself.
-				StartsAt:       o.now.Add(time.Duration(24*4+random.IntN(14*96)) * 15 * time.Minute).In(location),
+				ServiceID: new(models.KindService.Global(clinic.Services[0])), StartsAt: start,
 				RecurrenceRule: new([]string{"FREQ=WEEKLY;COUNT=6", "FREQ=DAILY;COUNT=20", "FREQ=DAILY;INTERVAL=3;COUNT=5", "FREQ=WEEKLY;COUNT=2"}[random.IntN(4)]),
 			}
 			if random.IntN(3) > 0 { // when somebody works
