@@ -9,6 +9,10 @@ import { createClient as createSSE } from 'graphql-sse';
 import { createClient as createWS } from 'graphql-ws';
 import { WebSocket } from 'ws';
 
+// Apollo's link asks it what a connection that was refused means. Browsers have it; Node
+// before 22 has not.
+globalThis.WebSocket ??= WebSocket;
+
 const { SERVER_URL, SERVER_TOKEN, AFTER, LAST, CONTROL } = process.env;
 const query = `subscription Changed($after: String) {
   changed(after: $after) { id position entity { ... on Contact { name } } } }`;
