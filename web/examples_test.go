@@ -154,7 +154,7 @@ func TestValues_AskTheClinic(t *testing.T) {
 		"contactId": "contact_2", "appointmentId": "appointment_1",
 		"freeSlotStart": "2026-11-23T09:00:00-03:00", "freeSlotEnd": "2026-11-23T09:30:00-03:00",
 	}, values)
-	assert.Equal(t, map[string]string{"from": "2026-11-22T00:00:00-03:00", "to": "2026-11-30T00:00:00-03:00"}, ranges["near"])
+	assert.Equal(t, map[string]string{"from": "2026-11-22T22:30:00-03:00", "to": "2026-11-30T00:00:00-03:00"}, ranges["next"])
 }
 
 func TestValues_OfAnEmptyClinicAreTheDates(t *testing.T) {

@@ -169,6 +169,16 @@ func (s *Suite) span(p path, target *ast.Definition) map[string]any {
 	if p.How == entity.Whole {
 		from, to = noon().AddDate(0, -6, 0), noon().AddDate(0, 5, 0)
 	}
+	return ends(target, from, to)
+}
+
+// ofADay is a narrow range.
+func ofADay(target *ast.Definition) map[string]any {
+	return ends(target, noon().AddDate(0, 0, -1), noon())
+}
+
+// ends are a range's, as its type has them.
+func ends(target *ast.Definition, from, to time.Time) map[string]any {
 	layout := time.RFC3339
 	if target.Fields.ForName("from").Type.Name() == "Date" {
 		layout = time.DateOnly
