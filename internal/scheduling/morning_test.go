@@ -98,7 +98,7 @@ func TestRace_TheMorningIsCaughtWithoutProtection(t *testing.T) {
 		CREATE TRIGGER dawdle BEFORE INSERT ON appointments FOR EACH ROW EXECUTE FUNCTION dawdle();
 		CREATE TRIGGER dawdle BEFORE INSERT ON slot_holds FOR EACH ROW EXECUTE FUNCTION dawdle()`)
 	double, held := 0, 0
-	for round := 0; round < 20 && (double == 0 || held == 0); round++ {
+	for round := 0; round < 100 && (double == 0 || held == 0); round++ {
 		m.race(t, 12, time.Second/2)
 		double, held = double+m.doubleBookings(t), m.bookedOverHolds(t)
 	}
