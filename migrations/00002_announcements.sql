@@ -134,8 +134,8 @@ DECLARE
 BEGIN
   emit := format('PERFORM cache_emit(e.clinic, array_agg(DISTINCT t.tag)) FROM (SELECT r.%I AS clinic, %%s AS tags FROM %%s r) e, unnest(e.tags) AS t (tag) GROUP BY e.clinic',
                  clinic_column);
-  -- What comes in bulk is not worth being named row by row. What is done to a
-  -- series of 52 weeks at once is.
+  -- What comes in bulk is not worth being named row by row. A series of 52 weeks is,
+  -- which moves in one statement.
   everything := format($template$
         IF (SELECT count(*) FROM (SELECT FROM %%1$I LIMIT 101) few) > 100 THEN
           PERFORM cache_emit(c.clinic, '{*}') FROM (SELECT DISTINCT r.%1$I AS clinic FROM %%1$I r%%2$s) c;

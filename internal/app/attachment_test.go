@@ -43,16 +43,7 @@ func newFiles(t *testing.T, options ...api.Option) clinicFiles {
 	clinic := d.NewClinic(t, "aurora")
 	d.NewClinic(t, "horizonte")
 	k := desk{t, d, api.NewServer(t, d, append([]api.Option{api.At(deskMonday)}, options...)...), clinic}
-	return clinicFiles{k, newDraft(t, d, clinic)}
-}
-
-// newDraft is a record of the clinic's that nobody signed.
-func newDraft(t *testing.T, d *testkit.Database, clinic *testkit.Clinic) string {
-	t.Helper()
-	id := models.NewID()
-	d.Exec(t, "INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body) VALUES ($1, $2, $3, $4, 'exam_result', 'Raio X', 'b')",
-		clinic.ID, id, clinic.Contacts[0], clinic.Practitioners[0])
-	return models.KindMedicalRecord.Global(id)
+	return clinicFiles{k, models.KindMedicalRecord.Global(d.Draft(t, clinic))}
 }
 
 func (f clinicFiles) input(name, mediaType string, content []byte) map[string]any {

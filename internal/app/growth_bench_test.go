@@ -17,7 +17,7 @@ import (
 // BenchmarkGrowth is what a page of each list, with each filter and each order alone,
 // what counting it and what the playground's queries take of a clinic that is larger than
 // another, over HTTP, answers not kept. The ratio is the large one's median by the small
-// one's, asked in turns. As long as it takes with 42 clinics and 14 million rows:
+// one's, asked in turns. With 42 clinics and 20 million rows:
 //
 //	TASKMED_GROWTH_CLINICS=41 TASKMED_GROWTH=7 go run ./internal/testkit/teststack go test ./internal/app -run '^$' -bench BenchmarkGrowth -benchtime 1x -timeout 60m
 func BenchmarkGrowth(b *testing.B) {

@@ -64,7 +64,7 @@ func (b *byID) queue(r *Reading) {
 	}
 	st := &statement{
 		noun: b.noun, columns: b.noun.inOrder(b.columns),
-		where: []condition{{"id = ANY(?)", []any{b.ids}}},
+		where: []condition{{sql: "id = ANY(?)", values: []any{b.ids}}},
 	}
 	b.statement, b.err = r.rows(st, len(b.ids), &b.rows)
 }

@@ -37,6 +37,8 @@ type Query struct {
 type condition struct {
 	sql    string
 	values []any
+	// wide tells that most rows meet it.
+	wide bool
 }
 
 // each is a column and the values that it may have, an array of a type of Postgres'.
@@ -54,7 +56,15 @@ func (q *Query) MayRead(object string) bool { return q.mayRead(object) }
 
 // Where adds a condition.
 func (q *Query) Where(sql string, values ...any) {
-	q.conditions = append(q.conditions, condition{sql, values})
+	q.conditions = append(q.conditions, condition{sql: sql, values: values})
+}
+
+// WhereWide adds a condition that most rows meet, so that a page is met soon in the list's
+// order. Postgres, which plans without looking at values, would take it for one that few
+// meet, and gather them; it is not shown an index's condition, nor what could be a join.
+// What is counted is, for there all are read.
+func (q *Query) WhereWide(sql string, values ...any) {
+	q.conditions = append(q.conditions, condition{sql: sql, values: values, wide: true})
 }
 
 // Gather says that the conditions leave few rows, by an index of their own: they are
@@ -69,7 +79,17 @@ func (q *Query) Nothing() { q.nothing = true }
 // nil range and open ends say nothing. A range that ends where it begins holds
 // nothing, and one that ends before it begins is BAD_USER_INPUT, everywhere.
 func (q *Query) Within(column string, span *models.DateTimeRange) error {
-	return q.within(span, column+" >= ?", column+" < ?")
+	return q.within(column, span, q.Where)
+}
+
+// WithinBeside is Within for a column that the list does not go by: what a narrow range
+// leaves is gathered, and of a wide one a page is met in the list's order.
+func (q *Query) WithinBeside(column string, span *models.DateTimeRange) error {
+	if !Narrow(span, q.now) {
+		return q.within(column, span, q.WhereWide)
+	}
+	q.Gather()
+	return q.Within(column, span)
 }
 
 // Narrow tells whether few rows of a clinic that is years old lie in a range: of one that
@@ -85,14 +105,7 @@ func Narrow(span *models.DateTimeRange, now time.Time) bool {
 	return to.Sub(*span.From) < 183*24*time.Hour
 }
 
-// WithinWide is Within for a range that most rows lie in, so that a page is met soon in
-// the list's order. Postgres, which plans without looking at values, takes any range for a
-// narrow one: this one it is not shown.
-func (q *Query) WithinWide(column string, span *models.DateTimeRange) error {
-	return q.within(span, "("+column+" >= ?) IS TRUE", "("+column+" < ?) IS TRUE")
-}
-
-func (q *Query) within(span *models.DateTimeRange, from, to string) error {
+func (q *Query) within(column string, span *models.DateTimeRange, where func(sql string, values ...any)) error {
 	if span == nil {
 		return nil
 	}
@@ -106,10 +119,10 @@ func (q *Query) within(span *models.DateTimeRange, from, to string) error {
 		}
 	}
 	if span.From != nil {
-		q.Where(from, *span.From)
+		where(column+" >= ?", *span.From)
 	}
 	if span.To != nil {
-		q.Where(to, *span.To)
+		where(column+" < ?", *span.To)
 	}
 	return nil
 }
@@ -180,7 +193,7 @@ func (q *Query) PointsAtOne(column, argument string, kind models.Kind, globals [
 	case len(ids) == 1:
 		q.Where(column+" = ?", ids[0])
 	case q.each == nil && len(ids) <= mostValues:
-		q.each = &each{condition{column, []any{ids}}, "uuid[]"}
+		q.each = &each{condition{sql: column, values: []any{ids}}, "uuid[]"}
 	default:
 		q.Where(column+" = ANY(?)", ids)
 	}
@@ -207,7 +220,7 @@ func In[E driver.Valuer](q *Query, column string, values []E) error {
 		// An equality lets an index give the order.
 		q.Where(column+" = ?", words[0])
 	case q.each == nil && len(words) <= mostValues:
-		q.each = &each{condition{column, []any{words}}, "text[]"}
+		q.each = &each{condition{sql: column, values: []any{words}}, "text[]"}
 	default:
 		q.Where(column+" = ANY(?)", words)
 	}
@@ -221,7 +234,7 @@ func (q *Query) plain() []condition {
 	if q.each == nil {
 		return q.conditions
 	}
-	return append(slices.Clip(q.conditions), condition{q.each.sql + " = ANY(?)", q.each.values})
+	return append(slices.Clip(q.conditions), condition{sql: q.each.sql + " = ANY(?)", values: q.each.values})
 }
 
 // Apply puts the conditions into a statement that GORM builds, for what is counted or

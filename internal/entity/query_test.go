@@ -18,10 +18,10 @@ func TestIn_TellsNoListFromAnEmptyOne(t *testing.T) {
 	}{
 		"not given":             {nil, Query{}},
 		"of none":               {[]models.ContactStatus{}, Query{nothing: true}},
-		"of one":                {[]models.ContactStatus{active}, Query{conditions: []condition{{"status = ?", []any{"ativo"}}}}},
-		"of one, named twice":   {[]models.ContactStatus{active, active}, Query{conditions: []condition{{"status = ?", []any{"ativo"}}}}},
-		"of two":                {[]models.ContactStatus{lead, active}, Query{each: &each{condition{"status", []any{[]string{"ativo", "lead"}}}, "text[]"}}},
-		"of two, in disorder":   {[]models.ContactStatus{active, lead, lead, active}, Query{each: &each{condition{"status", []any{[]string{"ativo", "lead"}}}, "text[]"}}},
+		"of one":                {[]models.ContactStatus{active}, Query{conditions: []condition{{sql: "status = ?", values: []any{"ativo"}}}}},
+		"of one, named twice":   {[]models.ContactStatus{active, active}, Query{conditions: []condition{{sql: "status = ?", values: []any{"ativo"}}}}},
+		"of two":                {[]models.ContactStatus{lead, active}, Query{each: &each{condition{sql: "status", values: []any{[]string{"ativo", "lead"}}}, "text[]"}}},
+		"of two, in disorder":   {[]models.ContactStatus{active, lead, lead, active}, Query{each: &each{condition{sql: "status", values: []any{[]string{"ativo", "lead"}}}, "text[]"}}},
 		"of what is no status":  {[]models.ContactStatus{"x"}, Query{}},
 		"of what is one or not": {[]models.ContactStatus{active, "x"}, Query{}},
 	} {
@@ -35,7 +35,7 @@ func TestIn_TellsNoListFromAnEmptyOne(t *testing.T) {
 	require.NoError(t, In(q, "status", []models.ContactStatus{lead, active}))
 	require.NoError(t, In(q, "other", []models.ContactStatus{lead, active}))
 	require.Equal(t, "status", q.each.sql)
-	require.Equal(t, []condition{{"other = ANY(?)", []any{[]string{"ativo", "lead"}}}}, q.conditions)
+	require.Equal(t, []condition{{sql: "other = ANY(?)", values: []any{[]string{"ativo", "lead"}}}}, q.conditions)
 }
 
 func TestWithin_IsHalfOpen(t *testing.T) {
@@ -48,9 +48,9 @@ func TestWithin_IsHalfOpen(t *testing.T) {
 	}{
 		"no range":  {nil, Query{}},
 		"no ends":   {&models.DateTimeRange{}, Query{}},
-		"a start":   {&models.DateTimeRange{From: &at}, Query{conditions: []condition{{"c >= ?", []any{at}}}}},
-		"an end":    {&models.DateTimeRange{To: &at}, Query{conditions: []condition{{"c < ?", []any{at}}}}},
-		"both":      {&models.DateTimeRange{From: &at, To: &later}, Query{conditions: []condition{{"c >= ?", []any{at}}, {"c < ?", []any{later}}}}},
+		"a start":   {&models.DateTimeRange{From: &at}, Query{conditions: []condition{{sql: "c >= ?", values: []any{at}}}}},
+		"an end":    {&models.DateTimeRange{To: &at}, Query{conditions: []condition{{sql: "c < ?", values: []any{at}}}}},
+		"both":      {&models.DateTimeRange{From: &at, To: &later}, Query{conditions: []condition{{sql: "c >= ?", values: []any{at}}, {sql: "c < ?", values: []any{later}}}}},
 		"a moment":  {&models.DateTimeRange{From: &at, To: &at}, Query{nothing: true}},
 		"in a zone": {&models.DateTimeRange{From: &at, To: new(at.In(time.FixedZone("", -3*60*60)))}, Query{nothing: true}},
 	} {
@@ -70,7 +70,7 @@ func TestPointsAt_TakesTheKindsIDsAlone(t *testing.T) {
 	require.NoError(t, q.PointsAt("contact_id", "contactId", models.KindContact, nil))
 	require.Equal(t, Query{}, *q)
 	require.NoError(t, q.PointsAt("contact_id", "contactId", models.KindContact, new(models.KindContact.Global(id))))
-	require.Equal(t, []condition{{"contact_id = ?", []any{id}}}, q.conditions)
+	require.Equal(t, []condition{{sql: "contact_id = ?", values: []any{id}}}, q.conditions)
 	for _, wrong := range []string{"", "x", id.String(), models.KindService.Global(id)} {
 		var refused *models.Error
 		require.ErrorAs(t, q.PointsAt("contact_id", "contactId", models.KindContact, &wrong), &refused, wrong)

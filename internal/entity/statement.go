@@ -118,7 +118,7 @@ func (st *statement) shape() string {
 	}
 	for i := range st.where {
 		b.WriteByte('\n')
-		b.WriteString(st.where[i].sql)
+		b.WriteString(st.spelt(st.where[i]))
 	}
 	if st.each != nil {
 		b.WriteString("\neach ")
@@ -192,7 +192,7 @@ func (st *statement) compose(ctx context.Context, db *database.DB, scope *tenant
 	}
 	sql, vars, err := db.Compose(ctx, st.noun.target(), func(tx *gorm.DB) *gorm.DB {
 		for _, c := range st.where {
-			tx = tx.Where(c.sql, slots(len(c.values))...)
+			tx = tx.Where(st.spelt(c), slots(len(c.values))...)
 		}
 		if st.counting {
 			return st.count(tx, slots)
@@ -254,6 +254,14 @@ func (c *composed) take(of *noun, scope *tenant.Scope, vars []any) error {
 func (st *statement) linked() string {
 	return fmt.Sprintf("EXISTS (SELECT FROM %s link WHERE link.clinic_id = %s.clinic_id AND link.%s = %s.id",
 		st.through.Table, st.noun.table, st.through.Row, st.noun.table)
+}
+
+// spelt is a condition as the statement has it.
+func (st *statement) spelt(c condition) string {
+	if c.wide && !st.counting {
+		return "(" + c.sql + ") IS TRUE"
+	}
+	return c.sql
 }
 
 // oneOf adds that a column has one of several values, where that is one look-up.

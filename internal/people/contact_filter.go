@@ -59,15 +59,10 @@ func contactFilter(q *entity.Query, args entity.Args) error {
 // changed adds that an instant of a contact's lies in a range; where the list goes by
 // that instant, one index gives both.
 func changed(q *entity.Query, args entity.Args, column string, span *models.DateTimeRange) error {
-	by, _, _ := contactOrder(args)
-	switch {
-	case by == column:
-	case entity.Narrow(span, q.Now()):
-		q.Gather()
-	default:
-		return q.WithinWide(column, span)
+	if by, _, _ := contactOrder(args); by == column {
+		return q.Within(column, span)
 	}
-	return q.Within(column, span)
+	return q.WithinBeside(column, span)
 }
 
 // asksForStatus tells whether archived contacts are for the filter to leave out.
@@ -149,12 +144,10 @@ func lastSeen(q *entity.Query, span *models.DateTimeRange) error {
 		return nil
 	}
 	from, to := time.Time{}, q.Now()
-	// Of a wide range each contact is looked at in the list's order: OFFSET keeps the
-	// look from being planned as a join.
-	each := " OFFSET 0"
+	where := q.WhereWide
 	if entity.Narrow(span, q.Now()) {
 		q.Gather()
-		each = ""
+		where = q.Where
 	}
 	if span.From != nil {
 		from = *span.From
@@ -165,13 +158,13 @@ func lastSeen(q *entity.Query, span *models.DateTimeRange) error {
 		}
 		if span.To.Before(to) {
 			to = *span.To
-			q.Where("NOT EXISTS ("+seen+" AND a.starts_at >= ? AND a.starts_at < ?"+each+")", to, q.Now())
+			where("NOT EXISTS ("+seen+" AND a.starts_at >= ? AND a.starts_at < ?)", to, q.Now())
 		}
 	}
 	if span.From == nil {
-		q.Where("EXISTS ("+seen+" AND a.starts_at < ?"+each+")", to)
+		where("EXISTS ("+seen+" AND a.starts_at < ?)", to)
 	} else {
-		q.Where("EXISTS ("+seen+" AND a.starts_at >= ? AND a.starts_at < ?"+each+")", from, to)
+		where("EXISTS ("+seen+" AND a.starts_at >= ? AND a.starts_at < ?)", from, to)
 	}
 	return nil
 }

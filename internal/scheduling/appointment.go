@@ -80,9 +80,9 @@ func appointmentFilter(q *entity.Query, args entity.Args) error {
 	if err := q.Within("starts_at", filter.Range); err != nil {
 		return err
 	}
-	changed := q.Within
-	if by != "updated_at" && !entity.Narrow(filter.UpdatedAt, q.Now()) {
-		changed = q.WithinWide
+	changed := q.WithinBeside
+	if by == "updated_at" {
+		changed = q.Within
 	}
 	if err := changed("updated_at", filter.UpdatedAt); err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 // fewRows is how many rows a statement writes of which the caches are told one by one
 // (cache_announce in migrations/00002_announcements.sql); of more, the clinic's whole
 // cache falls.
-const fewRows = 50
+const fewRows = 100
 
 // Series is what became of a series of appointments.
 type Series struct {

@@ -99,6 +99,16 @@ func (d *Database) Appointment(t testing.TB, c *Clinic, contact, practitioner in
 	return id
 }
 
+// Draft adds a medical record that nobody signed, of the clinic's first contact and
+// practitioner, called Raio X.
+func (d *Database) Draft(t testing.TB, clinic *Clinic) uuid.UUID {
+	t.Helper()
+	id := models.NewID()
+	d.Exec(t, "INSERT INTO medical_records (clinic_id, id, contact_id, practitioner_id, kind, title, body) VALUES ($1, $2, $3, $4, 'exam_result', 'Raio X', 'b')",
+		clinic.ID, id, clinic.Contacts[0], clinic.Practitioners[0])
+	return id
+}
+
 // Holds keeps far slots of two of a clinic's practitioners by SQL, for an hour, and offers
 // three of them to who waits last: holds are of minutes, so the seeder makes none.
 func (d *Database) Holds(t testing.TB, clinic uuid.UUID, today time.Time) {
