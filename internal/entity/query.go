@@ -37,8 +37,8 @@ type Query struct {
 type condition struct {
 	sql    string
 	values []any
-	// wide tells that most rows meet it.
-	wide bool
+	// page is how the statement of a page has it; "" as a count's has.
+	page string
 }
 
 // each is a column and the values that it may have, an array of a type of Postgres'.
@@ -64,7 +64,13 @@ func (q *Query) Where(sql string, values ...any) {
 // meet, and gather them; it is not shown an index's condition, nor what could be a join.
 // What is counted is, for there all are read.
 func (q *Query) WhereWide(sql string, values ...any) {
-	q.conditions = append(q.conditions, condition{sql: sql, values: values, wide: true})
+	q.conditions = append(q.conditions, condition{sql: sql, values: values, page: "(" + sql + ") IS TRUE"})
+}
+
+// WhereWideBeside is WhereWide for a condition that looks for rows of another table: it
+// looks for each of the page's, where Postgres would first hash all of that table's.
+func (q *Query) WhereWideBeside(sql string, values ...any) {
+	q.conditions = append(q.conditions, condition{sql: sql, values: values, page: "(SELECT " + sql + ")"})
 }
 
 // Gather says that the conditions leave few rows, by an index of their own: they are

@@ -258,10 +258,10 @@ func (st *statement) linked() string {
 
 // spelt is a condition as the statement has it.
 func (st *statement) spelt(c condition) string {
-	if c.wide && !st.counting {
-		return "(" + c.sql + ") IS TRUE"
+	if c.page == "" || st.counting {
+		return c.sql
 	}
-	return c.sql
+	return c.page
 }
 
 // oneOf adds that a column has one of several values, where that is one look-up.

@@ -127,10 +127,12 @@ func bornOn(q *entity.Query, days *models.DateRange) error {
 	}
 	slices.Sort(birthdays)
 	birthdays = slices.Compact(birthdays)
-	q.Where("birthday = ANY(?)", birthdays)
+	where := q.WhereWide
 	if len(birthdays) < 183 {
 		q.Gather()
+		where = q.Where
 	}
+	where("birthday = ANY(?)", birthdays)
 	return nil
 }
 
@@ -144,7 +146,7 @@ func lastSeen(q *entity.Query, span *models.DateTimeRange) error {
 		return nil
 	}
 	from, to := time.Time{}, q.Now()
-	where := q.WhereWide
+	where := q.WhereWideBeside
 	if entity.Narrow(span, q.Now()) {
 		q.Gather()
 		where = q.Where
