@@ -158,7 +158,12 @@ func untilItBegins(r *entity.Reading, found *entity.Found) {
 // be the last one then. Both questions are asked of the same now, so no beginning
 // falls between them.
 func untilAnotherBegins(r *entity.Reading, contacts []uuid.UUID) {
-	r.Find("SELECT min(starts_at) FROM appointments WHERE clinic_id = $1 AND contact_id = ANY($2) AND starts_at >= $3 AND status NOT IN ('cancelado', 'faltou')",
+	// One look each: a contact whose therapy goes on has more to come than one reads.
+	const begins = `SELECT min(next.starts_at) FROM unnest($2::uuid[]) AS parent (id) CROSS JOIN LATERAL (
+		SELECT starts_at FROM appointments
+		WHERE clinic_id = $1 AND contact_id = parent.id AND starts_at >= $3 AND status NOT IN ('cancelado', 'faltou')
+		ORDER BY starts_at LIMIT 1) AS next`
+	r.Find(begins,
 		func(rows pgx.Rows) error {
 			begins, err := pgx.CollectOneRow(rows, pgx.RowTo[*time.Time])
 			if err == nil && begins != nil {
