@@ -39,7 +39,7 @@ const (
 // complete set for a test; everything else needs Home.
 type Options struct {
 	// Home is the folder of the stack's state and data, made if absent. Empty
-	// with Ephemeral: a temporary folder, removed by Stop.
+	// with Ephemeral: a temporary folder, in memory where there is room, removed by Stop.
 	Home string
 	// Log receives what is worth telling a developer; nil discards it.
 	Log *slog.Logger

@@ -39,8 +39,9 @@ func (s *Stack) prepareHome(ctx context.Context) error {
 		if !s.opts.Ephemeral {
 			return errors.New("devstack: a stack that keeps its data needs a home")
 		}
-		s.sweep(ctx)
-		dir, err := os.MkdirTemp("", tempHomePrefix)
+		s.sweep(ctx, os.TempDir())
+		s.sweep(ctx, memory)
+		dir, err := os.MkdirTemp(tempFolder(), tempHomePrefix)
 		if err != nil {
 			return fmt.Errorf("make a home for the private servers: %w", err)
 		}
@@ -69,6 +70,19 @@ func (s *Stack) prepareHome(ctx context.Context) error {
 	return s.loadState()
 }
 
+// memory is where Linux keeps files in memory.
+const memory = "/dev/shm"
+
+// tempFolder is where a stack that keeps nothing lives: in memory, unless TMPDIR says
+// where else or there is no room. A test's database is a thousand files, which a disk
+// takes ten times as long for (docs/decisions/0008).
+func tempFolder() string {
+	if os.Getenv("TMPDIR") == "" && roomy(memory) {
+		return memory
+	}
+	return os.TempDir()
+}
+
 const (
 	tempHomePrefix = "taskmed-stack-"
 	// sweepAge keeps a home that was made a moment ago from being taken for an
@@ -76,10 +90,10 @@ const (
 	sweepAge = 10 * time.Minute
 )
 
-// sweep removes the temporary homes of processes that were killed: each holds
+// sweep removes a folder's temporary homes of processes that were killed: each holds
 // a whole Postgres cluster. What cannot be removed is left for another time.
-func (s *Stack) sweep(ctx context.Context) {
-	homes, _ := filepath.Glob(filepath.Join(os.TempDir(), tempHomePrefix+"*")) // only a malformed pattern is an error
+func (s *Stack) sweep(ctx context.Context, folder string) {
+	homes, _ := filepath.Glob(filepath.Join(folder, tempHomePrefix+"*")) // only a malformed pattern is an error
 	for _, home := range homes {
 		info, err := os.Lstat(home)
 		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < sweepAge {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -19,4 +20,49 @@ func processCommand(pid int) string {
 		return ""
 	}
 	return strings.TrimSpace(string(bytes.ReplaceAll(text, []byte{0}, []byte{' '})))
+}
+
+// What tests write at once is about 2 GiB, and what they run takes as much.
+const (
+	roomInFolder = 8 << 30
+	roomInMemory = 12 << 30
+)
+
+// roomy tells whether a folder lies in memory, may hold programs and has room, as the
+// memory has in which it lies.
+func roomy(folder string) bool {
+	const (
+		tmpfs  = 0x01021994 // statfs(2)
+		noexec = 0x8
+	)
+	var is syscall.Statfs_t
+	if err := syscall.Statfs(folder, &is); err != nil || is.Type != tmpfs || is.Flags&noexec != 0 {
+		return false
+	}
+	return is.Bavail*uint64(is.Bsize) >= roomInFolder && memoryLeft() >= roomInMemory //nolint:gosec // the size of a block
+}
+
+// memoryLeft is how many bytes this process and its children may still take; 0 if that
+// is not known. A container's limit counts whole.
+func memoryLeft() (left uint64) {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "MemAvailable:" {
+			kib, _ := strconv.ParseUint(fields[1], 10, 54) // 0 if it is no number
+			left = kib << 10
+		}
+	}
+	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		text, err := os.ReadFile(file) //nolint:gosec // constants
+		if err != nil {
+			continue
+		}
+		if limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil { // "max" is none
+			left = min(left, limit)
+		}
+	}
+	return left
 }

@@ -38,6 +38,8 @@ const Template = "taskmed_template"
 // Servers are the addresses that the tests need; the Postgres ones name Template.
 type Servers struct {
 	SuperuserURL, OwnerURL, AppURL, RedisURL string
+	// Folder is the servers' own, which goes with them; "" where others started them.
+	Folder string
 }
 
 // StartServers runs a Postgres and a Redis that keep nothing, in a temporary
@@ -56,7 +58,7 @@ func StartServers(ctx context.Context) (servers Servers, stop func() error, err 
 	}
 	servers = Servers{
 		SuperuserURL: stack.SuperuserURL(Template), OwnerURL: stack.OwnerURL(Template),
-		AppURL: stack.AppURL(Template), RedisURL: stack.RedisURL(),
+		AppURL: stack.AppURL(Template), RedisURL: stack.RedisURL(), Folder: stack.Home(),
 	}
 	if err := makeTemplate(ctx, stack); err != nil {
 		return Servers{}, nil, errors.Join(err, stop())
@@ -141,7 +143,7 @@ func (o *ours) drop(ctx context.Context) error {
 func (o *ours) get() (Servers, error) {
 	o.once.Do(func() {
 		if url := os.Getenv(EnvSuperuserURL); url != "" {
-			o.servers = Servers{url, os.Getenv(EnvOwnerURL), os.Getenv(EnvAppURL), os.Getenv(EnvRedisURL)}
+			o.servers = Servers{SuperuserURL: url, OwnerURL: os.Getenv(EnvOwnerURL), AppURL: os.Getenv(EnvAppURL), RedisURL: os.Getenv(EnvRedisURL)}
 			return
 		}
 		o.servers, o.stop, o.err = StartServers(context.Background())

@@ -312,6 +312,25 @@ func TestEndpoint_IsTestedOutOfOrder(t *testing.T) {
 	require.Equal(t, "NOT_FOUND", w.do("testWebhookEndpoint", `id: "webhook_endpoint_00000000000000000000000000"`)[0].Code)
 }
 
+// After TASKMED_SECRET was changed nobody can read what signs: who asks is told so, and
+// another secret signs alone.
+func TestEndpoint_IsGivenAnotherSecretWhereItsOwnIsLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := newReceiver(t, nil)
+	e := w.must(r.url, "CONTACT_CREATED")
+	w.d.Exec(t, "UPDATE webhook_endpoints SET keys = set_byte(keys, 0, 255 - get_byte(keys, 0))")
+	id := fmt.Sprintf("id: %q", e.ID)
+	require.Equal(t, "CONFLICT", w.do("testWebhookEndpoint", id)[0].Code)
+	require.Empty(t, r.had())
+	var rotated struct{ RotateWebhookSecret struct{ Secret string } }
+	w.owner.Must(t, fmt.Sprintf("mutation { rotateWebhookSecret(input: {%s}) { secret userErrors { code } } }", id), nil, &rotated)
+	require.Empty(t, w.do("testWebhookEndpoint", id))
+	tested := r.await(t, 1)[0]
+	require.NoError(t, endpoint{ID: e.ID, Secret: rotated.RotateWebhookSecret.Secret, PublicKey: w.list().WebhookEndpoints[0].PublicKey}.verified(tested))
+	require.Len(t, strings.Fields(tested.header.Get("webhook-signature")), 2, "the lost ones sign no more")
+}
+
 func TestEndpoint_ThereAreTwentyAtMost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -2,11 +2,13 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/sealing"
 	"github.com/taskmed/taskmed/internal/touched"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -55,6 +57,9 @@ func (w *Webhooks) Test(ctx context.Context, input models.TestWebhookEndpointInp
 	o, err := w.post(calling, found[0], "test_"+models.NewID().String(), body{
 		Type: testEvent, Timestamp: w.now().UTC(), Data: data{ClinicID: models.KindClinic.Global(found[0].ClinicID)},
 	})
+	if errors.Is(err, sealing.ErrSealed) {
+		return nil, models.Refuse(models.UserErrorCodeConflict, "id", "the endpoint's secret can no longer be read: give it another by rotateWebhookSecret, and test again")
+	}
 	if err != nil {
 		return nil, err
 	}

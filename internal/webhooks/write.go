@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/taskmed/taskmed/internal/database"
+	"github.com/taskmed/taskmed/internal/sealing"
 	"github.com/taskmed/taskmed/internal/tenant"
 	"github.com/taskmed/taskmed/internal/validate"
 	"github.com/taskmed/taskmed/models"
@@ -159,7 +160,7 @@ func afresh(tx *gorm.DB, id uuid.UUID) error {
 }
 
 // Rotate gives an endpoint another secret, which it answers with; the former signs, too,
-// for Overlap.
+// for Overlap, unless it was sealed with another TASKMED_SECRET.
 func (w *Webhooks) Rotate(ctx context.Context, input models.RotateWebhookSecretInput) (*models.WebhookEndpoint, string, error) {
 	scope, err := tenant.From(ctx)
 	if err != nil {
@@ -179,10 +180,17 @@ func (w *Webhooks) Rotate(ctx context.Context, input models.RotateWebhookSecretI
 		if err != nil {
 			return nil, err
 		}
-		return change(tx, id, map[string]any{
+		with := map[string]any{
 			"keys": w.vault.close(scope.ClinicID, id, made), "public_key": made.public(),
 			"former_keys": endpoint.Keys, "former_until": w.now().Add(Overlap),
-		})
+		}
+		switch _, err := w.vault.open(scope.ClinicID, id, endpoint.Keys); {
+		case errors.Is(err, sealing.ErrSealed):
+			with["former_keys"], with["former_until"] = nil, nil
+		case err != nil:
+			return nil, err
+		}
+		return change(tx, id, with)
 	})
 	return endpoint, made.shown(), err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -37,11 +38,17 @@ func run(ctx context.Context, command []string) int {
 			fmt.Fprintln(os.Stderr, "teststack:", err)
 		}
 	}()
+	// Programs and files of tests, which are as short-lived, lie beside the servers.
+	folder := filepath.Join(servers.Folder, "tmp")
+	if err := os.Mkdir(folder, 0o711); err != nil { //nolint:gosec // servers that tests start are not root's, and pass through
+		fmt.Fprintln(os.Stderr, "teststack:", err)
+		return 1
+	}
 	child := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // running the command it is given is its purpose
 	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 	child.WaitDelay = 10 * time.Second
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
-	child.Env = append(os.Environ(),
+	child.Env = append(os.Environ(), "TMPDIR="+folder,
 		testkit.EnvSuperuserURL+"="+servers.SuperuserURL, testkit.EnvOwnerURL+"="+servers.OwnerURL,
 		testkit.EnvAppURL+"="+servers.AppURL, testkit.EnvRedisURL+"="+servers.RedisURL)
 	err = child.Run()
