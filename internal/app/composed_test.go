@@ -70,7 +70,8 @@ func TestComposed_PayloadsAreWhatWasWritten(t *testing.T) {
 	mutations := rounds(t, "TASKMED_COMPOSED", 500) / 5
 	judge(t, mutations, seed, nil, func(n int) compose.Question {
 		if n%25 == 24 { // what was changed is in another state
-			g.Pool.IDs = poolOf(t, world.database, world.aurora, noon()).IDs
+			conn := world.database.Connect(t, world.database.SuperuserURL)
+			g.Pool.IDs = poolIDs(t, conn, nounsOf(t, world.database), world.aurora, noon())
 		}
 		return g.Written()
 	}, checker.CheckWritten)

@@ -91,7 +91,23 @@ func column[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) []T {
 func poolOf(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, now time.Time) *compose.Pool {
 	t.Helper()
 	conn := d.Connect(t, d.SuperuserURL)
-	pool := &compose.Pool{IDs: map[string][]string{}, References: []string{"ref-1", "ref-2"}, TaxIDs: []string{"529.982.247-25", "11144477735"}}
+	pool := &compose.Pool{IDs: poolIDs(t, conn, nounsOf(t, d), clinic, now), References: []string{"ref-1", "ref-2"}, TaxIDs: []string{"529.982.247-25", "11144477735"}}
+	for _, node := range liveSchema().PossibleTypes["Node"] {
+		require.Greater(t, len(pool.IDs[node.Name]), 1, "%s that there are, and one that there is not", node.Name)
+	}
+	names := column[string](t, conn, "SELECT name FROM contacts WHERE clinic_id = $1 ORDER BY id LIMIT 6", clinic.ID)
+	pool.Words = append(names, "mari", "silva", "joao", "98765", "nobody at all")
+	pool.Tags = append(column[string](t, conn, "SELECT DISTINCT tag FROM contacts, unnest(tags) AS tag WHERE clinic_id = $1 ORDER BY tag LIMIT 4", clinic.ID), "vip")
+	for _, days := range []int{-400, -30, -3, -1, 0, 1, 2, 7, 30, 200} {
+		pool.Instants = append(pool.Instants, now.AddDate(0, 0, days))
+	}
+	return pool
+}
+
+// poolIDs are some of a clinic's of each kind, by object types, and of each one that nobody has.
+func poolIDs(t testing.TB, conn *pgx.Conn, nouns map[string]entity.Described, clinic *testkit.Clinic, now time.Time) map[string][]string {
+	t.Helper()
+	ids := map[string][]string{}
 	// Few, so that several places of a query are about the same one; those that
 	// have to do with each other; and an appointment of each status.
 	appointments := column[uuid.UUID](t, conn, "SELECT DISTINCT ON (status) id FROM appointments WHERE clinic_id = $1 ORDER BY status, abs(extract(epoch FROM starts_at - $2)), id", clinic.ID, now)
@@ -100,7 +116,6 @@ func poolOf(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, now time.
 		"contacts":        "id IN (SELECT contact_id FROM appointments WHERE id = ANY($2))",
 		"medical_records": "contact_id IN (SELECT contact_id FROM appointments WHERE id = ANY($2))",
 	}
-	nouns := nounsOf(t, d)
 	for _, node := range liveSchema().PossibleTypes["Node"] {
 		noun := nouns[node.Name]
 		table, related := noun.Table, "$2::uuid[] IS NULL"
@@ -112,21 +127,14 @@ func poolOf(t testing.TB, d *testkit.Database, clinic *testkit.Clinic, now time.
 			own += " AND role <> 'owner'"
 		}
 		for _, id := range column[uuid.UUID](t, conn, "SELECT id FROM "+table+" WHERE "+own+" ORDER BY ("+related+") DESC, md5(id::text) LIMIT 7", clinic.ID, appointments) {
-			pool.IDs[node.Name] = append(pool.IDs[node.Name], noun.Kind.Global(id))
+			ids[node.Name] = append(ids[node.Name], noun.Kind.Global(id))
 		}
-		require.NotEmpty(t, pool.IDs[node.Name], "rows of %s", table)
-		pool.IDs[node.Name] = append(pool.IDs[node.Name], noun.Kind.Global(models.NewID()))
+		ids[node.Name] = append(ids[node.Name], noun.Kind.Global(models.NewID()))
 	}
 	for _, id := range column[uuid.UUID](t, conn, "SELECT series_id FROM appointments WHERE clinic_id = $1 AND series_id IS NOT NULL GROUP BY 1 ORDER BY 1 LIMIT 3", clinic.ID) {
-		pool.IDs["Series"] = append(pool.IDs["Series"], models.KindSeries.Global(id))
+		ids["Series"] = append(ids["Series"], models.KindSeries.Global(id))
 	}
-	names := column[string](t, conn, "SELECT name FROM contacts WHERE clinic_id = $1 ORDER BY id LIMIT 6", clinic.ID)
-	pool.Words = append(names, "mari", "silva", "joao", "98765", "nobody at all")
-	pool.Tags = append(column[string](t, conn, "SELECT DISTINCT tag FROM contacts, unnest(tags) AS tag WHERE clinic_id = $1 ORDER BY tag LIMIT 4", clinic.ID), "vip")
-	for _, days := range []int{-400, -30, -3, -1, 0, 1, 2, 7, 30, 200} {
-		pool.Instants = append(pool.Instants, now.AddDate(0, 0, days))
-	}
-	return pool
+	return ids
 }
 
 // generatorFor writes operations that a clinic's member with a role may ask.
