@@ -39,7 +39,7 @@ func roomy(folder string) bool {
 	if err := syscall.Statfs(folder, &is); err != nil || is.Type != tmpfs || is.Flags&noexec != 0 {
 		return false
 	}
-	return is.Bavail*uint64(is.Bsize) >= roomInFolder && memoryLeft() >= roomInMemory //nolint:gosec // the size of a block
+	return is.Bavail*uint64(is.Bsize) >= roomInFolder && memoryLeft() >= roomInMemory
 }
 
 // memoryLeft is how many bytes this process and its children may still take; 0 if that
