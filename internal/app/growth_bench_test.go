@@ -19,7 +19,7 @@ import (
 // another, over HTTP, answers not kept. The ratio is the large one's median by the small
 // one's, asked in turns. With 42 clinics and 20 million rows:
 //
-//	TASKMED_GROWTH_CLINICS=41 TASKMED_GROWTH=7 go run ./internal/testkit/teststack go test ./internal/app -run '^$' -bench BenchmarkGrowth -benchtime 1x -timeout 60m
+//	TMPDIR=/var/tmp TASKMED_GROWTH_CLINICS=41 TASKMED_GROWTH=7 go run ./internal/testkit/teststack go test ./internal/app -run '^$' -bench BenchmarkGrowth -benchtime 1x -timeout 60m
 func BenchmarkGrowth(b *testing.B) {
 	small := seed.Options{
 		Clinics: 1, Contacts: 2_000, Practitioners: 20, Appointments: 20_000, Records: 10_000,

@@ -80,3 +80,16 @@ func TestPointsAt_TakesTheKindsIDsAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestWhereWide_HidesTheIndexFromPagesAlone(t *testing.T) {
+	t.Parallel()
+	q := &Query{}
+	q.Where("a = ?", 1)
+	q.WhereWide("b >= ?", 2)
+	q.WhereWideBeside("EXISTS (SELECT FROM others WHERE c = ?)", 3)
+	page, count := &statement{}, &statement{counting: true}
+	for i, spelt := range []string{"a = ?", "(b >= ?) IS TRUE", "(SELECT EXISTS (SELECT FROM others WHERE c = ?))"} {
+		require.Equal(t, spelt, page.spelt(q.conditions[i]))
+		require.Equal(t, q.conditions[i].sql, count.spelt(q.conditions[i]))
+	}
+}
