@@ -88,9 +88,13 @@ func (q *Query) Within(column string, span *models.DateTimeRange) error {
 	return q.within(column, span, q.Where)
 }
 
-// WithinBeside is Within for a column that the list does not go by: what a narrow range
-// leaves is gathered, and of a wide one a page is met in the list's order.
-func (q *Query) WithinBeside(column string, span *models.DateTimeRange) error {
+// WithinBeside is Within for a list that may go by another column than the range's, where
+// one index does not give both: what a narrow range leaves is gathered, and of a wide one
+// a page is met in the list's order.
+func (q *Query) WithinBeside(by, column string, span *models.DateTimeRange) error {
+	if by == column {
+		return q.Within(column, span)
+	}
 	if !Narrow(span, q.now) {
 		return q.within(column, span, q.WhereWide)
 	}

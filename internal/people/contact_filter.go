@@ -50,19 +50,11 @@ func contactFilter(q *entity.Query, args entity.Args) error {
 	if err := lastSeen(q, filter.LastAppointment); err != nil {
 		return err
 	}
-	if err := changed(q, args, "updated_at", filter.UpdatedAt); err != nil {
+	by, _, _ := contactOrder(args)
+	if err := q.WithinBeside(by, "updated_at", filter.UpdatedAt); err != nil {
 		return err
 	}
-	return changed(q, args, "created_at", filter.CreatedAt)
-}
-
-// changed adds that an instant of a contact's lies in a range; where the list goes by
-// that instant, one index gives both.
-func changed(q *entity.Query, args entity.Args, column string, span *models.DateTimeRange) error {
-	if by, _, _ := contactOrder(args); by == column {
-		return q.Within(column, span)
-	}
-	return q.WithinBeside(column, span)
+	return q.WithinBeside(by, "created_at", filter.CreatedAt)
 }
 
 // asksForStatus tells whether archived contacts are for the filter to leave out.

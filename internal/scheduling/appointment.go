@@ -80,11 +80,7 @@ func appointmentFilter(q *entity.Query, args entity.Args) error {
 	if err := q.Within("starts_at", filter.Range); err != nil {
 		return err
 	}
-	changed := q.WithinBeside
-	if by == "updated_at" {
-		changed = q.Within
-	}
-	if err := changed("updated_at", filter.UpdatedAt); err != nil {
+	if err := q.WithinBeside(by, "updated_at", filter.UpdatedAt); err != nil {
 		return err
 	}
 	if err := onDays(q, filter.Days); err != nil {
@@ -159,11 +155,11 @@ func untilItBegins(r *entity.Reading, found *entity.Found) {
 // falls between them.
 func untilAnotherBegins(r *entity.Reading, contacts []uuid.UUID) {
 	// One look each: a contact whose therapy goes on has more to come than one reads.
-	const begins = `SELECT min(next.starts_at) FROM unnest($2::uuid[]) AS parent (id) CROSS JOIN LATERAL (
+	const soonest = `SELECT min(next.starts_at) FROM unnest($2::uuid[]) AS parent (id) CROSS JOIN LATERAL (
 		SELECT starts_at FROM appointments
 		WHERE clinic_id = $1 AND contact_id = parent.id AND starts_at >= $3 AND status NOT IN ('cancelado', 'faltou')
 		ORDER BY starts_at LIMIT 1) AS next`
-	r.Find(begins,
+	r.Find(soonest,
 		func(rows pgx.Rows) error {
 			begins, err := pgx.CollectOneRow(rows, pgx.RowTo[*time.Time])
 			if err == nil && begins != nil {

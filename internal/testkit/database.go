@@ -94,7 +94,7 @@ func create(t testing.TB, servers Servers, template, name string) *Database {
 	// goes through another database.
 	briefly(t, at(t, servers.SuperuserURL, "postgres"), func(ctx context.Context, conn *pgx.Conn) error {
 		sql := fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s OWNER taskmed_owner", name, template)
-		// Copied as files a database costs a tenth of what it costs page by page through
+		// Copied as files a database costs about half of what it costs page by page through
 		// the log, where fsync is off. Before Postgres 15 there is no other way.
 		major, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), ".")
 		if version, err := strconv.Atoi(major); err == nil && version >= 15 {

@@ -105,7 +105,7 @@ func (s *Suite) plansOf(t testing.TB, name string, of entity.Described, body []b
 			faults = append(faults, fmt.Sprintf("%s reads all of %s, of every clinic: no index serves it", name, of.Table))
 		case narrows && !r.narrowed:
 			faults = append(faults, fmt.Sprintf("%s: no index of %s serves this filter; it reads the clinic's rows one by one (%s)", name, of.Table, r.using))
-		case ordered && r.sorts:
+		case r.sorts && (ordered || !r.narrowed):
 			faults = append(faults, fmt.Sprintf("%s: no index of %s gives this order; all of the list's rows are sorted (%s)", name, of.Table, r.using))
 		}
 	}
